@@ -1,0 +1,82 @@
+# One machine, no Docker, no AWS account: `make demo`. `make help` lists the rest.
+
+PYTHON ?= python3
+PORT ?= 8080
+PIP_OPTIONS = --quiet --disable-pip-version-check --require-hashes
+COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-strip-extras --no-header --no-emit-index-url
+# boto3 and its kin are in the Lambda runtime: 31 MB that the layer need not carry.
+IN_LAMBDA = botocore jmespath python-dateutil six urllib3
+FAST_TESTS = $(wildcard $(addprefix tests/,architecture contracts functions unit workflow))
+
+export SAM_CLI_TELEMETRY = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve lint check test build deploy lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install everything into .venv and .venv-emulator (once; about a minute)
+	@$(MAKE) --no-print-directory -j2 .venv/installed .venv-emulator/installed
+
+demo: setup ## export a tile package from a world cache on an AWS emulator, and look inside
+	@.venv/bin/python -m local.demo
+
+serve: setup ## keep the stack and two image services up on PORT until Ctrl-C
+	@.venv/bin/python -m local.serve --port $(PORT)
+
+lint: .venv/installed
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+check: lint ## style, types, import contracts and the fast tests: before each commit
+	.venv/bin/pytest $(FAST_TESTS) -m "not slow"
+
+test: setup lint ## all tests, with exports on the emulator
+	.venv/bin/pytest tests --ignore=tests/build --cov --cov-report=term
+
+build: setup .venv-build/installed ## build what is deployed to AWS, and test that
+	.venv-build/bin/sam validate --lint --region us-east-1
+	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
+	.venv/bin/pytest tests/build
+
+deploy: .venv-build/installed ## build and deploy to your AWS account; DEPLOY_OPTIONS replace the questions
+	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
+	.venv-build/bin/sam deploy $(or $(DEPLOY_OPTIONS),--guided --stack-name exporttiles --capabilities CAPABILITY_IAM)
+
+lock: .venv/installed ## resolve the dependencies anew
+	$(COMPILE) layers/exporttiles/pyproject.toml $(IN_LAMBDA:%=--no-emit-package %) -o layers/dependencies/requirements.txt
+	$(COMPILE) layers/exporttiles/pyproject.toml --extra aws --group dev -c layers/dependencies/requirements.txt \
+		-o requirements/development.txt
+	$(COMPILE) --group emulator -o requirements/emulator.txt
+	$(COMPILE) --group build -o requirements/build.txt
+
+clean: ## remove environments, caches and what the demo made
+	rm -rf .venv .venv-build .venv-emulator .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache .coverage World_Imagery.tpkx World_Imagery.png
+	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/installed: requirements/development.txt layers/exporttiles/pyproject.toml
+	@$(call create_venv,.venv,the package and its tools)
+	@.venv/bin/python -m pip install $(PIP_OPTIONS) -r requirements/development.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e layers/exporttiles
+	@touch $@
+
+.venv-emulator/installed: requirements/emulator.txt
+	@$(call create_venv,.venv-emulator,the AWS emulator)
+	@.venv-emulator/bin/python -m pip install $(PIP_OPTIONS) -r requirements/emulator.txt
+	@touch $@
+
+.venv-build/installed: requirements/build.txt | .venv/installed
+	@$(call create_venv,.venv-build,the AWS SAM CLI)
+	@.venv/bin/python -m pip --python .venv-build/bin/python install $(PIP_OPTIONS) -r requirements/build.txt
+	@touch $@
+
+define create_venv
+echo "installing $(2) into $(1)"
+@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=...")'
+@$(PYTHON) -m venv $(1)
+endef

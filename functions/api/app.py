@@ -1,0 +1,34 @@
+"""The HTTPS API: the ArcGIS REST resources of `exporttiles.rest.routes`."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Tracer, single_metric
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.metrics import MetricUnit
+
+from exporttiles.bootstrap import from_environment
+from exporttiles.domain.errors import RequestError
+from exporttiles.rest.api_gateway import read_event, write_response
+from exporttiles.rest.routes import refuse, respond
+from exporttiles.rest.runtime import Runtime
+
+logger = Logger()
+tracer = Tracer()
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: object, *, runtime: Runtime | None = None) -> dict[str, Any]:
+    """Answer one request; a mistake of ours is logged and told in general words only."""
+    request = read_event(event)
+    try:
+        response = respond(request, runtime or from_environment())
+    except RequestError as error:
+        logger.info("Refused", reason=str(error), path=request.path)
+        response = refuse(request, error)
+    except Exception as error:
+        logger.exception("Failed", path=request.path)
+        with single_metric(name="FailedRequests", unit=MetricUnit.Count, value=1, namespace="ExportTiles") as metric:
+            metric.add_dimension(name="function", value="api")
+        response = refuse(request, error)
+    return write_response(response)

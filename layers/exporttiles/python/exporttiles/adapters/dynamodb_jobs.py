@@ -1,0 +1,184 @@
+"""Jobs in DynamoDB: one item a job, every change conditional on its state."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr
+from botocore.exceptions import ClientError
+
+from exporttiles.domain.errors import JobNotFoundError
+from exporttiles.domain.job import (
+    SUCCESSORS,
+    Estimate,
+    Job,
+    JobStatus,
+    Message,
+    MessageKind,
+    Operation,
+    Package,
+    Progress,
+)
+from exporttiles.ports import Clock
+
+if TYPE_CHECKING:  # stubs, not in the layer
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+class DynamoDbJobs:
+    """The jobs of one table.
+
+    Args:
+        table: has the partition key ``job_id`` and expires items by ``expires_at``.
+        clock: tells which jobs have expired; DynamoDB removes them up to two
+            days late.
+    """
+
+    def __init__(self, table: "Table", clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def create(self, job: Job) -> bool:
+        """Store a new job; tell whether its id was free."""
+        try:
+            self._table.put_item(Item=_item(job), ConditionExpression=Attr("job_id").not_exists())
+        except ClientError as error:
+            if _is_refused(error):
+                return False
+            raise
+        return True
+
+    def get(self, job_id: str) -> Job:
+        """Return a job."""
+        # Consistent: a client may ask right after it was told the id.
+        item: dict[str, Any] | None = self._table.get_item(Key={"job_id": job_id}, ConsistentRead=True).get("Item")
+        if item is None or int(item["expires_at"]) <= self._clock.now().timestamp():
+            message = f"There is no job {job_id}, or it has expired."
+            raise JobNotFoundError(message)
+        return _job(item)
+
+    def advance(
+        self,
+        job_id: str,
+        status: JobStatus,
+        *,
+        messages: Sequence[Message] = (),
+        work_items: int | None = None,
+        package: Package | None = None,
+        finished_at: datetime | None = None,
+    ) -> bool:
+        """Move a job to a state and append messages, if the move is legal."""
+        values: dict[str, Any] = {
+            ":status": str(status),
+            ":messages": [_message(message) for message in messages],
+        }
+        changes = ["#status = :status", "messages = list_append(messages, :messages)"]
+        if work_items is not None:
+            values[":work_items"] = work_items
+            changes.append("work_items = :work_items")
+        if package is not None:
+            values[":package"] = _package(package)
+            changes.append("package = :package")
+        if finished_at is not None:
+            values[":finished_at"] = finished_at.isoformat()
+            changes.append("finished_at = :finished_at")
+        before = [state for state in JobStatus if status in SUCCESSORS[state]]
+        if not before:
+            return False
+        values |= {f":before{number}": str(state) for number, state in enumerate(before)}
+        allowed = ", ".join(f":before{number}" for number in range(len(before)))
+        try:
+            self._table.update_item(
+                Key={"job_id": job_id},
+                UpdateExpression="SET " + ", ".join(changes),
+                ConditionExpression=f"#status IN ({allowed})",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if _is_refused(error):
+                return False
+            raise
+        return True
+
+    def count_work_item(self, job_id: str, done_bytes: int) -> None:
+        """Add one finished work item and its bytes to the progress."""
+        self._table.update_item(
+            Key={"job_id": job_id},
+            UpdateExpression="ADD done_work_items :one, done_bytes :bytes",
+            ExpressionAttributeValues={":one": 1, ":bytes": done_bytes},
+        )
+
+    def note_failure(self, job_id: str, text: str) -> None:
+        """Keep why a worker gave up; the first reason stays."""
+        self._table.update_item(
+            Key={"job_id": job_id},
+            UpdateExpression="SET failure = if_not_exists(failure, :text)",
+            ExpressionAttributeValues={":text": text},
+        )
+
+
+def _is_refused(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _message(message: Message) -> dict[str, str]:
+    return {"kind": str(message.kind), "text": message.text}
+
+
+def _package(package: Package) -> dict[str, Any]:
+    return {"key": package.key, "name": package.name, "size_bytes": package.size_bytes}
+
+
+def _item(job: Job) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "job_id": job.job_id,
+        "operation": str(job.operation),
+        "service_name": job.service_name,
+        "status": str(job.status),
+        "submitted_at": job.submitted_at.isoformat(),
+        "expires_at": int(job.expires_at.timestamp()),
+        "tile_count": job.tile_count,
+        "messages": [_message(message) for message in job.messages],
+        "work_items": job.progress.work_items,
+        "done_work_items": job.progress.done_work_items,
+        "done_bytes": job.progress.done_bytes,
+    }
+    if job.finished_at:
+        item["finished_at"] = job.finished_at.isoformat()
+    if job.package:
+        item["package"] = _package(job.package)
+    if job.estimate:
+        item["estimate"] = {
+            "tile_count": job.estimate.tile_count,
+            "size_bytes": job.estimate.size_bytes,
+        }
+    if job.failure:
+        item["failure"] = job.failure
+    return item
+
+
+def _job(item: Mapping[str, Any]) -> Job:
+    package, estimate = item.get("package"), item.get("estimate")
+    finished_at = item.get("finished_at")
+    return Job(
+        job_id=item["job_id"],
+        operation=Operation(item["operation"]),
+        service_name=item["service_name"],
+        status=JobStatus(item["status"]),
+        submitted_at=datetime.fromisoformat(item["submitted_at"]),
+        expires_at=datetime.fromtimestamp(int(item["expires_at"]), UTC),
+        finished_at=datetime.fromisoformat(finished_at) if finished_at else None,
+        tile_count=int(item["tile_count"]),
+        messages=tuple(Message(MessageKind(m["kind"]), m["text"]) for m in item["messages"]),
+        progress=Progress(
+            int(item["work_items"]), int(item["done_work_items"]), int(item["done_bytes"])
+        ),
+        package=Package(package["key"], package["name"], int(package["size_bytes"]))
+        if package
+        else None,
+        estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"]))
+        if estimate
+        else None,
+        failure=item.get("failure"),
+    )

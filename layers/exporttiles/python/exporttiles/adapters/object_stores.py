@@ -1,0 +1,130 @@
+"""Objects in S3, in a folder or in memory, by way of obstore.
+
+A GET costs a fraction of the processor time that boto3 takes, and the
+interpreter is free meanwhile, so threads are enough to read many at once.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache, partial
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.store import LocalStore, S3Store
+from obstore.store import ObjectStore as Store
+
+from exporttiles.domain.errors import SourceError
+from exporttiles.ports import StoredObject
+
+_READERS = 32
+_MULTIPART_BYTES = 100 * 2**20
+_CHUNK_BYTES = 32 * 2**20
+
+
+@cache
+def open_store(url: str) -> "ObjectStore":
+    """Return the store at ``s3://bucket/prefix`` or ``file:///folder``.
+
+    Raises:
+        SourceError: the address names no store.
+    """
+    try:
+        if url.startswith("file:"):
+            return ObjectStore(LocalStore.from_url(url))
+        # Without TLS only where the operator says so: AWS_ENDPOINT_URL is an http address.
+        return ObjectStore(S3Store.from_url(url, client_options={"allow_http": True}))
+    except (BaseError, ValueError) as error:
+        message = f"'{url}' is no address of a tile cache, such as s3://bucket/caches/Name."
+        raise SourceError(message) from error
+
+
+class ObjectStore:
+    """Objects under keys."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
+
+    def read(self, key: str) -> bytes:
+        """Return a whole object."""
+        with _translated(key):
+            return obstore.get(self._store, key).bytes().to_bytes()
+
+    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
+        """Yield whole objects in the order of their keys."""
+        return self._readers.map(self._read_if_there, keys)
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
+        """Yield byte ranges of one object."""
+        return self._readers.map(partial(self._read_range, key), ranges)
+
+    def sizes_bytes(self, keys: Sequence[str]) -> Iterator[int | None]:
+        """Yield the lengths of objects in the order of their keys."""
+        return self._readers.map(self._size_if_there, keys)
+
+    def write(self, key: str, body: bytes) -> None:
+        """Store an object whole."""
+        with _translated(key):
+            obstore.put(
+                self._store,
+                key,
+                body,
+                use_multipart=len(body) > _MULTIPART_BYTES,
+                chunk_size=_CHUNK_BYTES,
+            )
+
+    def create(self, key: str, body: bytes) -> bool:
+        """Store an object if the key is free."""
+        try:
+            with _translated(key):
+                obstore.put(self._store, key, body, mode="create", use_multipart=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects whose keys begin with a prefix, in key order."""
+        with _translated(prefix):
+            for page in obstore.list(self._store, prefix):
+                for found in page:
+                    yield StoredObject(found["path"], found["size"])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects."""
+        unwanted = list(keys)
+        if unwanted:
+            with _translated(unwanted[0]):
+                obstore.delete(self._store, unwanted)
+
+    def _read_if_there(self, key: str) -> bytes | None:
+        try:
+            return self.read(key)
+        except KeyError:
+            return None
+
+    def _size_if_there(self, key: str) -> int | None:
+        try:
+            with _translated(key):
+                return obstore.head(self._store, key)["size"]
+        except KeyError:
+            return None
+
+    def _read_range(self, key: str, span: tuple[int, int]) -> memoryview:
+        start, stop = span
+        with _translated(key):
+            return memoryview(obstore.get_range(self._store, key, start=start, end=stop))
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotFoundError) as error:
+        raise KeyError(key) from error
+    except (FileExistsError, AlreadyExistsError) as error:
+        raise FileExistsError(key) from error
+    except (BaseError, OSError) as error:
+        first_line = str(error).partition("\n")[0]
+        message = f"The store did not answer for '{key}': {first_line}"
+        raise SourceError(message) from error

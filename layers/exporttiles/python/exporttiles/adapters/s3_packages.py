@@ -1,0 +1,98 @@
+"""Packages in S3, joined on the server side."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+from exporttiles.domain.errors import PackageError
+from exporttiles.domain.job import Package
+from exporttiles.domain.parts import CopiedPart, Part, check_part
+
+if TYPE_CHECKING:  # stubs, not in the layer
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+CONTENT_TYPE = "application/octet-stream"
+_COPIERS = 16
+
+
+class S3Packages:
+    """Finished packages in a bucket that also holds their fragments.
+
+    Args:
+        client: must sign as SigV4, or links are refused in newer regions.
+        bucket: of fragments and packages.
+        link_seconds: how long a download link works.
+    """
+
+    def __init__(self, client: "S3Client", bucket: str, link_seconds: int) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._link_seconds = link_seconds
+
+    def join(self, key: str, parts: Iterable[Part]) -> None:
+        """Make one object of parts; nothing is visible until all is there."""
+        upload_id = self._client.create_multipart_upload(
+            Bucket=self._bucket, Key=key, ContentType=CONTENT_TYPE
+        )["UploadId"]
+        try:
+            with ThreadPoolExecutor(_COPIERS) as copiers:
+                # Consecutive numbers: S3 refuses gaps in uploads with checksums.
+                done = list(
+                    copiers.map(lambda part: self._upload(key, upload_id, *part), _checked(parts))
+                )
+            self._client.complete_multipart_upload(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": done},
+            )
+        except BaseException as error:
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+            if isinstance(error, ClientError):
+                message = f"S3 did not accept the package: {error}"
+                raise PackageError(message) from error
+            raise
+
+    def download_url(self, package: Package) -> str:
+        """Return a presigned link that saves the file under the package's name."""
+        return self._client.generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self._bucket,
+                "Key": package.key,
+                "ResponseContentDisposition": f"attachment; filename*=UTF-8''{quote(package.name)}",
+            },
+            ExpiresIn=self._link_seconds,
+        )
+
+    def _upload(self, key: str, upload_id: str, number: int, part: Part) -> "CompletedPartTypeDef":
+        if isinstance(part, CopiedPart):
+            copied = self._client.upload_part_copy(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                CopySource={"Bucket": self._bucket, "Key": part.key},
+            )
+            etag = copied["CopyPartResult"]["ETag"]
+        else:
+            etag = self._client.upload_part(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=part.body,
+            )["ETag"]
+        return {"PartNumber": number, "ETag": etag}
+
+
+def _checked(parts: Iterable[Part]) -> Iterator[tuple[int, Part]]:
+    """Yield numbered parts once it is known whether each is the last."""
+    for number, (part, after) in enumerate(pairwise(chain(parts, [None])), start=1):
+        if part is not None:
+            check_part(part, number, is_last=after is None)
+            yield number, part

@@ -1,0 +1,53 @@
+"""Published services: JSON descriptors below ``services/`` in the tile bucket."""
+
+import json
+import re
+from collections.abc import Sequence
+
+from exporttiles.domain.errors import ServiceNotFoundError
+from exporttiles.domain.service import ImageService
+from exporttiles.formats.service_descriptor import read_service, service_to_json
+from exporttiles.ports import ObjectStore
+
+_PREFIX = "services/"
+_SUFFIX = ".json"
+# A name becomes part of a key and of a file name: nothing may climb out of either.
+_NAME = re.compile(r"(?:[A-Za-z0-9_]{1,120}/)?[A-Za-z0-9_]{1,120}", re.ASCII)
+
+
+class ServiceCatalog:
+    """The services of one bucket."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    def get(self, name: str) -> ImageService:
+        """Return a service by ``Name`` or ``Folder/Name``."""
+        try:
+            body = self._objects.read(_key(name))
+        except KeyError as error:
+            raise ServiceNotFoundError(_not_found(name)) from error
+        return read_service(json.loads(body))
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all services, in order."""
+        keys = (stored.key for stored in self._objects.list(_PREFIX))
+        return sorted(
+            key.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+            for key in keys
+            if key.endswith(_SUFFIX)
+        )
+
+    def put(self, service: ImageService) -> None:
+        """Publish a service, replacing one of the same name."""
+        self._objects.write(_key(service.name), service_to_json(service))
+
+
+def _key(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ServiceNotFoundError(_not_found(name))
+    return f"{_PREFIX}{name}{_SUFFIX}"
+
+
+def _not_found(name: str) -> str:
+    return f"There is no image service '{name[:120]}'."

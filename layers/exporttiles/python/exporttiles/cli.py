@@ -1,0 +1,79 @@
+"""The command ``exporttiles``: publish a cache, check a package."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from exporttiles.adapters.object_stores import open_store
+from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.domain.errors import ExportTilesError
+from exporttiles.formats.package_check import check_package
+from exporttiles.formats.tiling_schemes import WELL_KNOWN
+from exporttiles.usecases.inspect_cache import inspect_cache
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 1 when it could not do what was asked."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except (ExportTilesError, OSError) as error:
+        print(f"exporttiles: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="exporttiles", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    publish = commands.add_parser("publish", help="publish a tile cache as an image service")
+    publish.add_argument("name", help="Name or Folder/Name of the service")
+    publish.add_argument("url", help="where the cache lies, such as s3://bucket/caches/Name")
+    publish.add_argument("--bucket", required=True, help="the tile bucket of the stack")
+    publish.add_argument(
+        "--scheme",
+        choices=sorted(WELL_KNOWN),
+        default="web_mercator_256",
+        help="tiling scheme of a cache without conf.xml or root.json (default: %(default)s)",
+    )
+    publish.add_argument("--description", default="", help="what the map shows")
+    publish.add_argument("--copyright", default="", help="to whom it is owed")
+    publish.add_argument(
+        "--max-tiles", type=int, default=100_000, help="tiles one export may select (default: %(default)s)"
+    )
+    publish.set_defaults(run=_publish)
+
+    check = commands.add_parser("check", help="check the structure of a tile package")
+    check.add_argument("package", type=Path, help="a .tpkx file")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _publish(options: argparse.Namespace) -> int:
+    print(f"Looking through {options.url} ...")
+    service = replace(
+        inspect_cache(options.name, options.url, open_store(options.url), WELL_KNOWN[options.scheme]),
+        description=options.description,
+        copyright_text=options.copyright,
+        max_export_tiles_count=options.max_tiles,
+    )
+    ServiceCatalog(open_store(f"s3://{options.bucket}")).put(service)
+    print(
+        f"Published {service.name}: {service.tile_format}, levels "
+        f"{service.min_level}-{service.max_level}, {service.cache.layout} cache."
+    )
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    with options.package.open("rb") as package:
+        report = check_package(package)
+    for finding in report.findings:
+        print(f"{finding.path}: {finding.text}")
+    for level, tile_count in report.tile_counts.items():
+        print(f"level {level:2d}: {tile_count:>9,} tiles")
+    print("The package is sound." if not report.findings else f"{len(report.findings)} findings.")
+    return 1 if report.findings else 0

@@ -1,0 +1,1 @@
+"""Values and rules of an export: no input, no output, no clock."""

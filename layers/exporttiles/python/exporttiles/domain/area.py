@@ -1,0 +1,160 @@
+"""Areas of interest."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from exporttiles.domain.errors import AreaError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.reprojection import reproject
+from exporttiles.domain.rings import COORDINATE_LIMIT, Polygon, Ring, bounding_box, box_polygon
+from exporttiles.domain.spatial_reference import SpatialReference
+
+VERTICES_LIMIT = 100_000
+"""Vertices of an area as it is sent."""
+
+RINGS_LIMIT = 10_000
+"""Rings of an area as it is sent."""
+
+_SLIVER = 1e-12  # of its length; a ring less wide than this is a line
+_CORNERS = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Area:
+    """Polygons, any of which may hold a place.
+
+    Attributes:
+        polygons: each a tuple of rings under the even-odd rule, so that holes
+            and parts need no order, no sense of rotation and no repair; a
+            ring is (n, 2) float64, x before y, with or without its first
+            vertex repeated at the end.
+        spatial_reference: of the coordinates.
+    """
+
+    polygons: tuple[Polygon, ...]
+    spatial_reference: SpatialReference
+
+    @classmethod
+    def from_rings(
+        cls,
+        polygons: Iterable[Sequence[Sequence[Sequence[float]]]],
+        spatial_reference: SpatialReference,
+    ) -> "Area":
+        """Return the area of polygons as somebody sent them.
+
+        Args:
+            polygons: a union; each a list of rings, a ring a list of vertices
+                that begin with x and y; what follows (z, m) is not looked at.
+            spatial_reference: of the coordinates.
+
+        Raises:
+            AreaError: it is not lists of finite numbers, it has more
+                vertices or rings than allowed, or it holds no area.
+        """
+        try:
+            sent = [list(polygon) for polygon in polygons]
+            vertices = sum(len(ring) for rings in sent for ring in rings)
+        except TypeError as error:
+            message = "The area is not made of lists of rings."
+            raise AreaError(message) from error
+        _limit(sum(map(len, sent)), RINGS_LIMIT, "rings")
+        _limit(vertices, VERTICES_LIMIT, "vertices")
+        if not vertices:
+            message = "The area has no coordinates."
+            raise AreaError(message)
+        read = ([_ring(ring) for ring in rings if len(ring)] for rings in sent)
+        kept = (tuple(ring for ring in rings if _has_area(ring)) for rings in read)
+        found = tuple(polygon for polygon in kept if polygon)
+        if not found:
+            message = "The area selects nothing: its coordinates are a point or a line."
+            raise AreaError(message)
+        return cls(found, spatial_reference)
+
+    @classmethod
+    def from_extent(cls, extent: Extent, spatial_reference: SpatialReference | None = None) -> "Area":
+        """Return an envelope as an area; two boxes where it crosses the world's edge.
+
+        Args:
+            extent: in a geographic reference xmin may be greater than xmax.
+            spatial_reference: where given, the bounding boxes there: the
+                result is made of rectangles.
+
+        Raises:
+            AreaError: the envelope is empty, or not of this world.
+        """
+        reference = spatial_reference or extent.spatial_reference
+        boxes = (part.to(reference) for part in extent.parts())
+        return cls(tuple(box_polygon(box.sides) for box in boxes), reference)
+
+    @property
+    def extent(self) -> Extent:
+        """Return the bounding box of all polygons."""
+        return Extent(*bounding_box(self.polygons), self.spatial_reference)
+
+    @property
+    def is_rectangle(self) -> bool:
+        """Tell whether the area is its own bounding box."""
+        if len(self.polygons) != 1 or len(self.polygons[0]) != 1:
+            return False
+        corners = _corners(self.polygons[0][0])
+        if len(corners) != _CORNERS:
+            return False
+        box = {(x, y) for x, y in box_polygon(self.extent.sides)[0].tolist()}
+        steps = np.diff(corners, axis=0, append=corners[:1])
+        return {(x, y) for x, y in corners.tolist()} == box and not (steps[:, 0] * steps[:, 1]).any()
+
+    def to(self, spatial_reference: SpatialReference) -> "Area":
+        """Return the area in another reference, moved into its world.
+
+        Straight edges are traced there to 0.1 m; x beyond the edge of the
+        world comes round to the other side; what cannot be expressed (a pole
+        in Mercator) is cut off. Worth calling for the same reference, too: it
+        moves the area into the world.
+
+        Raises:
+            AreaError: nothing of it can be expressed there, or coordinates
+                are not finite or not of this world.
+        """
+        polygons = reproject(self.polygons, self.spatial_reference, spatial_reference)
+        if not polygons:
+            message = "The area lies outside of the service's spatial reference."
+            raise AreaError(message)
+        return Area(tuple(polygons), spatial_reference)
+
+
+def _limit(number: int, limit: int, what: str) -> None:
+    if number > limit:
+        message = f"The area has {number:,} {what}; {limit:,} are allowed."
+        raise AreaError(message)
+
+
+def _ring(vertices: Sequence[Any]) -> Ring:
+    try:
+        ring = np.array([(vertex[0], vertex[1]) for vertex in vertices], np.float64)
+    except (IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        message = "A ring of the area is not a list of [x, y] coordinates."
+        raise AreaError(message) from error
+    if not (np.abs(ring) < COORDINATE_LIMIT).all():  # false for nan, too
+        message = "The area has coordinates that are not finite numbers, or too large."
+        raise AreaError(message)
+    return ring
+
+
+def _has_area(ring: Ring) -> bool:
+    """Tell whether vertices are more than a point or a line; a bow-tie is."""
+    offset = ring - ring[0]
+    square = np.square(offset).sum(axis=1)
+    far = offset[square.argmax()]
+    across = np.abs(far[0] * offset[:, 1] - far[1] * offset[:, 0])
+    return bool(across.max() > _SLIVER * square.max())
+
+
+def _corners(ring: Ring) -> Ring:
+    """Leave out vertices at which an upright or level side goes straight on."""
+    different: Ring = ring[(ring != np.roll(ring, 1, axis=0)).any(axis=1)]
+    before, after = np.roll(different, 1, axis=0), np.roll(different, -1, axis=0)
+    turns: Ring = different[~((different == before) & (different == after)).any(axis=1)]
+    return turns

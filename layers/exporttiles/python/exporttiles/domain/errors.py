@@ -1,0 +1,74 @@
+"""Every error that is raised on purpose.
+
+A class name that appears in the state machine's ``Retry`` or ``Catch`` is the
+contract between a function and the workflow.
+"""
+
+
+class ExportTilesError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class RequestError(ExportTilesError):
+    """The caller can mend it; the message is shown to them as it is."""
+
+
+class InvalidParameterError(RequestError):
+    """A request parameter cannot be used.
+
+    Args:
+        name: the parameter as the client spells it.
+        value: what was sent; cut short when it is long.
+        legal: what would have been accepted, in words.
+    """
+
+    def __init__(self, name: str, value: object, legal: str) -> None:
+        shown = str(value)
+        if len(shown) > 80:  # an area of interest can be megabytes long
+            shown = f"{shown[:80]}... ({len(shown)} characters)"
+        super().__init__(f"Parameter '{name}' has the value '{shown}'. {legal}")
+        self.name = name
+
+
+class AreaError(RequestError):
+    """An area cannot be used: empty, not finite, or too complex."""
+
+
+class UnknownSpatialReferenceError(RequestError):
+    """No coordinate system is known under this id or text."""
+
+
+class ServiceNotFoundError(RequestError):
+    """No image service has this name."""
+
+
+class JobNotFoundError(RequestError):
+    """No job has this id, or it has expired."""
+
+
+class JobStateError(RequestError):
+    """The job is in a state that does not allow what was asked."""
+
+
+class TooManyTilesError(RequestError):
+    """The export selects more tiles than the service allows."""
+
+
+class ExportCancelledError(ExportTilesError):
+    """The job was cancelled; work on it stops here."""
+
+
+class SourceError(ExportTilesError):
+    """The tile cache cannot be read; trying again may help."""
+
+
+class DamagedCacheError(ExportTilesError):
+    """The tile cache holds bytes that are not what they claim to be."""
+
+
+class EmptyExportError(ExportTilesError):
+    """None of the selected tiles exists in the cache."""
+
+
+class PackageError(ExportTilesError):
+    """The package cannot be built or does not hold what it should."""

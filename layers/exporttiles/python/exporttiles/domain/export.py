@@ -1,0 +1,36 @@
+"""An export as it was understood: every default filled in, every limit known."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exporttiles.domain.area import Area
+
+
+class StorageFormat(StrEnum):
+    """Storage of the tiles in what is delivered."""
+
+    COMPACT = "esriMapCacheStorageModeCompact"
+    COMPACT_V2 = "esriMapCacheStorageModeCompactV2"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What a client asked for, checked against the service.
+
+    Attributes:
+        service_name: ``Name`` or ``Folder/Name``.
+        levels: ascending, without repeats; all are levels of the scheme.
+        area: in the reference of the service's tiling scheme.
+        tile_package: a package in one file; otherwise a cache raster dataset.
+        compression_quality: JPEG quality to recompress to; None leaves the
+            tiles as they are.
+        warnings: what the client should know of how the request was read.
+    """
+
+    service_name: str
+    levels: tuple[int, ...]
+    area: Area
+    tile_package: bool
+    storage_format: StorageFormat
+    compression_quality: int | None
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,118 @@
+"""A job: one export as the client sees it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    """The states of a job, without Esri's prefix."""
+
+    SUBMITTED = "Submitted"
+    EXECUTING = "Executing"
+    CANCELLING = "Cancelling"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+    TIMED_OUT = "TimedOut"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether the job has ended: nothing may follow."""
+        return not SUCCESSORS[self]
+
+
+_ENDS = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT})
+
+SUCCESSORS: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.SUBMITTED: _ENDS | {JobStatus.EXECUTING, JobStatus.CANCELLING},
+    # Executing again: a planner that is run twice finds its job begun.
+    JobStatus.EXECUTING: _ENDS | {JobStatus.EXECUTING, JobStatus.CANCELLING},
+    # A job that is being cancelled may no longer succeed: its package goes.
+    JobStatus.CANCELLING: _ENDS - {JobStatus.SUCCEEDED},
+    **{end: frozenset() for end in _ENDS},
+}
+"""Which states may follow which."""
+
+
+class Operation(StrEnum):
+    """The asynchronous operations of an image service."""
+
+    EXPORT_TILES = "exportTiles"
+    ESTIMATE_EXPORT_TILES_SIZE = "estimateExportTilesSize"
+
+
+class MessageKind(StrEnum):
+    """How serious a message is."""
+
+    INFORMATIVE = "Informative"
+    WARNING = "Warning"
+    ERROR = "Error"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line for the person who waits for the job."""
+
+    kind: MessageKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A finished file: its key in the package bucket, its name, its length."""
+
+    key: str
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the work has come."""
+
+    work_items: int = 0
+    done_work_items: int = 0
+    done_bytes: int = 0
+
+    @property
+    def percent(self) -> int:
+        """Return 0 to 100, and 100 only when all is done."""
+        if not self.work_items:
+            return 0
+        return min(100, self.done_work_items * 100 // self.work_items)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What an export would deliver, before it is made."""
+
+    tile_count: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the table holds it.
+
+    Attributes:
+        job_id: ``j`` and 32 hexadecimal digits.
+        submitted_at, finished_at: in UTC.
+        expires_at: when the job and its package are forgotten, in UTC.
+        tile_count: tiles that the request selects, whether they exist or not.
+        failure: why a worker gave up, if one did; shown if the job fails.
+    """
+
+    job_id: str
+    service_name: str
+    status: JobStatus
+    submitted_at: datetime
+    expires_at: datetime
+    tile_count: int
+    messages: tuple[Message, ...] = ()
+    progress: Progress = field(default_factory=Progress)
+    finished_at: datetime | None = None
+    package: Package | None = None
+    failure: str | None = None
+    operation: Operation = Operation.EXPORT_TILES
+    estimate: Estimate | None = None

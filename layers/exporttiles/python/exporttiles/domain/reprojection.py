@@ -1,0 +1,173 @@
+"""Polygons from one coordinate system to another.
+
+By way of longitude and latitude, where the world can be cut at its edge and
+at the limits of the system aimed at; so nothing infinite comes out.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporttiles.domain.errors import AreaError
+from exporttiles.domain.rings import Polygon, Ring, clip, wrap
+from exporttiles.domain.spatial_reference import SpatialReference, transformer
+from exporttiles.domain.world import Period, period, usable_box
+
+VERTICES_LIMIT = 300_000
+"""Vertices of an area after its curved edges were traced."""
+
+_TOLERANCE_METRES = 0.1  # between a traced edge and the curve
+_LONGEST_METRES = 1.2e6  # of an edge that is not looked into: 11 degrees
+_ROUNDS = 12  # an edge is cut in three this many times at most
+_THIRDS = np.array([[1 / 3], [2 / 3]])  # not halves: the middle of an S lies on its chord
+
+Coordinates = NDArray[np.float64]
+
+
+def reproject(polygons: Sequence[Polygon], source: SpatialReference, target: SpatialReference) -> list[Polygon]:
+    """Return polygons in another reference, inside its world.
+
+    Edges are straight in ``source`` and traced by short ones in ``target``, to
+    0.1 m or as near as `VERTICES_LIMIT` lets it come.
+
+    Args:
+        polygons: a union; x may run on past the edge of the world.
+        source: reference of the polygons.
+        target: reference of the result.
+
+    Returns:
+        A union; empty if nothing can be expressed in ``target``.
+
+    Raises:
+        AreaError: coordinates are not finite there, not on this world, or
+            take too many vertices to trace.
+    """
+    if not polygons:
+        return []
+    world = period(source)
+    if world is not None:
+        polygons = _united(wrap(polygons, world.start, world.width))
+    if target.is_same_as(source):
+        return list(polygons)
+    middle = source.geographic
+    west, south, east, north = usable_box(target)
+    degrees = _united(wrap(_carried(polygons, source, middle), west, 360.0))
+    return _carried(clip(degrees, (west, south, east, north)), middle, target)
+
+
+def _united(pieces: Iterable[Iterable[Polygon]]) -> list[Polygon]:
+    return list(chain.from_iterable(pieces))
+
+
+def _carried(polygons: Sequence[Polygon], source: SpatialReference, target: SpatialReference) -> list[Polygon]:
+    """Trace polygons into another reference; cut them where its world ends."""
+    if not polygons or target.is_same_as(source):
+        return list(polygons)
+    rings = [np.concatenate([ring, ring[:1]]) for polygon in polygons for ring in polygon]
+    traced = _traced(rings, source, target)
+    world = period(target)
+    if world is None:
+        opened = iter([ring[:-1] for ring in traced])
+        return [tuple(next(opened) for _ in polygon) for polygon in polygons]
+    pole = partial(_pole_within, source=source, target=target)
+    unwound = (_unwound(ring, world, pole, given) for ring, given in zip(traced, rings, strict=True))
+    whole = [tuple(next(unwound) for _ in polygon) for polygon in polygons]
+    # The pieces stay one polygon: a hole may have been traced from the other edge.
+    return [tuple(chain.from_iterable(pieces)) for pieces in wrap(whole, world.start, world.width)]
+
+
+def _traced(rings: Sequence[Ring], source: SpatialReference, target: SpatialReference) -> list[Ring]:
+    """Return closed rings in another reference, with vertices added where edges curve."""
+    change, world = transformer(source, target), period(target)
+    longest = _LONGEST_METRES / source.metres_per_unit
+    tolerance = _TOLERANCE_METRES / target.metres_per_unit
+
+    given = np.concatenate(rings)
+    last = np.zeros(len(given), np.bool_)
+    last[np.cumsum([len(ring) for ring in rings]) - 1] = True
+    seen = _changed(change.transform, given)
+    fresh = ~last  # vertices whose edge to the next was not looked into yet
+    for _ in range(_ROUNDS):
+        edges = np.flatnonzero(fresh)
+        side = given[edges + 1] - given[edges]
+        thirds = given[edges, np.newaxis] + side[:, np.newaxis] * _THIRDS
+        there = _changed(change.transform, thirds.reshape(-1, 2)).reshape(thirds.shape)
+        deviation = _deviation(seen[edges], seen[edges + 1], there, world)
+        deviation[np.hypot(side[:, 0], side[:, 1]) > longest] = np.inf
+        bad = np.flatnonzero(deviation > tolerance)
+        room = (VERTICES_LIMIT - len(given)) // 2
+        if len(bad) > room:  # spend it on the worst
+            bad = np.sort(bad[np.argsort(-deviation[bad], kind="stable")[:room]])
+        if not len(bad):
+            break
+        after = np.repeat(edges[bad] + 1, 2)
+        fresh[:] = False
+        fresh[edges[bad]] = True
+        given = np.insert(given, after, thirds[bad].reshape(-1, 2), axis=0)
+        seen = np.insert(seen, after, there[bad].reshape(-1, 2), axis=0)
+        fresh = np.insert(fresh, after, values=True)
+        last = np.insert(last, after, values=False)
+    side = np.diff(given, axis=0)[~last[:-1]]
+    if np.hypot(side[:, 0], side[:, 1]).max() > longest:
+        message = f"The area has too many long edges to trace with {VERTICES_LIMIT:,} vertices."
+        raise AreaError(message)
+    return np.split(seen, np.flatnonzero(last)[:-1] + 1)
+
+
+def _changed(transform: Callable[..., tuple[Coordinates, Coordinates]], points: Coordinates) -> Coordinates:
+    result = np.column_stack(transform(points[:, 0], points[:, 1]))
+    if not np.isfinite(result).all():
+        message = "The area reaches where its spatial reference, or the service's, is not defined."
+        raise AreaError(message)
+    return result
+
+
+def _deviation(
+    start: Coordinates, end: Coordinates, between: NDArray[np.float64], world: Period | None
+) -> NDArray[np.float64]:
+    """Return how far points lie from the line between two others; (n,), from (n, 2, 2)."""
+    chord, offset = end - start, between - start[:, np.newaxis]
+    if world is not None:  # round the world and the short way are the same
+        chord[:, 0] -= world.width * np.rint(chord[:, 0] / world.width)
+        offset[..., 0] -= world.width * np.rint(offset[..., 0] / world.width)
+    length = np.hypot(chord[:, 0], chord[:, 1])[:, np.newaxis]
+    across = np.abs(chord[:, :1] * offset[..., 1] - chord[:, 1:] * offset[..., 0])
+    direct = np.hypot(offset[..., 0], offset[..., 1])
+    distance = np.divide(across, length, out=direct, where=length > 0)
+    return np.asarray(distance.max(axis=1))
+
+
+def _unwound(ring: Ring, world: Period, pole: Callable[[Ring], float], given: Ring) -> Ring:
+    """Open a closed ring and undo its jumps of x at the edge of the world.
+
+    A ring round a pole does not close then: it is led over the pole.
+    """
+    jumps = np.rint(np.diff(ring[:, 0]) / world.width)
+    if not jumps.any():
+        return ring[:-1]
+    turns = np.concatenate([[0.0], np.cumsum(jumps)])
+    x, y = ring[:, 0] - turns * world.width, ring[:, 1]
+    if turns[-1] == 0:
+        return np.column_stack([x, y])[:-1]
+    top = pole(given)
+    return np.column_stack([[*x, x[-1], x[0]], [*y, top, top]])
+
+
+def _pole_within(ring: Ring, source: SpatialReference, target: SpatialReference) -> float:
+    """Return which pole, as y in degrees or what ``target`` has, a ring goes round."""
+    quarter = math.radians(90) / target.crs.axis_info[0].unit_conversion_factor
+    x, y = transformer(target, source).transform([0.0, 0.0], [quarter, -quarter])
+    return quarter if _contains(ring, x[0], y[0]) else -quarter
+
+
+def _contains(ring: Ring, x: float, y: float) -> bool:
+    """Tell whether a point lies inside, by the crossings to its left."""
+    following = np.roll(ring, -1, axis=0)
+    crossed = (ring[:, 1] <= y) != (following[:, 1] <= y)
+    start, end = ring[crossed], following[crossed]
+    along = (y - start[:, 1]) / (end[:, 1] - start[:, 1])
+    return bool(np.count_nonzero(start[:, 0] + along * (end[:, 0] - start[:, 0]) < x) % 2)

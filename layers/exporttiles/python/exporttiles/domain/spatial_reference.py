@@ -1,0 +1,128 @@
+"""Coordinate systems, named as Esri names them."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
+
+from exporttiles.domain.errors import UnknownSpatialReferenceError
+
+WEB_MERCATOR_WKIDS = frozenset({3785, 3857, 900913, 102100, 102113})
+"""The ids under which Web Mercator has gone; the coordinates are the same."""
+
+EQUATOR_DEGREE_METRES = 111_319.49079327358
+"""A degree of longitude on the equator of WGS 84."""
+
+_WKT_LIMIT = 10_000  # characters; the EPSG register gets by with about 4,000
+_CACHED = 64  # WKT comes from outside, so the caches need an end
+
+
+@dataclass(frozen=True, slots=True)
+class SpatialReference:
+    """A coordinate system by Esri's well-known id, its newer id, or WKT.
+
+    ``latest_wkid`` is the id in today's EPSG register (3857 where ``wkid`` is
+    102100). At least one of the three must be given.
+    """
+
+    wkid: int | None = None
+    latest_wkid: int | None = None
+    wkt: str | None = None
+
+    @property
+    def crs(self) -> CRS:
+        """Return the coordinate system behind the ids.
+
+        Raises:
+            UnknownSpatialReferenceError: no coordinate system has them, or it
+                is not one of maps (heights, or axes from the earth's centre).
+        """
+        return _crs(self)
+
+    @property
+    def is_geographic(self) -> bool:
+        """Tell whether coordinates are longitude and latitude."""
+        return self.crs.is_geographic
+
+    @property
+    def metres_per_unit(self) -> float:
+        """Return the length of a map unit; of an angle, along the equator."""
+        factor: float = self.crs.axis_info[0].unit_conversion_factor  # to metres or radians
+        return math.degrees(factor) * EQUATOR_DEGREE_METRES if self.is_geographic else factor
+
+    @property
+    def geographic(self) -> "SpatialReference":
+        """Return longitude and latitude on this reference's own datum.
+
+        Always in degrees from Greenwich: WGS 84 where the datum counts otherwise.
+        """
+        return _geographic(self)
+
+    def is_same_as(self, other: "SpatialReference") -> bool:
+        """Tell whether coordinates mean the same place in both."""
+        return self == other or _is_same(self, other)
+
+
+WGS84 = SpatialReference(wkid=4326, latest_wkid=4326)
+
+
+@lru_cache(maxsize=_CACHED)
+def transformer(source: SpatialReference, target: SpatialReference) -> Transformer:
+    """Return the transformation between two references, x (east) first."""
+    return Transformer.from_crs(source.crs, target.crs, always_xy=True)
+
+
+@lru_cache(maxsize=_CACHED)
+def _is_same(one: SpatialReference, other: SpatialReference) -> bool:
+    return one.crs.equals(other.crs, ignore_axis_order=True)
+
+
+@lru_cache(maxsize=_CACHED)
+def _geographic(reference: SpatialReference) -> SpatialReference:
+    geodetic = reference.crs.geodetic_crs
+    if geodetic is None or geodetic.prime_meridian is None or geodetic.prime_meridian.longitude != 0:
+        return WGS84
+    if not math.isclose(geodetic.axis_info[0].unit_conversion_factor, math.radians(1)):
+        return WGS84
+    return reference if reference.is_geographic else SpatialReference(wkt=geodetic.to_wkt())
+
+
+@lru_cache(maxsize=_CACHED)
+def _crs(reference: SpatialReference) -> CRS:
+    found = _registered(reference) or _described(reference.wkt)
+    if found is None:
+        shown = reference.latest_wkid or reference.wkid or (reference.wkt or "")[:60]
+        message = f"No coordinate system is known as '{shown}'."
+        raise UnknownSpatialReferenceError(message)
+    flat = found.to_2d()
+    if not (flat.is_geographic or flat.is_projected):
+        message = f"'{found.name}' is not a coordinate system of maps."
+        raise UnknownSpatialReferenceError(message)
+    return flat
+
+
+def _registered(reference: SpatialReference) -> CRS | None:
+    # The EPSG id comes first: ESRI:102100 and EPSG:3857 are the same place,
+    # but only the second is known to every version of PROJ.
+    for wkid in (reference.latest_wkid, reference.wkid):
+        if wkid is None:
+            continue
+        if wkid in WEB_MERCATOR_WKIDS:
+            return CRS.from_epsg(3857)
+        for authority in ("EPSG", "ESRI"):
+            try:
+                return CRS.from_authority(authority, wkid)
+            except CRSError:
+                continue
+    return None
+
+
+def _described(wkt: str | None) -> CRS | None:
+    if not wkt or len(wkt) > _WKT_LIMIT:
+        return None
+    try:
+        return CRS.from_wkt(wkt)
+    except CRSError:
+        return None

@@ -1,0 +1,143 @@
+"""Tiling schemes: where the tiles of each level of detail lie.
+
+Rows count downwards from the top left, as ArcGIS counts them. OGC calls a
+scheme a tile matrix set and a level of detail a tile matrix.
+"""
+
+import math
+from dataclasses import dataclass
+
+from exporttiles.domain.errors import InvalidParameterError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.spatial_reference import SpatialReference
+
+PACKET_SIZE = 128
+"""Rows and columns of tiles in one bundle."""
+
+EDGE_PIXELS = 0.05
+"""How deep an area must reach into a tile to select it.
+
+Esri's own resolutions put the grid up to 12 mm off the powers of two, so that
+longitude -90 reaches 0.01 pixel into the next column at level 19.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelOfDetail:
+    """One resolution of a scheme, in map units per pixel; scale is the 1:n denominator."""
+
+    level: int
+    resolution: float
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class TileRange:
+    """A block of tiles of one level: half-open rows and columns."""
+
+    level: int
+    row_start: int
+    row_stop: int
+    column_start: int
+    column_stop: int
+
+    @property
+    def count(self) -> int:
+        """Return the number of tiles."""
+        return max(0, self.row_stop - self.row_start) * max(0, self.column_stop - self.column_start)
+
+    def intersection(self, other: "TileRange") -> "TileRange":
+        """Return the tiles that two blocks of one level share; may be empty."""
+        return TileRange(
+            self.level,
+            max(self.row_start, other.row_start),
+            min(self.row_stop, other.row_stop),
+            max(self.column_start, other.column_start),
+            min(self.column_stop, other.column_stop),
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BundleIndex:
+    """The place of a bundle: its level and the row and column of its top-left tile."""
+
+    level: int
+    row: int
+    column: int
+
+    @classmethod
+    def of_tile(cls, level: int, row: int, column: int) -> "BundleIndex":
+        """Return the bundle that holds a tile."""
+        return cls(level, row // PACKET_SIZE * PACKET_SIZE, column // PACKET_SIZE * PACKET_SIZE)
+
+    @property
+    def tile_range(self) -> TileRange:
+        """Return the 128 rows and columns of the bundle."""
+        return TileRange(self.level, self.row, self.row + PACKET_SIZE, self.column, self.column + PACKET_SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class TilingScheme:
+    """Origin at the top left in map units, square tiles in pixels, and the levels."""
+
+    spatial_reference: SpatialReference
+    origin_x: float
+    origin_y: float
+    tile_size: int
+    dpi: int
+    lods: tuple[LevelOfDetail, ...]
+
+    def lod(self, level: int) -> LevelOfDetail:
+        """Return one level of detail.
+
+        Raises:
+            InvalidParameterError: the scheme does not have it.
+        """
+        for lod in self.lods:
+            if lod.level == level:
+                return lod
+        levels = [lod.level for lod in self.lods]
+        legal = f"The tiling scheme has the levels {min(levels)}-{max(levels)}."
+        raise InvalidParameterError("levels", level, legal)
+
+    def tile_span(self, level: int) -> float:
+        """Return the side of a tile in map units."""
+        return self.lod(level).resolution * self.tile_size
+
+    def tile_extent(self, level: int, row: int, column: int) -> Extent:
+        """Return the envelope of one tile."""
+        span = self.tile_span(level)
+        return Extent(
+            self.origin_x + column * span,
+            self.origin_y - (row + 1) * span,
+            self.origin_x + (column + 1) * span,
+            self.origin_y - row * span,
+            self.spatial_reference,
+        )
+
+    def tile_range(self, extent: Extent, level: int) -> TileRange:
+        """Return the smallest block of tiles that covers an extent.
+
+        Touching a tile's edge is not covering it: the extent of one tile
+        yields that tile alone.
+
+        Args:
+            extent: envelope in the scheme's own reference.
+            level: level of detail.
+
+        Returns:
+            Half-open rows and columns from 0; empty if the extent is empty.
+
+        Source: OGC 07-057r7 (WMTS 1.0.0), annex H.1, with the edge rule above.
+        """
+        if extent.is_empty:
+            return TileRange(level, 0, 0, 0, 0)
+        span = self.tile_span(level)
+        edge = EDGE_PIXELS / self.tile_size
+        return TileRange(
+            level,
+            max(0, math.floor((self.origin_y - extent.ymax) / span + edge)),
+            max(0, math.ceil((self.origin_y - extent.ymin) / span - edge)),
+            max(0, math.floor((extent.xmin - self.origin_x) / span + edge)),
+            max(0, math.ceil((extent.xmax - self.origin_x) / span - edge)),
+        )

@@ -1,0 +1,92 @@
+"""How a coordinate system lies on the world: where it closes, where it ends."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pyproj import CRS
+
+from exporttiles.domain.rings import Box
+from exporttiles.domain.spatial_reference import WGS84, SpatialReference, transformer
+
+_MARGIN_DEGREES = 10.0  # tiles may lie beyond the area of use; formulas hold this far
+_LAST_PARALLEL = 86.0  # nearer to a pole only systems go that claim it; Mercator ends at 85.1
+_KNOWN_CONFIDENCE = 60  # percent, for finding the register's entry of a WKT text
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Where x begins, and how far it runs once round the world, in map units."""
+
+    start: float
+    width: float
+
+
+@lru_cache(maxsize=64)
+def period(reference: SpatialReference) -> Period | None:
+    """Return how x closes round the world, if x stands for longitude alone.
+
+    So it is in degrees and in Mercator and the other cylindrical projections.
+    """
+    if reference.is_geographic:
+        radians: float = reference.crs.axis_info[0].unit_conversion_factor
+        return Period(-math.pi / radians, 2 * math.pi / radians)
+    middle = _central_meridian(reference.crs)
+    longitudes = [middle, middle + 30, middle + 60, middle + 30, middle + 60]
+    x, _ = transformer(WGS84, reference).transform(longitudes, [0, 0, 0, 40, 40])
+    steps = [value - x[0] for value in x]
+    if not steps[2] > 0 or not all(
+        math.isclose(step, steps[2] * share, rel_tol=1e-9)
+        for step, share in zip(steps, (0, 0.5, 1, 0.5, 1), strict=True)
+    ):
+        return None
+    half = steps[2] * 3
+    return Period(x[0] - half, 2 * half)
+
+
+@lru_cache(maxsize=64)
+def usable_box(reference: SpatialReference) -> Box:
+    """Return the degrees of longitude and latitude that can be expressed.
+
+    Longitudes run without a jump from the edge opposite the central meridian,
+    so they may lie beyond 180; latitudes may leave out the poles.
+    """
+    if reference.is_geographic:
+        return -180.0, -90.0, 180.0, 90.0
+    middle = _central_meridian(reference.crs)
+    use = _area_of_use(reference.crs)
+    if use is None:
+        return middle - 180, -_LAST_PARALLEL, middle + 180, _LAST_PARALLEL
+    west, south, east, north = use
+    south = min(south, max(-_LAST_PARALLEL, south - _MARGIN_DEGREES))
+    north = max(north, min(_LAST_PARALLEL, north + _MARGIN_DEGREES))
+    half = ((east - west) % 360 or 360) / 2 + _MARGIN_DEGREES
+    if half >= 180:
+        return middle - 180, south, middle + 180, north
+    centre = middle + math.remainder(west + half - _MARGIN_DEGREES - middle, 360)
+    return max(centre - half, middle - 180), south, min(centre + half, middle + 180), north
+
+
+def _central_meridian(crs: CRS) -> float:
+    """Return the middle of a projection, in degrees from Greenwich."""
+    projected = crs.source_crs if crs.is_bound and crs.source_crs else crs
+    operation, zero = projected.coordinate_operation, projected.prime_meridian
+    if operation is None or zero is None:
+        return 0.0
+    offset = zero.longitude * float(zero.unit_conversion_factor)
+    for parameter in operation.params:
+        if parameter.name.startswith("Longitude of"):
+            angle = float(parameter.value) * float(parameter.unit_conversion_factor)
+            return math.degrees(angle + offset)
+    return 0.0
+
+
+def _area_of_use(crs: CRS) -> Box | None:
+    """Return west, south, east and north in degrees; WKT often leaves them out."""
+    if crs.area_of_use is None:
+        known = crs.to_authority(min_confidence=_KNOWN_CONFIDENCE)
+        if known is None:
+            return None
+        crs = CRS.from_authority(*known)
+    use = crs.area_of_use
+    return None if use is None else (use.west, use.south, use.east, use.north)

@@ -1,0 +1,1 @@
+"""Bytes and documents of Esri's formats, to values and back."""

@@ -1,0 +1,200 @@
+"""Compact Cache V2 bundles: 128 by 128 tiles of one level in one file.
+
+A header of 64 bytes, a tile index of 128 x 128 entries of 8 bytes, then the
+records: a size of 4 bytes and the image. All integers are little-endian.
+
+Source: Esri/raster-tiles-compactcache, CompactCacheV2.md; header words and
+empty slots as ArcGIS Pro and ArcGIS Server write them.
+"""
+
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporttiles.domain.errors import DamagedCacheError, PackageError
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+
+HEADER_BYTES = 64
+INDEX_BYTES = PACKET_SIZE * PACKET_SIZE * 8
+RECORDS_OFFSET = HEADER_BYTES + INDEX_BYTES
+"""Where the first record begins; a reader needs no more than this to find every tile."""
+
+SIZE_PREFIX_BYTES = 4
+FIRST_TILE_OFFSET = RECORDS_OFFSET + SIZE_PREFIX_BYTES
+EMPTY_SLOT = 4
+"""Index entry of a missing tile: offset 4, size 0."""
+
+MAX_TILE_BYTES = (1 << 24) - 1
+PACKAGE_RECORD_COUNT = 0
+"""Record count in packages: ArcGIS writes 0, and has refused other headers."""
+
+DATASET_RECORD_COUNT = PACKET_SIZE * PACKET_SIZE
+"""Record count in cache raster datasets, as the specification says: GDAL up to
+3.10 reads a dataset with 0 as all zeros, without an error."""
+
+HEADER = struct.Struct("<4I3Q6I")
+VERSION = 3
+OFFSET_BYTE_COUNT = 5
+USER_HEADER_OFFSET = 40
+USER_HEADER_BYTES = 20 + INDEX_BYTES
+
+_OFFSET_BITS = 40
+_PATH = re.compile(r"L([0-9]{2,3})/R([0-9a-f]{4,15})C([0-9a-f]{4,15})\.bundle", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileIndex:
+    """Where the tiles of a bundle lie.
+
+    Attributes:
+        offset: (128, 128) int64, row before column, from the bundle's top-left
+            tile; the first image byte, 4 past the record's size prefix.
+        size: (128, 128) int32, bytes of the image; 0 where there is no tile.
+        file_size_bytes: length of the file as its header tells it.
+    """
+
+    offset: NDArray[np.int64]
+    size: NDArray[np.int32]
+    file_size_bytes: int
+
+
+def bundle_path(bundle: BundleIndex) -> str:
+    """Return the path below the folder of the level folders, ``L05/R0080C0100.bundle``.
+
+    The digits are lower case: the upper-case ``C`` is the separator.
+    """
+    return f"L{bundle.level:02d}/R{bundle.row:04x}C{bundle.column:04x}.bundle"
+
+
+def parse_bundle_path(path: str) -> BundleIndex:
+    """Return the bundle that a path names; the inverse of `bundle_path`.
+
+    Raises:
+        DamagedCacheError: no bundle is called that.
+    """
+    match = _PATH.fullmatch(path)
+    if match:
+        bundle = BundleIndex(int(match[1]), int(match[2], 16), int(match[3], 16))
+        on_grid = bundle.row % PACKET_SIZE == 0 and bundle.column % PACKET_SIZE == 0
+        if on_grid and bundle_path(bundle) == path:
+            return bundle
+    raise DamagedCacheError(f"'{path[:80]}' is not the path of a bundle, like L05/R0080C0100.bundle.")
+
+
+def write_bundle(
+    tiles: Mapping[tuple[int, int], bytes | memoryview],
+    *,
+    record_count: int = PACKAGE_RECORD_COUNT,
+) -> list[bytes | memoryview]:
+    """Return the pieces of a bundle, to be written one after the other.
+
+    No tile is copied. Records stand in row-major order without gaps, so that
+    equal tiles give equal bytes in whatever order they come.
+
+    Args:
+        tiles: row and column in the scheme -> encoded image; views are of
+            single bytes.
+        record_count: see `PACKAGE_RECORD_COUNT`, `DATASET_RECORD_COUNT`.
+
+    Raises:
+        PackageError: there are no tiles, they belong to several bundles, or
+            one is empty or longer than `MAX_TILE_BYTES`.
+    """
+    places = np.fromiter(chain.from_iterable(tiles), np.int64, 2 * len(tiles)).reshape(-1, 2)
+    sizes = np.fromiter(map(len, tiles.values()), np.int64, len(tiles))
+    _require_writable(places, sizes)
+
+    slots = places % PACKET_SIZE @ np.array([PACKET_SIZE, 1])
+    order = np.argsort(slots)
+    slots, sizes = slots[order], sizes[order]
+    ends = RECORDS_OFFSET + np.cumsum(SIZE_PREFIX_BYTES + sizes)
+    index = np.full(PACKET_SIZE * PACKET_SIZE, EMPTY_SLOT, "<u8")
+    index[slots] = ends - sizes | sizes << _OFFSET_BITS
+    header = _header(record_count, largest=int(sizes.max()), file_size=int(ends[-1]))
+
+    images = list(tiles.values())
+    prefixes = memoryview(sizes.astype("<u4").tobytes())
+    pieces: list[bytes | memoryview] = [b""] * (1 + 2 * len(images))
+    pieces[0] = header + index.tobytes()
+    pieces[1::2] = [prefixes[at : at + SIZE_PREFIX_BYTES] for at in range(0, len(prefixes), 4)]
+    pieces[2::2] = [images[number] for number in order.tolist()]
+    return pieces
+
+
+def read_index(data: bytes | memoryview, *, file_size_bytes: int | None = None) -> TileIndex:
+    """Return the tile index from the beginning of a bundle.
+
+    Headers as ArcGIS and as the specification write them are both read;
+    records may stand in any order, with gaps, or be shared.
+
+    Args:
+        data: the first `RECORDS_OFFSET` bytes of the file, or more.
+        file_size_bytes: true length of the file, to check the entries by;
+            None leaves the end of the file unchecked.
+
+    Raises:
+        DamagedCacheError: it is no bundle, or a tile lies outside the file.
+    """
+    if len(data) < RECORDS_OFFSET:
+        raise DamagedCacheError(f"A bundle has {RECORDS_OFFSET} bytes of header and index; there are {len(data)}.")
+    words = HEADER.unpack_from(data)
+    for name, found, wanted in (
+        ("version", words[0], VERSION),
+        ("offset byte count", words[3], OFFSET_BYTE_COUNT),
+        ("user header offset", words[6], USER_HEADER_OFFSET),
+        ("index size", words[12], INDEX_BYTES),
+    ):
+        if found != wanted:
+            raise DamagedCacheError(f"The bundle's header has the {name} {found} instead of {wanted}.")
+
+    entries = np.frombuffer(data, "<u8", PACKET_SIZE * PACKET_SIZE, HEADER_BYTES)
+    offset = (entries & ((1 << _OFFSET_BITS) - 1)).astype(np.int64)
+    size = (entries >> _OFFSET_BITS).astype(np.int32)
+    outside = offset < FIRST_TILE_OFFSET
+    if file_size_bytes is not None:
+        outside |= offset + size > file_size_bytes
+    outside &= size > 0
+    if outside.any():
+        row, column = divmod(int(outside.argmax()), PACKET_SIZE)
+        place = f"row {row}, column {column} of the bundle"
+        stop = int(offset[outside][0]) + int(size[outside][0])
+        message = (
+            f"{int(outside.sum())} tiles lie outside the bundle's records, the first in {place}: "
+            f"bytes {int(offset[outside][0])}-{stop} of {file_size_bytes or 'the file'}."
+        )
+        raise DamagedCacheError(message)
+    shape = (PACKET_SIZE, PACKET_SIZE)
+    return TileIndex(offset.reshape(shape), size.reshape(shape), file_size_bytes=words[5])
+
+
+def _require_writable(places: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+    if not len(sizes):
+        raise PackageError("A bundle needs at least one tile.")
+    bundles = places // PACKET_SIZE
+    if places.min() < 0 or (bundles != bundles[0]).any():
+        raise PackageError("The tiles are not all of one bundle.")
+    wrong = (sizes == 0) | (sizes > MAX_TILE_BYTES)
+    if wrong.any():
+        row, column = places[wrong][0].tolist()
+        size = int(sizes[wrong][0])
+        raise PackageError(f"The tile in row {row}, column {column} has {size} bytes; 1-{MAX_TILE_BYTES} fit.")
+
+
+def _header(record_count: int, *, largest: int, file_size: int) -> bytes:
+    return HEADER.pack(
+        VERSION,
+        record_count,
+        max(USER_HEADER_BYTES, largest),  # the index counts as a tile for ArcGIS
+        OFFSET_BYTE_COUNT,
+        0,  # slack space: there are no gaps
+        file_size,
+        USER_HEADER_OFFSET,
+        USER_HEADER_BYTES,
+        *(3, 0, PACKET_SIZE * PACKET_SIZE, 5),  # left from older versions of the format
+        INDEX_BYTES,
+    )

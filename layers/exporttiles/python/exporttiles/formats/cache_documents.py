@@ -1,0 +1,136 @@
+"""What a cache says of itself: ``conf.xml`` and ``conf.cdi``, or ``root.json``.
+
+Source: the tags of CacheInfo as ArcGIS Server 10.0 to 10.9 writes them;
+tile-package-spec, docs/root.md.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError  # the parser below is the safe one
+
+from defusedxml.ElementTree import fromstring
+from defusedxml.common import DefusedXmlException
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.service import TileFormat
+from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
+from exporttiles.formats.esri_json import read_extent, read_tile_info
+
+COMPACT_V2 = "esriMapCacheStorageModeCompactV2"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """A cache as its own documents describe it.
+
+    Attributes:
+        bundle_folder: folder of the level folders, relative to the document.
+        full_extent: None if the document does not tell.
+    """
+
+    tiling_scheme: TilingScheme
+    storage_format: str
+    tile_format: TileFormat
+    compression_quality: int
+    lerc_error: float
+    bundle_folder: str
+    full_extent: Extent | None
+
+
+def read_root_json(body: bytes) -> CacheInfo:
+    """Return what the root.json of an unpacked tile package tells.
+
+    Raises:
+        DamagedCacheError: a member is missing or unusable.
+    """
+    try:
+        root: dict[str, Any] = json.loads(body)
+        scheme = read_tile_info(root["tileInfo"])
+        image = root["tileImageInfo"]
+        folder = str(root["tileBundlesPath"]).removeprefix("./").strip("/")
+        return CacheInfo(
+            tiling_scheme=scheme,
+            storage_format=str(root["storageInfo"]["storageFormat"]),
+            tile_format=_tile_format(image["format"]),
+            compression_quality=int(image.get("compressionQuality", 0)),
+            lerc_error=float(image.get("lercError", 0)),
+            bundle_folder=f"{folder}/" if folder else "",
+            full_extent=read_extent(root["fullExtent"], scheme.spatial_reference),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedCacheError(f"root.json cannot be used: {type(error).__name__} {error}") from error
+
+
+def read_conf_xml(conf: bytes, cdi: bytes | None) -> CacheInfo:
+    """Return what the conf.xml, and the conf.cdi beside it, of a cache tell.
+
+    Raises:
+        DamagedCacheError: an element is missing or unusable.
+    """
+    try:
+        info = fromstring(conf, forbid_dtd=True)
+        tiles, image = _child(info, "TileCacheInfo"), _child(info, "TileImageInfo")
+        reference = SpatialReference(
+            wkid=_id(tiles, "WKID"),
+            latest_wkid=_id(tiles, "LatestWKID"),
+            wkt=tiles.findtext("SpatialReference/WKT"),
+        )
+        if _text(tiles, "TileCols") != _text(tiles, "TileRows"):
+            raise ValueError("tiles are not square")
+        scheme = TilingScheme(
+            spatial_reference=reference,
+            origin_x=float(_text(tiles, "TileOrigin/X")),
+            origin_y=float(_text(tiles, "TileOrigin/Y")),
+            tile_size=int(_text(tiles, "TileCols")),
+            dpi=int(float(tiles.findtext("DPI") or 96)),
+            lods=tuple(
+                LevelOfDetail(
+                    int(_text(lod, "LevelID")),
+                    float(_text(lod, "Resolution")),
+                    float(_text(lod, "Scale")),
+                )
+                for lod in tiles.findall("LODInfos/LODInfo")
+            ),
+        )
+        return CacheInfo(
+            tiling_scheme=scheme,
+            storage_format=_text(info, "CacheStorageInfo/StorageFormat"),
+            tile_format=_tile_format(_text(image, "CacheTileFormat")),
+            compression_quality=int(image.findtext("CompressionQuality") or 0),
+            lerc_error=float(image.findtext("LERCError") or 0),
+            bundle_folder="_alllayers/",
+            full_extent=_envelope(fromstring(cdi, forbid_dtd=True), reference) if cdi else None,
+        )
+    except (ParseError, DefusedXmlException, KeyError, TypeError, ValueError) as error:
+        raise DamagedCacheError(f"conf.xml cannot be used: {type(error).__name__} {error}") from error
+
+
+def _envelope(root: Element, reference: SpatialReference) -> Extent:
+    xmin, ymin, xmax, ymax = (float(_text(root, side)) for side in ("XMin", "YMin", "XMax", "YMax"))
+    return Extent(xmin, ymin, xmax, ymax, reference)
+
+
+def _child(parent: Element, path: str) -> Element:
+    found = parent.find(path)
+    if found is None:
+        raise KeyError(path)
+    return found
+
+
+def _text(parent: Element, path: str) -> str:
+    text = _child(parent, path).text
+    if not text:
+        raise KeyError(path)
+    return text
+
+
+def _id(tiles: Element, name: str) -> int | None:
+    text = tiles.findtext(f"SpatialReference/{name}")
+    return int(text) if text else None
+
+
+def _tile_format(text: str) -> TileFormat:
+    return TileFormat(text.upper())

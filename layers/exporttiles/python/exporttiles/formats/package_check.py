@@ -1,0 +1,131 @@
+"""Checks a tile package (.tpkx) for all that its readers demand or take on trust.
+
+Most readers accept what another one refuses, and the most tolerant of them
+shows a broken bundle as empty tiles. This says what is wrong, in words.
+
+Source: Esri/tile-package-spec; Esri/raster-tiles-compactcache; packages
+written by ArcGIS.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.service import TileFormat
+from exporttiles.domain.tiling import BundleIndex, TilingScheme
+from exporttiles.formats.archive_check import StoredMember, check_archive, read_at
+from exporttiles.formats.bundle import parse_bundle_path
+from exporttiles.formats.bundle_check import ExpectedTiles, check_bundle
+from exporttiles.formats.findings import Finding, Findings
+from exporttiles.formats.item_check import check_iteminfo, check_thumbnail
+from exporttiles.formats.root_check import check_extents, check_root, check_scheme
+from exporttiles.formats.tile_package import BUNDLE_FOLDER, ITEMINFO, MEMBER_ORDER, ROOT, THUMBNAIL
+
+MAX_DOCUMENT_BYTES = 16 * 2**20
+"""Longer documents are not read; legends make them long, but not so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackageReport:
+    """What a package holds and what is wrong with it.
+
+    Attributes:
+        size_bytes: length of the file.
+        tile_counts: level -> tiles, ascending; levels without a bundle do not appear.
+        findings: the faults; none means that the package is sound.
+    """
+
+    size_bytes: int
+    tile_counts: Mapping[int, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether nothing is wrong."""
+        return not self.findings
+
+
+def check_package(file: BinaryIO) -> PackageReport:
+    """Read a whole tile package and report on it.
+
+    Safe with hostile input: nothing is decompressed but the thumbnail and
+    sizes are bounded. The memory needed does not grow with the package.
+
+    Args:
+        file: seekable, opened for reading bytes.
+    """
+    findings = Findings()
+    members = {member.name: member for member in check_archive(file, findings)}
+    documents = {name: _read_document(file, members, name, findings) for name in MEMBER_ORDER}
+    root = check_root(documents[ROOT], findings) if documents[ROOT] else {}
+    scheme = check_scheme(root, findings) if root else None
+    extent = check_extents(root, scheme, findings) if scheme else None
+    if documents[ITEMINFO]:
+        check_iteminfo(documents[ITEMINFO], root, extent, findings)
+    if documents[THUMBNAIL]:
+        check_thumbnail(documents[THUMBNAIL], findings)
+
+    tile_counts: Counter[int] = Counter()
+    for bundle, member in _bundles(members, findings).items():
+        expected = _expected_tiles(bundle, root, scheme, extent, findings)
+        tile_counts[bundle.level] += check_bundle(file, member, expected, findings)
+    if root:
+        _check_levels(root, tile_counts, findings)
+    return PackageReport(file.seek(0, 2), dict(sorted(tile_counts.items())), tuple(findings.all))
+
+
+def _read_document(file: BinaryIO, members: Mapping[str, StoredMember], name: str, findings: Findings) -> bytes:
+    member = members.get(name)
+    if not findings.require(member, name, "It is missing.") or member is None:
+        return b""
+    text = f"It has {member.size_bytes} bytes and is not read."
+    if not findings.require(0 < member.size_bytes <= MAX_DOCUMENT_BYTES, name, text):
+        return b""
+    return read_at(file, member.offset, member.size_bytes)
+
+
+def _bundles(members: Mapping[str, StoredMember], findings: Findings) -> dict[BundleIndex, StoredMember]:
+    bundles: dict[BundleIndex, StoredMember] = {}
+    for name, member in members.items():
+        folder, _, path = name.partition("/")
+        if name in MEMBER_ORDER:
+            continue
+        if folder != BUNDLE_FOLDER:
+            findings.add(name, "It has no place in a tile package.")
+            continue
+        try:
+            bundles[parse_bundle_path(path)] = member
+        except DamagedCacheError as error:
+            findings.add(name, str(error))
+    return bundles
+
+
+def _expected_tiles(
+    bundle: BundleIndex,
+    root: Mapping[str, Any],
+    scheme: TilingScheme | None,
+    extent: Extent | None,
+    findings: Findings,
+) -> ExpectedTiles:
+    try:
+        tile_format = TileFormat(root["tileImageInfo"]["format"])
+    except (KeyError, TypeError, ValueError):  # told of with root.json
+        tile_format = None
+    allowed = None
+    if scheme and extent:
+        try:
+            allowed = scheme.tile_range(extent, bundle.level)
+        except (InvalidParameterError, ValueError, OverflowError):
+            findings.add(ROOT, f"Where the tiles of level {bundle.level} lie cannot be told from tileInfo.")
+    tile_size = scheme.tile_size if scheme else None
+    return ExpectedTiles(tile_format, tile_size, allowed, bundle.row, bundle.column)
+
+
+def _check_levels(root: Mapping[str, Any], tile_counts: Mapping[int, int], findings: Findings) -> None:
+    if not findings.require(tile_counts, "", "The package has no bundles."):
+        return
+    for key, packed in (("minLOD", min(tile_counts)), ("maxLOD", max(tile_counts))):
+        findings.require(root.get(key) == packed, ROOT, f"{key} is {root.get(key)!r}; level {packed} is packed.")

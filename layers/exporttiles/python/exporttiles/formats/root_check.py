@@ -1,0 +1,126 @@
+"""Checks root.json of a tile package.
+
+Source: Esri/tile-package-spec, docs/root.md; spelling and types of the keys as
+ArcGIS writes them; sizes and places as GDAL needs them.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from exporttiles.domain.errors import ExportTilesError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.service import TileFormat
+from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TilingScheme
+from exporttiles.formats.esri_json import read_tile_info
+from exporttiles.formats.findings import Findings
+from exporttiles.formats.json_check import NUMBER, JsonType, check_extent, check_reference, part, read_object, shown
+from exporttiles.formats.tile_package import BUNDLE_FOLDER, MIN_ROOT_BYTES, ROOT, STORAGE_FORMAT, units
+from exporttiles.formats.tiling_schemes import WELL_KNOWN
+
+MAX_LEVELS = 64
+"""More levels than any scheme has: halving the earth so often ends below the atom."""
+
+_FIRST_KILOBYTE = 1024
+_MAX_TILE_SIZE = 8192
+_SAME_NUMBER = 1e-14  # doubles that differ only by how they were printed
+_SAME_LEVEL = 1e-6
+
+_ROOT_TYPES: Mapping[str, JsonType] = {
+    "name": str,
+    "version": NUMBER,
+    "serviceDescription": str,
+    "tileBundlesPath": str,
+    "spatialReference": dict,
+    "units": str,
+    "minLOD": int,
+    "maxLOD": int,
+    "resampling": bool,
+    "tileInfo": dict,
+    "storageInfo": dict,
+    "tileImageInfo": dict,
+    "exportTilesAllowed": bool,
+    "layers": list,
+    "initialExtent": dict,
+    "fullExtent": dict,
+}
+
+
+def check_root(data: bytes, findings: Findings) -> dict[str, Any]:
+    """Note what is wrong with root.json; return what can be read of it."""
+    long_enough = len(data) >= MIN_ROOT_BYTES
+    findings.require(long_enough, ROOT, f"It has {len(data)} bytes; GDAL needs {MIN_ROOT_BYTES}.")
+    early = b'"tileBundlesPath"' in data[:_FIRST_KILOBYTE]
+    findings.require(early, ROOT, f"tileBundlesPath is not in the first {_FIRST_KILOBYTE} bytes, where GDAL looks.")
+    root = read_object(ROOT, data, _ROOT_TYPES, findings)
+
+    image_info, storage_info = part(root, "tileImageInfo"), part(root, "storageInfo")
+    for key, found, wanted in (
+        ("version", root.get("version"), 1.0),
+        ("tileBundlesPath", root.get("tileBundlesPath"), f"./{BUNDLE_FOLDER}"),
+        ("storageInfo.storageFormat", storage_info.get("storageFormat"), STORAGE_FORMAT),
+        ("storageInfo.packetSize", storage_info.get("packetSize"), PACKET_SIZE),
+        ("tileImageInfo.bandCount", image_info.get("bandCount"), 1),
+    ):
+        findings.require(found == wanted, ROOT, f"{key} is {shown(found)} instead of {shown(wanted)}.")
+    known = image_info.get("format") in list(TileFormat)
+    findings.require(known, ROOT, f"tileImageInfo.format is {shown(image_info.get('format'))}.")
+    quality = image_info.get("compressionQuality")
+    legal = isinstance(quality, int) and 0 <= quality <= 100
+    findings.require(legal, ROOT, f"tileImageInfo.compressionQuality is {shown(quality)}, not 0-100.")
+    for key in ("spatialReference", "tileInfo", "initialExtent", "fullExtent"):
+        inner = part(root, key)
+        check_reference(ROOT, key, inner if key == "spatialReference" else part(inner, "spatialReference"), findings)
+    return root
+
+
+def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | None:
+    """Note what is wrong with the tiling scheme; return it, or None if it cannot be read."""
+    try:
+        scheme = read_tile_info(part(root, "tileInfo"))
+        own_units = units(scheme.spatial_reference)
+    except (ExportTilesError, LookupError, TypeError, ValueError, OverflowError) as error:
+        findings.add(ROOT, f"tileInfo cannot be used: {type(error).__name__} {error}.")
+        return None
+    findings.require(root.get("units") == own_units, ROOT, f"units is {shown(root.get('units'))}, not '{own_units}'.")
+    same = part(root, "spatialReference").get("wkid") == scheme.spatial_reference.wkid
+    findings.require(same, ROOT, "spatialReference is not the one of tileInfo.")
+    if not findings.require(_is_usable(scheme), ROOT, "tileInfo has numbers that no tiling scheme can have."):
+        return None
+    whole = [lod.level for lod in scheme.lods] == list(range(len(scheme.lods)))
+    findings.require(whole, ROOT, "tileInfo.lods are not the levels from 0 on, in order and without gaps.")
+    for finer, coarser in zip(scheme.lods[1:], scheme.lods, strict=False):
+        falling = 0 < finer.resolution < coarser.resolution and 0 < finer.scale < coarser.scale
+        findings.require(falling, ROOT, f"Level {finer.level} is not finer than level {coarser.level}.")
+    for well_known in WELL_KNOWN.values():
+        if well_known.spatial_reference == scheme.spatial_reference and well_known.tile_size == scheme.tile_size:
+            for lod, esri in zip(scheme.lods, well_known.lods, strict=False):
+                _check_constants(lod, esri, findings)
+    return scheme
+
+
+def check_extents(root: Mapping[str, Any], scheme: TilingScheme, findings: Findings) -> Extent | None:
+    """Note what is wrong with the extents of root.json; return fullExtent if it can be used."""
+    extents: dict[str, Extent | None] = {}
+    for key in ("initialExtent", "fullExtent"):
+        extents[key] = extent = check_extent(ROOT, key, part(root, key), scheme.spatial_reference.is_same_as, findings)
+        if extent:
+            edge = scheme.lods[0].resolution
+            inside = extent.xmin >= scheme.origin_x - edge and extent.ymax <= scheme.origin_y + edge
+            findings.require(inside, ROOT, f"{key} reaches beyond the origin of the tiling scheme.")
+    return extents["fullExtent"]
+
+
+def _is_usable(scheme: TilingScheme) -> bool:
+    numbers = [scheme.origin_x, scheme.origin_y, *(lod.resolution for lod in scheme.lods)]
+    legal_lods = 0 < len(scheme.lods) <= MAX_LEVELS and all(lod.resolution > 0 for lod in scheme.lods)
+    return legal_lods and all(map(math.isfinite, numbers)) and 0 < scheme.tile_size <= _MAX_TILE_SIZE
+
+
+def _check_constants(lod: LevelOfDetail, esri: LevelOfDetail, findings: Findings) -> None:
+    for name in ("resolution", "scale"):
+        found, wanted = getattr(lod, name), getattr(esri, name)
+        is_that_level = math.isclose(found, wanted, rel_tol=_SAME_LEVEL)
+        exact = math.isclose(found, wanted, rel_tol=_SAME_NUMBER)
+        text = f"Level {lod.level}: {name} {found} is almost Esri's {wanted}; ArcGIS wants it exactly."
+        findings.require(exact or not is_that_level, ROOT, text)

@@ -1,0 +1,76 @@
+"""Service descriptors: ``services/[folder/]<Name>.json``, one a published cache."""
+
+import json
+from typing import Any
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
+from exporttiles.formats.esri_json import (
+    read_extent,
+    read_tile_info,
+    write_extent,
+    write_tile_info,
+)
+
+
+def write_service(service: ImageService) -> dict[str, Any]:
+    """Return a descriptor as JSON members."""
+    return {
+        "name": service.name,
+        "description": service.description,
+        "copyrightText": service.copyright_text,
+        "cache": {
+            "url": service.cache.url,
+            "layout": str(service.cache.layout),
+            "pathTemplate": service.cache.path_template,
+            "averageTileBytes": service.cache.average_tile_bytes,
+        },
+        "tileInfo": write_tile_info(service.tiling_scheme),
+        "minLOD": service.min_level,
+        "maxLOD": service.max_level,
+        "format": str(service.tile_format),
+        "compressionQuality": service.compression_quality,
+        "lercError": service.lerc_error,
+        "fullExtent": write_extent(service.full_extent),
+        "exportTilesAllowed": service.export_tiles_allowed,
+        "maxExportTilesCount": service.max_export_tiles_count,
+    }
+
+
+def read_service(document: dict[str, Any]) -> ImageService:
+    """Return the service that a descriptor describes.
+
+    Raises:
+        DamagedCacheError: a member is missing or unusable; it says which.
+    """
+    try:
+        scheme = read_tile_info(document["tileInfo"])
+        cache = document["cache"]
+        return ImageService(
+            name=str(document["name"]),
+            description=str(document.get("description", "")),
+            copyright_text=str(document.get("copyrightText", "")),
+            cache=TileCache(
+                url=str(cache["url"]),
+                layout=CacheLayout(cache["layout"]),
+                path_template=str(cache["pathTemplate"]),
+                average_tile_bytes=int(cache["averageTileBytes"]),
+            ),
+            tiling_scheme=scheme,
+            min_level=int(document["minLOD"]),
+            max_level=int(document["maxLOD"]),
+            tile_format=TileFormat(document["format"]),
+            compression_quality=int(document["compressionQuality"]),
+            lerc_error=float(document.get("lercError", 0.0)),
+            full_extent=read_extent(document["fullExtent"], scheme.spatial_reference),
+            export_tiles_allowed=bool(document.get("exportTilesAllowed", True)),
+            max_export_tiles_count=int(document.get("maxExportTilesCount", 100_000)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"The service descriptor cannot be used: {type(error).__name__} {error}"
+        raise DamagedCacheError(message) from error
+
+
+def service_to_json(service: ImageService) -> bytes:
+    """Return a descriptor as a JSON file that a person can read and edit."""
+    return json.dumps(write_service(service), indent=2).encode()

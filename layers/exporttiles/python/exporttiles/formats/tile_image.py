@@ -1,0 +1,181 @@
+"""Encoded tiles: which format they are in, and smaller JPEGs.
+
+Source: ITU-T T.81 annex B (JPEG markers), PNG specification 11.2.2 (IHDR).
+"""
+
+import struct
+from functools import cache
+from io import BytesIO
+from typing import Literal
+
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
+
+from exporttiles.domain.errors import DamagedCacheError
+
+ImageFormat = Literal["jpeg", "png", "lerc", "webp"]
+
+MAX_SIDE_PIXELS = 4096
+"""No tile is wider or higher: a few bytes can claim to be a picture of gigabytes."""
+
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_WITHOUT_LENGTH = frozenset(range(0xD0, 0xD9)) | {0x01}
+_MAX_BASELINE_STEP = 255
+_UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, KeyError, struct.error, Image.DecompressionBombError)
+
+
+def sniff(data: bytes | memoryview) -> ImageFormat | None:
+    """Return the format that the first bytes of a tile tell; None for any other."""
+    start = bytes(data[:12])
+    if start.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if start.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if start.startswith((b"Lerc2 ", b"CntZImage ")):
+        return "lerc"
+    if start.startswith(b"RIFF") and start.endswith(b"WEBP"):
+        return "webp"
+    return None
+
+
+def image_size(data: bytes | memoryview) -> tuple[int, int] | None:
+    """Return height and width in pixels as a JPEG's or PNG's header tells them.
+
+    Nothing is decoded. None if the header does not tell, and for other formats.
+    """
+    try:
+        if sniff(data) == "png":
+            width, height = struct.unpack_from(">2I", data, 16)
+            return height, width
+        return _jpeg_size(data) if sniff(data) == "jpeg" else None
+    except (IndexError, struct.error):
+        return None
+
+
+def decode(data: bytes | memoryview) -> Image.Image:
+    """Return a JPEG or PNG tile as a picture, decoded.
+
+    Raises:
+        DamagedCacheError: it is neither, cannot be decoded, or is larger than
+            `MAX_SIDE_PIXELS`.
+    """
+    image = _open(data)
+    _load(image)
+    return image
+
+
+def recompress_jpeg(data: bytes, quality: int) -> bytes:
+    """Return a JPEG tile at a lower quality, if that makes it smaller.
+
+    Never coarser than asked for and never finer than the source: each step of
+    quantization is the larger of the two. Chroma subsampling stays, metadata
+    goes, Huffman tables are fitted to the tile. Other formats and CMYK tiles
+    are returned as they are. Safe in threads.
+
+    Args:
+        data: an encoded tile of any format.
+        quality: 1-95, on the scale of libjpeg.
+
+    Returns:
+        Fewer bytes than `data`, or the very same object.
+
+    Raises:
+        DamagedCacheError: the tile claims to be a JPEG and cannot be decoded.
+    """
+    if sniff(data) != "jpeg":
+        return data
+    image = _open(data)
+    if not isinstance(image, JpegImageFile) or image.mode not in {"L", "RGB"}:
+        return data
+    source = _steps(image)
+    target = [list(map(max, *pair)) for pair in zip(source, _quality_steps(quality), strict=False)]
+    if target == source:
+        return data
+    sampling = get_sampling(image)
+    if not _is_stored_as_rgb(image):
+        image.draft("YCbCr", image.size)  # the stored colours, unrounded; does nothing to grey
+    _load(image)
+    body = BytesIO()
+    # Fitted Huffman tables save more than 15 points of quality do: the codec without them is no bargain.
+    image.save(body, "JPEG", qtables=target, subsampling=sampling, optimize=True, comment=b"")
+    smaller = body.getvalue()
+    return smaller if len(smaller) < len(data) else data
+
+
+def estimate_jpeg_quality(data: bytes) -> int:
+    """Return the quality, on the scale of libjpeg, whose luma steps are nearest a tile's.
+
+    Raises:
+        DamagedCacheError: it is no JPEG that can be read.
+    """
+    image = _open(data)
+    if not isinstance(image, JpegImageFile):
+        raise DamagedCacheError("The tile is no JPEG.")
+    luma = _steps(image)[0]
+
+    def distance(quality: int) -> int:
+        steps = _quality_steps(quality)[0]
+        return sum(abs(ours - theirs) for ours, theirs in zip(luma, steps, strict=True))
+
+    return min(range(1, 101), key=distance)
+
+
+def _jpeg_size(data: bytes | memoryview) -> tuple[int, int] | None:
+    at = 2
+    while data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+        elif marker in _WITHOUT_LENGTH:
+            at += 2
+        elif marker in _START_OF_FRAME:
+            height, width = struct.unpack_from(">2H", data, at + 5)
+            return height, width
+        else:
+            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return None
+
+
+def _open(data: bytes | memoryview) -> Image.Image:
+    size = image_size(data)
+    if size is None:
+        raise DamagedCacheError("The tile has no readable JPEG or PNG header.")
+    if not 0 < min(size) <= max(size) <= MAX_SIDE_PIXELS:
+        raise DamagedCacheError(f"The tile claims to be {size[1]} x {size[0]} pixels large.")
+    try:
+        image = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
+    except _UNREADABLE as error:
+        raise DamagedCacheError(f"The tile cannot be read: {error}.") from error
+    if (image.height, image.width) != size:
+        raise DamagedCacheError("The tile has two headers that tell different sizes.")
+    return image
+
+
+def _load(image: Image.Image) -> None:
+    try:
+        image.load()
+    except _UNREADABLE as error:
+        raise DamagedCacheError(f"The tile cannot be decoded: {error}.") from error
+
+
+def _steps(image: JpegImageFile) -> list[list[int]]:
+    """Return the quantization steps of luma, and of chroma if there is any."""
+    try:
+        tables = [image.quantization[layer[3]] for layer in image.layer]
+    except KeyError as error:
+        raise DamagedCacheError(f"The tile lacks quantization table {error}.") from error
+    luma, chroma = tables[0], tables[1:]
+    finest = [list(luma), *([list(map(min, *chroma))] if len(chroma) > 1 else [])]
+    return [[min(step, _MAX_BASELINE_STEP) for step in table] for table in finest]
+
+
+def _is_stored_as_rgb(image: JpegImageFile) -> bool:
+    return image.info.get("adobe_transform") == 0 or [layer[0] for layer in image.layer] == list(b"RGB")
+
+
+@cache
+def _quality_steps(quality: int) -> list[list[int]]:
+    # The codec is asked, so that its quality means here what it means elsewhere.
+    body = BytesIO()
+    Image.new("RGB", (8, 8)).save(body, "JPEG", quality=quality)
+    return [list(table) for table in JpegImageFile(BytesIO(body.getvalue())).quantization.values()]

@@ -1,0 +1,165 @@
+"""Zip archives whose members are stored as they are and known beforehand.
+
+A local header names no place in the archive, so that header and member can be
+written anywhere and joined later; the central directory comes last. ArcGIS
+reads tile packages only when no member is compressed.
+
+Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3; fixed fields as in
+packages written by ArcGIS Pro.
+"""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from exporttiles.domain.errors import PackageError
+
+DOS_EPOCH = (1 << 5 | 1) << 16
+"""1980-01-01 00:00, the earliest time of the format: equal members give equal bytes."""
+
+LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+CENTRAL_HEADER = struct.Struct("<4s6H3I5H2I")
+END = struct.Struct("<4s4H2IH")
+ZIP64_END = struct.Struct("<4sQ2H2I4Q")
+ZIP64_LOCATOR = struct.Struct("<4sIQI")
+
+_MAX_16 = 0xFFFF
+_MAX_32 = 0xFFFFFFFF
+_STORED = 0
+_NEEDED, _NEEDED_ZIP64 = 10, 45
+_MADE_BY = 0x0014  # version 2.0 on FAT
+_FILE_ATTRIBUTES = 0x20
+_ZIP64_EXTRA = 0x0001
+
+
+@dataclass(frozen=True, slots=True)
+class ZipMember:
+    """A file in an archive; the name is ASCII, with ``/`` between folders."""
+
+    name: str
+    size_bytes: int
+    crc32: int
+
+
+def local_header(member: ZipMember, *, modified: int = DOS_EPOCH) -> bytes:
+    """Return what stands before a member's bytes.
+
+    Args:
+        member: name, size and checksum, all known: there is no data descriptor.
+        modified: MS-DOS time, the date in the high 16 bits.
+
+    Raises:
+        PackageError: the name cannot be written.
+    """
+    name = _name(member)
+    size, extra = member.size_bytes, b""
+    if size >= _MAX_32:
+        extra = struct.pack("<2H2Q", _ZIP64_EXTRA, 16, size, size)
+        size = _MAX_32
+    return (
+        LOCAL_HEADER.pack(
+            b"PK\3\4",
+            _NEEDED_ZIP64 if extra else _NEEDED,
+            0,
+            _STORED,
+            modified & _MAX_16,
+            modified >> 16,
+            member.crc32,
+            size,
+            size,
+            len(name),
+            len(extra),
+        )
+        + name
+        + extra
+    )
+
+
+def central_directory(members: Iterable[tuple[ZipMember, int]], *, modified: int = DOS_EPOCH) -> bytes:
+    """Return what stands after the last member: the directory and its end records.
+
+    ZIP64 records appear only where a size, an offset or a count needs them.
+
+    Args:
+        members: each with the offset of its local header in bytes from the
+            beginning of the archive, in the order in which they stand there.
+        modified: as given to `local_header`.
+
+    Raises:
+        PackageError: a member does not begin where the one before it ends, or
+            a name appears twice or cannot be written.
+    """
+    entries: list[bytes] = []
+    names: set[str] = set()
+    start = 0
+    for member, offset in members:
+        if offset != start:
+            raise PackageError(f"'{member.name}' begins at byte {offset}, but the members so far end at {start}.")
+        if member.name in names:
+            raise PackageError(f"'{member.name}' is in the package twice.")
+        names.add(member.name)
+        entries.append(_central_header(member, offset, modified))
+        start += len(local_header(member)) + member.size_bytes
+    directory = b"".join(entries)
+    return directory + _end(len(entries), len(directory), start)
+
+
+def _name(member: ZipMember) -> bytes:
+    name = member.name
+    if not (name and name.isascii() and name.isprintable() and len(name) <= _MAX_16):
+        raise PackageError(f"'{name[:80]}' cannot be the name of a file in a package.")
+    return name.encode("ascii")
+
+
+def _central_header(member: ZipMember, offset: int, modified: int) -> bytes:
+    name = _name(member)
+    size, wide = member.size_bytes, []
+    if size >= _MAX_32:
+        wide += [size, size]
+        size = _MAX_32
+    if offset >= _MAX_32:
+        wide.append(offset)
+        offset = _MAX_32
+    extra = struct.pack(f"<2H{len(wide)}Q", _ZIP64_EXTRA, 8 * len(wide), *wide) if wide else b""
+    return (
+        CENTRAL_HEADER.pack(
+            b"PK\1\2",
+            _MADE_BY,
+            _NEEDED_ZIP64 if wide else _NEEDED,
+            0,
+            _STORED,
+            modified & _MAX_16,
+            modified >> 16,
+            member.crc32,
+            size,
+            size,
+            len(name),
+            len(extra),
+            0,
+            0,
+            0,
+            _FILE_ATTRIBUTES,
+            offset,
+        )
+        + name
+        + extra
+    )
+
+
+def _end(count: int, size: int, offset: int) -> bytes:
+    records = b""
+    if count >= _MAX_16 or size >= _MAX_32 or offset >= _MAX_32:
+        records = ZIP64_END.pack(
+            b"PK\6\6",
+            ZIP64_END.size - 12,  # the signature and this field do not count
+            _MADE_BY,
+            _NEEDED_ZIP64,
+            0,
+            0,
+            count,
+            count,
+            size,
+            offset,
+        ) + ZIP64_LOCATOR.pack(b"PK\6\7", 0, offset + size, 1)
+    count, size, offset = min(count, _MAX_16), min(size, _MAX_32), min(offset, _MAX_32)
+    return records + END.pack(b"PK\5\6", 0, 0, count, count, size, offset, 0)

@@ -1,0 +1,234 @@
+"""What one step of an export leaves for the next.
+
+Only a work item travels in the state of the workflow; everything else lies in
+the package bucket under the job's prefix.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.service import ImageService
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats.area_json import read_area, write_area
+from exporttiles.formats.service_descriptor import read_service, write_service
+
+
+@dataclass(frozen=True, slots=True)
+class JobKeys:
+    """The keys of everything that belongs to a job."""
+
+    job_id: str
+
+    @property
+    def prefix(self) -> str:
+        """Return the folder of what only the steps need."""
+        return f"jobs/{self.job_id}/"
+
+    @property
+    def parameters(self) -> str:
+        """Return the key of the parameters as the client sent them."""
+        return f"{self.prefix}request.json"
+
+    @property
+    def export(self) -> str:
+        """Return the key of the export as it was understood."""
+        return f"{self.prefix}export.json"
+
+    @property
+    def work_items(self) -> str:
+        """Return the key of the work items, a JSON array."""
+        return f"{self.prefix}work_items.json"
+
+    @property
+    def fragments(self) -> str:
+        """Return the folder of the fragments."""
+        return f"{self.prefix}fragments/"
+
+    def fragment(self, number: int) -> str:
+        """Return the key of one work item's fragment of the package."""
+        return f"{self.fragments}{number:05d}"
+
+    def report(self, number: int) -> str:
+        """Return the key of one work item's report."""
+        return f"{self.prefix}reports/{number:05d}.json"
+
+    @property
+    def packages(self) -> str:
+        """Return the folder of the finished package."""
+        return f"packages/{self.job_id}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A service as it was when the export was accepted, and what was asked of it."""
+
+    service: ImageService
+    request: ExportRequest
+
+    def to_json(self) -> bytes:
+        """Return the export as a JSON document."""
+        request = self.request
+        document = {
+            "service": write_service(self.service),
+            "levels": request.levels,
+            "area": write_area(request.area),
+            "tilePackage": request.tile_package,
+            "storageFormat": str(request.storage_format),
+            "compressionQuality": request.compression_quality,
+        }
+        return json.dumps(document).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "Export":
+        """Return the export of a JSON document."""
+        document = json.loads(body)
+        service = read_service(document["service"])
+        request = ExportRequest(
+            service_name=service.name,
+            levels=tuple(document["levels"]),
+            area=read_area(document["area"]),
+            tile_package=document["tilePackage"],
+            storage_format=StorageFormat(document["storageFormat"]),
+            compression_quality=document["compressionQuality"],
+        )
+        return cls(service, request)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """Bundles that one worker builds as one fragment; ``number`` counts from 0."""
+
+    job_id: str
+    number: int
+    bundles: tuple[BundleIndex, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item as the distributed Map hands it to a worker."""
+        bundles = [[bundle.level, bundle.row, bundle.column] for bundle in self.bundles]
+        return {"job_id": self.job_id, "number": self.number, "bundles": bundles}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "WorkItem":
+        """Return the item that the distributed Map handed over."""
+        bundles = tuple(BundleIndex(*bundle) for bundle in document["bundles"])
+        return cls(document["job_id"], document["number"], bundles)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleReport:
+    """One bundle of a fragment.
+
+    Attributes:
+        path: its name in the package.
+        header_offset: where its local header begins in the fragment.
+        size_bytes, crc32: of the bundle itself.
+        tile_count: tiles that it holds.
+    """
+
+    path: str
+    header_offset: int
+    size_bytes: int
+    crc32: int
+    tile_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentReport:
+    """What a worker did: the packer needs nothing else to build the package.
+
+    Attributes:
+        selected_count: tiles that the request selects in these bundles.
+        alien_count: tiles that are no image of the cache's format; they are
+            left out, as a missing tile is.
+        damaged_count: tiles that could not be recompressed and were left as
+            they are.
+        source_bytes: tiles as they lie in the cache, before recompression.
+        seconds: what the worker took, for the cost of the job.
+    """
+
+    number: int
+    fragment_bytes: int
+    bundles: tuple[BundleReport, ...]
+    selected_count: int
+    alien_count: int
+    damaged_count: int
+    source_bytes: int
+    seconds: float
+
+    @property
+    def tile_count(self) -> int:
+        """Return the number of tiles in the fragment."""
+        return sum(bundle.tile_count for bundle in self.bundles)
+
+    def to_json(self) -> bytes:
+        """Return the report as a JSON document."""
+        document = {
+            "number": self.number,
+            "fragment_bytes": self.fragment_bytes,
+            "bundles": [
+                [b.path, b.header_offset, b.size_bytes, b.crc32, b.tile_count] for b in self.bundles
+            ],
+            "selected_count": self.selected_count,
+            "alien_count": self.alien_count,
+            "damaged_count": self.damaged_count,
+            "source_bytes": self.source_bytes,
+            "seconds": self.seconds,
+        }
+        return json.dumps(document).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "FragmentReport":
+        """Return the report of a JSON document."""
+        document = json.loads(body)
+        document["bundles"] = tuple(BundleReport(*bundle) for bundle in document["bundles"])
+        return cls(**document)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedPackage:
+    """What the packer hands to CloseJob through the state of the workflow."""
+
+    key: str
+    name: str
+    size_bytes: int
+    tile_count: int
+    missing_count: int
+    alien_count: int
+    damaged_count: int
+    source_bytes: int
+    worker_seconds: float
+    work_items: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the members as JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "PackedPackage":
+        """Return what the packer handed over."""
+        return cls(**document)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a step failed: the name of the error and its text."""
+
+    error: str
+    cause: str
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "Failure":
+        """Return the failure that a ``Catch`` or a status event tells of.
+
+        The cause of a failed Lambda function is the JSON that Lambda made of
+        the exception; its message is what people can use.
+        """
+        error = document.get("Error") or document.get("error") or ""
+        cause = document.get("Cause") or document.get("cause") or ""
+        try:
+            cause = json.loads(cause)["errorMessage"]
+        except (ValueError, KeyError, TypeError):
+            pass
+        return cls(str(error), str(cause))

@@ -1,0 +1,234 @@
+"""What the use cases need from the world, as protocols.
+
+The adapters implement these for AWS and for a folder; the tests bring fakes
+that keep real state.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporttiles.domain.job import Job, JobStatus, Message, Package
+from exporttiles.domain.parts import Part
+from exporttiles.domain.service import ImageService, TileCache
+from exporttiles.domain.tiling import BundleIndex
+
+Tile = bytes | memoryview
+"""An encoded image."""
+
+PlacedTile = tuple[tuple[int, int], Tile]
+"""Row and column in the scheme, and the tile."""
+
+Mask = NDArray[np.bool_]
+"""(128, 128) tiles of a bundle, row before column, from its top-left tile."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as a listing shows it."""
+
+    key: str
+    size_bytes: int
+
+
+class ObjectStore(Protocol):
+    """Objects under keys, in one bucket or below one folder."""
+
+    def read(self, key: str) -> bytes:
+        """Return a whole object.
+
+        Raises:
+            KeyError: there is no object under this key.
+            SourceError: the store did not answer as it should.
+        """
+        ...
+
+    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
+        """Yield whole objects in the order of their keys; None where there is none.
+
+        Several are read at a time; the first is there before the last is asked for.
+
+        Raises:
+            SourceError: the store did not answer as it should.
+        """
+        ...
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
+        """Yield byte ranges ``[start, stop)`` of one object, several read at a time.
+
+        A range that reaches past the end yields what there is.
+
+        Raises:
+            KeyError: there is no object under this key.
+            SourceError: the store did not answer as it should.
+        """
+        ...
+
+    def sizes_bytes(self, keys: Sequence[str]) -> Iterator[int | None]:
+        """Yield the lengths of objects in the order of their keys; None where there is none.
+
+        Raises:
+            SourceError: the store did not answer as it should.
+        """
+        ...
+
+    def write(self, key: str, body: bytes) -> None:
+        """Store an object whole, replacing what was there."""
+        ...
+
+    def create(self, key: str, body: bytes) -> bool:
+        """Store an object if the key is free; tell whether it was."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects whose keys begin with a prefix, in key order."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects; keys without an object are passed over."""
+        ...
+
+
+class PackageStore(Protocol):
+    """Finished packages: joined from parts, visible only when whole."""
+
+    def join(self, key: str, parts: Iterable[Part]) -> None:
+        """Make one object of parts, in order; nothing is visible until all is there.
+
+        When anything goes wrong, nothing is left behind.
+
+        Raises:
+            PackageError: the parts break the store's rules on sizes or count.
+        """
+        ...
+
+    def download_url(self, package: Package) -> str:
+        """Return a link that works without credentials for a short time."""
+        ...
+
+
+class TileSource(Protocol):
+    """A tile cache, read a bundle at a time."""
+
+    def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
+        """Yield the tiles of one bundle that are wanted and exist, as they arrive.
+
+        Args:
+            bundle: which 128 by 128 block.
+            selected: the tiles that are wanted.
+
+        Raises:
+            SourceError: the cache cannot be read; a missing tile is no error.
+            DamagedCacheError: the cache is not what it claims to be.
+        """
+        ...
+
+    def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
+        """Return the bytes of the tiles that are wanted, without reading them.
+
+        Args:
+            bundle: which 128 by 128 block.
+            selected: the tiles that are wanted.
+
+        Returns:
+            (128, 128) bytes, row before column; 0 where a tile does not exist
+            or is not wanted.
+
+        Raises:
+            SourceError: the cache cannot be read.
+            DamagedCacheError: the cache is not what it claims to be.
+        """
+        ...
+
+
+class TileSources(Protocol):
+    """Opens tile caches."""
+
+    def open(self, cache: TileCache) -> TileSource:
+        """Return a reader of a cache."""
+        ...
+
+
+class ServiceCatalog(Protocol):
+    """The published image services."""
+
+    def get(self, name: str) -> ImageService:
+        """Return a service by ``Name`` or ``Folder/Name``.
+
+        Raises:
+            ServiceNotFoundError: there is none, or the name is not one.
+        """
+        ...
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all services, in order."""
+        ...
+
+    def put(self, service: ImageService) -> None:
+        """Publish a service, replacing one of the same name."""
+        ...
+
+
+class JobTable(Protocol):
+    """The jobs; every change is conditional on a legal change of state."""
+
+    def create(self, job: Job) -> bool:
+        """Store a new job; tell whether its id was free."""
+        ...
+
+    def get(self, job_id: str) -> Job:
+        """Return a job.
+
+        Raises:
+            JobNotFoundError: there is none, or it has expired.
+        """
+        ...
+
+    def advance(
+        self,
+        job_id: str,
+        status: JobStatus,
+        *,
+        messages: Sequence[Message] = (),
+        work_items: int | None = None,
+        package: Package | None = None,
+        finished_at: datetime | None = None,
+    ) -> bool:
+        """Move a job to a state and append messages, if the move is legal.
+
+        Returns:
+            False, with nothing changed, when the job's state does not allow it.
+        """
+        ...
+
+    def count_work_item(self, job_id: str, done_bytes: int) -> None:
+        """Add one finished work item and its bytes to the progress."""
+        ...
+
+    def note_failure(self, job_id: str, text: str) -> None:
+        """Keep why a worker gave up; the first reason stays."""
+        ...
+
+
+class Workflow(Protocol):
+    """Runs the steps of an export."""
+
+    def start(self, job_id: str) -> None:
+        """Start the steps for a job; a second start of one job does nothing."""
+        ...
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        ...
+
+
+Parameters = Mapping[str, str]
+"""Request parameters as a client sent them, after URL decoding."""

@@ -1,0 +1,44 @@
+"""Events of an API Gateway HTTP API, payload format 2.0, and the replies to them.
+
+Source: Amazon API Gateway developer guide, "Lambda integrations for HTTP APIs".
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from exporttiles.rest.http import Request, Response
+
+
+def read_event(event: Mapping[str, Any]) -> Request:
+    """Return the request that an event carries."""
+    http = event["requestContext"]["http"]
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        try:
+            body = base64.b64decode(body).decode(errors="replace")
+        except binascii.Error:
+            body = ""
+    stage = event["requestContext"].get("stage", "$default")
+    path = event["rawPath"]
+    return Request(
+        method=http["method"].upper(),
+        path=path if stage == "$default" else path.removeprefix(f"/{stage}"),
+        query=event.get("rawQueryString", ""),
+        headers={name.lower(): value for name, value in event.get("headers", {}).items()},
+        body=body,
+    )
+
+
+def write_response(response: Response) -> dict[str, Any]:
+    """Return a reply; what is not text travels in base64."""
+    content_type = response.headers.get("content-type", "text/plain")
+    is_text = content_type.startswith(("text/", "application/json"))
+    body = response.body.decode() if is_text else base64.b64encode(response.body).decode()
+    return {
+        "statusCode": response.status,
+        "headers": dict(response.headers),
+        "body": body,
+        "isBase64Encoded": not is_text,
+    }

@@ -1,0 +1,98 @@
+"""One call of a resource: the request, the runtime, and what the path names."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from exporttiles.domain.errors import JobNotFoundError
+from exporttiles.domain.job import Job
+from exporttiles.domain.service import ImageService
+from exporttiles.rest.http import Request
+from exporttiles.rest.runtime import Runtime
+
+_JOB_ID = re.compile(r"j[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a resource answers: data for programs, and more around it for people.
+
+    Attributes:
+        content: the JSON document.
+        title: heading of the page.
+        sections: HTML above the data.
+        refresh_seconds: when the page asks again; 0 for never.
+    """
+
+    content: Mapping[str, Any]
+    title: str
+    sections: tuple[str, ...] = ()
+    refresh_seconds: int = 0
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that found its resource.
+
+    Attributes:
+        format: html, json or pjson.
+        arguments: the variable parts of the path, by name.
+    """
+
+    request: Request
+    runtime: Runtime
+    format: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def rest_url(self) -> str:
+        """Return the address of ``/arcgis/rest`` as the client reaches it."""
+        return f"{self.request.base_url(self.runtime.settings.public_base_url)}/arcgis/rest"
+
+    @cached_property
+    def service(self) -> ImageService:
+        """Return the service that the path names.
+
+        Raises:
+            ServiceNotFoundError: there is none.
+        """
+        return self.runtime.services.get(self.arguments["service"])
+
+    @property
+    def service_url(self) -> str:
+        """Return the address of the service."""
+        return f"{self.rest_url}/services/{self.service.name}/ImageServer"
+
+    @cached_property
+    def job(self) -> Job:
+        """Return the job that the path names; some servers' ids end in ``_et``.
+
+        Raises:
+            JobNotFoundError: there is none, or it belongs to another service.
+        """
+        job_id = self.arguments["job_id"].removesuffix("_et")
+        if _JOB_ID.fullmatch(job_id):
+            job = self.runtime.jobs.get(job_id)
+            if job.service_name == self.service.name:
+                return job
+        raise JobNotFoundError("No job has this id, or it has expired.")
+
+    @property
+    def job_url(self) -> str:
+        """Return the address of the job at which its true state is told."""
+        return f"{self.service_url}/jobs/{self.job.job_id}"
+
+    @property
+    def listing_url(self) -> str:
+        """Return the address of the folder of the job's package, without a final slash."""
+        return f"{self.rest_url}/directories/arcgisoutput/{self.service.name}_ImageServer/{self.job.job_id}"
+
+    @property
+    def trail(self) -> Mapping[str, str]:
+        """Return the way from the root to the service: addresses by text."""
+        trail = {"services": f"{self.rest_url}/services?f=html"}
+        if "service" in self.arguments:
+            trail[self.service.name] = f"{self.service_url}?f=html"
+        return trail

@@ -1,0 +1,56 @@
+"""Errors as ArcGIS clients expect them: HTTP 200 and the code in the body.
+
+The Python client raises what stands in the body whatever the status, but some of
+its paths look at the status first and never see a body that comes with another.
+"""
+
+from typing import Any
+
+from exporttiles.domain.errors import (
+    JobStateError,
+    RequestError,
+    ServiceNotFoundError,
+)
+
+
+class InvalidUrlError(RequestError):
+    """Nothing is at this address."""
+
+
+class NotFoundError(RequestError):
+    """There is no such folder, tile, or file of a job."""
+
+
+class ExportNotAllowedError(RequestError):
+    """The service does not allow its tiles to be exported."""
+
+
+CODES: dict[type[Exception], int] = {
+    NotFoundError: 404,
+    ServiceNotFoundError: 404,
+    RequestError: 400,
+    Exception: 500,
+}
+"""Code of an error class; of a class that is not listed, that of its nearest base."""
+
+MESSAGES: dict[type[Exception], str] = {
+    InvalidUrlError: "Invalid URL",
+    JobStateError: "Invalid or missing input parameters",
+}
+"""Fixed words that clients know; the error's own text then goes to the details."""
+
+
+def code_of(error: Exception) -> int:
+    """Return the code of an error."""
+    return next(CODES[base] for base in type(error).__mro__ if base in CODES)
+
+
+def error_document(error: Exception) -> dict[str, Any]:
+    """Return the envelope of an error; the text of an unexpected one stays in the log."""
+    if not isinstance(error, RequestError):
+        message, details = "Export failed.", []
+    elif type(error) in MESSAGES:
+        message, details = MESSAGES[type(error)], [str(error)]
+    else:
+        message, details = str(error), []
+    return {"error": {"code": code_of(error), "message": message, "details": details}}

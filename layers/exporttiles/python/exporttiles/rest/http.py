@@ -1,0 +1,126 @@
+"""Requests and responses, whatever carries them."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl
+
+from exporttiles.domain.errors import InvalidParameterError, RequestError
+
+MAX_BODY_CHARACTERS = 6 * 1024 * 1024
+"""What AWS Lambda hands to a function."""
+
+MAX_FIELDS = 200
+
+FORMATS = ("html", "json", "pjson")
+_FORM = "application/x-www-form-urlencoded"
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it arrived.
+
+    Attributes:
+        method: in capitals.
+        path: decoded, from the root of the host.
+        query: as sent, without the question mark.
+        headers: by name in small letters.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """Return the parameters of query and form by name.
+
+        Of a name that comes twice the first value counts, and the query comes
+        before the form, as in the Java servlets that ArcGIS Server is made of.
+
+        Raises:
+            RequestError: the body is no form, too long, or has too many fields.
+        """
+        content_type = self.headers.get("content-type", _FORM)
+        if self.body and not content_type.lower().startswith(_FORM):
+            raise RequestError(f"Send the parameters as {_FORM}, or in the URL.")
+        if len(self.query) + len(self.body) > MAX_BODY_CHARACTERS:
+            raise RequestError(f"The request is longer than {MAX_BODY_CHARACTERS} characters.")
+        found: dict[str, str] = {}
+        try:
+            for part in (self.query, self.body):
+                for name, value in parse_qsl(part, keep_blank_values=True, max_num_fields=MAX_FIELDS):
+                    found.setdefault(name, value)
+        except ValueError as error:
+            raise RequestError(f"The request has more than {MAX_FIELDS} parameters.") from error
+        return found
+
+    def format(self, default: str = "html") -> str:
+        """Return the response format, one of `FORMATS`.
+
+        Raises:
+            InvalidParameterError: `f` is none of them.
+        """
+        if self.parameters.get("callback"):
+            raise InvalidParameterError("callback", self.parameters["callback"], "JSONP is not served; CORS is.")
+        name = self.parameters.get("f", "").strip().lower() or default
+        if name not in FORMATS:
+            raise InvalidParameterError("f", name, f"Legal are {', '.join(FORMATS)}.")
+        return name
+
+    @property
+    def prefers_html(self) -> bool:
+        """Tell whether a browser asks: it names HTML before all else."""
+        return self.headers.get("accept", "").startswith("text/html")
+
+    def base_url(self, configured: str) -> str:
+        """Return the address under which the client reaches the service, without a final slash.
+
+        Args:
+            configured: the address from the settings, or '' to believe the request.
+
+        Raises:
+            RequestError: the request names no usable host.
+        """
+        if configured:
+            return configured.rstrip("/")
+        host = self.headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            raise RequestError("The request names no host.")
+        scheme = "http" if self.headers.get("x-forwarded-proto") == "http" else "https"
+        return f"{scheme}://{host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response as it leaves."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def json_response(document: Mapping[str, Any], *, pretty: bool = False, status: int = 200) -> Response:
+    """Return a JSON document as a response."""
+    body = json.dumps(document, indent=2 if pretty else None, separators=None if pretty else (",", ":"))
+    return Response(status, {"content-type": "application/json; charset=utf-8"}, body.encode())
+
+
+def html_response(page: str, status: int = 200) -> Response:
+    """Return a page as a response; it may load nothing and run nothing."""
+    headers = {
+        "content-type": "text/html; charset=utf-8",
+        "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    }
+    return Response(status, headers, page.encode(errors="replace"))
+
+
+def redirect(url: str, status: int) -> Response:
+    """Return a redirection that nobody may remember."""
+    return Response(status, {"location": url, "cache-control": "no-store"})

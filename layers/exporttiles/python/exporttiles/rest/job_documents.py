@@ -1,0 +1,109 @@
+"""Jobs, results and inputs in Esri's words.
+
+Source: ArcGIS REST API, "Image Service Job", "Image Service Result", "Image
+Service Input"; geoprocessing service, "Jobs".
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation
+
+RESULT_NAME = "out_service_url"
+
+INPUT_NAMES: dict[str, str] = {
+    "storage_format_type": "storageFormatType",
+    "tile_package": "tilePackage",
+    "export_extent": "exportExtent",
+    "levels": "levels",
+    "area_of_interest": "areaOfInterest",
+}
+"""Inputs of an export job on ArcGIS Server, and the request parameters they come from."""
+
+_UNHAPPY_ENDS = {
+    JobStatus.FAILED: "The export failed.",
+    JobStatus.CANCELLED: "The job was cancelled.",
+    JobStatus.TIMED_OUT: "The job took longer than it may and was stopped.",
+}
+
+
+def submit_document(job: Job) -> dict[str, Any]:
+    """Return the reply to a submission.
+
+    The state is always the first: a client that reads any other here takes this
+    reply for the job itself and looks for the results in it.
+    """
+    return {"jobId": job.job_id, "jobStatus": _status(JobStatus.SUBMITTED)}
+
+
+def job_document(job: Job, file_url: str | None, *, ends_known_to_all: bool) -> dict[str, Any]:
+    """Return the state of a job, with its messages.
+
+    A healthy job has no member `error`, not even an empty one: Esri's Python
+    client would take it for a failure.
+
+    Args:
+        job: the job.
+        file_url: where its package is, once there is one.
+        ends_known_to_all: report every unhappy end as a failure. Esri's Python
+            client waits for success or failure and for ever otherwise.
+    """
+    unhappy = job.status in _UNHAPPY_ENDS
+    document: dict[str, Any] = {
+        "jobId": job.job_id,
+        "jobStatus": _status(JobStatus.FAILED if unhappy and ends_known_to_all else job.status),
+        "messages": [
+            {"type": f"esriJobMessageType{message.kind}", "description": message.text} for message in _messages(job)
+        ],
+    }
+    if job.status is JobStatus.EXECUTING:
+        document["progress"] = _progress(job)
+    if job.status is JobStatus.SUCCEEDED:
+        document["results"] = {RESULT_NAME: {"paramUrl": f"results/{RESULT_NAME}"}}
+        document["inputs"] = {name: {"paramUrl": f"inputs/{name}"} for name in INPUT_NAMES}
+        if file_url is not None:  # clients of ArcGIS Online look for it here
+            document["output"] = {"outputUrl": [file_url], "itemId": None}
+    return document
+
+
+def result_document(job: Job, listing_url: str) -> dict[str, Any]:
+    """Return the result of a job that succeeded: an address, or an estimate."""
+    value: str | dict[str, int] = listing_url
+    if job.operation is Operation.ESTIMATE_EXPORT_TILES_SIZE and job.estimate is not None:
+        value = {"totalSize": job.estimate.size_bytes, "totalTilesToExport": job.estimate.tile_count}
+    return {"paramName": RESULT_NAME, "dataType": "GPString", "value": value}
+
+
+def input_document(name: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return one input as the client sent it, '' where it sent none."""
+    return {"paramName": name, "dataType": "GPString", "value": parameters.get(INPUT_NAMES[name], "")}
+
+
+def cancel_document(job: Job) -> dict[str, Any]:
+    """Return the reply to a cancellation."""
+    return {"jobId": job.job_id, "jobStatus": _status(job.status)}
+
+
+def listing_document(files: Mapping[str, str]) -> dict[str, Any]:
+    """Return the folder of a finished job: the address of each file by its name."""
+    return {"files": [{"name": name, "url": url} for name, url in files.items()], "folders": []}
+
+
+def _status(status: JobStatus) -> str:
+    return f"esriJob{status}"
+
+
+def _progress(job: Job) -> dict[str, Any]:
+    progress = job.progress
+    if not progress.work_items:
+        return {"type": "default", "message": "Planning the export."}
+    message = f"{progress.done_work_items} of {progress.work_items} parts are done, {progress.done_bytes} bytes."
+    return {"type": "step", "message": message, "percent": progress.percent}
+
+
+def _messages(job: Job) -> list[Message]:
+    """Return the job's messages, with an error among them if it did not succeed: clients show the first."""
+    told = any(message.kind is MessageKind.ERROR for message in job.messages)
+    if told or job.status not in _UNHAPPY_ENDS:
+        return list(job.messages)
+    return [*job.messages, Message(MessageKind.ERROR, job.failure or _UNHAPPY_ENDS[job.status])]

@@ -1,0 +1,147 @@
+"""The asynchronous operations of a service, and their jobs."""
+
+from exporttiles.domain.errors import JobNotFoundError, JobStateError
+from exporttiles.domain.job import Job, JobStatus, Operation, Package
+from exporttiles.rest import pages
+from exporttiles.rest.call import Call, Document
+from exporttiles.rest.errors import ExportNotAllowedError, InvalidUrlError, NotFoundError
+from exporttiles.rest.http import Response, redirect
+from exporttiles.rest.job_documents import (
+    INPUT_NAMES,
+    RESULT_NAME,
+    cancel_document,
+    input_document,
+    job_document,
+    listing_document,
+    result_document,
+    submit_document,
+)
+from exporttiles.rest.parameters import KNOWN_NAMES, read_export_request, refuse_unbuilt
+
+PACKAGE_MEDIA_TYPE = "application/octet-stream"  # as the object in the store says
+
+
+def export_tiles(call: Call) -> Document | Response:
+    """Start an export, or show the form for one."""
+    return _submit(call, Operation.EXPORT_TILES)
+
+
+def estimate_export_tiles_size(call: Call) -> Document | Response:
+    """Estimate an export, or show the form for it."""
+    return _submit(call, Operation.ESTIMATE_EXPORT_TILES_SIZE)
+
+
+def job(call: Call) -> Document:
+    """Return a job.
+
+    Below an operation every unhappy end is told as a failure: the clients that
+    ask there wait for success or failure alone. ``<service>/jobs`` tells the truth.
+    """
+    file_url = _file_url(call, call.job.package)
+    content = job_document(call.job, file_url, ends_known_to_all=bool(call.arguments["operation"]))
+    refresh_seconds = 0 if call.job.status.is_final else pages.REFRESH_SECONDS
+    return Document(content, f"Job {call.job.job_id}", _job_sections(call, file_url), refresh_seconds)
+
+
+def job_result(call: Call) -> Document:
+    """Return the result of a job.
+
+    Raises:
+        JobStateError: the job has not succeeded.
+    """
+    if call.arguments["name"] != RESULT_NAME:
+        raise InvalidUrlError(f"The only result is {RESULT_NAME}.")
+    _require_success(call.job)
+    return Document(result_document(call.job, call.listing_url), "Result")
+
+
+def job_input(call: Call) -> Document:
+    """Return one input of a job."""
+    name = call.arguments["name"]
+    if name not in INPUT_NAMES:
+        raise InvalidUrlError(f"The inputs are {', '.join(INPUT_NAMES)}.")
+    return Document(input_document(name, call.runtime.read_parameters(call.job.job_id)), f"Input {name}")
+
+
+def cancel(call: Call) -> Document | Response:
+    """Cancel a job.
+
+    Raises:
+        JobStateError: the job has ended.
+    """
+    cancelled = call.runtime.cancel_export(call.job.job_id)
+    if call.format == "html":
+        return redirect(f"{call.job_url}?f=html", 303)
+    return Document(cancel_document(cancelled), "Cancel")
+
+
+def listing(call: Call) -> Document:
+    """Return the files of a job.
+
+    Raises:
+        JobStateError: the job has not succeeded.
+    """
+    _require_success(call.job)
+    package, url = call.job.package, _file_url(call, call.job.package)
+    return Document(listing_document({package.name: url} if package and url else {}), "Files")
+
+
+def file(call: Call) -> Response:
+    """Send the client to where the package is; of a HEAD, tell its length.
+
+    A presigned link answers no HEAD, and no parameter of the client's may follow
+    it there: the signature would no longer hold.
+
+    Raises:
+        NotFoundError: there is no such file.
+    """
+    try:
+        package = call.job.package
+    except JobNotFoundError as error:
+        raise NotFoundError(str(error)) from error
+    if package is None or package.name != call.arguments["file"]:
+        raise NotFoundError("There is no such file.")
+    if call.request.method == "HEAD":
+        headers = {"content-type": PACKAGE_MEDIA_TYPE, "content-length": str(package.size_bytes)}
+        return Response(200, headers)
+    return redirect(call.runtime.packages.download_url(package), 302)
+
+
+def _submit(call: Call, operation: Operation) -> Document | Response:
+    service, parameters = call.service, call.request.parameters
+    sent = {name: value for name, value in parameters.items() if name in KNOWN_NAMES}
+    if call.format == "html" and not sent:
+        return Document({}, operation, (pages.export_form(f"{call.service_url}/{operation}"),))
+    if not service.export_tiles_allowed:
+        raise ExportNotAllowedError(f"The service {service.name} does not allow its tiles to be exported.")
+    request = read_export_request(sent, service)
+    if operation is Operation.EXPORT_TILES:
+        refuse_unbuilt(request)
+        submitted = call.runtime.submit_export(service, request, sent)
+    else:
+        submitted = call.runtime.estimate_export(service, request, sent)
+    if call.format == "html":
+        return redirect(f"{call.service_url}/jobs/{submitted.job_id}?f=html", 303)
+    return Document(submit_document(submitted), operation)
+
+
+def _file_url(call: Call, package: Package | None) -> str | None:
+    return f"{call.listing_url}/{package.name}" if package else None
+
+
+def _require_success(job: Job) -> None:
+    if job.status is not JobStatus.SUCCEEDED:
+        raise JobStateError(f"The job has no result: it is {job.status}.")
+
+
+def _job_sections(call: Call, file_url: str | None) -> tuple[str, ...]:
+    if not call.job.status.is_final:
+        percent = call.job.progress.percent if call.job.progress.work_items else None
+        return pages.progress_bar(percent), pages.button("Cancel", f"{call.job_url}/cancel")
+    if call.job.status is JobStatus.SUCCEEDED:
+        targets = {"Result": f"{call.job_url}/results/{RESULT_NAME}?f=html"}
+        if call.job.package and file_url:
+            text = f"Download {call.job.package.name} ({call.job.package.size_bytes:,} bytes)"
+            targets = {text: file_url, **targets}
+        return (pages.links(targets),)
+    return ()

@@ -1,0 +1,126 @@
+"""HTML pages of the services directory: one layout, no script, everything escaped.
+
+A page shows the document that a client would get as JSON, with what a person
+wants to do next above it.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from string import Template
+from typing import Any
+
+from exporttiles.domain.export import StorageFormat
+
+REFRESH_SECONDS = 3
+
+_LAYOUT = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">$refresh
+<title>$title</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #222 }
+nav { border-bottom: 1px solid #ccc; padding-bottom: .5rem }
+table { border-collapse: collapse }
+th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; overflow-wrap: anywhere }
+th { font-weight: 600; white-space: nowrap }
+input[type=text], select, textarea { width: 28rem; max-width: 100%; font: inherit }
+progress { width: 100% }
+.error { border-left: 4px solid #b00; padding-left: 1rem }
+</style>
+</head>
+<body>
+<nav>$trail</nav>
+<h1>$title</h1>
+$body
+</body>
+</html>
+""")
+
+_FIELDS: dict[str, tuple[str, Sequence[str]]] = {
+    "tilePackage": ("one file; otherwise a cache raster dataset", ("true", "false")),
+    "storageFormatType": ("of the tiles in the package", [*reversed(StorageFormat)]),
+    "exportBy": ("what the levels below are", ("LevelID", "Scale", "Resolution")),
+    "levels": ("as in 1-4,7-9; empty for all", ()),
+    "exportExtent": ("xmin,ymin,xmax,ymax, or an envelope as JSON; empty for all", ()),
+    "areaOfInterest": ("polygons as JSON; supersedes the extent", ()),
+    "optimizeTilesForSize": ("recompress JPEG tiles", ("false", "true")),
+    "compressionQuality": ("0 to 100, with optimizeTilesForSize", ()),
+}
+"""Parameters of the form: an explanation, and the values to choose from, if they are few."""
+
+
+def page(title: str, trail: Mapping[str, str], *sections: str, refresh_seconds: int = 0) -> str:
+    """Return a page.
+
+    Args:
+        title: plain text.
+        trail: the way from the root to here: addresses by text.
+        sections: HTML.
+        refresh_seconds: when the browser asks again; 0 for never.
+    """
+    refresh = f'\n<meta http-equiv="refresh" content="{refresh_seconds}">' if refresh_seconds else ""
+    way = " / ".join(link(text, url) for text, url in trail.items())
+    return _LAYOUT.substitute(title=escape(title), trail=way, body="\n".join(sections), refresh=refresh)
+
+
+def link(text: str, url: str) -> str:
+    """Return a link."""
+    return f'<a href="{escape(url)}">{escape(text)}</a>'
+
+
+def links(targets: Mapping[str, str]) -> str:
+    """Return a list of links: addresses by text."""
+    return "<ul>" + "".join(f"<li>{link(text, url)}</li>" for text, url in targets.items()) + "</ul>"
+
+
+def paragraph(text: str, css_class: str = "") -> str:
+    """Return a paragraph of plain text."""
+    attribute = f' class="{css_class}"' if css_class else ""
+    return f"<p{attribute}>{escape(text)}</p>"
+
+
+def value(content: Any) -> str:
+    """Return anything that JSON can hold: tables of tables, lists, links."""
+    match content:
+        case Mapping():
+            rows = (f"<tr><th>{escape(str(name))}</th><td>{value(part)}</td></tr>" for name, part in content.items())
+            return f"<table>{''.join(rows)}</table>"
+        case list():
+            return "<br>".join(map(value, content)) or "none"
+        case str() if content.startswith(("https://", "http://")):
+            return link(content, content)
+        case bool():
+            return str(content).lower()
+    return escape(str(content))
+
+
+def export_form(url: str) -> str:
+    """Return the form of all parameters of an export or an estimate."""
+    rows = "".join(
+        f'<tr><th><label for="{name}">{name}</label></th><td>{_field(name, choices)}<br>{escape(hint)}</td></tr>'
+        for name, (hint, choices) in _FIELDS.items()
+    )
+    submit = '<input type="hidden" name="f" value="html"><button>Submit</button>'
+    return f'<form method="post" action="{escape(url)}"><table>{rows}</table>{submit}</form>'
+
+
+def button(text: str, url: str) -> str:
+    """Return a button that posts to an address."""
+    hidden = '<input type="hidden" name="f" value="html">'
+    return f'<form method="post" action="{escape(url)}">{hidden}<button>{escape(text)}</button></form>'
+
+
+def progress_bar(percent: int | None) -> str:
+    """Return a bar; None where there is no telling yet."""
+    return "<progress></progress>" if percent is None else f'<progress max="100" value="{percent}"></progress>'
+
+
+def _field(name: str, choices: Sequence[str]) -> str:
+    if choices:
+        options = "".join(f"<option>{escape(choice)}</option>" for choice in choices)
+        return f'<select id="{name}" name="{name}">{options}</select>'
+    if name == "areaOfInterest":
+        return f'<textarea id="{name}" name="{name}" rows="4"></textarea>'
+    return f'<input type="text" id="{name}" name="{name}">'

@@ -1,0 +1,150 @@
+"""The parameters of `exportTiles` and `estimateExportTilesSize`, as real clients send them.
+
+Names and values: ArcGIS REST API, "Export Tiles (Image Service)". An empty
+parameter is an absent one; words are read in any case; unknown parameters are ignored.
+"""
+
+from collections.abc import Mapping
+
+from exporttiles.domain.area import Area
+from exporttiles.domain.errors import InvalidParameterError
+from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.service import ImageService, TileFormat
+from exporttiles.rest.geometry import area_of_extent, area_of_interest
+from exporttiles.rest.levels import ExportBy, read_levels
+
+DEFAULT_QUALITY = 75
+"""JPEG quality when a client asks to optimise and names none, as Esri's own client does."""
+
+PARAMETER_NAMES = (
+    "storageFormatType",
+    "tilePackage",
+    "exportExtent",
+    "optimizeTilesForSize",
+    "compressionQuality",
+    "exportBy",
+    "levels",
+    "areaOfInterest",
+)
+"""The documented parameters, in the order of the documentation."""
+
+_AREA_NAMES = ("areaOfInterest", "polygon")
+_EXTENT_NAMES = ("exportExtent", "extent")
+_STORAGE_NAMES = ("storageFormatType", "storageFormat")
+KNOWN_NAMES = {*PARAMETER_NAMES, *_AREA_NAMES, *_EXTENT_NAMES, *_STORAGE_NAMES}
+"""The documented names, and the others that clients use for them."""
+
+_BOOLEANS = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
+_STORAGE_FORMATS = {name.lower(): name for name in StorageFormat}
+_SHORT_STORAGE_FORMATS = {name.removeprefix("esriMapCacheStorageMode").lower(): name for name in StorageFormat}
+
+
+def read_export_request(parameters: Mapping[str, str], service: ImageService) -> ExportRequest:
+    """Return what a client asks for, with every default filled in.
+
+    Args:
+        parameters: by name, after URL decoding.
+        service: gives the spatial reference, the levels and the quality that
+            the client leaves out.
+
+    Raises:
+        RequestError: a parameter cannot be used; tells which and what is legal.
+    """
+    sent = {name: value.strip() for name, value in parameters.items() if value.strip()}
+    area, area_warnings = _read_area(sent, service)
+    levels = _read_levels(sent, service)
+    quality, quality_warnings = _read_quality(sent, service)
+    return ExportRequest(
+        service_name=service.name,
+        levels=levels,
+        area=area,
+        tile_package=_read_boolean(sent, "tilePackage"),
+        storage_format=_read_storage_format(sent),
+        compression_quality=quality,
+        warnings=(*area_warnings, *_empty_levels(levels, service), *quality_warnings),
+    )
+
+
+def refuse_unbuilt(request: ExportRequest) -> None:
+    """Refuse what can be asked for and cannot be delivered yet.
+
+    Raises:
+        InvalidParameterError: tells what can be delivered.
+    """
+    if not request.tile_package:
+        raise InvalidParameterError("tilePackage", "false", "Legal is true: cache raster datasets are not built yet.")
+    if request.storage_format is not StorageFormat.COMPACT_V2:
+        legal = f"Legal is {StorageFormat.COMPACT_V2}: packages of the older format (.tpk) are not built yet."
+        raise InvalidParameterError("storageFormatType", request.storage_format, legal)
+
+
+def _read_area(sent: Mapping[str, str], service: ImageService) -> tuple[Area, tuple[str, ...]]:
+    """Return the area; an area of interest supersedes an extent."""
+    for name in _AREA_NAMES:
+        if name in sent:
+            return area_of_interest(name, sent[name], service)
+    for name in _EXTENT_NAMES:
+        if name in sent:
+            return area_of_extent(name, sent[name], service), ()
+    return Area.from_extent(service.full_extent), ()
+
+
+def _read_levels(sent: Mapping[str, str], service: ImageService) -> tuple[int, ...]:
+    export_by = _read_export_by(sent)
+    if "levels" in sent:
+        return read_levels(sent["levels"], export_by, service.tiling_scheme)
+    return tuple(lod.level for lod in service.tiling_scheme.lods if _holds_tiles(lod.level, service))
+
+
+def _holds_tiles(level: int, service: ImageService) -> bool:
+    return service.min_level <= level <= service.max_level
+
+
+def _empty_levels(levels: tuple[int, ...], service: ImageService) -> tuple[str, ...]:
+    empty = ", ".join(str(level) for level in levels if not _holds_tiles(level, service))
+    return (f"The service holds no tiles at level {empty}.",) if empty else ()
+
+
+def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int | None, tuple[str, ...]]:
+    """Return the JPEG quality to recompress to, or None to leave tiles as they are.
+
+    Esri's Python client asks for 75 whatever the cache holds, so that a cache of
+    PNG tiles, or of a lower quality, is no reason to refuse.
+    """
+    if not _read_boolean(sent, "optimizeTilesForSize"):
+        return None, ()
+    text = sent.get("compressionQuality", str(DEFAULT_QUALITY))
+    if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= 100):
+        raise InvalidParameterError("compressionQuality", text, "Legal are whole numbers from 0 to 100.")
+    if service.tile_format not in (TileFormat.JPEG, TileFormat.MIXED):
+        return None, (f"Tiles are copied unchanged: {service.tile_format} tiles have no JPEG quality.",)
+    if 0 < service.compression_quality <= int(text):
+        return None, (f"Tiles are copied unchanged: their quality is {service.compression_quality} already.",)
+    return int(text), ()
+
+
+def _read_storage_format(sent: Mapping[str, str]) -> StorageFormat:
+    for name in _STORAGE_NAMES:
+        if name in sent:
+            word = sent[name].lower()
+            found = _STORAGE_FORMATS.get(word) or _SHORT_STORAGE_FORMATS.get(word)
+            if found is None:
+                raise InvalidParameterError(name, sent[name], f"Legal are {', '.join(StorageFormat)}.")
+            return found
+    return StorageFormat.COMPACT_V2
+
+
+def _read_export_by(sent: Mapping[str, str]) -> ExportBy:
+    sent_word = sent.get("exportBy", ExportBy.LEVEL_ID)
+    for word in ExportBy:
+        if word.lower() == sent_word.lower():
+            return word
+    raise InvalidParameterError("exportBy", sent_word, f"Legal are {', '.join(ExportBy)}.")
+
+
+def _read_boolean(sent: Mapping[str, str], name: str) -> bool:
+    """Return a boolean; false, as documented, when it is absent."""
+    value = _BOOLEANS.get(sent.get(name, "false").lower())
+    if value is None:
+        raise InvalidParameterError(name, sent[name], "Legal are true and false.")
+    return value

@@ -1,0 +1,90 @@
+"""The resources of the directory and of a service: what there is to see."""
+
+import hashlib
+
+from exporttiles.domain.errors import InvalidParameterError
+from exporttiles.domain.tiling import PACKET_SIZE
+from exporttiles.rest import pages
+from exporttiles.rest.call import Call, Document
+from exporttiles.rest.errors import NotFoundError
+from exporttiles.rest.http import Response
+from exporttiles.rest.service_documents import catalog_document, info_document, service_document, tilemap_document
+
+TILE_LIFETIME_SECONDS = 86_400
+"""How long anyone may keep a tile without asking again."""
+
+
+def server_info(_call: Call) -> Document:
+    """Return what is known of the server."""
+    return Document(info_document(), "Server info")
+
+
+def catalog(call: Call) -> Document:
+    """Return the services of the root, or of a folder.
+
+    Raises:
+        NotFoundError: there is no such folder.
+    """
+    folder = call.arguments.get("folder", "")
+    content = catalog_document(call.runtime.services.names(), folder)
+    if folder and not content["services"]:
+        raise NotFoundError("There is no folder of this name.")
+    root = f"{call.rest_url}/services"
+    targets = {f"{name}/": f"{root}/{name}?f=html" for name in content["folders"]}
+    for service in content["services"]:
+        targets[service["name"]] = f"{root}/{service['name']}/ImageServer?f=html"
+    return Document(content, f"Folder {folder}" if folder else "Services", (pages.links(targets),))
+
+
+def image_service(call: Call) -> Document:
+    """Return a service."""
+    operations = {name: f"{call.service_url}/{name}?f=html" for name in ("exportTiles", "estimateExportTilesSize")}
+    content = service_document(call.service)
+    return Document(content, f"{call.service.name} (ImageServer)", (pages.links(operations),))
+
+
+def tile(call: Call) -> Response:
+    """Return the bytes of a tile.
+
+    Raises:
+        NotFoundError: there is no such tile.
+    """
+    level, row, column = (int(call.arguments[name]) for name in ("level", "row", "column"))
+    known = any(lod.level == level for lod in call.service.tiling_scheme.lods)
+    body = call.runtime.read_tile(call.service, level, row, column) if known else None
+    if body is None:
+        raise NotFoundError("There is no such tile.")
+    headers = {
+        "cache-control": f"public, max-age={TILE_LIFETIME_SECONDS}",
+        "etag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+    }
+    if headers["etag"] in call.request.headers.get("if-none-match", ""):
+        return Response(304, headers)
+    return Response(200, {**headers, "content-type": _media_type(body)}, body)
+
+
+def tilemap(call: Call) -> Document:
+    """Return which tiles of a block exist, as far as the block lies in its first bundle.
+
+    Raises:
+        InvalidParameterError: the block is empty, or its level does not exist.
+    """
+    names = ("level", "row", "column", "width", "height")
+    level, row, column, width, height = (int(call.arguments[name]) for name in names)
+    if not (width and height):
+        raise InvalidParameterError("width and height", f"{width} x {height}", "Legal are numbers from 1.")
+    call.service.tiling_scheme.lod(level)
+    inside_width = min(width, PACKET_SIZE - column % PACKET_SIZE)
+    inside_height = min(height, PACKET_SIZE - row % PACKET_SIZE)
+    data = call.runtime.read_tilemap(call.service, level, row, column, inside_width, inside_height)
+    adjusted = (inside_width, inside_height) != (width, height)
+    content = tilemap_document(row, column, inside_width, inside_height, adjusted=adjusted, data=data)
+    return Document(content, f"Tile map of {call.service.name}")
+
+
+def _media_type(body: bytes) -> str:
+    if body.startswith(b"\xff\xd8"):
+        return "image/jpeg"
+    if body.startswith(b"\x89PNG"):
+        return "image/png"
+    return "application/octet-stream"  # LERC has no registered type

@@ -1,0 +1,104 @@
+"""Image services, the catalog and the server in Esri's words.
+
+Source: ArcGIS REST API, "Image Service", "Catalog", "Server Info", "Tile Map".
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from exporttiles.domain.export import StorageFormat
+from exporttiles.domain.service import ImageService, TileFormat
+from exporttiles.domain.tiling import PACKET_SIZE
+from exporttiles.formats.esri_json import write_extent, write_spatial_reference, write_tile_info
+
+CURRENT_VERSION = 10.91
+"""The oldest release from which clients expect tile packages of the new format (10.9)."""
+
+
+def info_document() -> dict[str, Any]:
+    """Return what is known of the server: that nobody has to sign in."""
+    return {
+        "currentVersion": CURRENT_VERSION,
+        "fullVersion": "10.9.1",
+        "authInfo": {"isTokenBasedSecurity": False},
+    }
+
+
+def catalog_document(names: Iterable[str], folder: str = "") -> dict[str, Any]:
+    """Return the services of a folder, or of the root with the list of its folders."""
+    inside = [name for name in names if name.rpartition("/")[0] == folder]
+    folders = sorted({name.partition("/")[0] for name in names if "/" in name})
+    return {
+        "currentVersion": CURRENT_VERSION,
+        "folders": [] if folder else folders,
+        "services": [{"name": name, "type": "ImageServer"} for name in inside],
+    }
+
+
+def service_document(service: ImageService) -> dict[str, Any]:
+    """Return a service as an ArcGIS image service with a tile cache.
+
+    The storage is always the compact one: that is what clients get, however the
+    tiles lie in their store.
+    """
+    scheme = service.tiling_scheme
+    lods = [lod for lod in scheme.lods if service.min_level <= lod.level <= service.max_level]
+    extent = write_extent(service.full_extent)
+    elevation = service.tile_format is TileFormat.LERC
+    kind = "Elevation" if elevation else "RGB"
+    return {
+        "currentVersion": CURRENT_VERSION,
+        "name": service.name,
+        "description": service.description,
+        "serviceDescription": service.description,
+        "copyrightText": service.copyright_text,
+        "capabilities": "Image,TilesOnly,Tilemap",
+        "exportTilesAllowed": service.export_tiles_allowed,
+        "maxExportTilesCount": service.max_export_tiles_count,
+        "singleFusedMapCache": True,
+        "cacheType": "Elevation" if elevation else "Map",
+        "tileInfo": {
+            **write_tile_info(scheme),
+            "format": service.tile_format.value,
+            "compressionQuality": service.compression_quality,
+        },
+        "storageInfo": {"storageFormat": StorageFormat.COMPACT_V2.value, "packetSize": PACKET_SIZE},
+        "spatialReference": write_spatial_reference(scheme.spatial_reference),
+        "extent": extent,
+        "initialExtent": extent,
+        "fullExtent": extent,
+        "minScale": lods[0].scale,
+        "maxScale": lods[-1].scale,
+        "minLOD": lods[0].level,
+        "maxLOD": lods[-1].level,
+        "serviceDataType": f"esriImageServiceDataType{kind}",
+        "bandCount": 1 if elevation else 3,
+        "pixelType": "F32" if elevation else "U8",
+        "pixelSizeX": lods[-1].resolution,
+        "pixelSizeY": lods[-1].resolution,
+        "minPixelSize": 0,
+        "maxPixelSize": 0,
+        "hasMultidimensions": False,
+        "defaultCompressionQuality": service.compression_quality or 75,
+    }
+
+
+def tilemap_document(
+    row: int, column: int, width: int, height: int, *, adjusted: bool, data: Sequence[int]
+) -> dict[str, Any]:
+    """Return which tiles of a block exist: row by row, 1 where there is one.
+
+    Args:
+        row: of the top-left tile, as requested.
+        column: of the top-left tile, as requested.
+        width: of the block answered, in tiles.
+        height: of the block answered, in tiles.
+        adjusted: the block is smaller than requested.
+        data: width * height zeros and ones.
+    """
+    return {
+        "valid": True,
+        "adjusted": adjusted,
+        "location": {"left": column, "top": row, "width": width, "height": height},
+        "data": list(data),
+    }

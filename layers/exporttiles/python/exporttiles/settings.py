@@ -1,0 +1,51 @@
+"""What the environment of a function says, typed and checked once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment of a function.
+
+    Attributes:
+        state_machine_arn: only the function that starts exports has one.
+        public_base_url: scheme and host that clients use; empty takes those of
+            the request.
+        download_link_seconds: how long a presigned link works.
+        codec_threads: tiles that one worker recompresses at a time.
+    """
+
+    tile_bucket: str
+    package_bucket: str
+    job_table: str
+    job_lifetime: timedelta
+    state_machine_arn: str = ""
+    public_base_url: str = ""
+    download_link_seconds: int = 3600
+    codec_threads: int = 2
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Return the settings of this process.
+
+        Raises:
+            ValueError: a variable is missing or is no number; it says which.
+        """
+        variables = os.environ if environment is None else environment
+        try:
+            return cls(
+                tile_bucket=variables["TILE_BUCKET"],
+                package_bucket=variables["PACKAGE_BUCKET"],
+                job_table=variables["JOB_TABLE"],
+                job_lifetime=timedelta(days=int(variables.get("JOB_LIFETIME_DAYS", "3"))),
+                state_machine_arn=variables.get("STATE_MACHINE_ARN", ""),
+                public_base_url=variables.get("PUBLIC_BASE_URL", "").rstrip("/"),
+                download_link_seconds=int(variables.get("DOWNLOAD_LINK_SECONDS", "3600")),
+                codec_threads=len(os.sched_getaffinity(0)),
+            )
+        except KeyError as error:
+            message = f"The environment variable {error} is not set."
+            raise ValueError(message) from error

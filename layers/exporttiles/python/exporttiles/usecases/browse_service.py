@@ -1,0 +1,81 @@
+"""Show what a service holds, and what a client asked of it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporttiles.domain.errors import JobNotFoundError
+from exporttiles.domain.service import ImageService
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.messages import JobKeys
+from exporttiles.ports import ObjectStore, TileSources
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTile:
+    """Serves single tiles."""
+
+    sources: TileSources
+
+    def __call__(self, service: ImageService, level: int, row: int, column: int) -> bytes | None:
+        """Return an encoded tile as it lies in the cache, or None where there is none.
+
+        Raises:
+            SourceError, DamagedCacheError: the cache cannot be read.
+        """
+        bundle = BundleIndex.of_tile(level, row, column)
+        selected = np.zeros((PACKET_SIZE, PACKET_SIZE), np.bool_)
+        selected[row - bundle.row, column - bundle.column] = True
+        for _, tile in self.sources.open(service.cache).read_bundle(bundle, selected):
+            return bytes(tile)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTilemap:
+    """Tells which tiles exist."""
+
+    sources: TileSources
+
+    def __call__(
+        self, service: ImageService, level: int, row: int, column: int, width: int, height: int
+    ) -> Sequence[int]:
+        """Return 1 for each tile that exists and 0 for each that does not, row by row.
+
+        Args:
+            service: whose cache is looked at.
+            level, row, column: of the first tile.
+            width, height: in tiles; all must lie in the first tile's bundle.
+
+        Raises:
+            SourceError, DamagedCacheError: the cache cannot be read.
+        """
+        bundle = BundleIndex.of_tile(level, row, column)
+        top, left = row - bundle.row, column - bundle.column
+        asked = np.zeros((PACKET_SIZE, PACKET_SIZE), np.bool_)
+        asked[top : top + height, left : left + width] = True
+        sizes = self.sources.open(service.cache).tile_sizes(bundle, asked)
+        found: list[int] = (sizes[asked] > 0).astype(int).tolist()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ReadParameters:
+    """Tells what a client sent."""
+
+    objects: ObjectStore
+
+    def __call__(self, job_id: str) -> Mapping[str, str]:
+        """Return the parameters of a job's request.
+
+        Raises:
+            JobNotFoundError: they are no longer there.
+        """
+        try:
+            parameters: dict[str, str] = json.loads(self.objects.read(JobKeys(job_id).parameters))
+        except KeyError as error:
+            message = f"There is no job {job_id}, or it has expired."
+            raise JobNotFoundError(message) from error
+        return parameters

@@ -1,0 +1,27 @@
+"""Give up an export on the client's wish."""
+
+from dataclasses import dataclass
+
+from exporttiles.domain.errors import JobStateError
+from exporttiles.domain.job import Job, JobStatus
+from exporttiles.ports import JobTable
+
+
+@dataclass(frozen=True, slots=True)
+class CancelExport:
+    """Marks a job; each step looks before it begins, and CloseJob writes the end."""
+
+    jobs: JobTable
+
+    def __call__(self, job_id: str) -> Job:
+        """Return the job as it is after the wish.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            JobStateError: it has ended.
+        """
+        if not self.jobs.advance(job_id, JobStatus.CANCELLING):
+            job = self.jobs.get(job_id)
+            message = f"Job {job_id} cannot be cancelled: it is {job.status.value}."
+            raise JobStateError(message)
+        return self.jobs.get(job_id)

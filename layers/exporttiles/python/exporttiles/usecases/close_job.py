@@ -1,0 +1,100 @@
+"""Write the last status of a job, whatever became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from exporttiles.domain.cost import estimated_dollars
+from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Package
+from exporttiles.messages import Export, Failure, JobKeys, PackedPackage
+from exporttiles.ports import Clock, JobTable, ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class CloseJob:
+    """Ends a job once, in a state and with words that are true.
+
+    Reached on every path of the workflow, and by the event of an execution
+    that ended without it; the second to come changes nothing.
+    """
+
+    jobs: JobTable
+    objects: ObjectStore
+    clock: Clock
+
+    def succeed(self, job_id: str, packed: PackedPackage) -> Job:
+        """Announce a finished package, unless the job was cancelled meanwhile; return the job."""
+        job, now = self.jobs.get(job_id), self.clock.now()
+        export = Export.from_json(self.objects.read(JobKeys(job_id).export))
+        is_closed = self.jobs.advance(
+            job_id,
+            JobStatus.SUCCEEDED,
+            messages=_success(job, export, packed, now),
+            package=Package(packed.key, packed.name, packed.size_bytes),
+            finished_at=now,
+        )
+        if is_closed:
+            self._remove(JobKeys(job_id).fragments)
+        elif not self.jobs.get(job_id).status.is_final:
+            self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.")
+        return self.jobs.get(job_id)
+
+    def fail(self, job_id: str, failure: Failure) -> Job:
+        """End a job that cannot be finished, and return it.
+
+        Args:
+            job_id: the job.
+            failure: as the workflow tells it; what a worker noted is better.
+        """
+        job = self.jobs.get(job_id)
+        if job.status is JobStatus.CANCELLING:
+            self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.")
+        else:
+            reason = job.failure or failure.cause or failure.error
+            self._end(job_id, JobStatus.FAILED, f"The export failed: {reason}")
+        return self.jobs.get(job_id)
+
+    def stop(self, job_id: str, *, timed_out: bool) -> Job:
+        """End a job whose workflow was stopped from outside or took too long; return it."""
+        if timed_out:
+            text = "The export took longer than allowed and was stopped. Export a smaller area."
+            self._end(job_id, JobStatus.TIMED_OUT, text)
+        else:
+            self._end(job_id, JobStatus.CANCELLED, "The export was stopped by an operator.")
+        return self.jobs.get(job_id)
+
+    def _end(self, job_id: str, status: JobStatus, text: str) -> None:
+        now = self.clock.now()
+        message = Message(MessageKind.ERROR, text)
+        if self.jobs.advance(job_id, status, messages=[message], finished_at=now):
+            self._remove(JobKeys(job_id).fragments)
+            self._remove(JobKeys(job_id).packages)
+
+    def _remove(self, prefix: str) -> None:
+        self.objects.delete(stored.key for stored in self.objects.list(prefix))
+
+
+def _success(job: Job, export: Export, packed: PackedPackage, now: datetime) -> list[Message]:
+    service, request = export.service, export.request
+    warnings = [
+        (packed.missing_count, "selected tiles do not exist in the cache; they are left out."),
+        (packed.alien_count, f"selected tiles are no {service.tile_format} images; they are left out."),
+        (packed.damaged_count, "tiles cannot be decoded; they were left as they are."),
+    ]
+    texts = [f"{packed.tile_count:,} tiles are in {packed.name}: {packed.size_bytes:,} bytes."]
+    if request.compression_quality is not None:
+        texts.append(
+            f"Recompressed to JPEG quality {request.compression_quality}; "
+            f"the tiles had {packed.source_bytes:,} bytes before."
+        )
+    dollars = estimated_dollars(
+        service.cache.layout, job.tile_count, packed.work_items, packed.worker_seconds
+    )
+    seconds = (now - job.submitted_at).total_seconds()
+    texts += [
+        f"Estimated AWS cost: ${dollars:.4f}, without storage and download.",
+        f"Succeeded at {now:%A, %B %-d, %Y %-I:%M:%S %p} UTC (Elapsed Time: {seconds:.2f} seconds)",
+    ]
+    return [
+        *(Message(MessageKind.WARNING, f"{count:,} {text}") for count, text in warnings if count),
+        *(Message(MessageKind.INFORMATIVE, text) for text in texts),
+    ]

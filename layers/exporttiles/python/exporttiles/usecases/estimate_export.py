@@ -1,0 +1,120 @@
+"""Tell what an export would deliver, without reading a tile."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import accumulate
+
+import numpy as np
+
+from exporttiles.domain.export import ExportRequest
+from exporttiles.domain.job import Estimate, Job, JobStatus, Message, MessageKind, Operation
+from exporttiles.domain.plan import BUNDLE_OVERHEAD_BYTES, PlannedBundle, limited
+from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.service import CacheLayout, ImageService
+from exporttiles.formats.bundle import SIZE_PREFIX_BYTES
+from exporttiles.messages import JobKeys
+from exporttiles.ports import Clock, JobTable, Mask, ObjectStore, TileSources
+
+_SAMPLED_BUNDLES = 256
+_SAMPLED_FILES = 16
+"""Files of one bundle whose length is asked for; a bundle's index tells of all its tiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateExport:
+    """Counts exactly; sizes come from bundle indexes and the lengths of files.
+
+    Attributes:
+        objects: the package bucket.
+    """
+
+    jobs: JobTable
+    objects: ObjectStore
+    sources: TileSources
+    clock: Clock
+    new_job_id: Callable[[], str]
+    job_lifetime: timedelta
+
+    def __call__(
+        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str]
+    ) -> Job:
+        """Return a job that has succeeded already and holds the estimate.
+
+        Raises:
+            AreaError: the area is too complex to count.
+            SourceError: the tile cache cannot be read.
+            DamagedCacheError: the tile cache is not what it claims to be.
+        """
+        began = self.clock.now()
+        estimate, said = self._estimate(service, request)
+        job = Job(
+            job_id=self.new_job_id(),
+            operation=Operation.ESTIMATE_EXPORT_TILES_SIZE,
+            service_name=service.name,
+            status=JobStatus.SUCCEEDED,
+            submitted_at=began,
+            finished_at=self.clock.now(),
+            expires_at=began + self.job_lifetime,
+            tile_count=estimate.tile_count,
+            messages=(
+                *(Message(MessageKind.WARNING, text) for text in request.warnings),
+                Message(MessageKind.INFORMATIVE, said),
+            ),
+            estimate=estimate,
+        )
+        self.objects.write(JobKeys(job.job_id).parameters, json.dumps(dict(parameters)).encode())
+        self.jobs.create(job)
+        return job
+
+    def _estimate(self, service: ImageService, request: ExportRequest) -> tuple[Estimate, str]:
+        selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
+        bundles = [
+            PlannedBundle(index, tile_count)
+            for level in request.levels
+            if service.min_level <= level <= service.max_level  # no tiles elsewhere
+            for index, tile_count in limited(selection.bundles(level))
+        ]
+        tile_count = sum(map(selection.count, request.levels))
+        existing_count = sum(bundle.tile_count for bundle in bundles)
+        drawn = _draw(bundles)
+        source = self.sources.open(service.cache)
+        is_thinned = service.cache.layout is CacheLayout.FILES
+        bytes_per_tile: list[float] = []
+        for bundle in drawn:
+            selected = selection.mask(bundle.index)
+            asked = _thin(selected) if is_thinned else selected
+            sizes = source.tile_sizes(bundle.index, asked)
+            found = np.count_nonzero(sizes)
+            stored = float(sizes.sum() + SIZE_PREFIX_BYTES * found) / np.count_nonzero(asked)
+            overhead = BUNDLE_OVERHEAD_BYTES / bundle.tile_count if found else 0.0
+            bytes_per_tile.append(stored + overhead)
+        # All bundles: each weighs as its tiles do. Drawn by their tiles: all weigh the same.
+        is_whole = len(drawn) == len(bundles)
+        weights = [bundle.tile_count if is_whole else 1 for bundle in drawn]
+        size_bytes = 0
+        if drawn:
+            size_bytes = int(existing_count * np.average(bytes_per_tile, weights=weights))
+        said = f"{tile_count:,} tiles, {size_bytes:,} bytes before any recompression"
+        if not is_whole or is_thinned:
+            said += f"; the size is an estimate from samples of {len(drawn):,} of {len(bundles):,} bundles"
+        return Estimate(tile_count, size_bytes), f"{said}."
+
+
+def _draw(bundles: Sequence[PlannedBundle]) -> Sequence[PlannedBundle]:
+    """Return all bundles if they are few, else some, evenly spread over the tiles."""
+    if len(bundles) <= _SAMPLED_BUNDLES:
+        return bundles
+    ends = np.fromiter(accumulate(bundle.tile_count for bundle in bundles), np.int64, len(bundles))
+    middles = (np.arange(_SAMPLED_BUNDLES) + 0.5) * ends[-1] / _SAMPLED_BUNDLES
+    return [bundles[at] for at in np.searchsorted(ends, middles, side="right").tolist()]
+
+
+def _thin(selected: Mask) -> Mask:
+    """Return a few of the selected tiles, evenly spread."""
+    at = np.flatnonzero(selected)
+    chosen = at[np.linspace(0, len(at) - 1, min(len(at), _SAMPLED_FILES)).round().astype(int)]
+    thinned = np.zeros_like(selected)
+    thinned.flat[chosen] = True
+    return thinned

@@ -1,0 +1,225 @@
+"""Join the fragments of an export into a tile package.
+
+No tile is copied here: large fragments are parts of the package as they lie,
+and only small ones, the documents and the directory go through memory.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy as np
+
+from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.job import Job, JobStatus
+from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
+from exporttiles.domain.selection import TileSelection
+from exporttiles.formats.bundle import parse_bundle_path
+from exporttiles.formats.tile_package import (
+    BUNDLE_FOLDER,
+    ITEMINFO,
+    ROOT,
+    THUMBNAIL,
+    thumbnail,
+    write_iteminfo,
+    write_root,
+)
+from exporttiles.formats.zip_archive import ZipMember, central_directory, local_header
+from exporttiles.messages import Export, FragmentReport, JobKeys, PackedPackage
+from exporttiles.ports import JobTable, ObjectStore, PackageStore, Tile, TileSources
+
+_WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
+_THUMBNAIL_ROWS, _THUMBNAIL_COLUMNS = 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class PackTilePackage:
+    """Builds the ``.tpkx`` of a job from the reports of its workers.
+
+    Attributes:
+        objects: the package bucket, where fragments and reports lie.
+        packages: joins parts in the same bucket.
+    """
+
+    jobs: JobTable
+    objects: ObjectStore
+    packages: PackageStore
+    sources: TileSources
+
+    def __call__(self, job_id: str) -> PackedPackage:
+        """Write the package and check what was written.
+
+        Raises:
+            ExportCancelledError: the job is no longer wanted.
+            EmptyExportError: none of the selected tiles exists.
+            PackageError: a report is missing, the counts do not add up, or the
+                finished package is not what was put together.
+        """
+        job = self.jobs.get(job_id)
+        if job.status is not JobStatus.EXECUTING:
+            raise ExportCancelledError(job_id)
+        keys = JobKeys(job_id)
+        export = Export.from_json(self.objects.read(keys.export))
+        reports = self._reports(keys)
+        _check_counts(job, export, reports)
+
+        # What a store can copy comes first; all that is small follows in one tail.
+        copied = [report for report in reports if report.fragment_bytes >= MIN_PART_BYTES]
+        small = [report for report in reports if 0 < report.fragment_bytes < MIN_PART_BYTES]
+        documents = self._documents(job_id, export, reports)
+        members, end = _members(copied, documents, small)
+        directory = central_directory(members)
+
+        name = f"{export.service.short_name}.tpkx"
+        key = keys.packages + name
+        parts = self._parts(keys, copied, documents, small, directory)
+        self.packages.join(key, parts)
+        self._check_written(key, end, directory)
+
+        tile_count = sum(report.tile_count for report in reports)
+        alien_count = sum(report.alien_count for report in reports)
+        return PackedPackage(
+            key=key,
+            name=name,
+            size_bytes=end + len(directory),
+            tile_count=tile_count,
+            missing_count=job.tile_count - tile_count - alien_count,
+            alien_count=alien_count,
+            damaged_count=sum(report.damaged_count for report in reports),
+            source_bytes=sum(report.source_bytes for report in reports),
+            worker_seconds=sum(report.seconds for report in reports),
+            work_items=len(reports),
+        )
+
+    def _reports(self, keys: JobKeys) -> list[FragmentReport]:
+        """Return the report of every work item, in order."""
+        count = len(json.loads(self.objects.read(keys.work_items)))
+        bodies = self.objects.read_many([keys.report(number) for number in range(count)])
+        reports = []
+        for number, body in enumerate(bodies):
+            if body is None:
+                message = f"Work item {number} of {count} left no report."
+                raise PackageError(message)
+            reports.append(FragmentReport.from_json(body))
+        return reports
+
+    def _documents(
+        self, job_id: str, export: Export, reports: Sequence[FragmentReport]
+    ) -> dict[str, bytes]:
+        service, request = export.service, export.request
+        extent = request.area.extent.intersection(service.full_extent)
+        levels = sorted(
+            {
+                parse_bundle_path(bundle.path.removeprefix(f"{BUNDLE_FOLDER}/")).level
+                for report in reports
+                for bundle in report.bundles
+            }
+        )
+        return {
+            ITEMINFO: write_iteminfo(service, extent, job_id=job_id),
+            ROOT: write_root(
+                service, levels, extent, compression_quality=request.compression_quality
+            ),
+            THUMBNAIL: thumbnail(self._thumbnail_tiles(export, levels)),
+        }
+
+    def _thumbnail_tiles(
+        self, export: Export, levels: Sequence[int]
+    ) -> Mapping[tuple[int, int], Tile]:
+        """Return a few tiles from the middle of the most detailed level that they cover."""
+        service = export.service
+        selection = TileSelection(service.tiling_scheme, export.request.area, service.full_extent)
+        most = _THUMBNAIL_ROWS * _THUMBNAIL_COLUMNS
+        fitting = [level for level in levels if selection.count(level) <= most]
+        level = fitting[-1] if fitting else levels[0]
+        bundles = [bundle for bundle, _ in selection.bundles(level)]
+        bundle = bundles[len(bundles) // 2]
+        selected = selection.mask(bundle)
+        rows, columns = np.nonzero(selected)
+        row, column = int(np.median(rows)), int(np.median(columns))
+        window = np.zeros_like(selected)
+        window[
+            max(0, row - _THUMBNAIL_ROWS // 2) : row + _THUMBNAIL_ROWS // 2 + 1,
+            max(0, column - _THUMBNAIL_COLUMNS // 2) : column + _THUMBNAIL_COLUMNS // 2,
+        ] = True
+        wanted = selected if level in fitting else selected & window
+        return dict(self.sources.open(service.cache).read_bundle(bundle, wanted))
+
+    def _parts(
+        self,
+        keys: JobKeys,
+        copied: Sequence[FragmentReport],
+        documents: Mapping[str, bytes],
+        small: Sequence[FragmentReport],
+        directory: bytes,
+    ) -> Iterator[Part]:
+        """Yield the parts of the package; few are in memory at a time."""
+        for report in copied:
+            yield CopiedPart(keys.fragment(report.number), report.fragment_bytes)
+        tail = bytearray()
+        for name, body in documents.items():
+            tail += local_header(_document(name, body)) + body
+        for report in small:
+            tail += self.objects.read(keys.fragment(report.number))
+            if len(tail) >= _WRITTEN_PART_BYTES:
+                yield WrittenPart(bytes(tail))
+                tail.clear()
+        yield WrittenPart(bytes(tail + directory))
+
+    def _check_written(self, key: str, end: int, directory: bytes) -> None:
+        (size_bytes,) = self.objects.sizes_bytes([key])
+        (found,) = self.objects.read_ranges(key, [(end, end + len(directory))])
+        if size_bytes != end + len(directory) or found != directory:
+            message = (
+                f"The finished package has {size_bytes} bytes instead of {end + len(directory)}, "
+                "or its directory is not where it belongs."
+            )
+            raise PackageError(message)
+
+
+def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -> None:
+    selected_count = sum(report.selected_count for report in reports)
+    if selected_count != job.tile_count:
+        message = f"{selected_count} tiles were looked for, but {job.tile_count} are selected."
+        raise PackageError(message)
+    if not any(report.bundles for report in reports):
+        service = export.service
+        message = (
+            f"None of the {selected_count:,} selected tiles exists in the cache of "
+            f"{service.name}, which has tiles of the levels "
+            f"{service.min_level}-{service.max_level}."
+        )
+        raise EmptyExportError(message)
+
+
+def _document(name: str, body: bytes) -> ZipMember:
+    return ZipMember(name, len(body), crc32(body))
+
+
+def _members(
+    copied: Sequence[FragmentReport],
+    documents: Mapping[str, bytes],
+    small: Sequence[FragmentReport],
+) -> tuple[list[tuple[ZipMember, int]], int]:
+    """Return every member with the offset of its header, and where the last one ends."""
+    members: list[tuple[ZipMember, int]] = []
+    end = 0
+
+    def add_fragments(reports: Sequence[FragmentReport]) -> None:
+        nonlocal end
+        for report in reports:
+            members.extend(
+                (ZipMember(b.path, b.size_bytes, b.crc32), end + b.header_offset)
+                for b in report.bundles
+            )
+            end += report.fragment_bytes
+
+    add_fragments(copied)
+    for name, body in documents.items():
+        member = _document(name, body)
+        members.append((member, end))
+        end += len(local_header(member)) + member.size_bytes
+    add_fragments(small)
+    return members, end

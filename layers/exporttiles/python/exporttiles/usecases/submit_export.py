@@ -1,0 +1,104 @@
+"""Accept an export: count its tiles exactly, remember it, start it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from exporttiles.domain.export import ExportRequest
+from exporttiles.domain.job import Job, JobStatus, Message, MessageKind
+from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.service import ImageService
+from exporttiles.messages import Export, JobKeys
+from exporttiles.ports import Clock, JobTable, ObjectStore, Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitExport:
+    """Turns a checked request into a job.
+
+    Attributes:
+        objects: the package bucket.
+        new_job_id: returns ``j`` and 32 hexadecimal digits that no one can guess.
+        job_lifetime: how long a job and its package are kept.
+    """
+
+    jobs: JobTable
+    objects: ObjectStore
+    workflow: Workflow
+    clock: Clock
+    new_job_id: Callable[[], str]
+    job_lifetime: timedelta
+
+    def __call__(
+        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str]
+    ) -> Job:
+        """Create a job and start it, or create it failed where ArcGIS does so.
+
+        Args:
+            service: what the request was checked against.
+            request: what was understood.
+            parameters: what the client sent, kept for the job's inputs.
+
+        Raises:
+            AreaError: the area is too complex to count.
+        """
+        selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
+        tile_count = sum(map(selection.count, request.levels))
+        now = self.clock.now()
+        refusal = _refusal(service, tile_count)
+        messages = [
+            Message(MessageKind.INFORMATIVE, f"Start Time: {now:%A, %B %-d, %Y %-I:%M:%S %p} UTC"),
+            *(Message(MessageKind.WARNING, text) for text in request.warnings),
+            Message(refusal[0], refusal[1])
+            if refusal
+            else Message(
+                MessageKind.INFORMATIVE,
+                f"{tile_count:,} tiles of {_levels(request.levels)} are selected.",
+            ),
+        ]
+        job = Job(
+            job_id=self.new_job_id(),
+            service_name=service.name,
+            status=JobStatus.FAILED if refusal else JobStatus.SUBMITTED,
+            submitted_at=now,
+            finished_at=now if refusal else None,
+            expires_at=now + self.job_lifetime,
+            tile_count=tile_count,
+            messages=tuple(messages),
+        )
+        keys = JobKeys(job.job_id)
+        self.objects.write(keys.parameters, json.dumps(dict(parameters)).encode())
+        if not refusal:
+            self.objects.write(keys.export, Export(service, request).to_json())
+        self.jobs.create(job)
+        if not refusal:
+            self.workflow.start(job.job_id)
+        return job
+
+
+def _refusal(service: ImageService, tile_count: int) -> tuple[MessageKind, str] | None:
+    """Return why the job fails at once, if it does.
+
+    Clients look for the number 001564 and its words.
+    """
+    if tile_count > service.max_export_tiles_count:
+        return MessageKind.ERROR, (
+            f"ERROR 001564: Requested tile count({tile_count}) exceeds the maximum allowed number "
+            f"of tiles({service.max_export_tiles_count}) to be exported for service "
+            f"{service.name}:ImageServer."
+        )
+    if tile_count == 0:
+        return MessageKind.ERROR, (
+            f"The area and levels select no tile of the service {service.name}: "
+            "the area lies outside the service's full extent."
+        )
+    return None
+
+
+def _levels(levels: tuple[int, ...]) -> str:
+    if len(levels) == 1:
+        return f"level {levels[0]}"
+    if levels == tuple(range(levels[0], levels[-1] + 1)):
+        return f"levels {levels[0]}-{levels[-1]}"
+    return "levels " + ", ".join(map(str, levels))

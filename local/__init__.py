@@ -1,0 +1,1 @@
+"""Everything that runs the product on one machine; the product never imports it."""

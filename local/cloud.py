@@ -1,0 +1,216 @@
+"""The whole stack on this machine: the emulator with template.yaml deployed to it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import boto3
+from botocore.config import Config
+
+from local.signals import exit_on_sigterm
+
+ROOT = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+ARTIFACT_BUCKET = "deployment-artifacts"
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 5.0
+
+
+class LocalCloudError(Exception):
+    """The emulator did not start, or the stack could not be deployed to it."""
+
+
+class LocalCloud:
+    """An emulator on 127.0.0.1 with the stack deployed; whatever happens, leaving the context stops all of it.
+
+        with LocalCloud() as cloud:
+            cloud.client("s3").list_objects_v2(Bucket=cloud.outputs["TileBucketName"])
+
+    Functions run with the interpreter that runs this.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        template: Path = ROOT / "template.yaml",
+        parameters: dict[str, str] | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Prepare; nothing runs before the context is entered.
+
+        Args:
+            port: TCP port to serve; 0 takes a free one.
+            template: what to deploy.
+            parameters: of the template; `PublicBaseUrl` and `MaxConcurrency` have values fit for one machine.
+            say: hears a line before each step that takes a while.
+        """
+        self.port = port or _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.outputs: dict[str, str] = {}
+        self._template = template
+        self._parameters = {"PublicBaseUrl": self.url, "MaxConcurrency": str(os.cpu_count() or 2)} | (parameters or {})
+        self._say = say
+        self._exit = ExitStack()
+        self._folder = Path()
+
+    @property
+    def services_url(self) -> str:
+        """Address of the ArcGIS services directory."""
+        return f"{self.url}/arcgis/rest/services"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables that send a process which uses AWS to this cloud."""
+        return CREDENTIALS | {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of an AWS service, such as `s3`."""
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(signature_version="v4" if service != "s3" else "s3v4", proxies={}, max_pool_connections=32),
+        )
+
+    def __enter__(self) -> Self:
+        """Start and deploy.
+
+        Raises:
+            LocalCloudError: it did not come up; nothing is left running.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(exit_on_sigterm())
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="exporttiles-")))
+            self._start_emulator(stack)
+            self._deploy()
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything that was started and remove its files."""
+        self._exit.__exit__(kind, error, trace)
+
+    def _start_emulator(self, stack: ExitStack) -> None:
+        if not _is_free(self.port):
+            raise LocalCloudError(f"port {self.port} is taken")
+        self._say(f"starting the AWS emulator on {self.url}")
+        log_path = self._folder / "emulator.log"
+        with log_path.open("wb") as log:
+            self._emulator = subprocess.Popen(
+                [_emulator_python(), ROOT / "local" / "launcher.py"],
+                env=self._clean_environment() | {"GATEWAY_PORT": str(self.port), "LAMBDA_PYTHON": sys.executable},
+                stdin=subprocess.PIPE,  # the launcher ends with it, should this process be killed
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a group of its own, to be stopped as one
+            )
+        stack.callback(_stop, self._emulator)
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while not _answers(f"{self.url}/_ministack/health"):
+            if self._emulator.poll() is not None or time.monotonic() > deadline:
+                raise LocalCloudError(f"the emulator did not start:\n{_tail(log_path.read_text())}")
+            time.sleep(0.05)
+
+    def _deploy(self) -> None:
+        self._say(f"deploying {self._template.name}")
+        self.client("s3").create_bucket(Bucket=ARTIFACT_BUCKET)
+        packaged = self._folder / "packaged.yaml"
+        self._cloudformation(
+            "package", "--template-file", self._template,
+            "--s3-bucket", ARTIFACT_BUCKET, "--output-template-file", packaged,
+        )  # fmt: skip
+        self._cloudformation(
+            "deploy", "--template-file", packaged, "--stack-name", "exporttiles",
+            "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
+            "--parameter-overrides", *(f"{name}={value}" for name, value in self._parameters.items()),
+        )  # fmt: skip
+        (stack,) = self.client("cloudformation").describe_stacks(StackName="exporttiles")["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def _cloudformation(self, command: str, *arguments: str | Path) -> None:
+        done = subprocess.run(
+            [_emulator_python().with_name("aws"), "cloudformation", command, *arguments],
+            env=self._clean_environment() | self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise LocalCloudError(f"aws cloudformation {command} failed:\n{_tail(done.stdout + done.stderr)}")
+
+    def _clean_environment(self) -> dict[str, str]:
+        """Nothing of the caller's AWS settings reaches the emulator, its functions, or the AWS CLI."""
+        return {"PATH": os.defpath, "HOME": str(self._folder), "TMPDIR": str(self._folder), "LANG": "C.UTF-8"}
+
+
+def _emulator_python() -> Path:
+    """Interpreter with the emulator and the AWS CLI; EMULATOR_PYTHON names another one."""
+    python = Path(os.environ.get("EMULATOR_PYTHON", ROOT / ".venv-emulator" / "bin" / "python"))
+    if not python.exists():
+        raise LocalCloudError(f"{python} is missing: run `make setup`")
+    return python
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=5) as response:  # noqa: S310 (http, on this machine)
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all of its group, politely first."""
+    try:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(STOP_TIMEOUT_SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # functions that outlived the emulator
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+
+def _tail(text: str, lines: int = 20) -> str:
+    return "\n".join(text.rstrip().splitlines()[-lines:])

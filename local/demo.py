@@ -1,0 +1,153 @@
+"""The documentation's first example, from nothing to a picture: `make demo`.
+
+A world cache is cut, an AWS emulator gets the stack, the cache is published as the image service World_Imagery, a
+client asks for levels 0-7 over HTTP and downloads the tile package, and GDAL opens it.
+"""
+
+import json
+import sys
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import rasterio
+from PIL import Image
+
+from exporttiles.formats.bundle import RECORDS_OFFSET, parse_bundle_path, read_index
+from local.cloud import ROOT, LocalCloud
+from local.services import exporttiles, publish, upload_folder
+from local.terminal import ProgressBar, say
+from local.world_cache import make_xyz_cache
+
+SERVICE = "World_Imagery"
+CACHE = ROOT / ".cache" / SERVICE
+PACKAGE = ROOT / f"{SERVICE}.tpkx"
+PREVIEW = ROOT / f"{SERVICE}.png"
+PREVIEW_PIXELS = 1024
+POLL_SECONDS = 0.5
+CHUNK_BYTES = 1 << 20
+
+EXPORT = {
+    "tilePackage": "true",
+    "exportExtent": "",
+    "optimizeTilesForSize": "true",
+    "compressionQuality": "90",
+    "exportBy": "levelId",
+    "levels": "0-7",
+    "areaOfInterest": "",
+    "f": "json",
+}
+
+
+def main() -> None:
+    """Run the demo; Ctrl-C stops everything that it started."""
+    with ProgressBar("cutting a world cache") as bar:
+        make_xyz_cache(CACHE, progress=bar)
+    with LocalCloud(say=say) as cloud:
+        with ProgressBar("uploading the cache") as bar:
+            upload_folder(cloud, CACHE, f"caches/{SERVICE}", bar)
+        service_url = publish(cloud, SERVICE)
+        request = f"{service_url}/exportTiles?{urlencode(EXPORT)}"
+        say(f"\nGET {request}\n")
+        start = time.monotonic()
+        job_url = f"{service_url}/exportTiles/jobs/{get_json(request)['jobId']}"
+        job = wait_for_job(job_url)
+        elapsed_seconds = time.monotonic() - start
+        download(package_url(job_url, job), PACKAGE)
+    for message in job["messages"]:
+        say(f"  {message['description']}")
+    say("")
+    exporttiles(cloud, "check", str(PACKAGE))
+    describe(PACKAGE, elapsed_seconds)
+    draw_preview(PACKAGE, PREVIEW)
+
+
+def get_json(url: str) -> dict[str, Any]:
+    """Return a JSON answer.
+
+    Raises:
+        SystemExit: the service answered with an error.
+    """
+    with urlopen(url) as response:  # noqa: S310 (http, on this machine)
+        answer: dict[str, Any] = json.load(response)
+    if "error" in answer:
+        raise SystemExit(f"{url}\nanswered {answer['error']}")
+    return answer
+
+
+def wait_for_job(job_url: str) -> dict[str, Any]:
+    """Poll a job, with its progress on the terminal, and return its last document.
+
+    Raises:
+        SystemExit: the job did not succeed.
+    """
+    with ProgressBar("exporting") as bar:
+        while True:
+            job = get_json(f"{job_url}?f=json")
+            progress = job.get("progress", {})
+            if job["jobStatus"] == "esriJobSucceeded":
+                bar(1, 1)
+                return job
+            if job["jobStatus"] not in {"esriJobNew", "esriJobWaiting", "esriJobSubmitted", "esriJobExecuting"}:
+                raise SystemExit(f"{job['jobStatus']}: {[message['description'] for message in job['messages']]}")
+            bar(progress.get("percent", 0), 100, progress.get("message", job["jobStatus"]))
+            time.sleep(POLL_SECONDS)
+
+
+def package_url(job_url: str, job: dict[str, Any]) -> str:
+    """Follow a finished job to its file, as Esri's clients do."""
+    result = get_json(f"{job_url}/{job['results']['out_service_url']['paramUrl']}?f=json")
+    url: str = get_json(f"{result['value']}?f=json")["files"][0]["url"]
+    return url
+
+
+def download(url: str, path: Path) -> None:
+    """Stream a file to disk; the redirect to S3 is followed."""
+    with urlopen(url) as response, path.open("wb") as file, ProgressBar("downloading") as bar:  # noqa: S310
+        size_bytes = int(response.headers["Content-Length"])
+        while chunk := response.read(CHUNK_BYTES):
+            file.write(chunk)
+            bar(file.tell(), size_bytes)
+
+
+def describe(package: Path, elapsed_seconds: float) -> None:
+    """Print what a package holds, level by level, as its bundles say."""
+    tiles: Counter[int] = Counter()
+    size_bytes: Counter[int] = Counter()
+    bundles: Counter[int] = Counter()
+    with zipfile.ZipFile(package) as members:
+        for member in members.infolist():
+            if member.filename.endswith(".bundle"):
+                level = parse_bundle_path(member.filename.removeprefix("tile/")).level
+                with members.open(member) as bundle:
+                    index = read_index(bundle.read(RECORDS_OFFSET))
+                tiles[level] += int((index.size > 0).sum())
+                size_bytes[level] += int(index.size.sum())
+                bundles[level] += 1
+    say(f"\n{package.name}: {package.stat().st_size / 1e6:.1f} MB\n\n  level  bundles    tiles         bytes")
+    for level in sorted(tiles):
+        say(f"  {level:5}  {bundles[level]:7}  {tiles[level]:7,}  {size_bytes[level]:12,}")
+    say(f"  {'all':>5}  {bundles.total():7}  {tiles.total():7,}  {size_bytes.total():12,}\n")
+    say(f"exported in {elapsed_seconds:.1f} s: {tiles.total() / elapsed_seconds:,.0f} tiles a second")
+
+
+def draw_preview(package: Path, path: Path) -> None:
+    """Let GDAL draw the package."""
+    with rasterio.open(package, EXTENT_SOURCE="TILING_SCHEME") as dataset:
+        levels = 1 + len(dataset.overviews(1))
+        size = f"{dataset.width} x {dataset.height} pixels"
+        say(f"GDAL {rasterio.__gdal_version__} sees {dataset.crs}, {size}, {levels} levels")
+        pixels = dataset.read((1, 2, 3), out_shape=(3, PREVIEW_PIXELS, PREVIEW_PIXELS))
+    Image.fromarray(pixels.transpose(1, 2, 0)).save(path)
+    say(f"preview in {path.name}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

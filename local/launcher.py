@@ -1,0 +1,192 @@
+"""Start the AWS emulator (ministack), with its gaps closed where they would hide a bug of ours.
+
+The emulator's own interpreter runs it: `GATEWAY_PORT=4566 LAMBDA_PYTHON=.venv/bin/python python local/launcher.py`.
+It imports nothing of this project, serves 127.0.0.1 only, and ends with its standard input, so that it never outlives
+the process that started it. `tests/local/test_launcher.py` has a test for every gap named here. Another version of the
+emulator is refused: this file holds on to private parts of it.
+"""
+
+import importlib.metadata
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from queue import Empty
+from typing import Any
+
+MINISTACK_VERSION = "1.5.33"
+
+if (installed := importlib.metadata.version("ministack")) != MINISTACK_VERSION:
+    raise SystemExit(f"launcher.py patches ministack {MINISTACK_VERSION}, but {installed} is installed")
+
+os.environ |= {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0"}  # read on import
+
+import uvicorn
+from ministack import app as ministack
+from ministack.core import lambda_runtime
+from ministack.core.responses import set_request_account_id, set_request_region
+from ministack.core.router import extract_access_key_id, extract_region
+from ministack.services import apigateway, lambda_svc, s3
+
+Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+API_PREFIX = "/arcgis/"
+HANDLER_FAILED = "__handler_failed__"  # a result with this key stands for an exception
+END_OF_LOG = "__end_of_log__"  # the line on standard error that follows each invocation
+
+# Goes to the function's process, in front of the emulator's own loop.
+INVOKE = f"""
+def _invoke(handler, event, context):
+    import json, sys, traceback
+    error_type = None
+    try:
+        result = handler(event, context)
+        error_type = "Runtime.MarshalError"
+        json.dumps(result)
+        return result
+    except Exception as error:
+        traceback.print_exc()
+        return {{"{HANDLER_FAILED}": {{
+            "errorMessage": str(error),
+            "errorType": error_type or type(error).__name__,
+            "stackTrace": traceback.format_tb(error.__traceback__),
+        }}}}
+    finally:
+        print("{END_OF_LOG}", file=sys.stderr, flush=True)
+"""
+
+
+def run_functions_with(lambda_python: str) -> None:
+    """Gap: functions run with the emulator's interpreter, and import its packages.
+
+    `lambda_python` stands in for the Lambda runtime and the layer of dependencies.
+    """
+    detect = lambda_runtime._detect_runtime_binary
+
+    def detect_runtime_binary(runtime: str) -> tuple[str, str]:
+        binary, script = detect(runtime)
+        return (lambda_python if runtime.startswith("python") else binary), script
+
+    lambda_runtime._detect_runtime_binary = detect_runtime_binary
+
+
+def name_handler_errors() -> None:
+    """Gap: every exception is called Runtime.HandlerError, so that Retry and Catch by name never match.
+
+    It also ends the function's process, as it does not on AWS. Here an exception leaves the process as a result of its
+    own kind, and is made an error again outside.
+    """
+    script = lambda_runtime._PYTHON_WORKER_SCRIPT
+    call = "handler_fn(event, context)"
+    if script.count(call) != 1:
+        raise LookupError(f"the emulator's worker script has not one call of {call}")
+    lambda_runtime._PYTHON_WORKER_SCRIPT = INVOKE + script.replace(call, "_invoke(handler_fn, event, context)")
+
+    execute = lambda_svc._execute_function_warm
+
+    @wraps(execute)
+    def execute_function_warm(function: dict[str, Any], event: object, request_id: str) -> dict[str, Any]:
+        result: dict[str, Any] = execute(function, event, request_id)
+        body = result.get("body")
+        if isinstance(body, dict) and HANDLER_FAILED in body:
+            return {"body": body[HANDLER_FAILED], "error": True, "log": result.get("log", "")}
+        return result
+
+    lambda_svc._execute_function_warm = execute_function_warm
+
+
+def end_logs() -> None:
+    """Gap: each invocation waits up to 50 ms for log lines that may still come.
+
+    The function's process says where its log ends (see INVOKE), so nobody has to guess.
+    """
+
+    def drain(worker: Any, *_: float) -> str:
+        lines: list[str] = []
+        try:
+            while (line := worker._stderr_queue.get(timeout=0.25)) != END_OF_LOG:
+                lines.append(line)
+        except Empty:  # the process died before it could say so
+            pass
+        return "\n".join(lines)
+
+    lambda_runtime.Worker._drain_stderr_bounded = drain
+
+
+def front_door(app: Asgi) -> Asgi:
+    """Gap: an HTTP API answers below /_aws/execute-api/<id>/, or to a host name that nothing resolves.
+
+    Here paths below /arcgis/ reach the one HTTP API there is, as they would behind a custom domain: path and host
+    stay what the client sent.
+    """
+
+    async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(API_PREFIX):
+            apis = [api_id for (*_, api_id), api in apigateway._apis.all_items() if api["protocolType"] == "HTTP"]
+            if len(apis) == 1:
+                door = f"/_aws/execute-api/{apis[0]}/$default"
+                scope = {**scope, "path": door + scope["path"], "raw_path": door.encode() + scope["raw_path"]}
+        await app(scope, receive, send)
+
+    return serve
+
+
+def short_cut(app: Asgi) -> Asgi:
+    """Gap: a request for an S3 object is offered to some thirty other services first.
+
+    A demo makes tens of thousands of them. Here signed GETs and PUTs of objects go to the emulator's S3 at once: the
+    same code answers them, only sooner.
+    """
+
+    async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] not in {"GET", "PUT"} or scope["query_string"]:
+            await app(scope, receive, send)
+            return
+        headers = {
+            name.decode("latin-1").lower(): ministack.decode_header_value(value) for name, value in scope["headers"]
+        }
+        if "/s3/aws4_request" not in headers.get("authorization", ""):
+            await app(scope, receive, send)
+            return
+        set_request_account_id(extract_access_key_id(headers))
+        set_request_region(extract_region(headers))
+        try:
+            body = await ministack._read_request_body(receive, scope["method"], headers)
+        except (ministack._RequestBodyDisconnected, ministack._IncompleteRequestBody):
+            return  # nobody is left to answer
+        response = await s3.handle_request(scope["method"], scope["path"], headers, body, {})
+        await ministack._send_response(ministack._with_date_header(send), *response)
+
+    return serve
+
+
+def end_with_standard_input() -> None:
+    """Wait for the end of standard input, then end this process and the functions it started."""
+    sys.stdin.buffer.read()
+    os.killpg(0, signal.SIGTERM)
+
+
+def main() -> None:
+    """Serve until SIGTERM, SIGINT or the end of standard input."""
+    run_functions_with(os.environ["LAMBDA_PYTHON"])
+    name_handler_errors()
+    end_logs()
+    threading.Thread(target=end_with_standard_input, daemon=True).start()
+    uvicorn.run(  # twice as fast as ministack's own choice, hypercorn
+        short_cut(front_door(ministack.app)),
+        host="127.0.0.1",
+        port=int(os.environ["GATEWAY_PORT"]),
+        http="httptools",
+        loop="uvloop",
+        log_level="warning",
+        access_log=False,
+        date_header=False,  # ministack sends its own
+        server_header=False,
+        timeout_graceful_shutdown=2,  # seconds
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""What every job table does: in memory, in DynamoDB (moto)."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
+from exporttiles.domain.errors import JobNotFoundError
+from exporttiles.domain.job import (
+    SUCCESSORS,
+    Estimate,
+    Job,
+    JobStatus,
+    Message,
+    MessageKind,
+    Operation,
+    Package,
+)
+from tests.fakes import FakeClock, FakeJobs
+
+CLOCK = FakeClock()
+
+
+def a_job(job_id="j1", **changes):
+    job = Job(
+        job_id=job_id,
+        service_name="World_Imagery",
+        status=JobStatus.SUBMITTED,
+        submitted_at=CLOCK.time,
+        expires_at=CLOCK.time.replace(microsecond=0) + timedelta(days=3),
+        tile_count=5,
+        messages=(Message(MessageKind.INFORMATIVE, "submitted"),),
+    )
+    return replace(job, **changes)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def jobs(request):
+    if request.param == "memory":
+        return FakeJobs(CLOCK)
+    return DynamoDbJobs(request.getfixturevalue("table"), CLOCK)
+
+
+def test_a_job_comes_back_as_it_was_stored(jobs):
+    job = a_job(
+        operation=Operation.ESTIMATE_EXPORT_TILES_SIZE,
+        estimate=Estimate(5, 12345),
+        package=Package("packages/j1/a.tpkx", "a.tpkx", 7),
+        finished_at=CLOCK.time,
+        failure="why",
+    )
+
+    assert jobs.create(job)
+
+    assert jobs.get("j1") == job
+
+
+def test_an_id_is_taken_once(jobs):
+    assert jobs.create(a_job(tile_count=1))
+    assert not jobs.create(a_job(tile_count=2))
+    assert jobs.get("j1").tile_count == 1
+
+
+def test_an_unknown_job_is_said_to_be_unknown(jobs):
+    with pytest.raises(JobNotFoundError, match="There is no job j404"):
+        jobs.get("j404")
+
+
+def test_an_expired_job_is_as_good_as_unknown(jobs):
+    jobs.create(a_job(expires_at=CLOCK.time - timedelta(seconds=1)))
+
+    with pytest.raises(JobNotFoundError, match="expired"):
+        jobs.get("j1")
+
+
+def test_advancing_appends_messages_and_keeps_what_is_not_named(jobs):
+    jobs.create(a_job())
+    finished_at = CLOCK.now()
+
+    assert jobs.advance("j1", JobStatus.EXECUTING, work_items=4)
+    assert jobs.advance(
+        "j1",
+        JobStatus.SUCCEEDED,
+        messages=[Message(MessageKind.WARNING, "one is missing")],
+        package=Package("k", "n", 1),
+        finished_at=finished_at,
+    )
+
+    job = jobs.get("j1")
+    assert [message.text for message in job.messages] == ["submitted", "one is missing"]
+    assert job.progress.work_items == 4
+    assert job.package == Package("k", "n", 1)
+    assert job.finished_at == finished_at
+
+
+def test_progress_counts_items_and_bytes(jobs):
+    jobs.create(a_job())
+    jobs.advance("j1", JobStatus.EXECUTING, work_items=3)
+
+    jobs.count_work_item("j1", 100)
+    jobs.count_work_item("j1", 50)
+
+    progress = jobs.get("j1").progress
+    assert (progress.done_work_items, progress.done_bytes, progress.percent) == (2, 150, 66)
+
+
+def test_the_first_failure_is_kept(jobs):
+    jobs.create(a_job())
+
+    jobs.note_failure("j1", "the cause")
+    jobs.note_failure("j1", "a consequence")
+
+    assert jobs.get("j1").failure == "the cause"
+
+
+def test_a_job_that_is_unknown_cannot_advance(jobs):
+    assert not jobs.advance("j404", JobStatus.EXECUTING)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@given(wishes=st.lists(st.sampled_from(JobStatus), max_size=6), number=st.uuids())
+def test_whatever_is_wished_only_legal_changes_happen(jobs, wishes, number):
+    job_id = f"j{number.hex}"
+    jobs.create(a_job(job_id))
+    for wish in wishes:
+        before = jobs.get(job_id).status
+        assert jobs.advance(job_id, wish) == (wish in SUCCESSORS[before])
+        assert jobs.get(job_id).status in {before, wish}
+        if before.is_final:
+            assert jobs.get(job_id).status is before

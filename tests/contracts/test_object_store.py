@@ -1,0 +1,102 @@
+"""What every object store does: in memory, in a folder, in S3 (moto)."""
+
+import pytest
+from obstore.store import LocalStore, MemoryStore, S3Store
+
+from exporttiles.adapters.object_stores import ObjectStore, open_store
+from exporttiles.domain.errors import SourceError
+from exporttiles.ports import StoredObject
+
+
+@pytest.fixture(params=["memory", "folder", "s3"])
+def store(request, tmp_path):
+    if request.param == "memory":
+        return ObjectStore(MemoryStore())
+    if request.param == "folder":
+        return ObjectStore(LocalStore(tmp_path))
+    endpoint, bucket = request.getfixturevalue("s3_endpoint"), request.getfixturevalue("bucket")
+    return ObjectStore(
+        S3Store(
+            bucket,
+            endpoint=endpoint,
+            region="us-east-1",
+            access_key_id="test",
+            secret_access_key="test",
+            client_options={"allow_http": True},
+        )
+    )
+
+
+def test_what_was_written_is_read(store):
+    store.write("a/b", b"12345")
+
+    assert store.read("a/b") == b"12345"
+
+
+def test_a_missing_object_is_a_key_error(store):
+    with pytest.raises(KeyError):
+        store.read("nothing")
+    with pytest.raises(KeyError):
+        list(store.read_ranges("nothing", [(0, 1)]))
+
+
+def test_many_objects_come_in_the_order_of_their_keys(store):
+    keys = [f"many/{number}" for number in range(50)]
+    for key in keys[::2]:
+        store.write(key, key.encode())
+
+    assert list(store.read_many(keys)) == [
+        key.encode() if number % 2 == 0 else None for number, key in enumerate(keys)
+    ]
+
+
+def test_ranges_are_half_open_and_end_with_the_object(store):
+    store.write("ranges", b"0123456789")
+
+    found = list(store.read_ranges("ranges", [(0, 3), (2, 5), (8, 20)]))
+
+    assert found == [b"012", b"234", b"89"]
+
+
+def test_sizes_are_told_without_reading(store):
+    store.write("sized", b"12345")
+
+    assert list(store.sizes_bytes(["sized", "nothing"])) == [5, None]
+
+
+def test_a_key_can_be_created_once(store):
+    assert store.create("once", b"first")
+    assert not store.create("once", b"second")
+    assert store.read("once") == b"first"
+
+
+def test_listing_goes_by_prefix_in_key_order(store):
+    for key in ("list/b", "list/a", "list/c/d", "other"):
+        store.write(key, b"x")
+
+    assert sorted(store.list("list/"), key=lambda stored: stored.key) == [
+        StoredObject(key, 1) for key in ("list/a", "list/b", "list/c/d")
+    ]
+
+
+def test_deleting_passes_over_what_is_not_there(store):
+    store.write("gone", b"x")
+
+    store.delete(["gone"])
+    store.delete([])
+
+    assert list(store.list("gone")) == []
+
+
+def test_a_large_object_is_written_whole(store):
+    body = bytes(range(256)) * 4 * 2**12
+
+    store.write("large", body)
+
+    assert store.read("large") == body
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "ftp://host/x", "file:///no/such/folder/anywhere"])
+def test_an_address_that_is_none_is_refused(url):
+    with pytest.raises(SourceError, match="no address"):
+        open_store(url)

@@ -1,0 +1,105 @@
+"""What every package store does: in memory, in S3 (moto, which enforces part sizes)."""
+
+import urllib.request
+
+import pytest
+from obstore.store import S3Store
+
+from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.s3_packages import S3Packages
+from exporttiles.domain.errors import PackageError
+from exporttiles.domain.job import Package
+from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, WrittenPart
+from tests.fakes import FakePackages, memory
+
+FRAGMENT = b"f" * MIN_PART_BYTES
+
+
+@pytest.fixture(params=["memory", "s3"])
+def stores(request):
+    """Return a package store and the object store that its fragments lie in."""
+    if request.param == "memory":
+        objects = memory()
+        return FakePackages(objects), objects
+    bucket = request.getfixturevalue("bucket")
+    objects = ObjectStore(
+        S3Store(
+            bucket,
+            endpoint=request.getfixturevalue("s3_endpoint"),
+            region="us-east-1",
+            access_key_id="test",
+            secret_access_key="test",
+            client_options={"allow_http": True},
+        )
+    )
+    return S3Packages(request.getfixturevalue("s3"), bucket, link_seconds=60), objects
+
+
+def test_parts_become_one_object_in_their_order(stores):
+    packages, objects = stores
+    objects.write("fragments/0", FRAGMENT)
+    objects.write("fragments/1", FRAGMENT[::-1] + b"1")
+
+    packages.join(
+        "packages/a",
+        iter(
+            [
+                CopiedPart("fragments/0", len(FRAGMENT)),
+                WrittenPart(b"w" * MIN_PART_BYTES),
+                CopiedPart("fragments/1", len(FRAGMENT) + 1),
+                WrittenPart(b"tail"),
+            ]
+        ),
+    )
+
+    assert objects.read("packages/a") == (
+        FRAGMENT + b"w" * MIN_PART_BYTES + FRAGMENT[::-1] + b"1" + b"tail"
+    )
+
+
+def test_a_single_small_part_is_enough(stores):
+    packages, objects = stores
+
+    packages.join("packages/small", [WrittenPart(b"all of it")])
+
+    assert objects.read("packages/small") == b"all of it"
+
+
+def test_a_small_part_in_the_middle_is_refused_and_leaves_nothing(stores):
+    packages, objects = stores
+
+    with pytest.raises(PackageError, match=r"Part 1 .* 5 bytes"):
+        packages.join("packages/bad", [WrittenPart(b"small"), WrittenPart(b"tail")])
+
+    assert list(objects.list("packages/")) == []
+
+
+def test_a_missing_fragment_is_an_error_and_leaves_nothing(stores):
+    packages, objects = stores
+
+    with pytest.raises((PackageError, KeyError)):
+        packages.join("packages/bad", [CopiedPart("nothing", MIN_PART_BYTES), WrittenPart(b"x")])
+
+    assert list(objects.list("packages/")) == []
+
+
+def test_a_failed_join_leaves_no_upload_behind(s3, bucket):
+    packages = S3Packages(s3, bucket, link_seconds=60)
+
+    with pytest.raises(PackageError):
+        packages.join("packages/bad", [WrittenPart(b"small"), WrittenPart(b"tail")])
+
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+
+
+def test_the_link_is_signed_as_sigv4_and_names_the_file(s3, bucket):
+    packages = S3Packages(s3, bucket, link_seconds=60)
+    packages.join("packages/j1/World.tpkx", [WrittenPart(b"package")])
+
+    url = packages.download_url(Package("packages/j1/World.tpkx", "World.tpkx", 7))
+
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
+    assert "X-Amz-Expires=60" in url
+    with urllib.request.urlopen(url) as response:
+        assert response.read() == b"package"
+        assert "World.tpkx" in response.headers["Content-Disposition"]

@@ -1,0 +1,167 @@
+"""Ports in memory, with real state; and the workflow, run step by step."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from obstore.store import MemoryStore
+
+from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.adapters.tile_sources import READERS
+from exporttiles.bootstrap import Runtime, assemble
+from exporttiles.domain.errors import ExportTilesError, JobNotFoundError
+from exporttiles.domain.job import SUCCESSORS, Job, JobStatus, Message, Package, Progress
+from exporttiles.domain.parts import CopiedPart, Part, check_part
+from exporttiles.domain.service import TileCache
+from exporttiles.messages import Failure, WorkItem
+from exporttiles.ports import TileSource
+from exporttiles.settings import Settings
+
+
+class FakeClock:
+    """A clock that goes on by a second whenever it is looked at."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        self.time += timedelta(seconds=1)
+        return self.time
+
+
+class FakeJobs:
+    """The job table."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.clock = clock
+
+    def create(self, job: Job) -> bool:
+        return self.jobs.setdefault(job.job_id, job) is job
+
+    def get(self, job_id: str) -> Job:
+        job = self.jobs.get(job_id)
+        if job is None or job.expires_at <= self.clock.time:
+            message = f"There is no job {job_id}, or it has expired."
+            raise JobNotFoundError(message)
+        return job
+
+    def advance(
+        self,
+        job_id: str,
+        status: JobStatus,
+        *,
+        messages: Sequence[Message] = (),
+        work_items: int | None = None,
+        package: Package | None = None,
+        finished_at: datetime | None = None,
+    ) -> bool:
+        job = self.jobs.get(job_id)
+        if job is None or status not in SUCCESSORS[job.status]:
+            return False
+        progress = job.progress
+        if work_items is not None:
+            progress = replace(progress, work_items=work_items)
+        self.jobs[job_id] = replace(
+            job,
+            status=status,
+            messages=(*job.messages, *messages),
+            progress=progress,
+            package=package or job.package,
+            finished_at=finished_at or job.finished_at,
+        )
+        return True
+
+    def count_work_item(self, job_id: str, done_bytes: int) -> None:
+        job = self.jobs[job_id]
+        done = job.progress
+        self.jobs[job_id] = replace(
+            job,
+            progress=Progress(
+                done.work_items, done.done_work_items + 1, done.done_bytes + done_bytes
+            ),
+        )
+
+    def note_failure(self, job_id: str, text: str) -> None:
+        job = self.jobs[job_id]
+        self.jobs[job_id] = replace(job, failure=job.failure or text)
+
+
+class FakePackages:
+    """Packages joined in the memory of an object store, by the rules of S3."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self.objects = objects
+        self.written_bytes = 0
+        """Bytes that went through memory."""
+
+    def join(self, key: str, parts: Iterable[Part]) -> None:
+        parts = list(parts)
+        body = b""
+        for number, part in enumerate(parts, start=1):
+            check_part(part, number, is_last=number == len(parts))
+            if isinstance(part, CopiedPart):
+                body += self.objects.read(part.key)
+            else:
+                body += part.body
+                self.written_bytes += part.size_bytes
+        self.objects.write(key, body)
+
+    def download_url(self, package: Package) -> str:
+        return f"https://packages.example/{package.key}?signed"
+
+
+class FakeWorkflow:
+    """Remembers which jobs were started."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def start(self, job_id: str) -> None:
+        self.started.append(job_id)
+
+
+class FakeSources:
+    """Opens caches in one object store, whatever their url."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self.objects = objects
+
+    def open(self, cache: TileCache) -> TileSource:
+        return READERS[cache.layout](self.objects, cache)
+
+
+def memory() -> ObjectStore:
+    """Return an empty store."""
+    return ObjectStore(MemoryStore())
+
+
+def a_runtime(tiles: ObjectStore | None = None) -> Runtime:
+    """Return a runtime of fakes; tiles and services lie in one store, jobs in another."""
+    tiles, objects, clock = tiles or memory(), memory(), FakeClock()
+    return assemble(
+        Settings("tiles", "packages", "jobs", timedelta(days=3)),
+        services=ServiceCatalog(tiles),
+        jobs=FakeJobs(clock),
+        objects=objects,
+        packages=FakePackages(objects),
+        sources=FakeSources(tiles),
+        workflow=FakeWorkflow(),
+        clock=clock,
+    )
+
+
+def run_workflow(runtime: Runtime, job_id: str) -> Job:
+    """Run the steps of a started job as the state machine does; return the job."""
+    try:
+        key = runtime.plan_export(job_id)
+        for item in json.loads(runtime.objects.read(key)):
+            runtime.export_tile_range(WorkItem.from_json(item))
+        packed = runtime.pack_tile_package(job_id)
+    except ExportTilesError as error:
+        runtime.close_job.fail(job_id, Failure(type(error).__name__, str(error)))
+    else:
+        runtime.close_job.succeed(job_id, packed)
+    return runtime.jobs.get(job_id)

@@ -1,0 +1,114 @@
+"""The functions of the workflow, each with its real event, on a runtime of fakes."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from exporttiles.domain.job import JobStatus
+from exporttiles.messages import JobKeys, WorkItem
+from functions.close_job import app as close_job
+from functions.export_tile_range import app as export_tile_range
+from functions.pack_tile_package import app as pack_tile_package
+from functions.plan_export import app as plan_export
+from tests.builders import a_request, a_service, put_files
+from tests.fakes import a_runtime, memory
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+
+@dataclass
+class Context:
+    """What Lambda tells a function of itself."""
+
+    function_name: str = "function"
+    memory_limit_in_mb: int = 128
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
+    aws_request_id: str = "52fdfc07-2182-154f-163f-5f0f9a621d72"
+
+
+def event(name):
+    return json.loads((EVENTS / f"{name}.json").read_text())
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    """A runtime with a submitted job of levels 0-2, under the id of the events."""
+    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
+    tiles = memory()
+    put_files(tiles, 2)
+    runtime, service = a_runtime(tiles), a_service(tiles)
+    submit = runtime.submit_export
+    job_id = event("plan_export")["job_id"]
+    object.__setattr__(submit, "new_job_id", lambda: job_id)
+    submit(service, a_request(service, range(3)), {})
+    return runtime
+
+
+def run(function, name, runtime):
+    return function.handler(event(name), Context(), runtime=runtime)
+
+
+def test_plan_export_tells_where_the_work_items_lie(runtime):
+    answer = run(plan_export, "plan_export", runtime)
+
+    items = json.loads(runtime.objects.read(answer["work_items_key"]))
+    assert [WorkItem.from_json(item).to_json() for item in items] == [event("export_tile_range")]
+
+
+def test_export_tile_range_leaves_a_fragment_and_a_report(runtime):
+    run(plan_export, "plan_export", runtime)
+
+    assert run(export_tile_range, "export_tile_range", runtime) is None
+
+    keys = JobKeys(event("export_tile_range")["job_id"])
+    assert runtime.objects.read(keys.fragment(0)).startswith(b"PK\3\4")
+    assert json.loads(runtime.objects.read(keys.report(0)))["selected_count"] == 21
+
+
+def test_pack_tile_package_tells_what_it_packed(runtime):
+    run(plan_export, "plan_export", runtime)
+    run(export_tile_range, "export_tile_range", runtime)
+
+    answer = run(pack_tile_package, "pack_tile_package", runtime)
+
+    expected = event("close_job.succeeded")["result"]["package"]
+    assert answer.keys() == expected.keys()
+    assert (answer["key"], answer["tile_count"]) == (expected["key"], expected["tile_count"])
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("close_job.succeeded", JobStatus.SUCCEEDED, "Succeeded at"),
+        ("close_job.failed", JobStatus.FAILED, "The export failed: The store did not answer for 'World/2/1/3.jpg'"),
+        ("close_job.execution_timed_out", JobStatus.TIMED_OUT, "took longer than allowed"),
+    ],
+)
+def test_close_job_ends_the_job_in_words(runtime, name, status, words):
+    run(plan_export, "plan_export", runtime)
+
+    run(close_job, name, runtime)
+
+    job = runtime.jobs.get(event("plan_export")["job_id"])
+    assert job.status is status
+    assert words in job.messages[-1].text
+
+
+def test_close_job_counts_the_job_by_its_end(runtime, capsys):
+    run(plan_export, "plan_export", runtime)
+
+    run(close_job, "close_job.failed", runtime)
+
+    assert '"ExportsFailed":[1.0]' in capsys.readouterr().out
+
+
+def test_the_event_of_an_execution_that_failed_changes_nothing_after_close_job(runtime):
+    run(plan_export, "plan_export", runtime)
+    run(close_job, "close_job.failed", runtime)
+    before = runtime.jobs.get(event("close_job.failed")["job_id"])
+
+    run(close_job, "close_job.execution_timed_out", runtime)
+
+    assert runtime.jobs.get(before.job_id) == before

@@ -1,0 +1,235 @@
+"""The gaps that local/launcher.py closes: each test fails when the emulator changes under it."""
+
+import base64
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.cloud import ROOT, LocalCloud, _answers, _emulator_python, _free_port
+
+FUNCTION = """
+import os, sys
+
+class CacheDamagedError(Exception):
+    pass
+
+def handler(event, context):
+    if event.get("fail"):
+        raise CacheDamagedError(event["fail"])
+    if event.get("unserialisable"):
+        return {1, 2}
+    if event.get("say"):
+        print(event["say"])
+    if "rawPath" in event:
+        import json
+        return {"statusCode": 200, "body": json.dumps(event)}
+    return {"pid": os.getpid(), "python": sys.executable, "secret": os.environ.get("SECRET")}
+"""
+
+TEMPLATE = """
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  PublicBaseUrl: { Type: String }
+  MaxConcurrency: { Type: Number }
+Resources:
+  Function:
+    Type: AWS::Serverless::Function
+    Properties: { CodeUri: code/, Handler: app.handler, Runtime: python3.13, Architectures: [arm64] }
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      Definition:
+        StartAt: Try
+        States:
+          Try:
+            Type: Task
+            Resource: !GetAtt Function.Arn
+            Catch: [{ ErrorEquals: [CacheDamagedError], ResultPath: $.failure, Next: Caught }]
+            End: true
+          Caught: { Type: Pass, End: true }
+  Api:
+    Type: AWS::ApiGatewayV2::Api
+    Properties: { Name: api, ProtocolType: HTTP }
+  Integration:
+    Type: AWS::ApiGatewayV2::Integration
+    Properties:
+      ApiId: !Ref Api
+      IntegrationType: AWS_PROXY
+      IntegrationUri: !GetAtt Function.Arn
+      PayloadFormatVersion: "2.0"
+  Route:
+    Type: AWS::ApiGatewayV2::Route
+    Properties: { ApiId: !Ref Api, RouteKey: $default, Target: !Sub "integrations/${Integration}" }
+  Stage:
+    Type: AWS::ApiGatewayV2::Stage
+    Properties: { ApiId: !Ref Api, StageName: $default, AutoDeploy: true }
+Outputs:
+  Function: { Value: !Ref Function }
+  Machine: { Value: !Ref Machine }
+"""
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stack")
+    (folder / "code").mkdir()
+    (folder / "code" / "app.py").write_text(FUNCTION)
+    template = folder / "template.yaml"
+    template.write_text(TEMPLATE)
+    os.environ["SECRET"] = "of the caller"
+    with LocalCloud(template=template) as cloud:
+        yield cloud
+    del os.environ["SECRET"]
+
+
+@pytest.fixture(scope="module")
+def invoke(cloud):
+    client = cloud.client("lambda")
+
+    def invoke(**event):
+        answer = client.invoke(FunctionName=cloud.outputs["Function"], Payload=json.dumps(event), LogType="Tail")
+        log = base64.b64decode(answer.get("LogResult", "")).decode()
+        return answer.get("FunctionError"), json.load(answer["Payload"]), log
+
+    return invoke
+
+
+def test_functions_run_with_the_interpreter_of_the_caller(invoke):
+    _, result, _ = invoke()
+
+    assert result["python"] == sys.executable
+
+
+def test_functions_see_nothing_of_the_callers_environment(invoke):
+    _, result, _ = invoke()
+
+    assert result["secret"] is None
+
+
+def test_an_exception_keeps_its_class_name(invoke):
+    error, result, log = invoke(fail="tile 3 is torn")
+
+    assert error
+    assert result["errorType"] == "CacheDamagedError"
+    assert result["errorMessage"] == "tile 3 is torn"
+    assert "Traceback" in log
+
+
+def test_an_exception_does_not_end_the_functions_process(invoke):
+    _, before, _ = invoke()
+    invoke(fail="once")
+    _, after, _ = invoke()
+
+    assert after["pid"] == before["pid"]
+
+
+def test_a_result_that_json_cannot_hold_is_a_marshal_error(invoke):
+    _, result, _ = invoke(unserialisable=True)
+
+    assert result["errorType"] == "Runtime.MarshalError"
+
+
+def test_a_state_machine_catches_an_error_by_name(cloud):
+    machine = cloud.client("stepfunctions")
+    execution = machine.start_execution(stateMachineArn=cloud.outputs["Machine"], input='{"fail": "torn"}')
+
+    while (status := machine.describe_execution(executionArn=execution["executionArn"]))["status"] == "RUNNING":
+        time.sleep(0.05)
+
+    assert status["status"] == "SUCCEEDED"
+    assert json.loads(status["output"])["failure"]["Error"] == "CacheDamagedError"
+
+
+def test_a_log_line_belongs_to_its_own_invocation(invoke):
+    logs = [invoke(say=f"line {number}")[2] for number in range(20)]
+
+    assert [f"line {number}" in log for number, log in enumerate(logs)] == [True] * 20
+    assert not any("line 3" in log for log in logs[4:])
+    assert not any("__end_of_log__" in log for log in logs)
+
+
+def test_a_silent_invocation_does_not_wait_for_log_lines(invoke):
+    def seconds():
+        start = time.perf_counter()
+        invoke()
+        return time.perf_counter() - start
+
+    assert statistics.median(seconds() for _ in range(20)) < 0.040  # unpatched: 0.060
+
+
+def test_the_api_is_reached_below_arcgis_as_behind_a_custom_domain(cloud):
+    host = cloud.url.removeprefix("http://")
+    request = Request(f"{cloud.url}/arcgis/rest/services/A%20B/ImageServer?f=json&q=a%2Cb", headers={"X-Try": "1"})
+
+    with urlopen(request) as response:
+        event = json.load(response)
+
+    assert event["rawPath"] == "/arcgis/rest/services/A B/ImageServer"
+    assert event["rawQueryString"] == "f=json&q=a%2Cb"
+    assert event["headers"]["host"] == host
+    assert event["headers"]["x-try"] == "1"
+
+
+def test_the_short_cut_to_s3_keeps_its_rules(cloud):
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="rules")
+
+    put = s3.put_object(
+        Bucket="rules", Key="a b/é.jpg", Body=b"0123456789", ContentType="image/jpeg", Metadata={"k": "v"}
+    )
+    got = s3.get_object(Bucket="rules", Key="a b/é.jpg")
+
+    assert got["Body"].read() == b"0123456789"
+    assert (got["ETag"], got["ContentType"], got["Metadata"]) == (put["ETag"], "image/jpeg", {"k": "v"})
+    part = s3.get_object(Bucket="rules", Key="a b/é.jpg", Range="bytes=2-4")
+    assert (part["ContentRange"], part["Body"].read()) == ("bytes 2-4/10", b"234")
+    for arguments, status in [
+        ({"Key": "none"}, 404),
+        ({"Key": "a b/é.jpg", "IfNoneMatch": put["ETag"]}, 304),
+        ({"Key": "a b/é.jpg", "Range": "bytes=10-"}, 416),
+        ({"Key": "a b/é.jpg", "IfMatch": '"other"'}, 412),
+    ]:
+        with pytest.raises(ClientError) as refused:
+            s3.get_object(Bucket="rules", **arguments)
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket="rules", Key="a b/é.jpg", Body=b"", IfNoneMatch="*")
+
+
+def test_another_version_of_the_emulator_is_refused(tmp_path):
+    other = tmp_path / "ministack-9.9.9.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: ministack\nVersion: 9.9.9\n")
+
+    done = subprocess.run(
+        [_emulator_python(), ROOT / "local" / "launcher.py"],
+        env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "9.9.9" in done.stderr
+
+
+def test_the_emulator_ends_with_its_standard_input(tmp_path):
+    port = _free_port()
+    emulator = subprocess.Popen(
+        [_emulator_python(), ROOT / "local" / "launcher.py"],
+        env={"PATH": os.defpath, "TMPDIR": str(tmp_path), "GATEWAY_PORT": str(port), "LAMBDA_PYTHON": sys.executable},
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    while not _answers(f"http://127.0.0.1:{port}/_ministack/health"):
+        time.sleep(0.05)
+
+    emulator.stdin.close()
+
+    assert emulator.wait(10) is not None
+    assert list(Path(tmp_path).glob("ministack-lambda-*")) == []

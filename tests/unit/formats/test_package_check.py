@@ -1,0 +1,444 @@
+"""The checker of tile packages: one fault at a time, each is found and told."""
+
+import json
+import struct
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from exporttiles.domain.service import TileFormat
+from exporttiles.formats.findings import MAX_FINDINGS_PER_PATH, Finding
+from exporttiles.formats.package_check import check_package
+from exporttiles.formats.zip_archive import ZipMember, central_directory, local_header
+from tests.oracles.build_package import a_service, a_tile, build_members, build_package, pack
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+PLACES = [(4, 3, 5), (4, 4, 5), (4, 4, 6), (5, 7, 11)]
+BUNDLE = "tile/L04/R0000C0000.bundle"
+MEMBERS = build_members(a_service(), {place: a_tile(place) for place in PLACES})
+SOUND = pack(MEMBERS)
+SLOT = 64 + 8 * (128 * 3 + 5)  # of tile (4, 3, 5)
+
+
+def found(data):
+    return check_package(BytesIO(data)).findings
+
+
+def changed(name, change):
+    """The sound package with one member changed."""
+    return pack({**MEMBERS, name: change(MEMBERS[name])})
+
+
+def with_json(name, *path, value=None, drop=False):
+    def change(data):
+        document = inner = json.loads(data)
+        for key in path[:-1]:
+            inner = inner[key]
+        if drop:
+            del inner[path[-1]]
+        else:
+            inner[path[-1]] = value
+        return json.dumps(document).encode()
+
+    return changed(name, change)
+
+
+def with_bytes(name, at, new):
+    return changed(name, lambda data: data[:at] + new + data[at + len(new) :])
+
+
+def with_raw(at, new):
+    """The sound package with some bytes of the archive itself changed; `at` may count from the end."""
+    at %= len(SOUND)
+    return SOUND[:at] + new + SOUND[at + len(new) :]
+
+
+def renamed(old, new):
+    return pack({new if name == old else name: data for name, data in MEMBERS.items()})
+
+
+def rezipped(**options):
+    body = BytesIO()
+    with zipfile.ZipFile(body, "w", **options) as archive:
+        for name, data in MEMBERS.items():
+            archive.writestr(name, data)
+    return body.getvalue()
+
+
+def streamed():
+    """As a writer makes it that cannot seek: sizes follow the members."""
+
+    class Pipe(BytesIO):
+        def seekable(self):
+            return False
+
+        def seek(self, *_):
+            raise OSError
+
+    body = Pipe()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name, data in MEMBERS.items():
+            archive.writestr(name, data)
+    return body.getvalue()
+
+
+def with_gap():
+    first, *others = MEMBERS
+    pieces, entries, offset = [], [], 0
+    for name in (first, *others):
+        member = ZipMember(name, len(MEMBERS[name]), zipfile.crc32(MEMBERS[name]))
+        entries.append((member, offset))
+        pieces += [local_header(member), MEMBERS[name]]
+        offset += len(pieces[-2]) + len(pieces[-1])
+    directory = bytearray(central_directory(entries))
+    at = 0
+    for _ in entries:  # move all members 7 bytes back
+        name_size = struct.unpack_from("<H", directory, at + 28)[0]
+        (old,) = struct.unpack_from("<I", directory, at + 42)
+        struct.pack_into("<I", directory, at + 42, old + 7)
+        at += 46 + name_size
+    struct.pack_into("<I", directory, len(directory) - 6, offset + 7)
+    return b"1234567" + b"".join(pieces) + bytes(directory)
+
+
+def a_jpeg_thumbnail(_):
+    body = BytesIO()
+    Image.new("RGB", (200, 133)).save(body, "JPEG")
+    return body.getvalue()
+
+
+def a_large_thumbnail(_):
+    body = BytesIO()
+    Image.new("RGB", (400, 266)).save(body, "PNG")
+    return body.getvalue()
+
+
+def recomputed(lods):
+    return [{**lod, "resolution": 156543.03392804097 / 2 ** lod["level"]} for lod in lods]
+
+
+def jpeg_tiles(places):
+    return {place: a_tile(place, image_format="JPEG", mode="RGB") for place in places}
+
+
+LODS = json.loads(MEMBERS["root.json"])["tileInfo"]["lods"]
+DIRECTORY = SOUND.index(b"PK\1\2")
+
+FAULTS = {
+    # the archive
+    "not a zip": (b"GIF89a" * 100, "", "no zip archive"),
+    "cut short": (SOUND[:-1000], "", "no zip archive"),
+    "with a comment": (SOUND + b"hello", "", "a comment or bytes behind its end"),
+    "deflated": (rezipped(compression=zipfile.ZIP_DEFLATED), "root.json", "only stored members"),
+    "deflated at level 0": (
+        rezipped(compression=zipfile.ZIP_DEFLATED, compresslevel=0),
+        "root.json",
+        "only stored members",
+    ),
+    "data descriptors": (streamed(), "root.json", "data descriptor"),
+    "flags": (with_raw(DIRECTORY + 8, b"\0\x08"), "iteminfo.json", "flags are 0x0800"),
+    "encrypted": (with_raw(DIRECTORY + 8, b"\x01\0"), "iteminfo.json", "encrypted"),
+    "local flags": (with_raw(6, b"\0\x08"), "iteminfo.json", "differ in flags"),
+    "local name": (with_raw(30, b"I"), "iteminfo.json", "differ in name"),
+    "local checksum": (with_raw(14, b"\0\0\0\0"), "iteminfo.json", "differ in crc32"),
+    "checksum": (with_raw(60, b"?"), "iteminfo.json", "checksum (CRC-32) is wrong"),
+    "no local header": (with_raw(0, b"XX"), "iteminfo.json", "no local header at byte 0"),
+    "overlap": (
+        with_raw(SOUND.rindex(b"PK\1\2") + 42, b"\0\0\0\0"),
+        BUNDLE.replace("L04", "L05"),
+        "inside the member before",
+    ),
+    "gap": (with_gap(), "iteminfo.json", "7 bytes before it belong to no member"),
+    "member count": (with_raw(-12, b"\6"), "", "holds 5 of 6 members"),
+    "place of the directory": (with_raw(-6, b"\xff\xff\xff\x7f"), "", "central directory is not where"),
+    "several files": (with_raw(-18, b"\1"), "", "split into several files"),
+    # names
+    "root.json in capitals": (renamed("root.json", "Root.json"), "root.json", "missing"),
+    "no iteminfo.json": (renamed("iteminfo.json", "tile/x"), "iteminfo.json", "missing"),
+    "no thumbnail": (renamed("thumbnail.png", "thumb.png"), "thumbnail.png", "missing"),
+    "a strange member": (pack({**MEMBERS, "readme.txt": b"hi"}), "readme.txt", "no place"),
+    "level without padding": (
+        renamed(BUNDLE, BUNDLE.replace("L04", "L4")),
+        BUNDLE.replace("L04", "L4"),
+        "not the path",
+    ),
+    "bundle in capitals": (renamed(BUNDLE, "tile/L04/R00A0C0000.bundle"), "tile/L04/R00A0C0000.bundle", "not the path"),
+    "bundle off the grid": (
+        renamed(BUNDLE, "tile/L04/R0040C0000.bundle"),
+        "tile/L04/R0040C0000.bundle",
+        "not the path",
+    ),
+    # root.json
+    "no JSON": (changed("root.json", lambda data: data[:-600]), "root.json", "no JSON"),
+    "byte order mark": (changed("root.json", lambda data: b"\xef\xbb\xbf" + data), "root.json", "byte order mark"),
+    "deep JSON": (changed("root.json", lambda _: b"[" * 200_000), "root.json", "no JSON"),
+    "list": (changed("root.json", lambda _: b"[]" + b" " * 600), "root.json", "no JSON object"),
+    "short": (changed("root.json", lambda _: b"{}"), "root.json", "2 bytes; GDAL needs 512"),
+    "late path": (
+        changed("root.json", lambda data: b'{"layers":[],"x":"' + b"x" * 2000 + b'",' + data[1:]),
+        "root.json",
+        "not in the first 1024 bytes",
+    ),
+    "path with a slash": (with_json("root.json", "tileBundlesPath", value="./tile/"), "root.json", "'./tile/'"),
+    "packet size": (with_json("root.json", "storageInfo", "packetSize", value=64), "root.json", "packetSize is 64"),
+    "storage format": (
+        with_json("root.json", "storageInfo", "storageFormat", value="esriMapCacheStorageModeCompact"),
+        "root.json",
+        "storageFormat is",
+    ),
+    "spelling of a key": (with_json("root.json", "storageInfo", drop=True), "root.json", "storageInfo is missing"),
+    "type of a key": (with_json("root.json", "minLOD", value="4"), "root.json", "minLOD is '4'"),
+    "truth as a number": (with_json("root.json", "minLOD", value=True), "root.json", "minLOD is True"),
+    "version": (with_json("root.json", "version", value=2.0), "root.json", "version is 2.0"),
+    "format": (with_json("root.json", "tileImageInfo", "format", value="webp"), "root.json", "format is 'webp'"),
+    "quality": (
+        with_json("root.json", "tileImageInfo", "compressionQuality", value=101),
+        "root.json",
+        "101, not 0-100",
+    ),
+    "minLOD": (with_json("root.json", "minLOD", value=0), "root.json", "minLOD is 0; level 4 is packed"),
+    "maxLOD": (with_json("root.json", "maxLOD", value=19), "root.json", "maxLOD is 19; level 5 is packed"),
+    "units": (with_json("root.json", "units", value="esriFeet"), "root.json", "not 'esriMeters'"),
+    "one id": (
+        with_json("root.json", "spatialReference", "latestWkid", drop=True),
+        "root.json",
+        "spatialReference has a spatial reference without wkid and latestWkid",
+    ),
+    "another reference": (
+        with_json("root.json", "spatialReference", value={"wkid": 4326, "latestWkid": 4326}),
+        "root.json",
+        "not the one of tileInfo",
+    ),
+    "no such reference": (
+        with_json("root.json", "tileInfo", "spatialReference", value={"wkid": 1, "latestWkid": 1}),
+        "root.json",
+        "tileInfo cannot be used",
+    ),
+    "oblong tiles": (with_json("root.json", "tileInfo", "cols", value=512), "root.json", "not square"),
+    "no lods": (with_json("root.json", "tileInfo", "lods", value=[]), "root.json", "no tiling scheme can have"),
+    "negative resolution": (
+        with_json("root.json", "tileInfo", "lods", 3, "resolution", value=-1.0),
+        "root.json",
+        "no tiling scheme can have",
+    ),
+    "infinite origin": (
+        with_json("root.json", "tileInfo", "origin", "x", value=1e999),
+        "root.json",
+        "no tiling scheme",
+    ),
+    "a gap in the levels": (
+        with_json("root.json", "tileInfo", "lods", value=LODS[:2] + LODS[3:]),
+        "root.json",
+        "in order and without gaps",
+    ),
+    "packed level not in the scheme": (
+        with_json("root.json", "tileInfo", "lods", value=LODS[:5]),
+        "root.json",
+        "level 5 lie cannot be told",
+    ),
+    "levels upside down": (
+        with_json("root.json", "tileInfo", "lods", 3, "resolution", value=LODS[2]["resolution"]),
+        "root.json",
+        "Level 3 is not finer than level 2",
+    ),
+    "recomputed levels": (
+        with_json("root.json", "tileInfo", "lods", value=recomputed(LODS)),
+        "root.json",
+        "Level 0: resolution 156543.03392804097 is almost Esri's 156543.033928",
+    ),
+    "empty extent": (with_json("root.json", "fullExtent", "xmax", value=-3e7), "root.json", "fullExtent is empty"),
+    "extent without a side": (with_json("root.json", "fullExtent", "xmax", drop=True), "root.json", "cannot be used"),
+    "extent in degrees": (
+        with_json("root.json", "initialExtent", "spatialReference", value={"wkid": 4326, "latestWkid": 4326}),
+        "root.json",
+        "initialExtent is in another spatial reference",
+    ),
+    "extent beyond the grid": (
+        with_json("root.json", "fullExtent", "xmin", value=-2.1e7 - 156543),
+        "root.json",
+        "beyond the origin",
+    ),
+    # iteminfo.json
+    "another name": (with_json("iteminfo.json", "name", value="Mars"), "iteminfo.json", "name is 'Mars', not 'World'"),
+    "lower-case id": (
+        with_json("iteminfo.json", "guid", value="8ed51a33-c519-4ad5-8cc8-dc4045deb4ce"),
+        "iteminfo.json",
+        "guid",
+    ),
+    "id in braces": (with_json("iteminfo.json", "guid", value="{8ED51A33}"), "iteminfo.json", "not an upper-case UUID"),
+    "keywords": (with_json("iteminfo.json", "typeKeywords", value=["tpkx"]), "iteminfo.json", "typeKeywords lacks"),
+    "tags as a list": (with_json("iteminfo.json", "tags", value=[]), "iteminfo.json", "tags is []"),
+    "type": (with_json("iteminfo.json", "type", value="Tile Package"), "iteminfo.json", "not 'Compact Tile Package'"),
+    "extent as a list": (
+        with_json("iteminfo.json", "extent", value=[0, 0, 1, 1]),
+        "iteminfo.json",
+        "extent is [0, 0, 1, 1]",
+    ),
+    "extent in metres": (
+        with_json("iteminfo.json", "extent", value=json.loads(MEMBERS["root.json"])["fullExtent"]),
+        "iteminfo.json",
+        "another spatial reference",
+    ),
+    "the world as extent": (
+        with_json(
+            "iteminfo.json",
+            "extent",
+            value={
+                **dict(zip(("xmin", "ymin", "xmax", "ymax"), (-180, -90, 180, 90), strict=True)),
+                "spatialReference": {"wkid": 4326, "latestWkid": 4326},
+            },
+        ),
+        "iteminfo.json",
+        "not the fullExtent of root.json in degrees",
+    ),
+    # thumbnail.png
+    "thumbnail is a JPEG": (changed("thumbnail.png", a_jpeg_thumbnail), "thumbnail.png", "not a PNG"),
+    "large thumbnail": (changed("thumbnail.png", a_large_thumbnail), "thumbnail.png", "not 200 x 133 pixels"),
+    "damaged thumbnail": (changed("thumbnail.png", lambda data: data[:60]), "thumbnail.png", "cannot be decoded"),
+    # bundles
+    "no bundles": (pack({name: MEMBERS[name] for name in list(MEMBERS)[:3]}), "", "no bundles"),
+    "bundle too short": (
+        changed(BUNDLE, lambda data: data[:100]),
+        BUNDLE,
+        "131136 bytes of header and index; there are 100",
+    ),
+    **{
+        f"header word {at}": (with_bytes(BUNDLE, at, b"\x63"), BUNDLE, "header has the")
+        for at in (0, 4, 8, 12, 16, 24, 32, 36, 40, 44, 48, 52, 56, 60)
+    },
+    "record count of the specification": (
+        with_bytes(BUNDLE, 4, b"\0\x40"),
+        BUNDLE,
+        "record count 16384; ArcGIS writes 0",
+    ),
+    "empty slot 0": (with_bytes(BUNDLE, 64, bytes(8)), BUNDLE, "1 empty slots of the index are not 4"),
+    "empty bundle": (
+        changed(BUNDLE, lambda data: data[:64] + struct.pack("<Q", 4) * 16_384 + data[131_136:]),
+        BUNDLE,
+        "holds no tiles",
+    ),
+    "tile outside": (with_bytes(BUNDLE, SLOT, b"\xff\xff\xff\xff"), BUNDLE, "tiles lie outside the bundle's records"),
+    "tile before the records": (with_bytes(BUNDLE, SLOT, bytes(5)), BUNDLE, "row 3, column 5 of the bundle"),
+    "size in the index": (with_bytes(BUNDLE, SLOT + 5, b"\x10\0\0"), BUNDLE, "Row 3, column 5: the size prefix is"),
+    "size prefix": (with_bytes(BUNDLE, 131_136, bytes(4)), BUNDLE, "Row 3, column 5: the size prefix is 0"),
+    "shared record": (with_bytes(BUNDLE, 64, MEMBERS[BUNDLE][SLOT : SLOT + 8]), BUNDLE, "1 records overlap"),
+    "no image": (with_bytes(BUNDLE, 131_140, b"XXXX"), BUNDLE, "the tile is NO KNOWN IMAGE"),
+    "another format": (
+        build_package(a_service(tile_format=TileFormat.PNG), jpeg_tiles(PLACES)),
+        BUNDLE,
+        "the tile is JPEG, the package's format is PNG",
+    ),
+    "another tile size": (
+        build_package(a_service(), {place: a_tile(place, size=512) for place in PLACES}),
+        BUNDLE,
+        "the tile has 512 x 512 pixels instead of 256 x 256",
+    ),
+    "outside fullExtent": (
+        renamed(BUNDLE, "tile/L04/R0080C0000.bundle"),
+        "tile/L04/R0080C0000.bundle",
+        "3 of 3 tiles lie outside fullExtent",
+    ),
+}
+
+
+def test_a_package_of_ours_is_sound():
+    report = check_package(BytesIO(SOUND))
+
+    assert report.findings == ()
+    assert report.is_sound
+    assert report.tile_counts == {4: 3, 5: 1}
+    assert report.size_bytes == len(SOUND)
+
+
+@pytest.mark.parametrize(("data", "path", "text"), FAULTS.values(), ids=FAULTS)
+def test_one_fault_is_found_and_told(data, path, text):
+    findings = found(data)
+
+    assert any(finding.path == path and text in finding.text for finding in findings), findings
+
+
+@pytest.mark.parametrize(
+    ("tile_format", "tiles"),
+    [
+        (TileFormat.JPEG, jpeg_tiles(PLACES)),
+        (TileFormat.MIXED, {**jpeg_tiles(PLACES[:2]), **{place: a_tile(place) for place in PLACES[2:]}}),
+        (TileFormat.PNG24, {place: a_tile(place, mode="RGB") for place in PLACES}),
+        (TileFormat.LERC, {place: b"Lerc2 " + bytes(90) for place in PLACES}),
+    ],
+)
+def test_every_format_can_be_sound(tile_format, tiles):
+    assert found(build_package(a_service(tile_format=tile_format, quality=75), tiles)) == ()
+
+
+def test_packages_by_arcgis_are_told_of_only_for_what_is_wrong_with_them():
+    def members(folder):
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "LICENSE.txt")
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+    assert set(found(pack(members(GOLDEN / "arcgis-pro")))) == {
+        Finding("root.json", "tileBundlesPath is not in the first 1024 bytes, where GDAL looks."),
+        Finding("root.json", "maxLOD is 5; level 0 is packed."),  # only level 0 is kept as a golden file
+        Finding("thumbnail.png", "It is not a PNG."),
+    }
+    assert set(found(pack(members(GOLDEN / "esri-usa")))) == {
+        Finding("root.json", "maxLOD is 5; level 2 is packed."),
+        Finding(
+            "tile/L00/R0000C0000.bundle", "Row 0, column 0: the tile is NO KNOWN IMAGE, the package's format is PNG."
+        ),
+    }
+
+
+def test_a_member_broken_in_many_places_is_not_told_of_for_ever():
+    places = [(9, row, column) for row in range(16) for column in range(16)]
+
+    findings = found(build_package(a_service(), jpeg_tiles(places)))
+
+    assert len(findings) == MAX_FINDINGS_PER_PATH + 1
+    assert "more wrong" in findings[-1].text
+
+
+def test_members_that_share_bytes_are_not_read():
+    """Else a small file could cost hours: thousands of members, each as long as the file."""
+    member = ZipMember("tile/a", 1000, 0)
+    body = local_header(member) + bytes(1000)
+    header = central_directory([(member, 0)])[:52]
+
+    findings = found(body + header * 500 + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 500, 500, 52 * 500, len(body), 0))
+
+    assert Finding("tile/a", "It begins at byte 0, inside the member before it.") in findings
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_no_bytes_upset_the_checker(data):
+    start, stop = data.draw(st.sampled_from([(0, 6_000), (DIRECTORY, len(SOUND)), (len(SOUND) - 22, len(SOUND))]))
+    package = bytearray(SOUND)
+    for _ in range(data.draw(st.integers(1, 5))):
+        package[data.draw(st.integers(start, stop - 1))] = data.draw(st.integers(0, 255))
+
+    assert isinstance(found(bytes(package)), tuple)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(
+        [("tileInfo",), ("tileInfo", "lods"), ("fullExtent",), ("spatialReference",), ("tileInfo", "origin")]
+    ),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["x", "y", "xmin", "wkid", "level", "resolution", "scale"]), inner, max_size=4
+            )
+        ),
+        max_leaves=6,
+    ),
+)
+def test_no_document_upsets_the_checker(path, value):
+    assert found(with_json("root.json", *path, value=value))

@@ -1,0 +1,230 @@
+"""Encoded tiles."""
+
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.JpegImagePlugin import get_sampling
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.formats.tile_image import decode, image_size, recompress_jpeg, sniff
+
+
+@cache
+def a_picture(mode="RGB"):
+    noise = np.random.default_rng(7).normal(128, 45, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(noise).resize((256, 256), Image.Resampling.BICUBIC).convert(mode)
+
+
+def encoded(image_format="JPEG", *, mode="RGB", **options):
+    body = BytesIO()
+    a_picture(mode).save(body, image_format, **options)
+    return body.getvalue()
+
+
+def pixels(data):
+    return np.asarray(Image.open(BytesIO(data)).convert("RGB")).astype(float)
+
+
+def difference(data, other):
+    return np.abs(pixels(data) - pixels(other)).mean()
+
+
+def error_of_a_plain_encoder(source, quality):
+    body = BytesIO()
+    Image.open(BytesIO(source)).convert("RGB").save(body, "JPEG", quality=quality)
+    return difference(body.getvalue(), source)
+
+
+def steps(data):
+    return Image.open(BytesIO(data)).quantization
+
+
+# Formats
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (encoded("JPEG"), "jpeg"),
+        (encoded("PNG"), "png"),
+        (encoded("WEBP"), "webp"),
+        (b"Lerc2 \4\0\0\0", "lerc"),
+        (b"CntZImage \0", "lerc"),
+        (encoded("GIF"), None),
+        (b"\xff\xd8", None),
+        (b"", None),
+    ],
+)
+def test_a_format_is_told_by_the_first_bytes(data, name):
+    assert sniff(data) == sniff(memoryview(data)) == name
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_the_size_is_told_without_decoding(image_format):
+    body = BytesIO()
+    Image.new("RGB", (300, 200)).save(body, image_format, exif=b"Exif\0\0" + bytes(500))
+
+    assert image_size(body.getvalue()) == (200, 300)
+    assert image_size(body.getvalue()[:20]) is None
+
+
+@given(st.binary(max_size=60).map(lambda data: b"\xff\xd8\xff" + data))
+def test_no_bytes_upset_the_reading_of_a_size(data):
+    size = image_size(data)
+
+    assert size is None or len(size) == 2
+
+
+# Smaller JPEGs
+
+
+def test_a_lower_quality_makes_a_tile_smaller():
+    source = encoded(quality=90)
+
+    smaller = recompress_jpeg(source, 60)
+
+    assert len(smaller) < 0.6 * len(source)
+    assert steps(smaller) == steps(encoded(quality=60))
+    assert difference(smaller, source) <= error_of_a_plain_encoder(source, 60)
+
+
+def test_the_same_quality_again_is_the_very_same_tile():
+    once = recompress_jpeg(encoded(quality=90), 60)
+
+    assert recompress_jpeg(once, 60) is once
+
+
+@pytest.mark.parametrize("quality", [75, 76, 95])
+def test_no_quality_is_made_where_there_was_none(quality):
+    source = encoded(quality=75)
+
+    assert recompress_jpeg(source, quality) is source
+
+
+def test_no_step_is_finer_than_the_source_had_it():
+    coarse_chroma = [[2] * 64, [90] * 64]
+    source = encoded(qtables=coarse_chroma)
+
+    smaller = recompress_jpeg(source, 80)
+
+    target = steps(encoded(quality=80))
+    assert steps(smaller) == {0: [max(2, step) for step in target[0]], 1: [max(90, step) for step in target[1]]}
+
+
+def test_a_tile_is_never_made_longer():
+    plain = BytesIO()
+    Image.new("RGB", (256, 256), "navy").save(plain, "JPEG", quality=76, optimize=True, progressive=True)
+
+    assert len(recompress_jpeg(plain.getvalue(), 75)) <= len(plain.getvalue())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"progressive": True}, {"restart_marker_rows": 1}, {"restart_marker_blocks": 3}, {"optimize": True}],
+    ids=str,
+)
+def test_every_kind_of_stream_is_read(options):
+    source = encoded(quality=90, **options)
+
+    assert difference(recompress_jpeg(source, 60), source) <= error_of_a_plain_encoder(source, 60)
+
+
+@pytest.mark.parametrize("sampling", [0, 1, 2])
+def test_chroma_keeps_its_sampling(sampling):
+    smaller = recompress_jpeg(encoded(quality=90, subsampling=sampling), 60)
+
+    assert get_sampling(Image.open(BytesIO(smaller))) == sampling
+
+
+def test_a_grey_tile_stays_grey():
+    source = encoded(mode="L", quality=90)
+
+    smaller = recompress_jpeg(source, 60)
+
+    assert len(smaller) < len(source)
+    assert Image.open(BytesIO(smaller)).mode == "L"
+
+
+def test_a_tile_stored_as_red_green_and_blue_keeps_its_colours():
+    source = encoded(quality=90, keep_rgb=True, subsampling=0)
+
+    smaller = recompress_jpeg(source, 60)
+
+    assert len(smaller) < len(source)
+    assert difference(smaller, source) <= error_of_a_plain_encoder(source, 60)
+
+
+def test_metadata_goes():
+    source = encoded(quality=90, comment=b"by me", exif=b"Exif\0\0secret", icc_profile=b"profile", dpi=(300, 300))
+
+    smaller = recompress_jpeg(source, 60)
+
+    assert set(Image.open(BytesIO(smaller)).info) == {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [encoded("PNG"), encoded("WEBP"), b"Lerc2 blob", b"", encoded(mode="CMYK", quality=95)],
+    ids=["PNG", "WEBP", "LERC", "empty", "CMYK"],
+)
+def test_everything_else_passes_untouched(data):
+    assert recompress_jpeg(data, 10) is data
+
+
+# Damage
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
+def test_a_truncated_tile_is_told(share):
+    source = encoded(quality=90)
+
+    with pytest.raises(DamagedCacheError):
+        recompress_jpeg(source[: int(share * len(source))], 60)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_damage_is_worse_than_a_damaged_tile(data):
+    source = bytearray(encoded(quality=90))
+    for _ in range(data.draw(st.integers(1, 4))):
+        source[data.draw(st.integers(3, 700))] = data.draw(st.integers(0, 255))
+    source = bytes(source)
+
+    with suppress(DamagedCacheError):
+        assert len(recompress_jpeg(source, 60)) <= len(source)
+
+
+def test_a_tile_that_claims_to_be_enormous_is_not_decoded():
+    source = bytearray(encoded(quality=90))
+    at = source.index(b"\xff\xc0") + 5
+    source[at : at + 4] = struct.pack(">2H", 65_000, 65_000)
+
+    with pytest.raises(DamagedCacheError, match="claims to be 65000 x 65000 pixels"):
+        recompress_jpeg(bytes(source), 60)
+
+
+def test_a_second_header_does_not_hide_the_size():
+    source = encoded(quality=90)
+    at = source.index(b"\xff\xc0")
+    frame = bytearray(source[at : at + 19])
+    frame[5:9] = struct.pack(">2H", 9_000, 9_000)
+
+    with pytest.raises(DamagedCacheError, match="two headers"):
+        decode(source[: at + 19] + bytes(frame) + source[at + 19 :])
+
+
+def test_threads_do_not_disturb_each_other():
+    sources = [encoded(quality=quality) for quality in range(70, 96)] * 4
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(recompress_jpeg, sources, [60] * len(sources)))
+
+    assert found == [recompress_jpeg(source, 60) for source in sources]

@@ -1,0 +1,133 @@
+"""Submissions as clients in the field send them, each in the form that its client builds."""
+
+import pytest
+
+from exporttiles.domain.errors import InvalidParameterError
+from exporttiles.domain.export import StorageFormat
+from exporttiles.rest.http import Request
+from exporttiles.rest.parameters import read_export_request
+from tests.builders_rest import WORLD, a_service
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+RINGS = "%22rings%22%3A%5B%5B%5B0%2C0%5D%2C%5B0%2C9%5D%2C%5B9%2C9%5D%2C%5B0%2C0%5D%5D%5D"
+MERCATOR = "%22spatialReference%22%3A%7B%22wkid%22%3A102100%2C%22latestWkid%22%3A3857%7D"
+
+
+def post(body):
+    return read_export_request(Request("POST", "/", headers=FORM, body=body).parameters, a_service())
+
+
+def get(query):
+    return read_export_request(Request("GET", "/", query).parameters, a_service())
+
+
+def test_python_arcgis_imagery_tile_manager_by_default():
+    request = post(
+        "f=json&tilePackage=false&optimizeTilesForSize=true&compressionQuality=75&exportBy=LevelID&levels=0-2"
+    )
+
+    assert (request.levels, request.compression_quality) == ((0, 1, 2), 75)
+    assert (request.tile_package, request.storage_format) == (False, StorageFormat.COMPACT_V2)
+    assert request.area.extent.sides == WORLD.sides
+
+
+def test_python_arcgis_imagery_tile_manager_with_a_polygon():
+    request = post(f"f=json&tilePackage=true&exportBy=LevelID&levels=0-2&areaOfInterest=%7B{RINGS}%2C+{MERCATOR}%7D")
+
+    assert request.area.extent.sides == (0, 0, 9, 9)
+
+
+def test_python_arcgis_imagery_tile_manager_with_an_extent_as_a_dict():
+    request = post(
+        "f=json&tilePackage=true&exportBy=LevelID&levels=3"
+        "&exportExtent=%7B%22xmin%22%3A+0%2C+%22ymin%22%3A+0%2C+%22xmax%22%3A+9%2C+%22ymax%22%3A+9%7D"
+    )
+
+    assert request.area.extent.sides == (0, 0, 9, 9)
+
+
+def test_python_arcgis_map_image_layer():
+    request = get(
+        "f=json&tilePackage=True&exportExtent=DEFAULT&optimizeTilesForSize=False&compressionQuality=0"
+        "&exportBy=levelId&levels=1-2&storageFormat=esriMapCacheStorageModeCompactV2"
+    )
+
+    assert (request.tile_package, request.compression_quality, request.levels) == (True, None, (1, 2))
+
+
+def test_python_arcgis_map_image_layer_mangles_an_area_given_as_a_dict():
+    with pytest.raises(InvalidParameterError, match="'areaOfInterest' has the value 'features'. It is not JSON"):
+        get("f=json&tilePackage=True&levels=1-2&areaOfInterest=features")
+
+
+def test_python_feature_set_to_json():
+    request = post(
+        "f=json&tilePackage=true&levels=1&areaOfInterest=%7B%22features%22%3A+%5B%7B%22geometry%22%3A+%7B"
+        f"{RINGS}%7D%2C+%22attributes%22%3A+%7B%22OBJECTID%22%3A+1%7D%7D%5D%2C+%22objectIdFieldName%22%3A+%22OBJECTID"
+        f"%22%2C+%22fields%22%3A+%5B%5D%2C+{MERCATOR}%7D"
+    )
+
+    assert request.area.extent.sides == (0, 0, 9, 9)
+
+
+def test_esri_map_area_packaging_tool():
+    request = post(f"exportBy=LevelID&levels=0%2C1%2C2&tilePackage=True&polygon=%7B{RINGS}%2C{MERCATOR}%7D&f=json")
+
+    assert request.area.extent.sides == (0, 0, 9, 9)
+    assert (request.tile_package, request.levels) == (True, (0, 1, 2))
+
+
+def test_esri_tile_package_kreator_with_a_polygon():
+    request = get(
+        "tilePackage=true&exportBy=LevelID&levels=0-3&useToken=false&exportExtent=DEFAULT&f=pjson"
+        "&areaOfInterest=%7B%22geometryType%22%3A%22esriGeometryPolygon%22%2C%22features%22%3A%5B%7B%22geometry%22%3A"
+        f"%7B{RINGS}%2C{MERCATOR}%7D%7D%5D%7D"
+    )
+
+    assert request.area.extent.sides == (0, 0, 9, 9)
+
+
+def test_esri_tile_package_kreator_with_an_envelope():
+    request = get(
+        "tilePackage=true&exportBy=LevelID&levels=0-3&f=pjson"
+        f"&exportExtent=%7B%22xmin%22%3A0%2C%22ymin%22%3A0%2C%22xmax%22%3A9%2C%22ymax%22%3A9%2C{MERCATOR}%7D"
+    )
+
+    assert request.area.extent.sides == (0, 0, 9, 9)
+
+
+def test_esri_arcrest_with_a_polygon():
+    request = get(
+        "f=json&tilePackage=true&exportExtent=DEFAULTEXTENT&optimizeTilesForSize=false&compressionQuality=0"
+        f"&exportBy=LevelID&levels=1-2&areaOfInterest=%7B%22features%22%3A+%5B%7B{RINGS}%2C{MERCATOR}%7D%5D%7D"
+    )
+
+    assert request.area.extent.sides == (0, 0, 9, 9)
+
+
+def test_arcgis_server_services_directory_form():
+    request = get(
+        "storageFormatType=Compact&tilePackage=false&exportExtent=DEFAULT&optimizeTilesForSize=false"
+        "&compressionQuality=&exportBy=levelId&levels=0-6&polygon=&areaOfInterest=&f=json"
+    )
+
+    assert (request.storage_format, request.levels) == (StorageFormat.COMPACT, tuple(range(7)))
+
+
+def test_r_arcgistiles():
+    request = post(
+        "storageFormatType=esriMapCacheStorageModeCompactV2&tilePackage=true&exportBy=levelId&levels=0%2C+1%2C+2"
+        f"&areaOfInterest=%7B{RINGS}%2C{MERCATOR}%7D&f=json"
+    )
+
+    assert (request.levels, request.area.extent.sides) == ((0, 1, 2), (0, 0, 9, 9))
+
+
+def test_eris_offline_scene_exporter():
+    request = get(
+        "f=json&storageFormatType=esriMapCacheStorageModeCompactV2&tilePackage=true&optimizeTilesForSize=false"
+        "&exportBy=LevelID&levels=0-5&areaOfInterest=%7B%22features%22%3A%5B%7B%22geometry%22%3A%7B"
+        f"{RINGS}%2C{MERCATOR}%7D%7D%5D%2C{MERCATOR}%7D"
+    )
+
+    assert (request.compression_quality, request.area.extent.sides) == (None, (0, 0, 9, 9))

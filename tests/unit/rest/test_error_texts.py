@@ -1,0 +1,114 @@
+"""Every error that a client can meet: its code and its words.
+
+The words are kept in a golden file, so that a change of them is seen. Set
+UPDATE_GOLDEN=1 to write it anew.
+"""
+
+import inspect
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from exporttiles.domain import errors as domain_errors
+from exporttiles.domain.job import JobStatus
+from exporttiles.rest import errors as rest_errors
+from exporttiles.rest.errors import code_of, error_document
+from exporttiles.rest.http import Request
+from exporttiles.rest.routes import refuse, respond
+from tests.builders_rest import a_job, a_rest_runtime
+
+GOLDEN = Path("tests/golden/error_texts.txt")
+SERVICE = "/arcgis/rest/services/World_Imagery/ImageServer"
+EXPORT = f"{SERVICE}/exportTiles"
+JOB = a_job().job_id
+
+REQUESTS = {
+    "unknown address": ("/arcgis/info", ""),
+    "unknown folder": ("/arcgis/rest/services/Nothing", ""),
+    "unknown service": ("/arcgis/rest/services/Nothing/ImageServer", ""),
+    "unknown job": (f"{SERVICE}/jobs/j0", ""),
+    "unknown result": (f"{SERVICE}/jobs/{JOB}/results/other", ""),
+    "unknown input": (f"{SERVICE}/jobs/{JOB}/inputs/other", ""),
+    "unknown tile": (f"{SERVICE}/tile/9/0/0", ""),
+    "unknown file": (f"/arcgis/rest/directories/arcgisoutput/World_Imagery_ImageServer/{JOB}/other", ""),
+    "unknown format": (SERVICE, "f=xml"),
+    "JSONP": (SERVICE, "callback=x"),
+    "tile map of nothing": (f"{SERVICE}/tilemap/0/0/0/0/1", ""),
+    "tile map of an unknown level": (f"{SERVICE}/tilemap/24/0/0/1/1", ""),
+    "cancel of a finished job": (f"{SERVICE}/jobs/{JOB}/cancel", ""),
+    "export not allowed": ("/arcgis/rest/services/Closed/ImageServer/exportTiles", "levels=0"),
+    "cache raster dataset": (EXPORT, "levels=0"),
+    "older package": (EXPORT, "levels=0&tilePackage=true&storageFormatType=Compact"),
+    "storage format": (EXPORT, "storageFormatType=Exploded"),
+    "boolean": (EXPORT, "tilePackage=perhaps"),
+    "quality": (EXPORT, "optimizeTilesForSize=true&compressionQuality=101"),
+    "criterion": (EXPORT, "exportBy=zoom"),
+    "level": (EXPORT, "levels=0-99"),
+    "scale": (EXPORT, "exportBy=Scale&levels=400000000"),
+    "extent of three numbers": (EXPORT, "exportExtent=1,2,3"),
+    "extent that is no JSON": (EXPORT, 'exportExtent={"xmin":1'),
+    "empty extent": (EXPORT, "exportExtent=1,1,1,1"),
+    "extent beyond the world": (EXPORT, "exportExtent=1e9,1e9,2e9,2e9"),
+    "area that is no JSON": (EXPORT, 'areaOfInterest={"rings":[[[0,0],[0 1]]]}'),
+    "area cut off": (EXPORT, 'areaOfInterest={"rings":[[[-100,35],[-100,4'),
+    "area nested too deep": (EXPORT, "areaOfInterest=" + "[" * 100_000),
+    "area with NaN": (EXPORT, 'areaOfInterest={"rings":[[[NaN,0]]]}'),
+    "area that is a point": (EXPORT, 'polygon={"x":1,"y":2}'),
+    "area without polygons": (EXPORT, 'areaOfInterest={"features":[]}'),
+    "area that is a line": (EXPORT, 'areaOfInterest={"rings":[[[0,0],[1,1],[2,2]]]}'),
+    "unknown spatial reference": (
+        EXPORT,
+        'areaOfInterest={"rings":[[[0,0],[0,1],[1,1]]],"spatialReference":{"wkid":1}}',
+    ),
+    "spatial reference of heights": (
+        EXPORT,
+        'areaOfInterest={"rings":[[[0,0],[0,1],[1,1]]],"spatialReference":{"wkid":5773}}',
+    ),
+    "too many parameters": (EXPORT, "&".join(f"a{number}=1" for number in range(300))),
+}
+
+
+def text_of(runtime, path, query):
+    runtime.jobs.jobs[JOB] = a_job(JobStatus.SUCCEEDED)
+    request = Request("GET", path, query if "f=" in query else f"f=json&{query}", {"host": "a.org"})
+    with pytest.raises(domain_errors.RequestError) as raised:
+        respond(request, runtime)
+    error = json.loads(refuse(request, raised.value).body)["error"]
+    return f"{error['code']} {' | '.join([error['message'], *error['details']])}"
+
+
+def test_the_words_of_every_error_are_those_of_the_golden_file():
+    runtime = a_rest_runtime()
+    found = "".join(f"{name}\n    {text_of(runtime, *request)}\n" for name, request in REQUESTS.items())
+
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(found, encoding="utf-8")
+    assert found == GOLDEN.read_text(encoding="utf-8")
+
+
+def classes():
+    for module in (domain_errors, rest_errors):
+        for _, found in inspect.getmembers(module, inspect.isclass):
+            if issubclass(found, domain_errors.ExportTilesError) and found is not domain_errors.InvalidParameterError:
+                yield found
+
+
+@pytest.mark.parametrize("error_class", sorted(set(classes()), key=lambda found: found.__name__))
+def test_a_mistake_of_the_caller_is_theirs_and_every_other_is_ours(error_class):
+    error = error_class("what happened")
+    document = error_document(error)["error"]
+
+    if isinstance(error, domain_errors.RequestError):
+        assert code_of(error) in (400, 404)
+        assert "what happened" in (document["message"], *document["details"])
+    else:
+        assert (document["code"], document["message"], document["details"]) == (500, "Export failed.", [])
+
+
+def test_no_error_speaks_the_words_at_which_clients_sign_in():
+    words = GOLDEN.read_text(encoding="utf-8").lower()
+
+    assert "invalid token" not in words
+    assert "token required" not in words

@@ -1,0 +1,257 @@
+"""Extents and areas of interest in every shape."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporttiles.domain.errors import AreaError, InvalidParameterError, RequestError, UnknownSpatialReferenceError
+from exporttiles.rest.geometry import MAX_REFERENCES, area_of_extent, area_of_interest
+from tests.builders_rest import HALF_WORLD, WORLD, a_service
+
+SERVICE = a_service()
+DEGREE = HALF_WORLD / 180  # metres of web mercator
+RING = [[-100, 35], [-100, 45], [-90, 45], [-90, 35], [-100, 35]]
+WGS84 = {"wkid": 4326}
+NORTH_AMERICA = (-100 * DEGREE, 4163881.14, -90 * DEGREE, 5621521.49)
+
+
+def extent_of(text, name="exportExtent"):
+    return area_of_extent(name, text, SERVICE).extent.sides
+
+
+def area_of(document):
+    text = document if isinstance(document, str) else json.dumps(document)
+    return area_of_interest("areaOfInterest", text, SERVICE)[0]
+
+
+def near(sides):
+    return pytest.approx(sides, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-13051380,4030276,-13037288,4041136",
+        " -13051380.0 , 4030276, -1.3037288e7,+4041136 ",
+        '{"xmin":-13051380,"ymin":4030276,"xmax":-13037288,"ymax":4041136}',
+        '{"xmin":-13051380,"ymin":4030276,"xmax":-13037288,"ymax":4041136,"spatialReference":{"wkid":102100}}',
+        '{"xmin":-13051380,"ymin":4030276,"xmax":-13037288,"ymax":4041136,"spatialReference":{"latestWkid":3857}}',
+        '{"xmin":-13051380,"ymin":4030276,"xmax":-13037288,"ymax":4041136,"spatialReference":null}',
+    ],
+)
+def test_an_extent_without_a_reference_is_in_the_services_own(text):
+    assert extent_of(text) == (-13051380, 4030276, -13037288, 4041136)
+
+
+@pytest.mark.parametrize(
+    "reference", [WGS84, {"latestWkid": 4326}, {"wkid": "4326"}, {"wkid": 4326, "latestWkid": 4326, "vcsWkid": 5773}]
+)
+def test_an_extent_with_a_reference_is_taken_to_the_services(reference):
+    text = json.dumps({"xmin": -100, "ymin": 35, "xmax": -90, "ymax": 45, "spatialReference": reference})
+
+    assert extent_of(text) == near(NORTH_AMERICA)
+
+
+def test_a_reference_may_be_well_known_text():
+    from pyproj import CRS  # noqa: PLC0415  slow to load, and for this one test
+
+    text = json.dumps(
+        {"xmin": -100, "ymin": 35, "xmax": -90, "ymax": 45, "spatialReference": {"wkt": CRS(4326).to_wkt("WKT1_ESRI")}}
+    )
+
+    assert extent_of(text) == near(NORTH_AMERICA)
+
+
+@pytest.mark.parametrize("text", ["DEFAULT", "default", "DEFAULTEXTENT"])
+def test_the_default_extent_is_the_full_extent(text):
+    assert extent_of(text) == WORLD.sides
+
+
+def test_an_extent_may_cross_the_antimeridian():
+    text = json.dumps({"xmin": 170, "ymin": -10, "xmax": -170, "ymax": 10, "spatialReference": WGS84})
+
+    assert len(area_of_extent("exportExtent", text, SERVICE).polygons) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1,2,3", "1,2,3,4,5", "nan,1,2,3", "1_0,1,2_0,3", "1;2;3;4", "[1,2,3,4]", "{}", '{"xmin":0,"ymin":0,"xmax":1}']
+    + ['{"xmin":null,"ymin":0,"xmax":1,"ymax":1}', '{"xmin":NaN,"ymin":0,"xmax":1,"ymax":1}', "WORLD"]
+    + ['{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":4326}']
+    + ['{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":[]}}']
+    + ['{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":1e999}}'],
+)
+def test_what_is_no_extent_is_refused_by_its_name(text):
+    with pytest.raises(InvalidParameterError, match=r"^Parameter 'extent' .* Legal are four numbers"):
+        area_of_extent("extent", text, SERVICE)
+
+
+@pytest.mark.parametrize("text", ["0,0,0,0", "1,0,0,1", "0,0,1e400,1", '{"xmin":"NaN","ymin":0,"xmax":1,"ymax":1}'])
+def test_an_extent_that_is_empty_or_not_finite_is_refused(text):
+    with pytest.raises(AreaError, match="The extent"):
+        extent_of(text)
+
+
+@pytest.mark.parametrize("reference", [{"wkid": 999_999}, {"wkt": "nonsense"}, {"wkid": 5773}, {"wkid": 1e300}])
+def test_a_reference_that_is_no_maps_is_refused(reference):
+    with pytest.raises(UnknownSpatialReferenceError):
+        area_of({"rings": [RING], "spatialReference": reference})
+
+
+def polygon(reference=WGS84):
+    return {"rings": [RING], **({"spatialReference": reference} if reference else {})}
+
+
+SHAPES = {
+    "a: features with the reference on the geometry": {"features": [{"geometry": polygon()}]},
+    "b: the reference on both": {"features": [{"geometry": polygon()}], "spatialReference": WGS84},
+    "b: the reference on the feature set": {"features": [{"geometry": polygon(None)}], "spatialReference": WGS84},
+    "c: a geometry type": {"geometryType": "esriGeometryPolygon", "features": [{"geometry": polygon()}]},
+    "d: a whole feature set": {
+        "displayFieldName": "",
+        "fields": [{"name": "OBJECTID", "type": "esriFieldTypeOID"}],
+        "objectIdFieldName": "OBJECTID",
+        "features": [{"geometry": polygon(None), "attributes": {"OBJECTID": 1}}],
+        "spatialReference": WGS84,
+    },
+    "e: a bare polygon": polygon(),
+    "f: features that are geometries": {"features": [polygon()]},
+    "a feature": {"geometry": polygon()},
+    "z and m": {"hasZ": True, "rings": [[[*point, 7, 8] for point in RING]], "spatialReference": WGS84},
+    "an unclosed ring": {"rings": [RING[:-1]], "spatialReference": WGS84},
+    "a feature without a place": {"features": [{"geometry": None}, {"geometry": polygon()}]},
+    "GeoJSON polygon": {"type": "Polygon", "coordinates": [RING]},
+    "GeoJSON multipolygon": {"type": "MultiPolygon", "coordinates": [[RING]]},
+    "GeoJSON feature": {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [RING]}},
+    "GeoJSON as GDAL writes it": {
+        "type": "FeatureCollection",
+        "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}},
+        "features": [{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [RING]}}],
+    },
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_every_shape_of_one_area_is_the_same_area(shape):
+    area = area_of(shape)
+
+    assert area.extent.sides == near(NORTH_AMERICA)
+    assert area.spatial_reference == SERVICE.tiling_scheme.spatial_reference
+
+
+def test_the_reference_of_the_geometry_goes_before_that_of_the_set():
+    features = [{"geometry": polygon()}]
+
+    assert area_of({"features": features, "spatialReference": {"wkid": 3857}}).extent.sides == near(NORTH_AMERICA)
+
+
+def test_without_any_reference_coordinates_are_in_the_services():
+    assert area_of({"rings": [RING]}).extent.sides == (-100, 35, -90, 45)
+
+
+def test_several_features_are_a_union():
+    second = [[x + 50, y] for x, y in RING]
+    features = [{"geometry": polygon()}, {"geometry": {"rings": [second], "spatialReference": WGS84}}]
+
+    area = area_of({"features": features})
+
+    assert len(area.polygons) == 2
+    assert area.extent.sides == near((NORTH_AMERICA[0], NORTH_AMERICA[1], -40 * DEGREE, NORTH_AMERICA[3]))
+
+
+def test_a_hole_stays_with_its_polygon():
+    hole = [[-97, 38], [-97, 42], [-93, 42], [-93, 38]]
+
+    (rings,) = area_of({"rings": [RING, hole], "spatialReference": WGS84}).polygons
+
+    assert len(rings) == 2
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"features": None},
+        {"features": [None]},
+        {"features": ["rings"]},
+        {"features": [[]]},
+        {"rings": None},
+        {"rings": {}},
+        {"rings": [["12", "34", "56"]]},
+        {"rings": [[[0, 0], ["1", 1], [1, 0]]]},
+        {"rings": [[[0, 0], [None, 1], [1, 0]]]},
+        {"rings": [[[0, 0], [1, [1]], [1, 0]]]},
+        {"rings": [[[0, 0], [1, 1, 2, 3, 4], [1, 0]]]},
+        {"rings": [[0, 0], [1, 1], [1, 0]]},
+        {"rings": [RING], "spatialReference": "4326"},
+        {"x": 1, "y": 2, "spatialReference": WGS84},
+        {"points": [[1, 2]]},
+        {"paths": [RING]},
+        {"curveRings": [[[0, 0], {"c": [[3, 3], [1, 4]]}]]},
+        {"type": "Point", "coordinates": [1, 2]},
+        {"type": "LineString", "coordinates": RING},
+        {"type": "Polygon", "coordinates": [RING], "crs": {"properties": {"name": "EPSG:25832"}}},
+        "features",
+        "{'rings': []}",
+    ],
+)
+def test_what_is_no_polygon_is_refused(document):
+    with pytest.raises(InvalidParameterError, match="Legal is a polygon or a set of polygon features as JSON"):
+        area_of(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"features": []},
+        {"rings": []},
+        {"rings": [[]]} | {"spatialReference": WGS84},
+        {"rings": [[[5, 5], [5, 5], [5, 5]]]},
+        {"rings": [[[0, 0], [1, 1], [2, 2]]]},
+        {"rings": [[[0, 0], [1e999, 1], [1, 0]]]},
+        {"features": [{"geometry": polygon({"wkid": 32601 + zone})} for zone in range(MAX_REFERENCES + 1)]},
+    ],
+)
+def test_an_area_that_selects_nothing_or_too_much_is_refused(document):
+    with pytest.raises(RequestError):
+        area_of(document)
+
+
+coordinates = st.floats(-170, 170, width=32)
+
+
+@given(st.lists(st.tuples(coordinates, st.floats(-80, 80, width=32)), min_size=3, max_size=12))
+def test_no_coordinate_is_lost_or_made_up(points):
+    document = {"rings": [[list(point) for point in points]]}
+
+    try:
+        area = area_of(document)
+    except AreaError:  # a point or a line
+        return
+
+    ((ring,),) = area.polygons
+    assert np.array_equal(ring[: len(points)], np.array(points))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=4),
+        lambda part: (
+            st.lists(part, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(["rings", "features", "geometry", "coordinates", "type"]), part, max_size=3
+            )
+        ),
+        max_leaves=12,
+    ).map(lambda document: json.dumps({"rings": document, "spatialReference": WGS84}))
+)
+def test_any_json_is_read_or_refused(text):
+    try:
+        area = area_of(text)
+    except RequestError:
+        return
+    assert all(map(math.isfinite, area.extent.sides))

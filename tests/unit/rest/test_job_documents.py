@@ -1,0 +1,103 @@
+"""Jobs in Esri's words."""
+
+import pytest
+
+from exporttiles.domain.job import JobStatus, Message, MessageKind, Operation, Progress
+from exporttiles.rest.job_documents import INPUT_NAMES, input_document, job_document, submit_document
+from tests.builders_rest import a_job
+
+FILE_URL = "https://host/arcgis/rest/directories/arcgisoutput/World_Imagery_ImageServer/j0/World_Imagery.tpkx"
+ESRI_STATES = {
+    "esriJobSubmitted",
+    "esriJobExecuting",
+    "esriJobCancelling",
+    "esriJobCancelled",
+    "esriJobFailed",
+    "esriJobTimedOut",
+    "esriJobSucceeded",
+}
+
+
+def document_of(job, *, nested=False):
+    return job_document(job, FILE_URL if job.package else None, ends_known_to_all=nested)
+
+
+@pytest.mark.parametrize("status", JobStatus)
+def test_every_state_has_a_name_that_clients_know(status):
+    document = document_of(a_job(status))
+
+    assert document["jobStatus"] in ESRI_STATES
+    assert document["jobId"] == a_job().job_id
+
+
+@pytest.mark.parametrize("status", [status for status in JobStatus if status.is_final])
+def test_a_client_that_waits_for_success_or_failure_alone_sees_every_job_end(status):
+    assert document_of(a_job(status), nested=True)["jobStatus"] in ("esriJobSucceeded", "esriJobFailed")
+
+
+@pytest.mark.parametrize("status", JobStatus)
+@pytest.mark.parametrize("nested", [True, False])
+def test_no_job_has_a_member_called_error(status, nested):
+    assert "error" not in document_of(a_job(status), nested=nested)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (JobStatus.FAILED, "The export failed."),
+        (JobStatus.CANCELLED, "The job was cancelled."),
+        (JobStatus.TIMED_OUT, "The job took longer than it may and was stopped."),
+    ],
+)
+def test_an_unhappy_end_has_a_message_of_the_type_error(status, reason):
+    assert document_of(a_job(status))["messages"][-1] == {"type": "esriJobMessageTypeError", "description": reason}
+    assert document_of(a_job(status, failure="No space."))["messages"][-1]["description"] == "No space."
+
+
+def test_a_reason_that_is_told_already_is_not_told_again():
+    messages = (Message(MessageKind.ERROR, "ERROR 001564: Requested tile count"), Message(MessageKind.WARNING, "w"))
+
+    told = document_of(a_job(JobStatus.FAILED, messages=messages))["messages"]
+
+    assert [message["type"] for message in told] == ["esriJobMessageTypeError", "esriJobMessageTypeWarning"]
+
+
+def test_progress_is_told_while_the_job_executes():
+    planning = document_of(a_job(JobStatus.EXECUTING, progress=Progress()))["progress"]
+    assert planning == {"type": "default", "message": "Planning the export."}
+
+    working = document_of(a_job(JobStatus.EXECUTING))["progress"]
+    assert working == {"type": "step", "message": "3 of 10 parts are done, 45000 bytes.", "percent": 30}
+
+    assert "progress" not in document_of(a_job(JobStatus.SUCCEEDED))
+
+
+def test_results_inputs_and_output_come_with_success():
+    document = document_of(a_job(JobStatus.SUCCEEDED))
+
+    assert document["results"] == {"out_service_url": {"paramUrl": "results/out_service_url"}}
+    assert document["inputs"]["levels"] == {"paramUrl": "inputs/levels"}
+    assert document["output"] == {"outputUrl": [FILE_URL], "itemId": None}
+    for status in set(JobStatus) - {JobStatus.SUCCEEDED}:
+        assert not {"results", "inputs", "output"} & document_of(a_job(status)).keys()
+
+
+def test_an_estimate_has_results_and_no_output():
+    job = a_job(JobStatus.SUCCEEDED, operation=Operation.ESTIMATE_EXPORT_TILES_SIZE, package=None)
+
+    assert "results" in document_of(job)
+    assert "output" not in document_of(job)
+
+
+@pytest.mark.parametrize("status", JobStatus)
+def test_the_reply_to_a_submission_is_always_submitted(status):
+    # A client that reads Succeeded or Failed here takes the reply for the whole job.
+    assert submit_document(a_job(status)) == {"jobId": a_job().job_id, "jobStatus": "esriJobSubmitted"}
+
+
+def test_an_input_is_what_the_client_sent():
+    sent = {"levels": "0-4", "areaOfInterest": '{"rings":[]}'}
+
+    assert input_document("levels", sent) == {"paramName": "levels", "dataType": "GPString", "value": "0-4"}
+    assert input_document("export_extent", sent)["value"] == ""
+    assert set(INPUT_NAMES) == {"storage_format_type", "tile_package", "export_extent", "levels", "area_of_interest"}

@@ -1,0 +1,62 @@
+"""Pages: plain, and with everything from outside escaped."""
+
+from html.parser import HTMLParser
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporttiles.rest import pages
+from exporttiles.rest.parameters import PARAMETER_NAMES
+
+HOSTILE = "<script>alert(1)</script>\"'&${title}"
+
+
+class Tags(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_nothing_from_outside_becomes_markup():
+    page = pages.page(
+        HOSTILE,
+        {HOSTILE: HOSTILE},
+        pages.paragraph(HOSTILE),
+        pages.links({HOSTILE: HOSTILE}),
+        pages.value({HOSTILE: [HOSTILE, {"url": f"https://{HOSTILE}"}]}),
+        pages.button(HOSTILE, HOSTILE),
+        pages.export_form(HOSTILE),
+    )
+
+    assert "<script" not in page
+    assert not [attributes for _, attributes in Tags(page).found if any(name.startswith("on") for name in attributes)]
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.text(), lambda part: st.lists(part) | st.dictionaries(st.text(), part))
+)
+def test_any_document_is_shown_without_a_tag_of_its_own(document):
+    allowed = {"table", "tr", "th", "td", "br", "a"}
+
+    assert {tag for tag, _ in Tags(pages.value(document)).found} <= allowed
+
+
+def test_an_address_is_a_link_and_a_script_address_is_not():
+    assert pages.value("https://a.org/x") == '<a href="https://a.org/x">https://a.org/x</a>'
+    assert pages.value("javascript:alert(1)") == "javascript:alert(1)"
+
+
+def test_the_form_has_every_documented_parameter_and_asks_for_a_page():
+    tags = Tags(pages.export_form("https://a.org")).found
+
+    names = {attributes["name"] for tag, attributes in tags if tag in ("input", "select", "textarea")}
+    assert names == {*PARAMETER_NAMES, "f"}
+
+
+def test_a_page_asks_again_only_when_told_to():
+    assert "refresh" not in pages.page("t", {})
+    assert '<meta http-equiv="refresh" content="3">' in pages.page("t", {}, refresh_seconds=3)

@@ -1,0 +1,156 @@
+"""The other parameters, and how all of them come together."""
+
+import pytest
+
+from exporttiles.domain.errors import InvalidParameterError
+from exporttiles.domain.export import StorageFormat
+from exporttiles.domain.service import TileFormat
+from exporttiles.rest.parameters import read_export_request, refuse_unbuilt
+from tests.builders_rest import WORLD, a_service
+
+SERVICE = a_service()
+
+
+def read(service=SERVICE, **parameters):
+    return read_export_request(parameters, service)
+
+
+def test_without_any_parameter_all_tiles_of_the_cache_are_meant():
+    request = read()
+
+    assert request.service_name == "World_Imagery"
+    assert request.levels == tuple(range(20))
+    assert request.area.extent.sides == WORLD.sides
+    assert request.tile_package is False
+    assert request.storage_format is StorageFormat.COMPACT_V2
+    assert request.compression_quality is None
+    assert request.warnings == ()
+
+
+def test_an_empty_parameter_is_an_absent_one():
+    names = ["storageFormatType", "tilePackage", "exportExtent", "optimizeTilesForSize", "compressionQuality"]
+    names += ["exportBy", "levels", "areaOfInterest", "polygon", "extent", "storageFormat"]
+
+    request = read(**dict.fromkeys(names, "  "))
+
+    assert (request.levels, request.compression_quality) == (tuple(range(20)), None)
+
+
+def test_unknown_parameters_are_ignored():
+    assert read(useToken="true", levels="1", LEVELS="nonsense").levels == (1,)
+
+
+@pytest.mark.parametrize("name", ["storageFormatType", "storageFormat"])
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("esriMapCacheStorageModeCompactV2", StorageFormat.COMPACT_V2),
+        ("CompactV2", StorageFormat.COMPACT_V2),
+        ("compactv2", StorageFormat.COMPACT_V2),
+        ("esriMapCacheStorageModeCompact", StorageFormat.COMPACT),
+        ("ESRIMAPCACHESTORAGEMODECOMPACT", StorageFormat.COMPACT),
+        ("Compact", StorageFormat.COMPACT),
+    ],
+)
+def test_a_storage_format_has_a_long_and_a_short_name_under_two_parameters(name, value, meant):
+    assert read(**{name: value}).storage_format is meant
+
+
+def test_an_unknown_storage_format_is_refused():
+    with pytest.raises(InvalidParameterError, match="Legal are esriMapCacheStorageModeCompact, esriMapCacheStorage"):
+        read(storageFormatType="esriMapCacheStorageModeExploded")
+
+
+@pytest.mark.parametrize("value", ["true", "True", "TRUE", "on", "1"])
+def test_what_is_true(value):
+    assert read(tilePackage=value).tile_package is True
+
+
+@pytest.mark.parametrize("value", ["false", "False", "off", "0"])
+def test_what_is_false(value):
+    assert read(tilePackage=value).tile_package is False
+
+
+@pytest.mark.parametrize("name", ["tilePackage", "optimizeTilesForSize"])
+def test_what_is_neither_true_nor_false_is_refused(name):
+    with pytest.raises(InvalidParameterError, match=f"'{name}' has the value 'maybe'. Legal are true and false"):
+        read(**{name: "maybe"})
+
+
+@pytest.mark.parametrize("value", ["LevelID", "levelId", "levelid", "LEVELID"])
+def test_words_are_read_in_any_case(value):
+    assert read(exportBy=value, levels="3").levels == (3,)
+
+
+def test_an_unknown_criterion_is_refused():
+    with pytest.raises(InvalidParameterError, match="Legal are LevelID, Scale, Resolution"):
+        read(exportBy="zoom")
+
+
+def test_levels_without_tiles_are_exported_with_a_warning():
+    request = read(levels="18-21")
+
+    assert request.levels == (18, 19, 20, 21)
+    assert request.warnings == ("The service holds no tiles at level 20, 21.",)
+
+
+def test_only_levels_with_tiles_are_meant_by_no_levels():
+    assert read(a_service(min_level=5, max_level=7)).levels == (5, 6, 7)
+
+
+def test_an_area_of_interest_supersedes_an_extent_even_one_that_cannot_be_read():
+    polygon = '{"rings":[[[0,0],[0,9],[9,9]]]}'
+
+    assert read(areaOfInterest=polygon, exportExtent="nonsense").area.extent.sides == (0, 0, 9, 9)
+    assert read(polygon=polygon, exportExtent="DEFAULT").area.extent.sides == (0, 0, 9, 9)
+
+
+def test_an_extent_may_come_under_its_name_of_vector_tile_services():
+    assert read(extent="0,0,9,9").area.extent.sides == (0, 0, 9, 9)
+
+
+def test_tiles_are_recompressed_only_when_asked_to():
+    assert read(compressionQuality="60").compression_quality is None
+    assert read(optimizeTilesForSize="false", compressionQuality="nonsense").compression_quality is None
+    assert read(optimizeTilesForSize="true", compressionQuality="60").compression_quality == 60
+    assert read(optimizeTilesForSize="true", compressionQuality="0").compression_quality == 0
+
+
+def test_the_quality_of_esris_python_client_is_the_default():
+    assert read(optimizeTilesForSize="true").compression_quality == 75
+
+
+@pytest.mark.parametrize("value", ["101", "-1", "60.5", "high", "\u0666\u0660", "9" * 5000])
+def test_a_quality_that_is_none_is_refused(value):
+    with pytest.raises(InvalidParameterError, match="Legal are whole numbers from 0 to 100"):
+        read(optimizeTilesForSize="true", compressionQuality=value)
+
+
+@pytest.mark.parametrize("quality", ["95", "100"])
+def test_a_quality_that_the_cache_does_not_exceed_leaves_tiles_as_they_are(quality):
+    request = read(optimizeTilesForSize="true", compressionQuality=quality)
+
+    assert request.compression_quality is None
+    assert request.warnings == ("Tiles are copied unchanged: their quality is 95 already.",)
+
+
+@pytest.mark.parametrize("tile_format", [TileFormat.PNG, TileFormat.PNG8, TileFormat.PNG32, TileFormat.LERC])
+def test_tiles_without_a_quality_are_left_as_they_are(tile_format):
+    request = read(a_service(tile_format=tile_format, compression_quality=0), optimizeTilesForSize="true")
+
+    assert request.compression_quality is None
+    assert request.warnings == (f"Tiles are copied unchanged: {tile_format} tiles have no JPEG quality.",)
+
+
+def test_the_jpeg_tiles_of_a_mixed_cache_are_recompressed():
+    service = a_service(tile_format=TileFormat.MIXED, compression_quality=0)
+
+    assert read(service, optimizeTilesForSize="true", compressionQuality="60").compression_quality == 60
+
+
+def test_what_is_not_built_yet_is_refused_with_what_is():
+    refuse_unbuilt(read(tilePackage="true"))
+    with pytest.raises(InvalidParameterError, match="'tilePackage' has the value 'false'. Legal is true"):
+        refuse_unbuilt(read())
+    with pytest.raises(InvalidParameterError, match="Legal is esriMapCacheStorageModeCompactV2"):
+        refuse_unbuilt(read(tilePackage="true", storageFormatType="Compact"))

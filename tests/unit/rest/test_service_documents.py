@@ -1,0 +1,51 @@
+"""Image services in Esri's words."""
+
+from exporttiles.domain.service import TileFormat
+from exporttiles.rest.service_documents import catalog_document, info_document, service_document
+from tests.builders_rest import HALF_WORLD, a_service
+
+
+def test_a_service_looks_like_an_image_service_with_a_tile_cache():
+    document = service_document(a_service(description="Imagery"))
+
+    assert document["name"] == "World_Imagery"
+    assert document["currentVersion"] >= 10.9
+    assert document["exportTilesAllowed"] is True
+    assert document["maxExportTilesCount"] == 100_000
+    assert document["singleFusedMapCache"] is True
+    assert document["capabilities"].split(",") == ["Image", "TilesOnly", "Tilemap"]
+    assert document["spatialReference"] == {"wkid": 102100, "latestWkid": 3857}
+    assert document["fullExtent"]["xmax"] == HALF_WORLD
+    assert document["extent"] == document["initialExtent"] == document["fullExtent"]
+    assert (document["bandCount"], document["pixelType"]) == (3, "U8")
+    assert document["storageInfo"] == {"storageFormat": "esriMapCacheStorageModeCompactV2", "packetSize": 128}
+
+
+def test_the_tiling_scheme_is_told_whole_and_the_levels_with_tiles_beside_it():
+    document = service_document(a_service(min_level=5, max_level=7))
+
+    info = document["tileInfo"]
+    assert (info["rows"], info["cols"], info["format"], info["compressionQuality"]) == (256, 256, "JPEG", 95)
+    assert len(info["lods"]) == 24
+    assert (document["minLOD"], document["maxLOD"]) == (5, 7)
+    assert (document["minScale"], document["maxScale"]) == (info["lods"][5]["scale"], info["lods"][7]["scale"])
+
+
+def test_a_lerc_cache_is_elevation():
+    document = service_document(a_service(tile_format=TileFormat.LERC, compression_quality=0))
+
+    assert (document["cacheType"], document["pixelType"], document["bandCount"]) == ("Elevation", "F32", 1)
+    assert document["serviceDataType"] == "esriImageServiceDataTypeElevation"
+
+
+def test_folders_are_listed_in_the_root_alone():
+    names = ["A", "F/B", "F/C", "G/D"]
+
+    assert catalog_document(names)["folders"] == ["F", "G"]
+    assert [service["name"] for service in catalog_document(names)["services"]] == ["A"]
+    assert [service["name"] for service in catalog_document(names, "F")["services"]] == ["F/B", "F/C"]
+    assert catalog_document(names, "F")["folders"] == []
+
+
+def test_nobody_has_to_sign_in():
+    assert info_document()["authInfo"] == {"isTokenBasedSecurity": False}

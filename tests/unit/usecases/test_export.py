@@ -1,0 +1,239 @@
+"""A whole export, step by step, on ports in memory."""
+
+import io
+import zipfile
+from dataclasses import replace
+
+import pytest
+
+from exporttiles.domain.errors import ExportCancelledError, JobStateError
+from exporttiles.domain.job import JobStatus, MessageKind
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.formats.bundle import bundle_path, read_index
+from exporttiles.formats.package_check import check_package
+from exporttiles.messages import JobKeys, WorkItem
+from tests.builders import a_request, a_service, a_tile, an_extent, put_bundles, put_files
+from tests.fakes import FakeWorkflow, a_runtime, memory, run_workflow
+
+
+def submit(runtime, service, request):
+    return runtime.submit_export(service, request, {"levels": "0-3", "f": "json"})
+
+
+def package_of(runtime, job):
+    return runtime.objects.read(job.package.key)
+
+
+def tiles_of(package):
+    """Return level, row, column -> bytes of every tile of a package."""
+    tiles = {}
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        for name in archive.namelist():
+            if name.endswith(".bundle"):
+                level, place = int(name[6:8]), name.rpartition("/R")[2].removesuffix(".bundle")
+                row, column = (int(part, 16) for part in place.split("C"))
+                body = archive.read(name)
+                index = read_index(body)
+                for r in range(PACKET_SIZE):
+                    for c in range(PACKET_SIZE):
+                        if size := index.size[r, c]:
+                            at = index.offset[r, c]
+                            tiles[level, row + r, column + c] = body[at : at + size]
+    return tiles
+
+
+@pytest.fixture(params=[put_files, put_bundles], ids=["files", "bundles"])
+def world(request):
+    """A world cache of levels 0-4 in either layout."""
+    tiles = memory()
+    request.param(tiles, 4)
+    return tiles
+
+
+def test_a_world_export_holds_every_tile_as_it_lies_in_the_cache(world):
+    runtime, service = a_runtime(world), a_service(world)
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, range(5))).job_id)
+
+    assert job.status is JobStatus.SUCCEEDED
+    assert tiles_of(package_of(runtime, job)) == {
+        (level, row, column): a_tile(level, row, column)
+        for level in range(5)
+        for row in range(2**level)
+        for column in range(2**level)
+    }
+
+
+def test_the_finished_package_is_sound(world):
+    runtime, service = a_runtime(world), a_service(world)
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, range(5))).job_id)
+
+    package = io.BytesIO(package_of(runtime, job))
+    assert check_package(package).findings == ()
+    assert job.package.name == "World_Imagery.tpkx"
+    assert job.package.size_bytes == len(package.getvalue())
+
+
+def test_files_and_bundles_give_equal_packages():
+    packages = []
+    for put in (put_files, put_bundles):
+        tiles = memory()
+        put(tiles, 4)
+        runtime, service = a_runtime(tiles), a_service(tiles)
+        job = submit(runtime, service, a_request(service, range(5)))
+        # The job's id is in iteminfo.json, so it must be the same for both.
+        runtime.jobs.jobs["j1"] = replace(runtime.jobs.jobs.pop(job.job_id), job_id="j1")
+        runtime.objects.write(
+            JobKeys("j1").export, runtime.objects.read(JobKeys(job.job_id).export)
+        )
+        packages.append(package_of(runtime, run_workflow(runtime, "j1")))
+
+    assert packages[0] == packages[1]
+
+
+def test_a_box_selects_its_tiles_and_no_others(world):
+    runtime, service = a_runtime(world), a_service(world)
+    request = a_request(service, (3,), extent=an_extent(0, 0, 45, 40))
+
+    job = run_workflow(runtime, submit(runtime, service, request).job_id)
+
+    assert set(tiles_of(package_of(runtime, job))) == {(3, 3, 4)}
+
+
+def test_tiles_that_do_not_exist_are_counted_in_a_warning(world):
+    runtime, service = a_runtime(world), a_service(world)
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, (4, 5))).job_id)
+
+    assert job.status is JobStatus.SUCCEEDED
+    warnings = [m.text for m in job.messages if m.kind is MessageKind.WARNING]
+    assert warnings == ["1,024 selected tiles do not exist in the cache; they are left out."]
+
+
+def test_an_export_of_no_existing_tile_fails_and_says_so(world):
+    runtime, service = a_runtime(world), a_service(world)
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, (5,))).job_id)
+
+    assert job.status is JobStatus.FAILED
+    assert "None of the 1,024 selected tiles exists" in job.messages[-1].text
+    assert list(runtime.objects.list("packages/")) == []
+
+
+def test_more_tiles_than_allowed_fail_at_once_with_the_number_that_clients_look_for(world):
+    runtime = a_runtime(world)
+    service = replace(a_service(world), max_export_tiles_count=100)
+
+    job = submit(runtime, service, a_request(service, range(5)))
+
+    assert job.status is JobStatus.FAILED
+    assert job.messages[-1].text == (
+        "ERROR 001564: Requested tile count(341) exceeds the maximum allowed number of "
+        "tiles(100) to be exported for service World_Imagery:ImageServer."
+    )
+    assert isinstance(workflow := runtime.submit_export.workflow, FakeWorkflow)
+    assert workflow.started == []
+
+
+def test_an_area_outside_the_cache_fails_at_once(world):
+    runtime = a_runtime(world)
+    service = a_service(world)
+    service = replace(service, full_extent=an_extent(0, 0, 10, 10).to(service.full_extent.spatial_reference))
+
+    job = submit(runtime, service, a_request(service, (3,), extent=an_extent(100, 0, 110, 10)))
+
+    assert job.status is JobStatus.FAILED
+    assert "select no tile" in job.messages[-1].text
+
+
+def test_a_worker_run_twice_writes_the_same_bytes_and_counts_once(world):
+    runtime, service = a_runtime(world), a_service(world)
+    job_id = submit(runtime, service, a_request(service, range(5))).job_id
+    runtime.plan_export(job_id)
+    item = WorkItem(job_id, 0, tuple(BundleIndex(level, 0, 0) for level in range(5)))
+
+    runtime.export_tile_range(item)
+    first = runtime.objects.read(JobKeys(job_id).fragment(0))
+    runtime.export_tile_range(item)
+
+    assert runtime.objects.read(JobKeys(job_id).fragment(0)) == first
+    assert runtime.jobs.get(job_id).progress.percent == 100
+    assert runtime.jobs.get(job_id).progress.done_work_items == 1
+
+
+def test_recompression_makes_the_package_smaller_and_says_what_it_saved(world):
+    runtime, service = a_runtime(world), a_service(world)
+    plain = run_workflow(runtime, submit(runtime, service, a_request(service, range(5))).job_id)
+    small = run_workflow(
+        runtime, submit(runtime, service, a_request(service, range(5), quality=40)).job_id
+    )
+
+    assert small.package.size_bytes < plain.package.size_bytes
+    assert any(m.text.startswith("Recompressed to JPEG quality 40") for m in small.messages)
+    plain_tiles, small_tiles = (tiles_of(package_of(runtime, job)) for job in (plain, small))
+    assert plain_tiles.keys() == small_tiles.keys()
+    assert all(len(small_tiles[place]) <= len(tile) for place, tile in plain_tiles.items())
+
+
+def test_an_error_page_among_the_tiles_is_left_out_with_a_warning():
+    tiles = memory()
+    put_files(tiles, 2)
+    tiles.write("World/2/1/3.jpg", b"<html>503</html>")
+    runtime, service = a_runtime(tiles), a_service(tiles)
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, range(3))).job_id)
+
+    assert (2, 3, 1) not in tiles_of(package_of(runtime, job))
+    assert any(m.text == "1 selected tiles are no JPEG images; they are left out." for m in job.messages)
+
+
+def test_a_truncated_bundle_fails_the_job_with_its_name():
+    tiles = memory()
+    put_bundles(tiles, 3)
+    runtime, service = a_runtime(tiles), a_service(tiles)
+    key = f"World/{bundle_path(BundleIndex(3, 0, 0))}"
+    tiles.write(key, tiles.read(key)[:-100])
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, range(4))).job_id)
+
+    assert job.status is JobStatus.FAILED
+    assert key in job.messages[-1].text
+
+
+def test_a_cancelled_job_stops_at_the_next_step_and_leaves_nothing(world):
+    runtime, service = a_runtime(world), a_service(world)
+    job_id = submit(runtime, service, a_request(service, range(5))).job_id
+    runtime.plan_export(job_id)
+    item = WorkItem(job_id, 0, (BundleIndex(0, 0, 0),))
+    runtime.export_tile_range(item)
+
+    runtime.cancel_export(job_id)
+
+    with pytest.raises(ExportCancelledError):
+        runtime.export_tile_range(item)
+    job = run_workflow(runtime, job_id)
+    assert job.status is JobStatus.CANCELLED
+    assert list(runtime.objects.list(JobKeys(job_id).fragments)) == []
+
+
+def test_a_job_that_has_ended_cannot_be_cancelled(world):
+    runtime, service = a_runtime(world), a_service(world)
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, (0,))).job_id)
+
+    with pytest.raises(JobStateError, match="Succeeded"):
+        runtime.cancel_export(job.job_id)
+
+
+def test_a_success_that_comes_after_a_cancel_removes_the_package(world):
+    runtime, service = a_runtime(world), a_service(world)
+    job_id = submit(runtime, service, a_request(service, (0,))).job_id
+    runtime.plan_export(job_id)
+    runtime.export_tile_range(WorkItem(job_id, 0, (BundleIndex(0, 0, 0),)))
+    packed = runtime.pack_tile_package(job_id)
+    runtime.cancel_export(job_id)
+
+    runtime.close_job.succeed(job_id, packed)
+
+    assert runtime.jobs.get(job_id).status is JobStatus.CANCELLED
+    assert list(runtime.objects.list("packages/")) == []

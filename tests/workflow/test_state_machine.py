@@ -1,0 +1,119 @@
+"""The state machine file: every transition lands, every name exists."""
+
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from exporttiles.domain import errors
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "statemachine" / "export_tiles.asl.json").read_text()
+SUBSTITUTIONS = set(re.findall(r"\$\{(\w+)\}", TEXT))
+MACHINE = json.loads(re.sub(r'(?<!")\$\{\w+\}', "1", TEXT))
+
+
+class CloudFormation(yaml.SafeLoader):
+    """YAML with the short forms of intrinsic functions, kept as plain values."""
+
+
+CloudFormation.add_multi_constructor(
+    "!",
+    lambda loader, suffix, node: {
+        suffix: loader.construct_scalar(node)
+        if isinstance(node, yaml.ScalarNode)
+        else loader.construct_sequence(node, deep=True)
+        if isinstance(node, yaml.SequenceNode)
+        else loader.construct_mapping(node, deep=True)
+    },
+)
+TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), CloudFormation)  # noqa: S506  (a SafeLoader)
+RESOURCES = TEMPLATE["Resources"]
+
+
+def machines(machine):
+    """Yield a machine and those of its maps."""
+    yield machine
+    for state in machine["States"].values():
+        if "ItemProcessor" in state:
+            yield from machines(state["ItemProcessor"])
+
+
+def states():
+    return [(name, state) for machine in machines(MACHINE) for name, state in machine["States"].items()]
+
+
+TASKS = [(name, state) for name, state in states() if state["Type"] == "Task"]
+
+
+def test_every_transition_lands_on_a_state():
+    for machine in machines(MACHINE):
+        names = machine["States"].keys()
+        assert machine["StartAt"] in names
+        for state in machine["States"].values():
+            targets = [state.get("Next"), state.get("Default")]
+            targets += [branch["Next"] for branch in [*state.get("Catch", []), *state.get("Choices", [])]]
+            assert {target for target in targets if target} <= names
+
+
+def test_every_state_can_be_reached():
+    for machine in machines(MACHINE):
+        reached = {machine["StartAt"]}
+        for state in machine["States"].values():
+            reached |= {state.get("Next"), state.get("Default")}
+            reached |= {b["Next"] for b in [*state.get("Catch", []), *state.get("Choices", [])]}
+        assert machine["States"].keys() <= reached
+
+
+def test_every_substitution_is_declared_in_the_template_and_none_in_vain():
+    declared = RESOURCES["ExportTilesStateMachine"]["Properties"]["DefinitionSubstitutions"]
+
+    assert SUBSTITUTIONS == declared.keys()
+
+
+def test_every_error_that_is_waited_for_is_one_that_can_be_raised():
+    raised = {name for name, _ in inspect.getmembers(errors, inspect.isclass)}
+    for _, state in states():
+        for rule in [*state.get("Retry", []), *state.get("Catch", [])]:
+            for name in rule["ErrorEquals"]:
+                assert name in raised or name.startswith("States.")
+
+
+def test_every_failure_of_a_step_reaches_close_job():
+    for name, state in MACHINE["States"].items():
+        if state["Type"] in {"Task", "Map"} and name != "CloseJob":
+            assert state["Catch"][-1] == {
+                "ErrorEquals": ["States.ALL"],
+                "ResultPath": "$.failure",
+                "Next": "CloseJob",
+            }
+
+
+@pytest.mark.parametrize(("name", "state"), TASKS)
+def test_every_task_has_a_time_limit_beyond_its_functions(name, state):
+    function = RESOURCES[f"{name}Function"]["Properties"]
+
+    assert state["TimeoutSeconds"] > function["Timeout"]
+    assert state["Retry"]
+
+
+@pytest.mark.parametrize(("name", "state"), TASKS)
+def test_one_thing_has_one_name_everywhere(name, state):
+    snake = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+
+    assert state["Parameters"]["FunctionName"] == f"${{{name}FunctionArn}}"
+    assert RESOURCES[f"{name}Function"]["Properties"]["CodeUri"] == f"functions/{snake}/"
+    assert (ROOT / "functions" / snake / "app.py").is_file()
+    assert (ROOT / f"layers/exporttiles/python/exporttiles/usecases/{snake}.py").is_file()
+    assert list((ROOT / "events").glob(f"{snake}*.json"))
+
+
+def test_the_map_runs_a_bounded_number_of_workers_and_keeps_no_result():
+    (fan_out,) = (state for _, state in states() if state["Type"] == "Map")
+
+    assert '"MaxConcurrency": ${MaxConcurrency}' in TEXT
+    assert fan_out["ResultPath"] is None
+    assert fan_out["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"

@@ -1,0 +1,100 @@
+"""The SAM template: what every function, role and bucket has."""
+
+import pytest
+
+from tests.workflow.test_state_machine import RESOURCES, ROOT, TEMPLATE
+
+FUNCTIONS = {
+    name: resource["Properties"]
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+MACHINES = {
+    name: resource["Properties"]
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Serverless::StateMachine"
+}
+BUCKETS = {
+    name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::S3::Bucket"
+}
+
+
+def statements(properties):
+    return [s for policy in properties["Policies"] for s in policy["Statement"]]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_has_a_log_group_that_forgets(name):
+    group = FUNCTIONS[name]["LoggingConfig"]["LogGroup"]["Ref"]
+
+    assert RESOURCES[group]["Type"] == "AWS::Logs::LogGroup"
+    assert "RetentionInDays" in RESOURCES[group]["Properties"]
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *MACHINES])
+def test_every_role_names_its_actions_and_its_resources(name):
+    for statement in statements((FUNCTIONS | MACHINES)[name]):
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        assert statement["Effect"] == "Allow"
+        assert not any("*" in action for action in actions)
+        assert "*" not in resources
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_a_folder_with_app_py_alone(name):
+    folder = ROOT / FUNCTIONS[name]["CodeUri"]
+
+    assert [path.name for path in folder.iterdir() if path.name != "__pycache__"] == ["app.py"]
+    assert len((folder / "app.py").read_text().splitlines()) <= 50
+
+
+def test_every_folder_of_functions_is_deployed():
+    folders = {f"functions/{path.name}/" for path in (ROOT / "functions").iterdir() if path.is_dir()}
+
+    assert folders - {"functions/__pycache__/"} == {properties["CodeUri"] for properties in FUNCTIONS.values()}
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_every_bucket_is_private_encrypted_and_speaks_tls_only(name):
+    properties = BUCKETS[name]
+    policies = [
+        resource["Properties"]["PolicyDocument"]["Statement"]
+        for resource in RESOURCES.values()
+        if resource["Type"] == "AWS::S3::BucketPolicy" and resource["Properties"]["Bucket"] == {"Ref": name}
+    ]
+
+    assert all(properties["PublicAccessBlockConfiguration"].values())
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["BucketEncryption"]
+    assert [s["Sid"] for (s,) in policies] == ["TlsOnly"]
+
+
+def test_packages_and_broken_uploads_are_forgotten():
+    (rule,) = BUCKETS["PackageBucket"]["LifecycleConfiguration"]["Rules"]
+
+    assert rule["ExpirationInDays"] == {"Ref": "JobLifetimeDays"}
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert TEMPLATE["Parameters"]["JobLifetimeDays"]["MinValue"] >= 2
+
+
+def test_jobs_expire_and_are_paid_by_use():
+    table = RESOURCES["JobTable"]["Properties"]
+
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_functions_run_where_the_layer_was_resolved_for():
+    function = TEMPLATE["Globals"]["Function"]
+
+    assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
+    makefile = (ROOT / "layers" / "dependencies" / "Makefile").read_text()
+    assert "aarch64" in makefile
+    assert "3.13" in makefile
+
+
+def test_executions_that_end_by_themselves_close_their_jobs():
+    pattern = FUNCTIONS["CloseJobFunction"]["Events"]["ExecutionEnded"]["Properties"]["Pattern"]
+
+    assert pattern["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
