@@ -15,12 +15,9 @@ from local.cloud import CREDENTIALS, REGION, LocalCloud
 UPLOADS_AT_A_TIME = 16
 
 
-def upload_folder(
-    cloud: LocalCloud, folder: Path, prefix: str, progress: Callable[[int, int], None] = lambda _done, _total: None
-) -> int:
-    """Upload the files below a folder to the tile bucket, under a prefix; return how many there were."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    store = S3Store(
+def store_of(cloud: LocalCloud) -> S3Store:
+    """Return the tile bucket of a local cloud."""
+    return S3Store(
         cloud.outputs["TileBucketName"],
         endpoint=cloud.url,
         region=REGION,
@@ -29,6 +26,14 @@ def upload_folder(
         virtual_hosted_style_request=False,
         client_options={"allow_http": True},
     )
+
+
+def upload_folder(
+    cloud: LocalCloud, folder: Path, prefix: str, progress: Callable[[int, int], None] = lambda _done, _total: None
+) -> int:
+    """Upload the files below a folder to the tile bucket, under a prefix; return how many there were."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    store = store_of(cloud)
     done = 0
 
     async def upload(waiting: list[Path]) -> None:

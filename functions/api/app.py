@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Tracer, single_metric
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exporttiles.bootstrap import from_environment
 from exporttiles.domain.errors import RequestError
@@ -12,23 +13,23 @@ from exporttiles.rest.api_gateway import read_event, write_response
 from exporttiles.rest.routes import refuse, respond
 from exporttiles.rest.runtime import Runtime
 
-logger = Logger()
-tracer = Tracer()
+logger = Logger(service="api")
+tracer = Tracer(service="api")
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 @tracer.capture_lambda_handler(capture_response=False)
-def handler(event: dict[str, Any], context: object, *, runtime: Runtime | None = None) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> dict[str, Any]:
     """Answer one request; a mistake of ours is logged and told in general words only."""
     request = read_event(event)
     try:
         response = respond(request, runtime or from_environment())
     except RequestError as error:
-        logger.info("Refused", reason=str(error), path=request.path)
+        logger.info("Refused", extra={"path": request.path, "reason": str(error)})
         response = refuse(request, error)
     except Exception as error:
-        logger.exception("Failed", path=request.path)
+        logger.exception("Failed", extra={"path": request.path})
         with single_metric(name="FailedRequests", unit=MetricUnit.Count, value=1, namespace="ExportTiles") as metric:
-            metric.add_dimension(name="function", value="api")
+            metric.add_dimension(name="service", value="api")
         response = refuse(request, error)
     return write_response(response)

@@ -307,6 +307,13 @@ def test_an_unknown_job_is_refused(done, job_id):
     assert (error["code"], error["message"]) == (400, ANY)
 
 
+def test_asking_for_a_job_reads_the_job_and_nothing_else(done, monkeypatch):
+    monkeypatch.setattr(done.runtime.services, "get", lambda _: 1 // 0)
+
+    for path in (f"{SERVICE}/exportTiles/jobs/{JOB}", FILES, f"{FILES}/World_Imagery.tpkx"):
+        assert done.get(path)["statusCode"] in (200, 302)
+
+
 def test_a_job_belongs_to_its_service(done):
     assert done.error(f"/arcgis/rest/services/Survey/Ortho/ImageServer/jobs/{JOB}")["code"] == 400
     assert done.error(FILES.replace("World_Imagery", "Closed"))["code"] == 400

@@ -1,16 +1,15 @@
 """Whatever happens to a local cloud, nothing of it is left."""
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from local.cloud import ROOT, LocalCloud, LocalCloudError
+from tests.local.processes import group_ends, group_lives
 
 TEMPLATE = """
 Parameters:
@@ -37,21 +36,6 @@ def template(tmp_path):
     path = tmp_path / "template.yaml"
     path.write_text(TEMPLATE)
     return path
-
-
-def group_lives(process_id):
-    try:
-        os.killpg(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def wait_until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
 
 
 def test_the_outputs_of_the_stack_are_known(template):
@@ -92,7 +76,7 @@ def test_a_signal_ends_the_emulator_too(template, number):
         script.send_signal(number)
         script.wait(10)
 
-    assert wait_until(lambda: not group_lives(int(emulator)))
+    assert group_ends(int(emulator))
     if number == signal.SIGKILL:  # nobody was left to do it
         shutil.rmtree(folder)
     assert not Path(folder).exists()

@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 import rasterio
 from PIL import Image
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from exporttiles.domain.service import TileFormat
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.oracles.build_package import MARKER_PIXELS, a_service, a_tile, build_package
-
-pytestmark = pytest.mark.filterwarnings(f"ignore::{NotGeoreferencedWarning.__module__}.NotGeoreferencedWarning")
 
 BORDER = [(8, row, column) for row in (127, 128) for column in (127, 128)]
 DEEP = [(17, 0x10000 + row, 0x1FF7F + column) for row in (0, 1) for column in (0, 1)]

@@ -53,6 +53,7 @@ def test_a_bundle_of_a_dataset_is_read_as_well(tmp_path):
     assert loaded(tmp_path, (8, 127, 127)) == tile
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it leaves its lock file open
 @pytest.mark.parametrize("place", PLACES)
 def test_what_mapproxy_writes_is_read_by_us(tmp_path, place):
     level, row, column = place

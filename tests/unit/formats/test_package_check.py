@@ -106,6 +106,32 @@ def with_gap():
     return b"1234567" + b"".join(pieces) + bytes(directory)
 
 
+def with_zip64_end(place=None):
+    """The sound package with the end records of a large one."""
+    size, end = len(SOUND) - 22 - DIRECTORY, len(SOUND) - 22
+    record = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 20, 45, 0, 0, 5, 5, size, DIRECTORY)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, end if place is None else place, 1)
+    return SOUND[:end] + record + locator + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 5, 5, size, 0xFFFFFFFF, 0)
+
+
+def with_zip64_sizes():
+    """As a writer makes it that expects large members: wide sizes in the local headers."""
+    body = BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for name, data in MEMBERS.items():
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
+                member.write(data)
+    return body.getvalue()
+
+
+def with_a_long_last_member():
+    data = bytearray(SOUND)
+    for at in (SOUND.rindex(b"PK\3\4") + 18, SOUND.rindex(b"PK\1\2") + 20):
+        (size,) = struct.unpack_from("<I", data, at)
+        struct.pack_into("<2I", data, at, size + 10, size + 10)
+    return bytes(data)
+
+
 def a_jpeg_thumbnail(_):
     body = BytesIO()
     Image.new("RGB", (200, 133)).save(body, "JPEG")
@@ -143,6 +169,10 @@ FAULTS = {
     "data descriptors": (streamed(), "root.json", "data descriptor"),
     "flags": (with_raw(DIRECTORY + 8, b"\0\x08"), "iteminfo.json", "flags are 0x0800"),
     "encrypted": (with_raw(DIRECTORY + 8, b"\x01\0"), "iteminfo.json", "encrypted"),
+    "version": (with_raw(DIRECTORY + 6, b"\x3f"), "iteminfo.json", "asks for zip version 6.3"),
+    "two sizes": (with_raw(DIRECTORY + 24, b"\0\0"), "iteminfo.json", "two sizes differ"),
+    "a name beyond ASCII": (with_raw(DIRECTORY + 46, b"\xc3"), "\\xc3teminfo.json", "not plain ASCII"),
+    "a name twice": (pack({**MEMBERS, "ROOT.json": b"{}"}), "ROOT.json", "in the archive twice"),
     "local flags": (with_raw(6, b"\0\x08"), "iteminfo.json", "differ in flags"),
     "local name": (with_raw(30, b"I"), "iteminfo.json", "differ in name"),
     "local checksum": (with_raw(14, b"\0\0\0\0"), "iteminfo.json", "differ in crc32"),
@@ -156,6 +186,13 @@ FAULTS = {
     "gap": (with_gap(), "iteminfo.json", "7 bytes before it belong to no member"),
     "member count": (with_raw(-12, b"\6"), "", "holds 5 of 6 members"),
     "place of the directory": (with_raw(-6, b"\xff\xff\xff\x7f"), "", "central directory is not where"),
+    "place of the ZIP64 end": (with_zip64_end(1234), "", "ZIP64 end record is not where"),
+    "no ZIP64 end": (with_raw(-6, b"\xff\xff\xff\xff"), "", "central directory is not where"),
+    "a member over the directory": (
+        with_a_long_last_member(),
+        BUNDLE.replace("L04", "L05"),
+        "reaches into the central directory",
+    ),
     "several files": (with_raw(-18, b"\1"), "", "split into several files"),
     # names
     "root.json in capitals": (renamed("root.json", "Root.json"), "root.json", "missing"),
@@ -194,7 +231,7 @@ FAULTS = {
     "spelling of a key": (with_json("root.json", "storageInfo", drop=True), "root.json", "storageInfo is missing"),
     "type of a key": (with_json("root.json", "minLOD", value="4"), "root.json", "minLOD is '4'"),
     "truth as a number": (with_json("root.json", "minLOD", value=True), "root.json", "minLOD is True"),
-    "version": (with_json("root.json", "version", value=2.0), "root.json", "version is 2.0"),
+    "version of root.json": (with_json("root.json", "version", value=2.0), "root.json", "version is 2.0"),
     "format": (with_json("root.json", "tileImageInfo", "format", value="webp"), "root.json", "format is 'webp'"),
     "quality": (
         with_json("root.json", "tileImageInfo", "compressionQuality", value=101),
@@ -263,6 +300,12 @@ FAULTS = {
         "root.json",
         "beyond the origin",
     ),
+    "extent that is not of this world": (
+        with_json("root.json", "fullExtent", "xmax", value=1e12),
+        "iteminfo.json",
+        "not the fullExtent of root.json in degrees",
+    ),
+    "endless document": (changed("root.json", lambda data: data.ljust(2**24 + 1)), "root.json", "is not read"),
     # iteminfo.json
     "another name": (with_json("iteminfo.json", "name", value="Mars"), "iteminfo.json", "name is 'Mars', not 'World'"),
     "lower-case id": (
@@ -360,6 +403,11 @@ def test_one_fault_is_found_and_told(data, path, text):
     findings = found(data)
 
     assert any(finding.path == path and text in finding.text for finding in findings), findings
+
+
+@pytest.mark.parametrize("data", [with_zip64_end(), with_zip64_sizes()], ids=["end records", "local headers"])
+def test_zip64_is_no_fault(data):
+    assert found(data) == ()
 
 
 @pytest.mark.parametrize(

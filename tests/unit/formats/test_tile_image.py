@@ -221,6 +221,14 @@ def test_a_second_header_does_not_hide_the_size():
         decode(source[: at + 19] + bytes(frame) + source[at + 19 :])
 
 
+def test_a_tile_without_its_quantization_table_is_told():
+    source = bytearray(encoded(quality=90))
+    source[source.index(b"\xff\xc0") + 12] = 3  # of luma
+
+    with pytest.raises(DamagedCacheError, match="lacks quantization table 3"):
+        recompress_jpeg(bytes(source), 60)
+
+
 def test_threads_do_not_disturb_each_other():
     sources = [encoded(quality=quality) for quality in range(70, 96)] * 4
 

@@ -79,11 +79,22 @@ def test_an_extent_may_cross_the_antimeridian():
 
 @pytest.mark.parametrize(
     "text",
-    ["1,2,3", "1,2,3,4,5", "nan,1,2,3", "1_0,1,2_0,3", "1;2;3;4", "[1,2,3,4]", "{}", '{"xmin":0,"ymin":0,"xmax":1}']
-    + ['{"xmin":null,"ymin":0,"xmax":1,"ymax":1}', '{"xmin":NaN,"ymin":0,"xmax":1,"ymax":1}', "WORLD"]
-    + ['{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":4326}']
-    + ['{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":[]}}']
-    + ['{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":1e999}}'],
+    [
+        "1,2,3",
+        "1,2,3,4,5",
+        "nan,1,2,3",
+        "1_0,1,2_0,3",
+        "1;2;3;4",
+        "[1,2,3,4]",
+        "WORLD",
+        "{}",
+        '{"xmin":0,"ymin":0,"xmax":1}',
+        '{"xmin":null,"ymin":0,"xmax":1,"ymax":1}',
+        '{"xmin":NaN,"ymin":0,"xmax":1,"ymax":1}',
+        '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":4326}',
+        '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":[]}}',
+        '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":1e999}}',
+    ],
 )
 def test_what_is_no_extent_is_refused_by_its_name(text):
     with pytest.raises(InvalidParameterError, match=r"^Parameter 'extent' .* Legal are four numbers"):

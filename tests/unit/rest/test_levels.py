@@ -94,6 +94,7 @@ def test_a_scale_between_two_levels_is_refused_with_the_scales_there_are():
 def test_any_text_is_read_or_refused(text):
     for export_by in ExportBy:
         try:
-            assert set(read_levels(text, export_by, SCHEME)) <= set(LEVELS)
-        except InvalidParameterError as error:
-            assert "Legal" in str(error)
+            found = read_levels(text, export_by, SCHEME)
+        except InvalidParameterError:
+            continue
+        assert set(found) <= set(LEVELS)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporttiles.rest import pages
-from exporttiles.rest.parameters import PARAMETER_NAMES
+from exporttiles.rest.parameters import PARAMETERS
 
 HOSTILE = "<script>alert(1)</script>\"'&${title}"
 
@@ -54,7 +54,7 @@ def test_the_form_has_every_documented_parameter_and_asks_for_a_page():
     tags = Tags(pages.export_form("https://a.org")).found
 
     names = {attributes["name"] for tag, attributes in tags if tag in ("input", "select", "textarea")}
-    assert names == {*PARAMETER_NAMES, "f"}
+    assert names == {*PARAMETERS, "f"}
 
 
 def test_a_page_asks_again_only_when_told_to():

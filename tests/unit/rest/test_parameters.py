@@ -150,7 +150,7 @@ def test_the_jpeg_tiles_of_a_mixed_cache_are_recompressed():
 
 def test_what_is_not_built_yet_is_refused_with_what_is():
     refuse_unbuilt(read(tilePackage="true"))
-    with pytest.raises(InvalidParameterError, match="'tilePackage' has the value 'false'. Legal is true"):
+    with pytest.raises(InvalidParameterError, match=r"'tilePackage' has the value 'false'\. Legal is true"):
         refuse_unbuilt(read())
     with pytest.raises(InvalidParameterError, match="Legal is esriMapCacheStorageModeCompactV2"):
         refuse_unbuilt(read(tilePackage="true", storageFormatType="Compact"))

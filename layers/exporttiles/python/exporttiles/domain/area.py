@@ -86,8 +86,7 @@ class Area:
             AreaError: the envelope is empty, or not of this world.
         """
         reference = spatial_reference or extent.spatial_reference
-        boxes = (part.to(reference) for part in extent.parts())
-        return cls(tuple(box_polygon(box.sides) for box in boxes), reference)
+        return cls(tuple(box_polygon(box.sides) for box in extent.boxes(reference)), reference)
 
     @property
     def extent(self) -> Extent:

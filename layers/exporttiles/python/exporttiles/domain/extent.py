@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from exporttiles.domain.errors import AreaError
 from exporttiles.domain.reprojection import reproject
-from exporttiles.domain.rings import COORDINATE_LIMIT, Box, bounding_box, box_polygon, wrap
+from exporttiles.domain.rings import COORDINATE_LIMIT, Box, bounding_box, box_polygon
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.world import period
 
@@ -45,41 +45,44 @@ class Extent:
             self.spatial_reference,
         )
 
-    def parts(self) -> tuple["Extent", ...]:
-        """Return the envelope cut at the edge of the world, each part inside it.
+    def boxes(self, spatial_reference: SpatialReference) -> tuple["Extent", ...]:
+        """Return the bounding boxes of this envelope in another reference.
+
+        More than one where it crosses the edge of the world there. The sides
+        are traced, as a straight side is a curve elsewhere; where the
+        reference is this one, the boxes are the envelope itself.
 
         Raises:
-            AreaError: it holds no area, is not finite, or not of this world.
+            AreaError: the envelope holds no area, is not finite or not of
+                this world, or no part of it can be expressed there.
         """
         xmin, ymin, xmax, ymax = self.sides
-        world = period(self.spatial_reference)
-        if xmin > xmax and world is not None and self.spatial_reference.is_geographic:
-            xmax += world.width
+        if xmin > xmax and self.spatial_reference.is_geographic:
+            world = period(self.spatial_reference)
+            xmax += world.width if world else 0.0
         within = max(map(abs, self.sides)) < COORDINATE_LIMIT
-        if not within or Extent(xmin, ymin, xmax, ymax, self.spatial_reference).is_empty:
+        if not (within and xmin < xmax and ymin < ymax):
             shown = ", ".join(f"{side:g}" for side in self.sides)
             message = f"The extent {shown} (xmin, ymin, xmax, ymax) is empty, not finite or too large."
             raise AreaError(message)
-        pieces = [box_polygon((xmin, ymin, xmax, ymax))]
-        if world is not None:
-            (pieces,) = wrap(pieces, world.start, world.width)
-        return tuple(Extent(*bounding_box([piece]), self.spatial_reference) for piece in pieces)
+        box = box_polygon((xmin, ymin, xmax, ymax))
+        found = reproject([box], self.spatial_reference, spatial_reference)
+        if not found:
+            message = "The extent lies outside of the service's spatial reference."
+            raise AreaError(message)
+        rings = (ring for polygon in found for ring in polygon)
+        return tuple(Extent(*bounding_box([(ring,)]), spatial_reference) for ring in rings)
 
     def to(self, spatial_reference: SpatialReference) -> "Extent":
         """Return the bounding box of this envelope in another reference.
 
-        The sides are traced: a straight side is a curve elsewhere. What
-        crosses the edge of the world there gets a box from edge to edge;
-        `Area.from_extent` keeps two instead.
+        What crosses the edge of the world there gets a box from edge to edge;
+        `boxes` keeps two.
 
         Raises:
-            AreaError: no part of it can be expressed there.
+            AreaError: as `boxes`.
         """
         if spatial_reference.is_same_as(self.spatial_reference) and not self.is_empty:
             return Extent(*self.sides, spatial_reference)
-        boxes = [box_polygon(part.sides) for part in self.parts()]
-        polygons = reproject(boxes, self.spatial_reference, spatial_reference)
-        if not polygons:
-            message = "The extent lies outside of the service's spatial reference."
-            raise AreaError(message)
-        return Extent(*bounding_box(polygons), spatial_reference)
+        lower_x, lower_y, upper_x, upper_y = zip(*(box.sides for box in self.boxes(spatial_reference)), strict=True)
+        return Extent(min(lower_x), min(lower_y), max(upper_x), max(upper_y), spatial_reference)

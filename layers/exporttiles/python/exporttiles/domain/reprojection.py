@@ -54,8 +54,11 @@ def reproject(polygons: Sequence[Polygon], source: SpatialReference, target: Spa
     if target.is_same_as(source):
         return list(polygons)
     middle = source.geographic
+    degrees = _carried(polygons, source, middle)
+    if target.is_same_as(middle):
+        return degrees
     west, south, east, north = usable_box(target)
-    degrees = _united(wrap(_carried(polygons, source, middle), west, 360.0))
+    degrees = _united(wrap(degrees, west, 360.0))
     return _carried(clip(degrees, (west, south, east, north)), middle, target)
 
 

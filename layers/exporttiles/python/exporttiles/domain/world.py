@@ -11,6 +11,7 @@ from exporttiles.domain.spatial_reference import WGS84, SpatialReference, transf
 
 _MARGIN_DEGREES = 10.0  # tiles may lie beyond the area of use; formulas hold this far
 _LAST_PARALLEL = 86.0  # nearer to a pole only systems go that claim it; Mercator ends at 85.1
+_SHIFTED_POLE = 89.99  # the pole itself has no longitude to carry to another datum
 _KNOWN_CONFIDENCE = 60  # percent, for finding the register's entry of a WKT text
 
 
@@ -52,19 +53,20 @@ def usable_box(reference: SpatialReference) -> Box:
     so they may lie beyond 180; latitudes may leave out the poles.
     """
     if reference.is_geographic:
-        return -180.0, -90.0, 180.0, 90.0
+        return -180.0, -_SHIFTED_POLE, 180.0, _SHIFTED_POLE
     middle = _central_meridian(reference.crs)
-    use = _area_of_use(reference.crs)
-    if use is None:
-        return middle - 180, -_LAST_PARALLEL, middle + 180, _LAST_PARALLEL
-    west, south, east, north = use
+    west, south, east, north = _area_of_use(reference.crs) or (-180.0, -_LAST_PARALLEL, 180.0, _LAST_PARALLEL)
+    if period(reference) is not None:
+        south, north = min(south, -_LAST_PARALLEL), max(north, _LAST_PARALLEL)
+        return middle - 180, south, middle + 180, north
     south = min(south, max(-_LAST_PARALLEL, south - _MARGIN_DEGREES))
     north = max(north, min(_LAST_PARALLEL, north + _MARGIN_DEGREES))
-    half = ((east - west) % 360 or 360) / 2 + _MARGIN_DEGREES
-    if half >= 180:
+    half = ((east - west) % 360 or 360) / 2
+    centre = middle + math.remainder(west + half - middle, 360)
+    west, east = centre - half - _MARGIN_DEGREES, centre + half + _MARGIN_DEGREES
+    if east - west >= 360:
         return middle - 180, south, middle + 180, north
-    centre = middle + math.remainder(west + half - _MARGIN_DEGREES - middle, 360)
-    return max(centre - half, middle - 180), south, min(centre + half, middle + 180), north
+    return max(west, middle - 180), south, min(east, middle + 180), north
 
 
 def _central_meridian(crs: CRS) -> float:

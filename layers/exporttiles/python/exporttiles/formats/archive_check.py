@@ -197,8 +197,9 @@ def _wide(extra: bytes, size: int, compressed: int, offset: int) -> tuple[int, i
     while at + 4 <= len(extra):
         tag, length = struct.unpack_from("<2H", extra, at)
         if tag == 0x0001:
-            told = iter(struct.unpack_from(f"<{length // 8}Q", extra[: at + 4 + length].ljust(at + 4 + length), at + 4))
-            values = [next(told, value) if value == _MAX_32 else value for value in values]
+            field = extra[at + 4 : at + 4 + length]
+            told = struct.iter_unpack("<Q", field[: len(field) // 8 * 8])
+            values = [next(told, (value,))[0] if value == _MAX_32 else value for value in values]
         at += 4 + length
     return values[0], values[1], values[2]
 

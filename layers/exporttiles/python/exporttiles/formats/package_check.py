@@ -27,6 +27,8 @@ from exporttiles.formats.tile_package import BUNDLE_FOLDER, ITEMINFO, MEMBER_ORD
 MAX_DOCUMENT_BYTES = 16 * 2**20
 """Longer documents are not read; legends make them long, but not so long."""
 
+_ROUNDING_PIXELS = 0.01  # tiles may have been selected with other roundings; less than EDGE_PIXELS
+
 
 @dataclass(frozen=True, slots=True)
 class PackageReport:
@@ -117,11 +119,16 @@ def _expected_tiles(
     allowed = None
     if scheme and extent:
         try:
-            allowed = scheme.tile_range(extent, bundle.level)
+            slack = _ROUNDING_PIXELS * scheme.lod(bundle.level).resolution
+            allowed = scheme.tile_range(_grown(extent, slack), bundle.level)
         except (InvalidParameterError, ValueError, OverflowError):
             findings.add(ROOT, f"Where the tiles of level {bundle.level} lie cannot be told from tileInfo.")
     tile_size = scheme.tile_size if scheme else None
     return ExpectedTiles(tile_format, tile_size, allowed, bundle.row, bundle.column)
+
+
+def _grown(extent: Extent, by: float) -> Extent:
+    return Extent(extent.xmin - by, extent.ymin - by, extent.xmax + by, extent.ymax + by, extent.spatial_reference)
 
 
 def _check_levels(root: Mapping[str, Any], tile_counts: Mapping[int, int], findings: Findings) -> None:

@@ -63,11 +63,13 @@ class Call:
     @property
     def service_url(self) -> str:
         """Return the address of the service."""
-        return f"{self.rest_url}/services/{self.service.name}/ImageServer"
+        return f"{self.rest_url}/services/{self.arguments['service']}/ImageServer"
 
     @cached_property
     def job(self) -> Job:
         """Return the job that the path names; some servers' ids end in ``_et``.
+
+        Clients ask every two seconds: the job is looked up and nothing else.
 
         Raises:
             JobNotFoundError: there is none, or it belongs to another service.
@@ -75,7 +77,7 @@ class Call:
         job_id = self.arguments["job_id"].removesuffix("_et")
         if _JOB_ID.fullmatch(job_id):
             job = self.runtime.jobs.get(job_id)
-            if job.service_name == self.service.name:
+            if job.service_name == self.arguments["service"]:
                 return job
         raise JobNotFoundError("No job has this id, or it has expired.")
 
@@ -87,12 +89,12 @@ class Call:
     @property
     def listing_url(self) -> str:
         """Return the address of the folder of the job's package, without a final slash."""
-        return f"{self.rest_url}/directories/arcgisoutput/{self.service.name}_ImageServer/{self.job.job_id}"
+        return f"{self.rest_url}/directories/arcgisoutput/{self.job.service_name}_ImageServer/{self.job.job_id}"
 
     @property
     def trail(self) -> Mapping[str, str]:
         """Return the way from the root to the service: addresses by text."""
         trail = {"services": f"{self.rest_url}/services?f=html"}
         if "service" in self.arguments:
-            trail[self.service.name] = f"{self.service_url}?f=html"
+            trail[self.arguments["service"]] = f"{self.service_url}?f=html"
         return trail

@@ -10,6 +10,8 @@ from string import Template
 from typing import Any
 
 from exporttiles.domain.export import StorageFormat
+from exporttiles.rest.levels import ExportBy
+from exporttiles.rest.parameters import PARAMETERS
 
 REFRESH_SECONDS = 3
 
@@ -38,17 +40,13 @@ $body
 </html>
 """)
 
-_FIELDS: dict[str, tuple[str, Sequence[str]]] = {
-    "tilePackage": ("one file; otherwise a cache raster dataset", ("true", "false")),
-    "storageFormatType": ("of the tiles in the package", [*reversed(StorageFormat)]),
-    "exportBy": ("what the levels below are", ("LevelID", "Scale", "Resolution")),
-    "levels": ("as in 1-4,7-9; empty for all", ()),
-    "exportExtent": ("xmin,ymin,xmax,ymax, or an envelope as JSON; empty for all", ()),
-    "areaOfInterest": ("polygons as JSON; supersedes the extent", ()),
-    "optimizeTilesForSize": ("recompress JPEG tiles", ("false", "true")),
-    "compressionQuality": ("0 to 100, with optimizeTilesForSize", ()),
+_CHOICES: dict[str, Sequence[str]] = {
+    "tilePackage": ("true", "false"),
+    "storageFormatType": [*reversed(StorageFormat)],
+    "exportBy": [*ExportBy],
+    "optimizeTilesForSize": ("false", "true"),
 }
-"""Parameters of the form: an explanation, and the values to choose from, if they are few."""
+"""Values of the parameters that have few."""
 
 
 def page(title: str, trail: Mapping[str, str], *sections: str, refresh_seconds: int = 0) -> str:
@@ -99,8 +97,8 @@ def value(content: Any) -> str:
 def export_form(url: str) -> str:
     """Return the form of all parameters of an export or an estimate."""
     rows = "".join(
-        f'<tr><th><label for="{name}">{name}</label></th><td>{_field(name, choices)}<br>{escape(hint)}</td></tr>'
-        for name, (hint, choices) in _FIELDS.items()
+        f'<tr><th><label for="{name}">{name}</label></th><td>{_field(name)}<br>{escape(hint)}</td></tr>'
+        for name, hint in PARAMETERS.items()
     )
     submit = '<input type="hidden" name="f" value="html"><button>Submit</button>'
     return f'<form method="post" action="{escape(url)}"><table>{rows}</table>{submit}</form>'
@@ -117,9 +115,9 @@ def progress_bar(percent: int | None) -> str:
     return "<progress></progress>" if percent is None else f'<progress max="100" value="{percent}"></progress>'
 
 
-def _field(name: str, choices: Sequence[str]) -> str:
-    if choices:
-        options = "".join(f"<option>{escape(choice)}</option>" for choice in choices)
+def _field(name: str) -> str:
+    if name in _CHOICES:
+        options = "".join(f"<option>{escape(choice)}</option>" for choice in _CHOICES[name])
         return f'<select id="{name}" name="{name}">{options}</select>'
     if name == "areaOfInterest":
         return f'<textarea id="{name}" name="{name}" rows="4"></textarea>'

@@ -16,22 +16,22 @@ from exporttiles.rest.levels import ExportBy, read_levels
 DEFAULT_QUALITY = 75
 """JPEG quality when a client asks to optimise and names none, as Esri's own client does."""
 
-PARAMETER_NAMES = (
-    "storageFormatType",
-    "tilePackage",
-    "exportExtent",
-    "optimizeTilesForSize",
-    "compressionQuality",
-    "exportBy",
-    "levels",
-    "areaOfInterest",
-)
-"""The documented parameters, in the order of the documentation."""
+PARAMETERS = {
+    "tilePackage": "true for one file, false for a cache raster dataset",
+    "storageFormatType": "how tiles are stored in what is delivered",
+    "exportBy": "what the levels are: LevelID, Scale or Resolution",
+    "levels": "as in 1-4,7-9; empty for all",
+    "exportExtent": "xmin,ymin,xmax,ymax, or an envelope as JSON; empty for all",
+    "areaOfInterest": "polygons as JSON; supersedes the extent",
+    "optimizeTilesForSize": "true to recompress JPEG tiles",
+    "compressionQuality": "JPEG quality from 0 to 100, with optimizeTilesForSize",
+}
+"""The documented parameters, each in a few words."""
 
 _AREA_NAMES = ("areaOfInterest", "polygon")
 _EXTENT_NAMES = ("exportExtent", "extent")
 _STORAGE_NAMES = ("storageFormatType", "storageFormat")
-KNOWN_NAMES = {*PARAMETER_NAMES, *_AREA_NAMES, *_EXTENT_NAMES, *_STORAGE_NAMES}
+KNOWN_NAMES = {*PARAMETERS, *_AREA_NAMES, *_EXTENT_NAMES, *_STORAGE_NAMES}
 """The documented names, and the others that clients use for them."""
 
 _BOOLEANS = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}

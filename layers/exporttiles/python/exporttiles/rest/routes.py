@@ -124,8 +124,8 @@ def _format(request: Request, route: Route) -> str:
 def _render(document: Document, call: Call) -> Response:
     if call.format != "html":
         return json_response(document.content, pretty=call.format == "pjson")
-    sections = (*document.sections, pages.value(document.content))
-    page = pages.page(document.title, call.trail, *sections, refresh_seconds=document.refresh_seconds)
+    data = [pages.value(document.content)] if document.content else []
+    page = pages.page(document.title, call.trail, *document.sections, *data, refresh_seconds=document.refresh_seconds)
     return html_response(page)
 
 

@@ -1,0 +1,120 @@
+"""The API described for machines, from the table of routes.
+
+Source: OpenAPI specification 3.1.0.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from exporttiles.rest.http import FORMATS
+from exporttiles.rest.parameters import PARAMETERS
+from exporttiles.rest.routes import ROUTES, Route
+
+BASE_PATH = "/arcgis/rest"
+
+# Parts of a path that stand for nothing or for words of their own: one path each.
+_VARIANTS = {
+    "{operation}": ("", "/exportTiles", "/estimateExportTilesSize"),
+    "{submit}": ("", "/submitJob"),
+}
+_NUMBERS = ("level", "row", "column", "width", "height")
+_ERROR = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details"],
+            "properties": {
+                "code": {"type": "integer"},
+                "message": {"type": "string"},
+                "details": {"type": "array", "items": {"type": "string"}},
+            },
+        }
+    },
+}
+_ERROR_REFERENCE = {"$ref": "#/components/schemas/Error"}
+_RESPONSES = {
+    "Document": {
+        "description": "The document, or an error.",
+        "content": {
+            "application/json": {"schema": {"anyOf": [{"type": "object"}, _ERROR_REFERENCE]}},
+            "text/html": {"schema": {"type": "string"}},
+        },
+    },
+    "Missing": {
+        "description": "There is no such tile or file.",
+        "content": {"application/json": {"schema": _ERROR_REFERENCE}},
+    },
+}
+
+
+def openapi_document() -> dict[str, Any]:
+    """Return the description of all routes."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "exporttiles",
+            "version": "1",
+            "summary": "The ArcGIS Image Service exportTiles operation.",
+            "description": "A service name may hold one folder: Folder/Name.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": {path: _path_item(path, route) for route in ROUTES for path in _paths(route)},
+        "components": {
+            "schemas": {"Error": _ERROR},
+            "responses": _RESPONSES,
+            "parameters": dict(map(_export_parameter, PARAMETERS)),
+        },
+    }
+
+
+def _paths(route: Route) -> Iterator[str]:
+    paths = [BASE_PATH + route.path]
+    for part, words in _VARIANTS.items():
+        paths = [path.replace(part, word) for path in paths for word in (words if part in path else ("",))]
+    return iter(paths)
+
+
+def _path_item(path: str, route: Route) -> dict[str, Any]:
+    methods = {"get": _operation(path, route, "get"), "post": _operation(path, route, "post")}
+    named = [_path_parameter(name) for name in re.findall(r"{(\w+)}", path)]
+    return {"parameters": named, **methods} if named else methods
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    schema = {"type": "integer", "minimum": 0} if name in _NUMBERS else {"type": "string"}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _operation(path: str, route: Route, method: str) -> dict[str, Any]:
+    summary = (route.resource.__doc__ or "").partition("\n")[0]
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{method}{path.removeprefix(BASE_PATH)}").strip("_"),
+        "summary": summary,
+        "responses": _responses(route),
+    }
+    form: dict[str, Any] = {"f": {"enum": list(FORMATS), "default": route.default_format}}
+    query: list[dict[str, Any]] = [{"name": "f", "in": "query", "schema": form["f"]}]
+    if "{submit}" in route.path:
+        form |= {name: {"type": "string"} for name in PARAMETERS}
+        query += [{"$ref": f"#/components/parameters/{name}"} for name in PARAMETERS]
+    if method == "get":
+        operation["parameters"] = query
+    else:
+        schema = {"type": "object", "properties": form}
+        operation["requestBody"] = {"content": {"application/x-www-form-urlencoded": {"schema": schema}}}
+    return operation
+
+
+def _export_parameter(name: str) -> tuple[str, dict[str, Any]]:
+    return name, {"name": name, "in": "query", "description": PARAMETERS[name], "schema": {"type": "string"}}
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    if not route.sends_bytes:
+        return {"200": {"$ref": "#/components/responses/Document"}}
+    missing = {"404": {"$ref": "#/components/responses/Missing"}}
+    if route.path.endswith("{file}"):
+        return {"302": {"description": "Where the package is."}, **missing}
+    return {"200": {"description": "The tile."}, **missing}

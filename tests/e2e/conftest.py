@@ -1,0 +1,116 @@
+"""One cloud for all whole exports: the template on the emulator, with published caches."""
+
+import json
+import time
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import pytest
+
+from exporttiles.adapters.object_stores import ObjectStore
+from local.cloud import ROOT, LocalCloud
+from local.compact_cache import make_compact_cache
+from local.services import publish, store_of, upload_folder
+from local.world_cache import make_xyz_cache
+
+WORLD = ROOT / ".cache" / "World_Imagery"
+ENDS = {"esriJobSucceeded", "esriJobFailed", "esriJobCancelled", "esriJobTimedOut"}
+
+
+@dataclass(frozen=True)
+class Client:
+    """Speaks to the services over HTTP, as a client of ArcGIS does."""
+
+    cloud: LocalCloud
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """GET a resource below the services directory, or at an address."""
+        url = path if path.startswith("http") else f"{self.cloud.services_url}/{path}"
+        with urlopen(f"{url}?{urlencode({'f': 'json'} | parameters)}") as response:
+            return json.load(response)
+
+    def post(self, path: str, **parameters: str) -> Any:
+        """POST a form to a resource below the services directory."""
+        body = urlencode({"f": "json"} | parameters).encode()
+        with urlopen(Request(f"{self.cloud.services_url}/{path}", data=body)) as response:
+            return json.load(response)
+
+    def export(self, service: str, **parameters: str) -> dict[str, Any]:
+        """Run an export to its end and return the job."""
+        submitted = self.post(f"{service}/ImageServer/exportTiles", **{"tilePackage": "true"} | parameters)
+        assert "jobId" in submitted, submitted
+        return self.wait(service, submitted["jobId"])
+
+    def wait(self, service: str, job_id: str) -> dict[str, Any]:
+        """Poll a job until it has ended."""
+        deadline = time.monotonic() + 180
+        while True:
+            job: dict[str, Any] = self.get(f"{service}/ImageServer/jobs/{job_id}")
+            if job["jobStatus"] in ENDS:
+                return job
+            assert time.monotonic() < deadline, job
+            time.sleep(0.2)
+
+    def package(self, service: str, job: dict[str, Any]) -> bytes:
+        """Download the package of a job that has succeeded."""
+        assert job["jobStatus"] == "esriJobSucceeded", job
+        job_url = f"{service}/ImageServer/exportTiles/jobs/{job['jobId']}"
+        folder = self.get(f"{job_url}/{job['results']['out_service_url']['paramUrl']}")["value"]
+        (file,) = self.get(folder)["files"]
+        with urlopen(file["url"]) as response:
+            body: bytes = response.read()
+        return body
+
+
+@pytest.fixture(scope="session")
+def cloud():
+    with LocalCloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def client(cloud):
+    return Client(cloud)
+
+
+@pytest.fixture(scope="session")
+def tiles(cloud):
+    """The tile bucket."""
+    return ObjectStore(store_of(cloud))
+
+
+@pytest.fixture(scope="session")
+def world(cloud):
+    """World_Imagery: 21,845 tiles of levels 0-7, one file each; the folder they came from."""
+    make_xyz_cache(WORLD)
+    upload_folder(cloud, WORLD, "caches/World_Imagery")
+    publish(cloud, "World_Imagery")
+    return WORLD
+
+
+@pytest.fixture(scope="session")
+def bundles(cloud, world, tmp_path_factory):
+    """Bundles/World_Imagery: the same tiles as a Compact Cache V2."""
+    folder = tmp_path_factory.mktemp("bundles")
+    make_compact_cache(world, folder, max_level=7, quality=75)
+    upload_folder(cloud, folder, "caches/Bundles/World_Imagery")
+    publish(cloud, "Bundles/World_Imagery")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(cloud, world, tiles):
+    """Small: levels 0-4 of the world; quick, and tests may publish holes in caches of their own."""
+    for level in range(5):
+        for path in (world / str(level)).rglob("*.jpg"):
+            tiles.write(f"caches/Small/{path.relative_to(world).as_posix()}", path.read_bytes())
+    publish(cloud, "Small")
+    return "Small"
+
+
+def opened(package: bytes) -> BytesIO:
+    """Return a package as a file."""
+    return BytesIO(package)

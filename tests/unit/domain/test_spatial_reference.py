@@ -1,0 +1,66 @@
+import pytest
+
+from exporttiles.domain.errors import UnknownSpatialReferenceError
+from exporttiles.domain.spatial_reference import WGS84, SpatialReference, transformer
+
+WEB_MERCATOR = SpatialReference(wkid=102100, latest_wkid=3857)
+
+
+@pytest.mark.parametrize("wkid", [3857, 102100, 102113, 900913, 3785])
+def test_every_id_of_web_mercator_is_the_same_place(wkid):
+    assert SpatialReference(wkid=wkid).is_same_as(WEB_MERCATOR)
+
+
+def test_esri_ids_are_known():
+    assert SpatialReference(wkid=54004).crs.name == "World_Mercator"
+
+
+@pytest.mark.parametrize("wkid", [3857, 4326, 2193])
+def test_a_reference_given_as_esri_wkt_is_the_one_of_its_id(wkid):
+    reference = SpatialReference(wkid=wkid)
+
+    assert SpatialReference(wkt=reference.crs.to_wkt("WKT1_ESRI")).is_same_as(reference)
+
+
+def test_a_height_is_flattened():
+    assert SpatialReference(wkid=4979).is_same_as(WGS84)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        SpatialReference(wkid=1),
+        SpatialReference(wkid=-1),
+        SpatialReference(wkt="nonsense"),
+        SpatialReference(wkt="PROJCS[" * 100_000),
+        SpatialReference(),
+    ],
+)
+def test_what_nobody_knows_is_refused(reference):
+    with pytest.raises(UnknownSpatialReferenceError, match="known as"):
+        _ = reference.crs
+
+
+@pytest.mark.parametrize("wkid", [4978, 5703])
+def test_what_is_not_of_maps_is_refused(wkid):
+    with pytest.raises(UnknownSpatialReferenceError, match="not a coordinate system of maps"):
+        _ = SpatialReference(wkid=wkid).crs
+
+
+def test_x_comes_first_whatever_the_authority_says():
+    x, y = transformer(WGS84, SpatialReference(wkid=2193)).transform(173, -41)
+
+    assert (x, y) == pytest.approx((1_600_000, 5_461_000), abs=2000)
+
+
+@pytest.mark.parametrize(("wkid", "metres"), [(3857, 1.0), (2274, 0.3048006), (4326, 111_319.49), (4807, 100_187.54)])
+def test_a_map_unit_has_a_length(wkid, metres):
+    assert SpatialReference(wkid=wkid).metres_per_unit == pytest.approx(metres)
+
+
+def test_grads_from_paris_are_not_degrees_from_greenwich():
+    assert SpatialReference(wkid=4807).geographic == WGS84
+
+
+def test_a_projection_keeps_its_own_datum():
+    assert SpatialReference(wkid=2193).geographic.is_same_as(SpatialReference(wkid=4167))
