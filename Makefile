@@ -12,13 +12,16 @@ FAST_TESTS = $(wildcard $(addprefix tests/,architecture contracts functions unit
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve lint check test build deploy lock clean
+.PHONY: help setup environments demo serve lint check test build deploy lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install everything into .venv and .venv-emulator (once; about a minute)
-	@$(MAKE) --no-print-directory -j2 .venv/installed .venv-emulator/installed
+	@$(MAKE) --no-print-directory -j2 environments
+
+environments: .venv/installed .venv-emulator/installed
+	@:
 
 demo: setup ## export a tile package from a world cache on an AWS emulator, and look inside
 	@.venv/bin/python -m local.demo

@@ -26,9 +26,7 @@ def a_tile(level: int, row: int, column: int, *, quality: int = 75) -> bytes:
     random = np.random.default_rng([level, row, column])
     coarse = random.integers(0, 256, (16, 16, 3), np.uint8)
     body = BytesIO()
-    Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC).save(
-        body, "JPEG", quality=quality
-    )
+    Image.fromarray(coarse).resize((256, 256), Image.Resampling.BICUBIC).save(body, "JPEG", quality=quality)
     return body.getvalue()
 
 
@@ -44,11 +42,7 @@ def put_files(objects: ObjectStore, max_level: int, *, folder: str = "World") ->
 def put_bundles(objects: ObjectStore, max_level: int, *, folder: str = "World") -> None:
     """Store the same cache as a Compact Cache V2; levels to 7."""
     for level in range(max_level + 1):
-        tiles = {
-            (row, column): a_tile(level, row, column)
-            for row in range(2**level)
-            for column in range(2**level)
-        }
+        tiles = {(row, column): a_tile(level, row, column) for row in range(2**level) for column in range(2**level)}
         key = f"{folder}/{bundle_path(BundleIndex(level, 0, 0))}"
         objects.write(key, b"".join(write_bundle(tiles)))
 

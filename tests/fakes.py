@@ -44,8 +44,7 @@ class FakeJobs:
     def get(self, job_id: str) -> Job:
         job = self.jobs.get(job_id)
         if job is None or job.expires_at <= self.clock.time:
-            message = f"There is no job {job_id}, or it has expired."
-            raise JobNotFoundError(message)
+            raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
         return job
 
     def advance(
@@ -79,9 +78,7 @@ class FakeJobs:
         done = job.progress
         self.jobs[job_id] = replace(
             job,
-            progress=Progress(
-                done.work_items, done.done_work_items + 1, done.done_bytes + done_bytes
-            ),
+            progress=Progress(done.work_items, done.done_work_items + 1, done.done_bytes + done_bytes),
         )
 
     def note_failure(self, job_id: str, text: str) -> None:

@@ -45,9 +45,7 @@ def test_many_objects_come_in_the_order_of_their_keys(store):
     for key in keys[::2]:
         store.write(key, key.encode())
 
-    assert list(store.read_many(keys)) == [
-        key.encode() if number % 2 == 0 else None for number, key in enumerate(keys)
-    ]
+    assert list(store.read_many(keys)) == [key.encode() if number % 2 == 0 else None for number, key in enumerate(keys)]
 
 
 def test_ranges_are_half_open_and_end_with_the_object(store):

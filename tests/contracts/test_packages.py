@@ -52,9 +52,7 @@ def test_parts_become_one_object_in_their_order(stores):
         ),
     )
 
-    assert objects.read("packages/a") == (
-        FRAGMENT + b"w" * MIN_PART_BYTES + FRAGMENT[::-1] + b"1" + b"tail"
-    )
+    assert objects.read("packages/a") == (FRAGMENT + b"w" * MIN_PART_BYTES + FRAGMENT[::-1] + b"1" + b"tail")
 
 
 def test_a_single_small_part_is_enough(stores):

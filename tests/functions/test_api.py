@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import ANY
+from urllib.parse import quote
 
 import pytest
 
@@ -16,6 +17,7 @@ from exporttiles.messages import Export, JobKeys
 from functions.api.app import handler
 from tests.builders import a_tile
 from tests.builders_rest import a_job, a_rest_runtime
+from tests.fakes import run_workflow
 
 EVENT = json.loads(Path("events/api.json").read_text(encoding="utf-8"))
 CONTEXT = SimpleNamespace(
@@ -25,6 +27,10 @@ HOST = "https://tiles.example.org"
 SERVICE = "/arcgis/rest/services/World_Imagery/ImageServer"
 JOB = a_job().job_id
 FILES = f"/arcgis/rest/directories/arcgisoutput/World_Imagery_ImageServer/{JOB}"
+EXAMPLE_THREE_AREA = (
+    '{"features":[{"geometry":{"rings":[[[-100,35],[-100,45],[-90,45],[-90,35],[-100,35]]]}}]},'
+    '"spatialReference":{"wkid":4326}}}]}'
+)
 BASES = [SERVICE, f"{SERVICE}/exportTiles", f"{SERVICE}/estimateExportTilesSize"]
 
 
@@ -149,7 +155,7 @@ def test_the_way_of_esris_python_client_from_the_service_to_the_file(client):
     job = f"{SERVICE}/exportTiles/jobs/{submitted['jobId']}"
     assert client.json(job)["jobStatus"] == submitted["jobStatus"] == "esriJobSubmitted"
 
-    client.put(a_job(JobStatus.SUCCEEDED, job_id=submitted["jobId"]))
+    run_workflow(client.runtime, submitted["jobId"])
     told = client.json(job)
     assert told["jobStatus"] == "esriJobSucceeded"
     value = client.json(f"{job}/{told['results']['out_service_url']['paramUrl']}")["value"]
@@ -160,6 +166,19 @@ def test_the_way_of_esris_python_client_from_the_service_to_the_file(client):
     found = client.get(file["url"].removeprefix(HOST), "")
     assert found["statusCode"] == 302
     assert found["headers"]["location"].startswith("https://packages.example/")
+
+
+def test_too_many_tiles_are_accepted_and_fail_with_the_number_that_clients_look_for(client):
+    query = "f=json&tilePackage=true&levels=13-19&areaOfInterest=" + quote(EXAMPLE_THREE_AREA)
+    submitted = client.json(f"{SERVICE}/exportTiles", query)
+    job = client.json(f"{SERVICE}/exportTiles/jobs/{submitted['jobId']}")
+
+    assert submitted["jobStatus"] == "esriJobSubmitted"
+    assert job["jobStatus"] == "esriJobFailed"
+    told = {message["type"]: message["description"] for message in job["messages"]}
+    assert told["esriJobMessageTypeError"].startswith("ERROR 001564: Requested tile count(")
+    assert "brackets do not match" in told["esriJobMessageTypeWarning"]
+    assert client.started == []
 
 
 def test_an_estimate_tells_bytes_and_tiles_and_needs_no_package(client):
@@ -209,6 +228,15 @@ def test_a_tile_is_sent_as_it_is(done):
     assert response["headers"]["cache-control"] == "public, max-age=86400"
     etag = response["headers"]["etag"]
     assert done.get(f"{SERVICE}/tile/3/1/2", headers={"if-none-match": etag})["statusCode"] == 304
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"), [(b"\x89PNG\r\n", "image/png"), (b"Lerc2 ", "application/octet-stream")]
+)
+def test_a_tile_says_what_it_is(client, body, media_type):
+    client.runtime.read_tile.sources.objects.write("World/3/2/1.jpg", body)
+
+    assert client.get(f"{SERVICE}/tile/3/1/2", "")["headers"]["content-type"] == media_type
 
 
 @pytest.mark.parametrize("tail", ["3/8/3", "9/0/0", "99/0/0", "3/999999999/0"])
@@ -278,6 +306,14 @@ def test_a_job_is_cancelled_once(client, base, method):
     response = client.send(method, f"{base}/jobs/{JOB}/cancel", "f=json")
 
     assert json.loads(response["body"]) == {"jobId": JOB, "jobStatus": "esriJobCancelling"}
+
+
+def test_cancelling_on_a_page_leads_back_to_the_job(client):
+    client.put(a_job(JobStatus.EXECUTING))
+
+    response = client.send("POST", f"{SERVICE}/jobs/{JOB}/cancel", body="f=html")
+
+    assert (response["statusCode"], response["headers"]["location"]) == (303, f"{HOST}{SERVICE}/jobs/{JOB}?f=html")
 
 
 def test_a_job_that_has_ended_is_not_cancelled(done):

@@ -71,7 +71,7 @@ def test_every_state_can_be_reached():
 def test_every_substitution_is_declared_in_the_template_and_none_in_vain():
     declared = RESOURCES["ExportTilesStateMachine"]["Properties"]["DefinitionSubstitutions"]
 
-    assert SUBSTITUTIONS == declared.keys()
+    assert declared.keys() == SUBSTITUTIONS
 
 
 def test_every_error_that_is_waited_for_is_one_that_can_be_raised():

@@ -22,9 +22,7 @@ def test_an_extent_in_its_own_reference_stays_as_it_is():
     assert extent.to(WEB_MERCATOR) == Extent(0.1, 0.2, 0.3, 0.4, WEB_MERCATOR)
 
 
-@given(
-    west=st.floats(-180, 179), south=st.floats(-84, 83), width=st.floats(1e-6, 1), height=st.floats(1e-6, 1)
-)
+@given(west=st.floats(-180, 179), south=st.floats(-84, 83), width=st.floats(1e-6, 1), height=st.floats(1e-6, 1))
 def test_degrees_go_to_web_mercator_and_back(west, south, width, height):
     extent = Extent(west, south, west + width, south + height, WGS84)
 
@@ -36,10 +34,10 @@ def test_a_side_that_curves_is_met_where_it_bulges():
 
     found = extent.to(WGS84)
 
-    middle = Extent(1_599_999, 6_199_999, 1_600_001, 6_200_000, extent.spatial_reference).to(WGS84)
-    corner = Extent(1_000_000, 6_199_999, 1_000_001, 6_200_000, extent.spatial_reference).to(WGS84)
-    assert corner.ymax < middle.ymax
-    assert found.ymax == pytest.approx(middle.ymax, abs=1e-5)
+    middle = Extent(1_599_999, 4_700_000, 1_600_001, 4_700_001, extent.spatial_reference).to(WGS84)
+    corner = Extent(1_000_000, 4_700_000, 1_000_001, 4_700_001, extent.spatial_reference).to(WGS84)
+    assert middle.ymin < corner.ymin - 0.1
+    assert found.ymin == pytest.approx(middle.ymin, abs=2e-6)
 
 
 def test_the_world_in_degrees_is_cut_where_mercator_ends():
@@ -65,7 +63,7 @@ def test_an_extent_across_the_antimeridian_has_a_bounding_box_round_the_world():
 
 
 def test_a_projected_extent_across_the_antimeridian_is_two_boxes():
-    chatham_islands = Extent(2_200_000, 5_000_000, 2_500_000, 5_300_000, SpatialReference(2193))
+    chatham_islands = Extent(2_000_000, 5_000_000, 2_500_000, 5_300_000, SpatialReference(2193))
 
     found = chatham_islands.boxes(WEB_MERCATOR)
 

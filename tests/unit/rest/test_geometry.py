@@ -215,6 +215,11 @@ def test_what_is_no_polygon_is_refused(document):
         area_of(document)
 
 
+def test_what_is_wrong_beyond_the_brackets_is_told_at_its_place_in_the_text_as_sent():
+    with pytest.raises(InvalidParameterError, match=r"Expecting ',' delimiter at character 15"):
+        area_of('{"rings":[[[0 0],[0,1],[1,1]]]}}}')
+
+
 @pytest.mark.parametrize(
     "document",
     [

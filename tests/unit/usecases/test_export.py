@@ -84,9 +84,7 @@ def test_files_and_bundles_give_equal_packages():
         job = submit(runtime, service, a_request(service, range(5)))
         # The job's id is in iteminfo.json, so it must be the same for both.
         runtime.jobs.jobs["j1"] = replace(runtime.jobs.jobs.pop(job.job_id), job_id="j1")
-        runtime.objects.write(
-            JobKeys("j1").export, runtime.objects.read(JobKeys(job.job_id).export)
-        )
+        runtime.objects.write(JobKeys("j1").export, runtime.objects.read(JobKeys(job.job_id).export))
         packages.append(package_of(runtime, run_workflow(runtime, "j1")))
 
     assert packages[0] == packages[1]
@@ -165,9 +163,7 @@ def test_a_worker_run_twice_writes_the_same_bytes_and_counts_once(world):
 def test_recompression_makes_the_package_smaller_and_says_what_it_saved(world):
     runtime, service = a_runtime(world), a_service(world)
     plain = run_workflow(runtime, submit(runtime, service, a_request(service, range(5))).job_id)
-    small = run_workflow(
-        runtime, submit(runtime, service, a_request(service, range(5), quality=40)).job_id
-    )
+    small = run_workflow(runtime, submit(runtime, service, a_request(service, range(5), quality=40)).job_id)
 
     assert small.package.size_bytes < plain.package.size_bytes
     assert any(m.text.startswith("Recompressed to JPEG quality 40") for m in small.messages)

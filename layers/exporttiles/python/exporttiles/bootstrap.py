@@ -84,12 +84,8 @@ def assemble(
         objects=objects,
         packages=packages,
         sources=sources,
-        submit_export=SubmitExport(
-            jobs, objects, workflow, clock, new_job_id, settings.job_lifetime
-        ),
-        estimate_export=EstimateExport(
-            jobs, objects, sources, clock, new_job_id, settings.job_lifetime
-        ),
+        submit_export=SubmitExport(jobs, objects, workflow, clock, new_job_id, settings.job_lifetime),
+        estimate_export=EstimateExport(jobs, objects, sources, clock, new_job_id, settings.job_lifetime),
         cancel_export=CancelExport(jobs),
         plan_export=PlanExport(jobs, objects),
         export_tile_range=ExportTileRange(jobs, objects, sources, clock, codecs),

@@ -5,6 +5,7 @@ the package bucket under the job's prefix.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,9 +168,7 @@ class FragmentReport:
         document = {
             "number": self.number,
             "fragment_bytes": self.fragment_bytes,
-            "bundles": [
-                [b.path, b.header_offset, b.size_bytes, b.crc32, b.tile_count] for b in self.bundles
-            ],
+            "bundles": [[b.path, b.header_offset, b.size_bytes, b.crc32, b.tile_count] for b in self.bundles],
             "selected_count": self.selected_count,
             "alien_count": self.alien_count,
             "damaged_count": self.damaged_count,
@@ -227,8 +226,6 @@ class Failure:
         """
         error = document.get("Error") or document.get("error") or ""
         cause = document.get("Cause") or document.get("cause") or ""
-        try:
+        with suppress(ValueError, KeyError, TypeError):
             cause = json.loads(cause)["errorMessage"]
-        except (ValueError, KeyError, TypeError):
-            pass
         return cls(str(error), str(cause))

@@ -47,5 +47,4 @@ class Settings:
                 codec_threads=len(os.sched_getaffinity(0)),
             )
         except KeyError as error:
-            message = f"The environment variable {error} is not set."
-            raise ValueError(message) from error
+            raise ValueError(f"The environment variable {error} is not set.") from error

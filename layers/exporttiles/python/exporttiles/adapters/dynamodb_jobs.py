@@ -53,8 +53,7 @@ class DynamoDbJobs:
         # Consistent: a client may ask right after it was told the id.
         item: dict[str, Any] | None = self._table.get_item(Key={"job_id": job_id}, ConsistentRead=True).get("Item")
         if item is None or int(item["expires_at"]) <= self._clock.now().timestamp():
-            message = f"There is no job {job_id}, or it has expired."
-            raise JobNotFoundError(message)
+            raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
         return _job(item)
 
     def advance(
@@ -171,14 +170,8 @@ def _job(item: Mapping[str, Any]) -> Job:
         finished_at=datetime.fromisoformat(finished_at) if finished_at else None,
         tile_count=int(item["tile_count"]),
         messages=tuple(Message(MessageKind(m["kind"]), m["text"]) for m in item["messages"]),
-        progress=Progress(
-            int(item["work_items"]), int(item["done_work_items"]), int(item["done_bytes"])
-        ),
-        package=Package(package["key"], package["name"], int(package["size_bytes"]))
-        if package
-        else None,
-        estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"]))
-        if estimate
-        else None,
+        progress=Progress(int(item["work_items"]), int(item["done_work_items"]), int(item["done_bytes"])),
+        package=Package(package["key"], package["name"], int(package["size_bytes"])) if package else None,
+        estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
         failure=item.get("failure"),
     )

@@ -35,8 +35,7 @@ def open_store(url: str) -> "ObjectStore":
         # Without TLS only where the operator says so: AWS_ENDPOINT_URL is an http address.
         return ObjectStore(S3Store.from_url(url, client_options={"allow_http": True}))
     except (BaseError, ValueError) as error:
-        message = f"'{url}' is no address of a tile cache, such as s3://bucket/caches/Name."
-        raise SourceError(message) from error
+        raise SourceError(f"'{url}' is no address of a tile cache, such as s3://bucket/caches/Name.") from error
 
 
 class ObjectStore:
@@ -126,5 +125,4 @@ def _translated(key: str) -> Iterator[None]:
         raise FileExistsError(key) from error
     except (BaseError, OSError) as error:
         first_line = str(error).partition("\n")[0]
-        message = f"The store did not answer for '{key}': {first_line}"
-        raise SourceError(message) from error
+        raise SourceError(f"The store did not answer for '{key}': {first_line}") from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
+
 from exporttiles.domain.errors import PackageError
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import CopiedPart, Part, check_part
@@ -35,15 +36,13 @@ class S3Packages:
 
     def join(self, key: str, parts: Iterable[Part]) -> None:
         """Make one object of parts; nothing is visible until all is there."""
-        upload_id = self._client.create_multipart_upload(
-            Bucket=self._bucket, Key=key, ContentType=CONTENT_TYPE
-        )["UploadId"]
+        upload_id = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=CONTENT_TYPE)[
+            "UploadId"
+        ]
         try:
             with ThreadPoolExecutor(_COPIERS) as copiers:
                 # Consecutive numbers: S3 refuses gaps in uploads with checksums.
-                done = list(
-                    copiers.map(lambda part: self._upload(key, upload_id, *part), _checked(parts))
-                )
+                done = list(copiers.map(lambda part: self._upload(key, upload_id, *part), _checked(parts)))
             self._client.complete_multipart_upload(
                 Bucket=self._bucket,
                 Key=key,
@@ -53,8 +52,7 @@ class S3Packages:
         except BaseException as error:
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
             if isinstance(error, ClientError):
-                message = f"S3 did not accept the package: {error}"
-                raise PackageError(message) from error
+                raise PackageError(f"S3 did not accept the package: {error}") from error
             raise
 
     def download_url(self, package: Package) -> str:

@@ -32,11 +32,7 @@ class ServiceCatalog:
     def names(self) -> Sequence[str]:
         """Return the names of all services, in order."""
         keys = (stored.key for stored in self._objects.list(_PREFIX))
-        return sorted(
-            key.removeprefix(_PREFIX).removesuffix(_SUFFIX)
-            for key in keys
-            if key.endswith(_SUFFIX)
-        )
+        return sorted(key.removeprefix(_PREFIX).removesuffix(_SUFFIX) for key in keys if key.endswith(_SUFFIX))
 
     def put(self, service: ImageService) -> None:
         """Publish a service, replacing one of the same name."""

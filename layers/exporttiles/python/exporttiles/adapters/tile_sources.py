@@ -57,8 +57,7 @@ class CompactV2Tiles:
         ranges = coalesce(offsets, sizes)
         bodies = list(self._objects.read_ranges(self._key(bundle), ranges))
         if any(len(body) < stop - start for body, (start, stop) in zip(bodies, ranges, strict=True)):
-            message = f"{self._key(bundle)} ends before its last tile."
-            raise DamagedCacheError(message)
+            raise DamagedCacheError(f"{self._key(bundle)} ends before its last tile.")
         tiles = slice_records(ranges, bodies, offsets, sizes)
         yield from zip(_places(bundle, wanted), tiles, strict=True)
 
@@ -81,8 +80,7 @@ class CompactV2Tiles:
         try:
             return read_index(head)
         except DamagedCacheError as error:
-            message = f"{self._key(bundle)}: {error}"
-            raise DamagedCacheError(message) from error
+            raise DamagedCacheError(f"{self._key(bundle)}: {error}") from error
 
 
 def _places(bundle: BundleIndex, selected: Mask) -> list[tuple[int, int]]:

@@ -58,19 +58,16 @@ class Area:
             sent = [list(polygon) for polygon in polygons]
             vertices = sum(len(ring) for rings in sent for ring in rings)
         except TypeError as error:
-            message = "The area is not made of lists of rings."
-            raise AreaError(message) from error
+            raise AreaError("The area is not made of lists of rings.") from error
         _limit(sum(map(len, sent)), RINGS_LIMIT, "rings")
         _limit(vertices, VERTICES_LIMIT, "vertices")
         if not vertices:
-            message = "The area has no coordinates."
-            raise AreaError(message)
+            raise AreaError("The area has no coordinates.")
         read = ([_ring(ring) for ring in rings if len(ring)] for rings in sent)
         kept = (tuple(ring for ring in rings if _has_area(ring)) for rings in read)
         found = tuple(polygon for polygon in kept if polygon)
         if not found:
-            message = "The area selects nothing: its coordinates are a point or a line."
-            raise AreaError(message)
+            raise AreaError("The area selects nothing: its coordinates are a point or a line.")
         return cls(found, spatial_reference)
 
     @classmethod
@@ -119,26 +116,22 @@ class Area:
         """
         polygons = reproject(self.polygons, self.spatial_reference, spatial_reference)
         if not polygons:
-            message = "The area lies outside of the service's spatial reference."
-            raise AreaError(message)
+            raise AreaError("The area lies outside of the service's spatial reference.")
         return Area(tuple(polygons), spatial_reference)
 
 
 def _limit(number: int, limit: int, what: str) -> None:
     if number > limit:
-        message = f"The area has {number:,} {what}; {limit:,} are allowed."
-        raise AreaError(message)
+        raise AreaError(f"The area has {number:,} {what}; {limit:,} are allowed.")
 
 
 def _ring(vertices: Sequence[Any]) -> Ring:
     try:
         ring = np.array([(vertex[0], vertex[1]) for vertex in vertices], np.float64)
     except (IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
-        message = "A ring of the area is not a list of [x, y] coordinates."
-        raise AreaError(message) from error
+        raise AreaError("A ring of the area is not a list of [x, y] coordinates.") from error
     if not (np.abs(ring) < COORDINATE_LIMIT).all():  # false for nan, too
-        message = "The area has coordinates that are not finite numbers, or too large."
-        raise AreaError(message)
+        raise AreaError("The area has coordinates that are not finite numbers, or too large.")
     return ring
 
 

@@ -63,13 +63,11 @@ class Extent:
         within = max(map(abs, self.sides)) < COORDINATE_LIMIT
         if not (within and xmin < xmax and ymin < ymax):
             shown = ", ".join(f"{side:g}" for side in self.sides)
-            message = f"The extent {shown} (xmin, ymin, xmax, ymax) is empty, not finite or too large."
-            raise AreaError(message)
+            raise AreaError(f"The extent {shown} (xmin, ymin, xmax, ymax) is empty, not finite or too large.")
         box = box_polygon((xmin, ymin, xmax, ymax))
         found = reproject([box], self.spatial_reference, spatial_reference)
         if not found:
-            message = "The extent lies outside of the service's spatial reference."
-            raise AreaError(message)
+            raise AreaError("The extent lies outside of the service's spatial reference.")
         rings = (ring for polygon in found for ring in polygon)
         return tuple(Extent(*bounding_box([(ring,)]), spatial_reference) for ring in rings)
 

@@ -47,11 +47,9 @@ def check_part(part: Part, number: int, *, is_last: bool) -> None:
         PackageError: there are too many parts, or this one is too small or too large.
     """
     if number > MAX_PARTS:
-        message = f"A package has at most {MAX_PARTS:,} parts."
-        raise PackageError(message)
+        raise PackageError(f"A package has at most {MAX_PARTS:,} parts.")
     smallest = 1 if is_last else MIN_PART_BYTES
     if not smallest <= part.size_bytes <= MAX_PART_BYTES:
-        message = (
+        raise PackageError(
             f"Part {number} of the package has {part.size_bytes} bytes; {smallest} to {MAX_PART_BYTES} are allowed."
         )
-        raise PackageError(message)

@@ -56,8 +56,7 @@ def limited(bundles: Iterable[Bundle]) -> Iterator[Bundle]:
     """
     for number, bundle in enumerate(bundles):
         if number >= MAX_BUNDLES:
-            message = f"The area touches more than {MAX_BUNDLES:,} bundles: export it in parts."
-            raise AreaError(message)
+            raise AreaError(f"The area touches more than {MAX_BUNDLES:,} bundles: export it in parts.")
         yield bundle
 
 

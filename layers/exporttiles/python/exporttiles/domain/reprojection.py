@@ -116,16 +116,14 @@ def _traced(rings: Sequence[Ring], source: SpatialReference, target: SpatialRefe
         last = np.insert(last, after, values=False)
     side = np.diff(given, axis=0)[~last[:-1]]
     if np.hypot(side[:, 0], side[:, 1]).max() > longest:
-        message = f"The area has too many long edges to trace with {VERTICES_LIMIT:,} vertices."
-        raise AreaError(message)
+        raise AreaError(f"The area has too many long edges to trace with {VERTICES_LIMIT:,} vertices.")
     return np.split(seen, np.flatnonzero(last)[:-1] + 1)
 
 
 def _changed(transform: Callable[..., tuple[Coordinates, Coordinates]], points: Coordinates) -> Coordinates:
     result = np.column_stack(transform(points[:, 0], points[:, 1]))
     if not np.isfinite(result).all():
-        message = "The area reaches where its spatial reference, or the service's, is not defined."
-        raise AreaError(message)
+        raise AreaError("The area reaches where its spatial reference, or the service's, is not defined.")
     return result
 
 

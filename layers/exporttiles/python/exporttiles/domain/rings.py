@@ -84,11 +84,10 @@ def wrap(polygons: Sequence[Polygon], start: float, width: float) -> list[list[P
     stop = np.maximum(first + 1, np.ceil(turns[:, 1] - _HAIR))
     if np.abs([first, stop]).max() > _TURNS_LIMIT or (stop - first).max() > _WIDTH_LIMIT:
         xmin, _, xmax, _ = bounding_box(polygons)
-        message = (
+        raise AreaError(
             f"The area reaches from x = {xmin:g} to {xmax:g}, far beyond the edge of the world. "
             "Is its spatial reference right?"
         )
-        raise AreaError(message)
     inside = ((first == 0) & (stop == 1)).tolist()
     return [
         [polygon] if whole else _pieces(polygon, range(int(begin), int(end)), start, width)

@@ -123,11 +123,10 @@ class TileSelection:
             )
             work = scanline.work(*scanline.rows)
             if work > WORK_LIMIT:
-                message = (
+                raise AreaError(
                     f"The area is too complex for level {level}: its edges meet rows of tiles "
                     f"{work:,} times; {WORK_LIMIT:,} are allowed."
                 )
-                raise AreaError(message)
             self._scanlines.clear()
             self._scanlines[level] = scanline
         return scanline

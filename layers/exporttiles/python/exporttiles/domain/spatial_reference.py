@@ -16,6 +16,7 @@ EQUATOR_DEGREE_METRES = 111_319.49079327358
 """A degree of longitude on the equator of WGS 84."""
 
 _WKT_LIMIT = 10_000  # characters; the EPSG register gets by with about 4,000
+_SAME_CONFIDENCE = 70  # percent: "equivalent, but the names are not identical" (PROJ)
 _CACHED = 64  # WKT comes from outside, so the caches need an end
 
 
@@ -94,12 +95,10 @@ def _crs(reference: SpatialReference) -> CRS:
     found = _registered(reference) or _described(reference.wkt)
     if found is None:
         shown = reference.latest_wkid or reference.wkid or (reference.wkt or "")[:60]
-        message = f"No coordinate system is known as '{shown}'."
-        raise UnknownSpatialReferenceError(message)
+        raise UnknownSpatialReferenceError(f"No coordinate system is known as '{shown}'.")
     flat = found.to_2d()
     if not (flat.is_geographic or flat.is_projected):
-        message = f"'{found.name}' is not a coordinate system of maps."
-        raise UnknownSpatialReferenceError(message)
+        raise UnknownSpatialReferenceError(f"'{found.name}' is not a coordinate system of maps.")
     return flat
 
 
@@ -123,6 +122,9 @@ def _described(wkt: str | None) -> CRS | None:
     if not wkt or len(wkt) > _WKT_LIMIT:
         return None
     try:
-        return CRS.from_wkt(wkt)
+        described = CRS.from_wkt(wkt)
     except CRSError:
         return None
+    # Esri's WKT knows neither area of use nor axes: rather the register's own entry.
+    known = described.to_authority(min_confidence=_SAME_CONFIDENCE)
+    return CRS.from_authority(*known) if known else described

@@ -12,7 +12,6 @@ from exporttiles.domain.spatial_reference import WGS84, SpatialReference, transf
 _MARGIN_DEGREES = 10.0  # tiles may lie beyond the area of use; formulas hold this far
 _LAST_PARALLEL = 86.0  # nearer to a pole only systems go that claim it; Mercator ends at 85.1
 _SHIFTED_POLE = 89.99  # the pole itself has no longitude to carry to another datum
-_KNOWN_CONFIDENCE = 60  # percent, for finding the register's entry of a WKT text
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,8 @@ def usable_box(reference: SpatialReference) -> Box:
     if reference.is_geographic:
         return -180.0, -_SHIFTED_POLE, 180.0, _SHIFTED_POLE
     middle = _central_meridian(reference.crs)
-    west, south, east, north = _area_of_use(reference.crs) or (-180.0, -_LAST_PARALLEL, 180.0, _LAST_PARALLEL)
+    use = reference.crs.area_of_use
+    west, south, east, north = use.bounds if use else (-180.0, -_LAST_PARALLEL, 180.0, _LAST_PARALLEL)
     if period(reference) is not None:
         south, north = min(south, -_LAST_PARALLEL), max(north, _LAST_PARALLEL)
         return middle - 180, south, middle + 180, north
@@ -81,14 +81,3 @@ def _central_meridian(crs: CRS) -> float:
             angle = float(parameter.value) * float(parameter.unit_conversion_factor)
             return math.degrees(angle + offset)
     return 0.0
-
-
-def _area_of_use(crs: CRS) -> Box | None:
-    """Return west, south, east and north in degrees; WKT often leaves them out."""
-    if crs.area_of_use is None:
-        known = crs.to_authority(min_confidence=_KNOWN_CONFIDENCE)
-        if known is None:
-            return None
-        crs = CRS.from_authority(*known)
-    use = crs.area_of_use
-    return None if use is None else (use.west, use.south, use.east, use.north)

@@ -163,11 +163,10 @@ def read_index(data: bytes | memoryview, *, file_size_bytes: int | None = None) 
         row, column = divmod(int(outside.argmax()), PACKET_SIZE)
         place = f"row {row}, column {column} of the bundle"
         stop = int(offset[outside][0]) + int(size[outside][0])
-        message = (
+        raise DamagedCacheError(
             f"{int(outside.sum())} tiles lie outside the bundle's records, the first in {place}: "
             f"bytes {int(offset[outside][0])}-{stop} of {file_size_bytes or 'the file'}."
         )
-        raise DamagedCacheError(message)
     shape = (PACKET_SIZE, PACKET_SIZE)
     return TileIndex(offset.reshape(shape), size.reshape(shape), file_size_bytes=words[5])
 

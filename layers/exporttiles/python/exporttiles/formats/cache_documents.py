@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError  # the parser below is the safe one
 
-from defusedxml.ElementTree import fromstring
 from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
@@ -78,13 +78,11 @@ def read_conf_xml(conf: bytes, cdi: bytes | None) -> CacheInfo:
             latest_wkid=_id(tiles, "LatestWKID"),
             wkt=tiles.findtext("SpatialReference/WKT"),
         )
-        if _text(tiles, "TileCols") != _text(tiles, "TileRows"):
-            raise ValueError("tiles are not square")
         scheme = TilingScheme(
             spatial_reference=reference,
             origin_x=float(_text(tiles, "TileOrigin/X")),
             origin_y=float(_text(tiles, "TileOrigin/Y")),
-            tile_size=int(_text(tiles, "TileCols")),
+            tile_size=_tile_size(tiles),
             dpi=int(float(tiles.findtext("DPI") or 96)),
             lods=tuple(
                 LevelOfDetail(
@@ -125,6 +123,13 @@ def _text(parent: Element, path: str) -> str:
     if not text:
         raise KeyError(path)
     return text
+
+
+def _tile_size(tiles: Element) -> int:
+    columns, rows = _text(tiles, "TileCols"), _text(tiles, "TileRows")
+    if columns != rows:
+        raise ValueError(f"tiles are {columns} x {rows} pixels, not square")
+    return int(columns)
 
 
 def _id(tiles: Element, name: str) -> int | None:

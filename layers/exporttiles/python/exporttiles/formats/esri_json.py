@@ -64,10 +64,7 @@ def write_tile_info(scheme: TilingScheme) -> dict[str, Any]:
         "dpi": scheme.dpi,
         "origin": {"x": scheme.origin_x, "y": scheme.origin_y},
         "spatialReference": write_spatial_reference(scheme.spatial_reference),
-        "lods": [
-            {"level": lod.level, "resolution": lod.resolution, "scale": lod.scale}
-            for lod in scheme.lods
-        ],
+        "lods": [{"level": lod.level, "resolution": lod.resolution, "scale": lod.scale} for lod in scheme.lods],
     }
 
 
@@ -79,8 +76,7 @@ def read_tile_info(document: dict[str, Any]) -> TilingScheme:
             tiles are not square.
     """
     if document["rows"] != document["cols"]:
-        message = f"tiles are {document['cols']} x {document['rows']} pixels, not square"
-        raise ValueError(message)
+        raise ValueError(f"tiles are {document['cols']} x {document['rows']} pixels, not square")
     return TilingScheme(
         spatial_reference=read_spatial_reference(document["spatialReference"]),
         origin_x=float(document["origin"]["x"]),
@@ -88,7 +84,6 @@ def read_tile_info(document: dict[str, Any]) -> TilingScheme:
         tile_size=int(document["rows"]),
         dpi=int(document.get("dpi", 96)),
         lods=tuple(
-            LevelOfDetail(int(lod["level"]), float(lod["resolution"]), float(lod["scale"]))
-            for lod in document["lods"]
+            LevelOfDetail(int(lod["level"]), float(lod["resolution"]), float(lod["scale"])) for lod in document["lods"]
         ),
     )

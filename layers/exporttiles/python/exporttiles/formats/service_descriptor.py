@@ -67,8 +67,7 @@ def read_service(document: dict[str, Any]) -> ImageService:
             max_export_tiles_count=int(document.get("maxExportTilesCount", 100_000)),
         )
     except (KeyError, TypeError, ValueError) as error:
-        message = f"The service descriptor cannot be used: {type(error).__name__} {error}"
-        raise DamagedCacheError(message) from error
+        raise DamagedCacheError(f"The service descriptor cannot be used: {type(error).__name__} {error}") from error
 
 
 def service_to_json(service: ImageService) -> bytes:

@@ -3,7 +3,7 @@
 import hashlib
 
 from exporttiles.domain.errors import InvalidParameterError
-from exporttiles.domain.tiling import PACKET_SIZE
+from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.rest import pages
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import NotFoundError
@@ -74,11 +74,10 @@ def tilemap(call: Call) -> Document:
     if not (width and height):
         raise InvalidParameterError("width and height", f"{width} x {height}", "Legal are numbers from 1.")
     call.service.tiling_scheme.lod(level)
-    inside_width = min(width, PACKET_SIZE - column % PACKET_SIZE)
-    inside_height = min(height, PACKET_SIZE - row % PACKET_SIZE)
-    data = call.runtime.read_tilemap(call.service, level, row, column, inside_width, inside_height)
-    adjusted = (inside_width, inside_height) != (width, height)
-    content = tilemap_document(row, column, inside_width, inside_height, adjusted=adjusted, data=data)
+    asked = TileRange(level, row, row + height, column, column + width)
+    tiles = asked.intersection(BundleIndex.of_tile(level, row, column).tile_range)
+    data = call.runtime.read_tilemap(call.service, tiles)
+    content = tilemap_document(tiles, adjusted=tiles != asked, data=data)
     return Document(content, f"Tile map of {call.service.name}")
 
 

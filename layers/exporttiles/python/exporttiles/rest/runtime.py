@@ -6,6 +6,7 @@ from typing import Protocol
 from exporttiles.domain.export import ExportRequest
 from exporttiles.domain.job import Job
 from exporttiles.domain.service import ImageService
+from exporttiles.domain.tiling import TileRange
 from exporttiles.ports import JobTable, PackageStore, ServiceCatalog
 
 
@@ -61,8 +62,6 @@ class Runtime(Protocol):
         """Return an encoded tile, or None where there is none."""
         ...
 
-    def read_tilemap(  # noqa: PLR0917  a protocol has to be met by position
-        self, service: ImageService, level: int, row: int, column: int, width: int, height: int, /
-    ) -> Sequence[int]:
+    def read_tilemap(self, service: ImageService, tiles: TileRange, /) -> Sequence[int]:
         """Return, row by row, 1 for each tile that exists and 0 for each that does not."""
         ...

@@ -8,7 +8,7 @@ from typing import Any
 
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
-from exporttiles.domain.tiling import PACKET_SIZE
+from exporttiles.domain.tiling import PACKET_SIZE, TileRange
 from exporttiles.formats.esri_json import write_extent, write_spatial_reference, write_tile_info
 
 CURRENT_VERSION = 10.91
@@ -83,22 +83,22 @@ def service_document(service: ImageService) -> dict[str, Any]:
     }
 
 
-def tilemap_document(
-    row: int, column: int, width: int, height: int, *, adjusted: bool, data: Sequence[int]
-) -> dict[str, Any]:
+def tilemap_document(tiles: TileRange, *, adjusted: bool, data: Sequence[int]) -> dict[str, Any]:
     """Return which tiles of a block exist: row by row, 1 where there is one.
 
     Args:
-        row: of the top-left tile, as requested.
-        column: of the top-left tile, as requested.
-        width: of the block answered, in tiles.
-        height: of the block answered, in tiles.
+        tiles: the block answered, beginning where it was asked to.
         adjusted: the block is smaller than requested.
-        data: width * height zeros and ones.
+        data: a zero or a one for each tile.
     """
     return {
         "valid": True,
         "adjusted": adjusted,
-        "location": {"left": column, "top": row, "width": width, "height": height},
+        "location": {
+            "left": tiles.column_start,
+            "top": tiles.row_start,
+            "width": tiles.column_stop - tiles.column_start,
+            "height": tiles.row_stop - tiles.row_start,
+        },
         "data": list(data),
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.service import ImageService
-from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.messages import JobKeys
 from exporttiles.ports import ObjectStore, TileSources
 
@@ -39,23 +39,23 @@ class ReadTilemap:
 
     sources: TileSources
 
-    def __call__(
-        self, service: ImageService, level: int, row: int, column: int, width: int, height: int
-    ) -> Sequence[int]:
+    def __call__(self, service: ImageService, tiles: TileRange) -> Sequence[int]:
         """Return 1 for each tile that exists and 0 for each that does not, row by row.
 
         Args:
             service: whose cache is looked at.
-            level, row, column: of the first tile.
-            width, height: in tiles; all must lie in the first tile's bundle.
+            tiles: at least one, and all in one bundle.
 
         Raises:
-            SourceError, DamagedCacheError: the cache cannot be read.
+            SourceError: the cache cannot be read.
+            DamagedCacheError: the cache is not what it claims to be.
         """
-        bundle = BundleIndex.of_tile(level, row, column)
-        top, left = row - bundle.row, column - bundle.column
+        bundle = BundleIndex.of_tile(tiles.level, tiles.row_start, tiles.column_start)
         asked = np.zeros((PACKET_SIZE, PACKET_SIZE), np.bool_)
-        asked[top : top + height, left : left + width] = True
+        asked[
+            tiles.row_start - bundle.row : tiles.row_stop - bundle.row,
+            tiles.column_start - bundle.column : tiles.column_stop - bundle.column,
+        ] = True
         sizes = self.sources.open(service.cache).tile_sizes(bundle, asked)
         found: list[int] = (sizes[asked] > 0).astype(int).tolist()
         return found
@@ -76,6 +76,5 @@ class ReadParameters:
         try:
             parameters: dict[str, str] = json.loads(self.objects.read(JobKeys(job_id).parameters))
         except KeyError as error:
-            message = f"There is no job {job_id}, or it has expired."
-            raise JobNotFoundError(message) from error
+            raise JobNotFoundError(f"There is no job {job_id}, or it has expired.") from error
         return parameters

@@ -22,6 +22,5 @@ class CancelExport:
         """
         if not self.jobs.advance(job_id, JobStatus.CANCELLING):
             job = self.jobs.get(job_id)
-            message = f"Job {job_id} cannot be cancelled: it is {job.status.value}."
-            raise JobStateError(message)
+            raise JobStateError(f"Job {job_id} cannot be cancelled: it is {job.status.value}.")
         return self.jobs.get(job_id)

@@ -86,9 +86,7 @@ def _success(job: Job, export: Export, packed: PackedPackage, now: datetime) -> 
             f"Recompressed to JPEG quality {request.compression_quality}; "
             f"the tiles had {packed.source_bytes:,} bytes before."
         )
-    dollars = estimated_dollars(
-        service.cache.layout, job.tile_count, packed.work_items, packed.worker_seconds
-    )
+    dollars = estimated_dollars(service.cache.layout, job.tile_count, packed.work_items, packed.worker_seconds)
     seconds = (now - job.submitted_at).total_seconds()
     texts += [
         f"Estimated AWS cost: ${dollars:.4f}, without storage and download.",

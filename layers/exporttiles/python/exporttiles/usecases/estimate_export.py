@@ -1,16 +1,16 @@
 """Tell what an export would deliver, without reading a tile."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import accumulate
+from itertools import accumulate, chain, islice
 
 import numpy as np
 
 from exporttiles.domain.export import ExportRequest
 from exporttiles.domain.job import Estimate, Job, JobStatus, Message, MessageKind, Operation
-from exporttiles.domain.plan import BUNDLE_OVERHEAD_BYTES, PlannedBundle, limited
+from exporttiles.domain.plan import BUNDLE_OVERHEAD_BYTES, MAX_BUNDLES, PlannedBundle
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout, ImageService
 from exporttiles.formats.bundle import SIZE_PREFIX_BYTES
@@ -37,9 +37,7 @@ class EstimateExport:
     new_job_id: Callable[[], str]
     job_lifetime: timedelta
 
-    def __call__(
-        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str]
-    ) -> Job:
+    def __call__(self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str]) -> Job:
         """Return a job that has succeeded already and holds the estimate.
 
         Raises:
@@ -70,36 +68,46 @@ class EstimateExport:
 
     def _estimate(self, service: ImageService, request: ExportRequest) -> tuple[Estimate, str]:
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
-        bundles = [
-            PlannedBundle(index, tile_count)
-            for level in request.levels
-            if service.min_level <= level <= service.max_level  # no tiles elsewhere
-            for index, tile_count in limited(selection.bundles(level))
-        ]
         tile_count = sum(map(selection.count, request.levels))
-        existing_count = sum(bundle.tile_count for bundle in bundles)
+        # Levels that hold no tiles are selected, but deliver nothing.
+        levels = [level for level in request.levels if service.min_level <= level <= service.max_level]
+        bundles = [
+            PlannedBundle(index, count)
+            for index, count in islice(chain.from_iterable(map(selection.bundles, levels)), MAX_BUNDLES + 1)
+        ]
+        if len(bundles) > MAX_BUNDLES:
+            size_bytes, source = tile_count * service.cache.average_tile_bytes, "the cache's mean tile"
+        else:
+            size_bytes, source = self._size_bytes(service, selection, bundles)
+        said = f"{tile_count:,} tiles, {size_bytes:,} bytes before any recompression, as {source} tells."
+        return Estimate(tile_count, size_bytes), said
+
+    def _size_bytes(
+        self, service: ImageService, selection: TileSelection, bundles: Sequence[PlannedBundle]
+    ) -> tuple[int, str]:
+        """Return the bytes of some bundles, and how they are known."""
         drawn = _draw(bundles)
+        if not drawn:
+            return 0, "the level range of the cache"
+        is_whole = len(drawn) == len(bundles)
+        has_indexes = service.cache.layout is not CacheLayout.FILES
         source = self.sources.open(service.cache)
-        is_thinned = service.cache.layout is CacheLayout.FILES
         bytes_per_tile: list[float] = []
         for bundle in drawn:
             selected = selection.mask(bundle.index)
-            asked = _thin(selected) if is_thinned else selected
+            asked = selected if has_indexes else _thin(selected)
             sizes = source.tile_sizes(bundle.index, asked)
             found = np.count_nonzero(sizes)
             stored = float(sizes.sum() + SIZE_PREFIX_BYTES * found) / np.count_nonzero(asked)
             overhead = BUNDLE_OVERHEAD_BYTES / bundle.tile_count if found else 0.0
             bytes_per_tile.append(stored + overhead)
         # All bundles: each weighs as its tiles do. Drawn by their tiles: all weigh the same.
-        is_whole = len(drawn) == len(bundles)
         weights = [bundle.tile_count if is_whole else 1 for bundle in drawn]
-        size_bytes = 0
-        if drawn:
-            size_bytes = int(existing_count * np.average(bytes_per_tile, weights=weights))
-        said = f"{tile_count:,} tiles, {size_bytes:,} bytes before any recompression"
-        if not is_whole or is_thinned:
-            said += f"; the size is an estimate from samples of {len(drawn):,} of {len(bundles):,} bundles"
-        return Estimate(tile_count, size_bytes), f"{said}."
+        existing_count = sum(bundle.tile_count for bundle in bundles)
+        size_bytes = int(existing_count * np.average(bytes_per_tile, weights=weights))
+        if is_whole and has_indexes:
+            return size_bytes, "every bundle's index"
+        return size_bytes, f"a sample in {len(drawn):,} of {len(bundles):,} bundles"
 
 
 def _draw(bundles: Sequence[PlannedBundle]) -> Sequence[PlannedBundle]:

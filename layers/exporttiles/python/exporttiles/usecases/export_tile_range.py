@@ -104,9 +104,7 @@ class ExportTileRange:
             seconds=(self.clock.now() - began).total_seconds(),
         )
 
-    def _tiles(
-        self, export: Export, found: Iterator[PlacedTile], tally: Counter[str]
-    ) -> Iterator[PlacedTile]:
+    def _tiles(self, export: Export, found: Iterator[PlacedTile], tally: Counter[str]) -> Iterator[PlacedTile]:
         """Yield the tiles to pack, recompressed if the export asks for it."""
         prepare = partial(_prepare, export)
         is_heavy = export.request.compression_quality is not None

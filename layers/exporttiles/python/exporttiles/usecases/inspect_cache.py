@@ -70,9 +70,7 @@ class _Listing:
         return listing
 
 
-def inspect_cache(
-    name: str, url: str, objects: ObjectStore, scheme: TilingScheme
-) -> ImageService:
+def inspect_cache(name: str, url: str, objects: ObjectStore, scheme: TilingScheme) -> ImageService:
     """Return the service that a cache can be, without any texts.
 
     Args:
@@ -89,25 +87,18 @@ def inspect_cache(
         return _bundle_service(name, url, objects, listing, scheme)
     if listing.files:
         return _file_service(name, url, objects, listing, scheme)
-    message = (
-        f"There is no tile cache at {url}: neither bundles (L00/R0000C0000.bundle) "
-        "nor files called level/column/row."
+    raise DamagedCacheError(
+        f"There is no tile cache at {url}: neither bundles (L00/R0000C0000.bundle) nor files called level/column/row."
     )
-    raise DamagedCacheError(message)
 
 
-def _file_service(
-    name: str, url: str, objects: ObjectStore, listing: _Listing, scheme: TilingScheme
-) -> ImageService:
+def _file_service(name: str, url: str, objects: ObjectStore, listing: _Listing, scheme: TilingScheme) -> ImageService:
     if len(listing.templates) > 1:
-        message = f"The tiles at {url} are called in several ways: {sorted(listing.templates)}."
-        raise DamagedCacheError(message)
+        raise DamagedCacheError(f"The tiles at {url} are called in several ways: {sorted(listing.templates)}.")
     levels = listing.files
     sample = objects.read(levels[max(levels)].sample)
     tile_format, quality = _format(sample, url, scheme)
-    ranges = {
-        level: TileRange(level, *found.rows, *found.columns) for level, found in levels.items()
-    }
+    ranges = {level: TileRange(level, *found.rows, *found.columns) for level, found in levels.items()}
     template = listing.templates.pop()
     count = sum(level.keys for level in levels.values())
     total_bytes = sum(level.size_bytes for level in levels.values())
@@ -123,19 +114,14 @@ def _file_service(
     )
 
 
-def _bundle_service(
-    name: str, url: str, objects: ObjectStore, listing: _Listing, scheme: TilingScheme
-) -> ImageService:
+def _bundle_service(name: str, url: str, objects: ObjectStore, listing: _Listing, scheme: TilingScheme) -> ImageService:
     if len(listing.bundle_folders) > 1:
-        message = f"There are several caches at {url}: {sorted(listing.bundle_folders)}."
-        raise DamagedCacheError(message)
+        raise DamagedCacheError(f"There are several caches at {url}: {sorted(listing.bundle_folders)}.")
     folder = listing.bundle_folders.pop()
     info = _read_documents(objects, listing.documents)
     scheme = info.tiling_scheme if info else scheme
     ranges, average_bytes, sample = _read_bundles(objects, folder, listing.bundles)
-    tile_format, quality = (
-        (info.tile_format, info.compression_quality) if info else _format(sample, url, scheme)
-    )
+    tile_format, quality = (info.tile_format, info.compression_quality) if info else _format(sample, url, scheme)
     return ImageService(
         name=name,
         cache=TileCache(url, CacheLayout.COMPACT_V2, folder, average_bytes),
@@ -199,8 +185,7 @@ def _read_bundles(
         if rows:
             ranges[level] = TileRange(level, min(rows), max(rows), min(columns), max(columns))
     if not count:
-        message = "The bundles of the cache hold no tiles."
-        raise DamagedCacheError(message)
+        raise DamagedCacheError("The bundles of the cache hold no tiles.")
     return ranges, max(1, total_bytes // count), sample
 
 
@@ -208,15 +193,15 @@ def _format(sample: bytes, url: str, scheme: TilingScheme) -> tuple[TileFormat, 
     """Return the format and the JPEG quality of a cache, from one of its tiles."""
     image = sniff(sample)
     if image not in _FORMATS:
-        message = f"The tiles at {url} are {image or 'no images that are known'}; Esri's packages hold JPEG, PNG or LERC."
-        raise DamagedCacheError(message)
+        raise DamagedCacheError(
+            f"The tiles at {url} are {image or 'no images that are known'}; Esri's packages hold JPEG, PNG or LERC."
+        )
     size = image_size(sample)
     if size is not None and size != (scheme.tile_size, scheme.tile_size):
-        message = (
+        raise DamagedCacheError(
             f"The tiles at {url} are {size[1]} x {size[0]} pixels; "
             f"the tiling scheme has {scheme.tile_size} x {scheme.tile_size}."
         )
-        raise DamagedCacheError(message)
     return _FORMATS[image], estimate_jpeg_quality(sample) if image == "jpeg" else 0
 
 
@@ -242,8 +227,7 @@ def _full_extent(scheme: TilingScheme, ranges: Mapping[int, TileRange]) -> Exten
             scheme.spatial_reference,
         )
     if extent is None:
-        message = "The cache holds no tiles."
-        raise DamagedCacheError(message)
+        raise DamagedCacheError("The cache holds no tiles.")
     return extent
 
 

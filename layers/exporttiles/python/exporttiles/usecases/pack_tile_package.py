@@ -12,7 +12,6 @@ from zlib import crc32
 import numpy as np
 
 from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError
-from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Job, JobStatus
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
 from exporttiles.domain.selection import TileSelection
@@ -100,14 +99,11 @@ class PackTilePackage:
         reports = []
         for number, body in enumerate(bodies):
             if body is None:
-                message = f"Work item {number} of {count} left no report."
-                raise PackageError(message)
+                raise PackageError(f"Work item {number} of {count} left no report.")
             reports.append(FragmentReport.from_json(body))
         return reports
 
-    def _documents(
-        self, job_id: str, export: Export, reports: Sequence[FragmentReport]
-    ) -> dict[str, bytes]:
+    def _documents(self, job_id: str, export: Export, reports: Sequence[FragmentReport]) -> dict[str, bytes]:
         service, request = export.service, export.request
         extent = request.area.extent.intersection(service.full_extent)
         levels = sorted(
@@ -119,15 +115,11 @@ class PackTilePackage:
         )
         return {
             ITEMINFO: write_iteminfo(service, extent, job_id=job_id),
-            ROOT: write_root(
-                service, levels, extent, compression_quality=request.compression_quality
-            ),
+            ROOT: write_root(service, levels, extent, compression_quality=request.compression_quality),
             THUMBNAIL: thumbnail(self._thumbnail_tiles(export, levels)),
         }
 
-    def _thumbnail_tiles(
-        self, export: Export, levels: Sequence[int]
-    ) -> Mapping[tuple[int, int], Tile]:
+    def _thumbnail_tiles(self, export: Export, levels: Sequence[int]) -> Mapping[tuple[int, int], Tile]:
         """Return a few tiles from the middle of the most detailed level that they cover."""
         service = export.service
         selection = TileSelection(service.tiling_scheme, export.request.area, service.full_extent)
@@ -172,26 +164,23 @@ class PackTilePackage:
         (size_bytes,) = self.objects.sizes_bytes([key])
         (found,) = self.objects.read_ranges(key, [(end, end + len(directory))])
         if size_bytes != end + len(directory) or found != directory:
-            message = (
+            raise PackageError(
                 f"The finished package has {size_bytes} bytes instead of {end + len(directory)}, "
                 "or its directory is not where it belongs."
             )
-            raise PackageError(message)
 
 
 def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -> None:
     selected_count = sum(report.selected_count for report in reports)
     if selected_count != job.tile_count:
-        message = f"{selected_count} tiles were looked for, but {job.tile_count} are selected."
-        raise PackageError(message)
+        raise PackageError(f"{selected_count} tiles were looked for, but {job.tile_count} are selected.")
     if not any(report.bundles for report in reports):
         service = export.service
-        message = (
+        raise EmptyExportError(
             f"None of the {selected_count:,} selected tiles exists in the cache of "
             f"{service.name}, which has tiles of the levels "
             f"{service.min_level}-{service.max_level}."
         )
-        raise EmptyExportError(message)
 
 
 def _document(name: str, body: bytes) -> ZipMember:
@@ -210,10 +199,7 @@ def _members(
     def add_fragments(reports: Sequence[FragmentReport]) -> None:
         nonlocal end
         for report in reports:
-            members.extend(
-                (ZipMember(b.path, b.size_bytes, b.crc32), end + b.header_offset)
-                for b in report.bundles
-            )
+            members.extend((ZipMember(b.path, b.size_bytes, b.crc32), end + b.header_offset) for b in report.bundles)
             end += report.fragment_bytes
 
     add_fragments(copied)

@@ -30,9 +30,7 @@ class SubmitExport:
     new_job_id: Callable[[], str]
     job_lifetime: timedelta
 
-    def __call__(
-        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str]
-    ) -> Job:
+    def __call__(self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str]) -> Job:
         """Create a job and start it, or create it failed where ArcGIS does so.
 
         Args:

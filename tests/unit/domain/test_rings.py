@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given
+
+from exporttiles.domain.errors import AreaError
+from exporttiles.domain.rings import bounding_box, box_polygon, clip, wrap
+from tests.unit.domain.strategies import unions
+
+SQUARE = box_polygon((0.0, 0.0, 10.0, 10.0))
+
+
+def as_arrays(polygons):
+    return [tuple(np.array(ring, float) for ring in polygon) for polygon in polygons]
+
+
+def region(polygon):
+    found = shapely.Polygon()
+    for ring in polygon:
+        found = shapely.symmetric_difference(found, shapely.make_valid(shapely.Polygon(ring)))
+    return found
+
+
+@given(polygons=unions())
+def test_clipping_is_the_intersection_with_the_box(polygons):
+    (polygon, *_) = as_arrays(polygons)
+    box = (2.03, 1.03, 6.03, 5.03)
+
+    clipped = clip([polygon], box)
+
+    expected = shapely.intersection(region(polygon), shapely.box(*box))
+    found = region(clipped[0]) if clipped else shapely.Polygon()
+    assert shapely.symmetric_difference(found, expected).area == pytest.approx(0, abs=1e-6)
+
+
+def test_two_legs_that_are_cut_off_become_two_rings_without_an_edge_between_them():
+    legs = np.array([(0, 0), (2, 0), (2, 8), (4, 8), (4, 0), (6, 0), (6, 10), (0, 10)], float)
+
+    (clipped,) = clip([(legs,)], (-1, -1, 10, 5))
+
+    assert sorted(bounding_box([(ring,)]) for ring in clipped) == [(0, 0, 2, 5), (4, 0, 6, 5)]
+
+
+def test_what_lies_outside_is_left_out():
+    assert clip([SQUARE], (20, 0, 30, 10)) == []
+
+
+def test_what_lies_in_the_world_is_not_touched():
+    assert wrap([SQUARE], -180, 360) == [[SQUARE]]
+
+
+def test_what_lies_a_turn_away_is_moved():
+    ((piece,),) = wrap([box_polygon((370.0, 0.0, 380.0, 10.0))], -180, 360)
+
+    assert bounding_box([piece]) == (10, 0, 20, 10)
+
+
+def test_what_crosses_the_edge_of_the_world_is_cut():
+    (pieces,) = wrap([box_polygon((170.0, 0.0, 190.0, 10.0))], -180, 360)
+
+    assert [bounding_box([piece]) for piece in pieces] == [(170, 0, 180, 10), (-180, 0, -170, 10)]
+
+
+def test_a_hole_is_cut_with_its_polygon():
+    frame = (*box_polygon((170.0, 0.0, 190.0, 10.0)), *box_polygon((175.0, 2.0, 185.0, 8.0)))
+
+    (pieces,) = wrap([frame], -180, 360)
+
+    assert [region(piece).area for piece in pieces] == [70, 70]
+
+
+@pytest.mark.parametrize("box", [(1e9, 0, 1e9 + 1, 1), (-800, 0, 800, 1)])
+def test_what_is_not_of_this_world_is_refused(box):
+    with pytest.raises(AreaError, match="far beyond the edge of the world"):
+        wrap([box_polygon(box)], -180, 360)
