@@ -18,7 +18,7 @@ import rasterio
 from PIL import Image
 
 from exporttiles.formats.bundle import RECORDS_OFFSET, parse_bundle_path, read_index
-from local.cloud import ROOT, LocalCloud
+from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.services import exporttiles, publish, upload_folder
 from local.terminal import ProgressBar, say
 from local.world_cache import make_xyz_cache
@@ -149,5 +149,7 @@ def draw_preview(package: Path, path: Path) -> None:
 if __name__ == "__main__":
     try:
         main()
+    except LocalCloudError as error:
+        sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -2,9 +2,9 @@
 
 import argparse
 import signal
-from contextlib import suppress
+import sys
 
-from local.cloud import ROOT, LocalCloud
+from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.compact_cache import make_compact_cache
 from local.services import publish, upload_folder
 from local.terminal import ProgressBar, say
@@ -43,5 +43,9 @@ def cut_caches() -> None:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
+    try:
         main()
+    except LocalCloudError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        pass
