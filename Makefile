@@ -12,10 +12,10 @@ FAST_TESTS = $(wildcard $(addprefix tests/,architecture contracts functions unit
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environments demo serve lint check test build deploy lock clean
+.PHONY: help setup environments demo serve lint check test test-arcgis build deploy lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install everything into .venv and .venv-emulator (once; about a minute)
 	@$(MAKE) --no-print-directory -j2 environments
@@ -39,7 +39,10 @@ check: lint ## style, types, import contracts and the fast tests: before each co
 	.venv/bin/pytest $(FAST_TESTS) -m "not slow"
 
 test: setup lint ## all tests, with exports on the emulator
-	.venv/bin/pytest tests --ignore=tests/build --cov --cov-report=term
+	.venv/bin/pytest tests --ignore=tests/arcgis --ignore=tests/build --cov --cov-report=term
+
+test-arcgis: setup .venv-arcgis/installed ## let Esri's own Python client export from the local stack
+	.venv-arcgis/bin/pytest -c tests/arcgis/pytest.ini tests/arcgis
 
 build: setup .venv-build/installed ## build what is deployed to AWS, and test that
 	.venv-build/bin/sam validate --lint --region us-east-1
@@ -56,9 +59,10 @@ lock: .venv/installed ## resolve the dependencies anew
 		-o requirements/development.txt
 	$(COMPILE) --group emulator -o requirements/emulator.txt
 	$(COMPILE) --group build -o requirements/build.txt
+	$(COMPILE) --group arcgis -o requirements/arcgis.txt
 
 clean: ## remove environments, caches and what the demo made
-	rm -rf .venv .venv-build .venv-emulator .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
+	rm -rf .venv .venv-arcgis .venv-build .venv-emulator .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache .coverage World_Imagery.tpkx World_Imagery.png
 	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -76,6 +80,11 @@ clean: ## remove environments, caches and what the demo made
 .venv-build/installed: requirements/build.txt | .venv/installed
 	@$(call create_venv,.venv-build,the AWS SAM CLI)
 	@.venv/bin/python -m pip --python .venv-build/bin/python install $(PIP_OPTIONS) -r requirements/build.txt
+	@touch $@
+
+.venv-arcgis/installed: requirements/arcgis.txt | .venv/installed
+	@$(call create_venv,.venv-arcgis,the ArcGIS API for Python)
+	@.venv/bin/python -m pip --python .venv-arcgis/bin/python install $(PIP_OPTIONS) -r requirements/arcgis.txt
 	@touch $@
 
 define create_venv

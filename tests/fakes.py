@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from obstore.store import MemoryStore
 
+from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.tile_sources import READERS
@@ -140,6 +141,7 @@ def a_runtime(tiles: ObjectStore | None = None) -> Runtime:
     tiles, objects, clock = tiles or memory(), memory(), FakeClock()
     return assemble(
         Settings("tiles", "packages", "jobs", timedelta(days=3)),
+        api_keys=ApiKeys(tiles),
         services=ServiceCatalog(tiles),
         jobs=FakeJobs(clock),
         objects=objects,

@@ -32,11 +32,8 @@ def requirements(path, names=None):
 def install(text, target, folder):
     lock = folder / f"{target.name}.txt"
     lock.write_text(text)
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
-        + ["--target", str(target), "-r", str(lock)],
-        check=True,
-    )
+    options = ["--quiet", "--require-hashes", "--no-deps", "--target", str(target), "-r", str(lock)]
+    subprocess.run([sys.executable, "-m", "pip", "install", *options], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,7 @@ def test_a_job_comes_back_as_it_was_stored(jobs):
         package=Package("packages/j1/a.tpkx", "a.tpkx", 7),
         finished_at=CLOCK.time,
         failure="why",
+        owner="0f" * 32,
     )
 
     assert jobs.create(job)

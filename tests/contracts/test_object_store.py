@@ -98,3 +98,14 @@ def test_a_large_object_is_written_whole(store):
 def test_an_address_that_is_none_is_refused(url):
     with pytest.raises(SourceError, match="no address"):
         open_store(url)
+
+
+def test_the_start_of_an_object_comes_with_its_length(store):
+    store.write("started", b"0123456789")
+    store.write("empty", b"")
+
+    assert store.read_start("started", 4) == (b"0123", 10)
+    assert store.read_start("started", 40) == (b"0123456789", 10)
+    assert store.read_start("empty", 4) == (b"", 0)
+    with pytest.raises(KeyError):
+        store.read_start("nothing", 4)

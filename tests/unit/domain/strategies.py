@@ -1,6 +1,7 @@
 """Tiling schemes, areas and an independent oracle for the tests of the domain."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,8 @@ def tiles():
 def rings(tile_count=8):
     """Rings in tiles from the origin, on 64ths and beyond the grid; most cross themselves."""
     place = st.integers(-64, 64 * (tile_count + 1)).map(lambda n: n / 64)
-    return st.lists(st.tuples(place, place), min_size=3, max_size=8)
+    vertices = st.lists(st.tuples(place, place), min_size=3, max_size=8)
+    return vertices.filter(lambda ring: shapely.MultiPoint(ring).convex_hull.area > 0)
 
 
 def unions(tile_count=8):
@@ -65,27 +67,43 @@ def placed(polygons, scheme, level):
     )
 
 
-def covered(polygons):
-    """What polygons cover under the even-odd rule, outlines included, as shapely builds it."""
-    parts = []
-    for polygon in polygons:
-        inside = shapely.Polygon()
-        for ring in polygon:
-            inside = shapely.symmetric_difference(inside, shapely.make_valid(shapely.Polygon(ring)))
-            parts.append(shapely.LinearRing(ring))
-        parts.append(inside)
-    return parts
+def region(polygon):
+    """What lies within an odd number of rings, as shapely builds it.
+
+    A ring that crosses itself is taken as the triangles from its first vertex
+    to each edge: `make_valid` is not even-odd where edges lie on each other.
+    """
+    found = shapely.Polygon()
+    for ring in polygon:
+        parts = [shapely.Polygon(ring)]
+        if not parts[0].is_valid:
+            parts = [shapely.Polygon([ring[0], *side]) for side in pairwise(ring[1:])]
+        for part in parts:
+            if part.area:
+                found = shapely.symmetric_difference(found, part)
+    return found
 
 
 def brute_force(polygons, tile_size, rows, columns):
-    """Which tiles polygons reach into, tile by tile: (rows, columns) booleans."""
+    """Which tiles polygons reach into, tile by tile: (rows, columns) booleans.
+
+    A tile is reached by an outline, or it lies inside as its centre does.
+    """
     margin = EDGE_PIXELS / tile_size
     row, column = np.mgrid[:rows, :columns]
     boxes = shapely.box(column + margin, row + margin, column + 1 - margin, row + 1 - margin)
     found = np.zeros((rows, columns), bool)
-    for part in covered(polygons):
-        shapely.prepare(part)
-        found |= shapely.intersects(part, boxes)
+    for polygon in polygons:
+        inside = np.zeros((rows, columns), bool)
+        for ring in polygon:
+            outline = shapely.LinearRing(ring)
+            shapely.prepare(outline)
+            found |= shapely.intersects(outline, boxes)
+            for (x0, y0), (x1, y1) in pairwise([*ring, ring[0]]):
+                if y0 != y1:
+                    crossing = x0 + (row + 0.5 - y0) / (y1 - y0) * (x1 - x0)
+                    inside ^= ((y0 <= row + 0.5) != (y1 <= row + 0.5)) & (crossing < column + 0.5)
+        found |= inside
     return found
 
 

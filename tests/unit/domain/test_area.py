@@ -222,6 +222,14 @@ def test_a_hostile_area_of_long_edges_is_refused():
         Area.from_rings([[zigzag]], WGS84).to(WEB_MERCATOR)
 
 
+def test_a_hostile_area_of_curved_edges_is_traced_with_bounded_vertices():
+    places = np.random.default_rng(3).uniform((1.2e6, 4.8e6), (1.9e6, 6.1e6), (VERTICES_LIMIT, 2))
+
+    area = Area.from_rings([[places]], SpatialReference(2193)).to(WEB_MERCATOR)
+
+    assert sum(len(ring) for polygon in area.polygons for ring in polygon) < 310_000
+
+
 @given(polygons=unions())
 def test_whatever_is_taken_can_be_projected(polygons):
     try:

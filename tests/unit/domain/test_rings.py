@@ -5,20 +5,13 @@ from hypothesis import given
 
 from exporttiles.domain.errors import AreaError
 from exporttiles.domain.rings import bounding_box, box_polygon, clip, wrap
-from tests.unit.domain.strategies import unions
+from tests.unit.domain.strategies import region, unions
 
 SQUARE = box_polygon((0.0, 0.0, 10.0, 10.0))
 
 
 def as_arrays(polygons):
     return [tuple(np.array(ring, float) for ring in polygon) for polygon in polygons]
-
-
-def region(polygon):
-    found = shapely.Polygon()
-    for ring in polygon:
-        found = shapely.symmetric_difference(found, shapely.make_valid(shapely.Polygon(ring)))
-    return found
 
 
 @given(polygons=unions())

@@ -22,6 +22,21 @@ def test_a_reference_given_as_esri_wkt_is_the_one_of_its_id(wkid):
     assert SpatialReference(wkt=reference.crs.to_wkt("WKT1_ESRI")).is_same_as(reference)
 
 
+def test_a_reference_that_brings_its_own_shift_of_datum_is_known():
+    wkt = (
+        'PROJCS["Gauss-Krueger",GEOGCS["DHDN",DATUM["DHDN",SPHEROID["Bessel 1841",6377397.155,299.1528128],'
+        "TOWGS84[598.1,73.7,418.2,0.202,0.045,-2.455,6.7]],"
+        'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],'
+        'PARAMETER["latitude_of_origin",0],PARAMETER["central_meridian",9],PARAMETER["scale_factor",1],'
+        'PARAMETER["false_easting",3500000],PARAMETER["false_northing",0],UNIT["metre",1]]'
+    )
+
+    x, y = transformer(SpatialReference(wkt=wkt), WGS84).transform(3_500_000, 5_500_000)
+
+    assert (x, y) == pytest.approx((9, 49.64), abs=0.01)
+    assert SpatialReference(wkt=wkt).geographic == WGS84
+
+
 def test_a_height_is_flattened():
     assert SpatialReference(wkid=4979).is_same_as(WGS84)
 

@@ -5,7 +5,7 @@ import pytest
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import TileFormat
-from exporttiles.rest.parameters import read_export_request, refuse_unbuilt
+from exporttiles.rest.parameters import read_export_request
 from tests.builders_rest import WORLD, a_service
 
 SERVICE = a_service()
@@ -146,11 +146,3 @@ def test_the_jpeg_tiles_of_a_mixed_cache_are_recompressed():
     service = a_service(tile_format=TileFormat.MIXED, compression_quality=0)
 
     assert read(service, optimizeTilesForSize="true", compressionQuality="60").compression_quality == 60
-
-
-def test_what_is_not_built_yet_is_refused_with_what_is():
-    refuse_unbuilt(read(tilePackage="true"))
-    with pytest.raises(InvalidParameterError, match=r"'tilePackage' has the value 'false'\. Legal is true"):
-        refuse_unbuilt(read())
-    with pytest.raises(InvalidParameterError, match="Legal is esriMapCacheStorageModeCompactV2"):
-        refuse_unbuilt(read(tilePackage="true", storageFormatType="Compact"))

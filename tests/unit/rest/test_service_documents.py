@@ -47,5 +47,9 @@ def test_folders_are_listed_in_the_root_alone():
     assert catalog_document(names, "F")["folders"] == []
 
 
-def test_nobody_has_to_sign_in():
-    assert info_document()["authInfo"] == {"isTokenBasedSecurity": False}
+def test_clients_learn_whether_they_have_to_sign_in_and_where():
+    assert info_document(None)["authInfo"] == {"isTokenBasedSecurity": False}
+    assert info_document("https://a.org/generateToken")["authInfo"] == {
+        "isTokenBasedSecurity": True,
+        "tokenServicesUrl": "https://a.org/generateToken",
+    }

@@ -134,6 +134,25 @@ def test_more_tiles_than_allowed_fail_at_once_with_the_number_that_clients_look_
     assert workflow.started == []
 
 
+def test_a_job_whose_steps_cannot_be_started_has_failed(world):
+    runtime, service = a_runtime(world), a_service(world)
+
+    class Refusing:
+        def start(self, job_id):
+            raise ConnectionError(job_id)
+
+    with pytest.raises(ConnectionError) as refused:
+        submit(
+            replace(runtime, submit_export=replace(runtime.submit_export, workflow=Refusing())),
+            service,
+            a_request(service, (0,)),
+        )
+
+    job = runtime.jobs.get(str(refused.value))
+    assert job.status is JobStatus.FAILED
+    assert "could not be started" in job.messages[-1].text
+
+
 def test_an_area_outside_the_cache_fails_at_once(world):
     runtime = a_runtime(world)
     service = a_service(world)
@@ -184,7 +203,7 @@ def test_an_error_page_among_the_tiles_is_left_out_with_a_warning():
     assert any(m.text == "1 selected tiles are no JPEG images; they are left out." for m in job.messages)
 
 
-def test_a_truncated_bundle_fails_the_job_with_its_name():
+def test_a_truncated_bundle_costs_the_tiles_that_it_lost():
     tiles = memory()
     put_bundles(tiles, 3)
     runtime, service = a_runtime(tiles), a_service(tiles)
@@ -193,8 +212,22 @@ def test_a_truncated_bundle_fails_the_job_with_its_name():
 
     job = run_workflow(runtime, submit(runtime, service, a_request(service, range(4))).job_id)
 
+    assert (3, 7, 7) not in tiles_of(package_of(runtime, job))
+    assert (3, 7, 6) in tiles_of(package_of(runtime, job))
+    assert any(m.text == "1 selected tiles are no JPEG images; they are left out." for m in job.messages)
+
+
+def test_a_bundle_without_its_index_fails_the_job_with_its_name():
+    tiles = memory()
+    put_bundles(tiles, 3)
+    runtime, service = a_runtime(tiles), a_service(tiles)
+    key = f"World/{bundle_path(BundleIndex(3, 0, 0))}"
+    tiles.write(key, tiles.read(key)[:1000])
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, range(4))).job_id)
+
     assert job.status is JobStatus.FAILED
-    assert key in job.messages[-1].text
+    assert f"{key}: A bundle has 131136 bytes of header and index; there are 1000." in job.messages[-1].text
 
 
 def test_a_cancelled_job_stops_at_the_next_step_and_leaves_nothing(world):

@@ -9,16 +9,19 @@ from uuid import uuid4
 import boto3
 from botocore.config import Config
 
+from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.adapters.s3_packages import S3Packages
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.stepfunctions_workflow import StepFunctionsWorkflow
 from exporttiles.adapters.tile_sources import TileSources
-from exporttiles.ports import Clock, JobTable, ObjectStore, PackageStore, Workflow
+from exporttiles.ports import ApiKeyStore, Clock, JobTable, ObjectStore, PackageStore, Workflow
 from exporttiles.ports import ServiceCatalog as Services
 from exporttiles.ports import TileSources as Sources
 from exporttiles.settings import Settings
+from exporttiles.usecases.authenticate import Authenticate
+from exporttiles.usecases.browse_package import BrowsePackage
 from exporttiles.usecases.browse_service import ReadParameters, ReadTile, ReadTilemap
 from exporttiles.usecases.cancel_export import CancelExport
 from exporttiles.usecases.close_job import CloseJob
@@ -39,6 +42,7 @@ class Runtime:
     objects: ObjectStore
     packages: PackageStore
     sources: Sources
+    authenticate: Authenticate
     submit_export: SubmitExport
     estimate_export: EstimateExport
     cancel_export: CancelExport
@@ -46,6 +50,7 @@ class Runtime:
     export_tile_range: ExportTileRange
     pack_tile_package: PackTilePackage
     close_job: CloseJob
+    browse_package: BrowsePackage
     read_parameters: ReadParameters
     read_tile: ReadTile
     read_tilemap: ReadTilemap
@@ -67,6 +72,7 @@ def new_job_id() -> str:
 def assemble(
     settings: Settings,
     *,
+    api_keys: ApiKeyStore,
     services: Services,
     jobs: JobTable,
     objects: ObjectStore,
@@ -84,6 +90,7 @@ def assemble(
         objects=objects,
         packages=packages,
         sources=sources,
+        authenticate=Authenticate(api_keys, clock),
         submit_export=SubmitExport(jobs, objects, workflow, clock, new_job_id, settings.job_lifetime),
         estimate_export=EstimateExport(jobs, objects, sources, clock, new_job_id, settings.job_lifetime),
         cancel_export=CancelExport(jobs),
@@ -91,6 +98,7 @@ def assemble(
         export_tile_range=ExportTileRange(jobs, objects, sources, clock, codecs),
         pack_tile_package=PackTilePackage(jobs, objects, packages, sources),
         close_job=CloseJob(jobs, objects, clock),
+        browse_package=BrowsePackage(objects),
         read_parameters=ReadParameters(objects),
         read_tile=ReadTile(sources),
         read_tilemap=ReadTilemap(sources),
@@ -113,9 +121,11 @@ def from_environment() -> Runtime:
         ),
     )
     clock = SystemClock()
+    tiles = open_store(f"s3://{settings.tile_bucket}")
     return assemble(
         settings,
-        services=ServiceCatalog(open_store(f"s3://{settings.tile_bucket}")),
+        api_keys=ApiKeys(tiles),
+        services=ServiceCatalog(tiles),
         jobs=DynamoDbJobs(boto3.resource("dynamodb").Table(settings.job_table), clock),
         objects=open_store(f"s3://{settings.package_bucket}"),
         packages=S3Packages(s3, settings.package_bucket, settings.download_link_seconds),

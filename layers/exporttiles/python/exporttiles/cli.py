@@ -1,4 +1,4 @@
-"""The command ``exporttiles``: publish a cache, check a package."""
+"""The command ``exporttiles``: publish a cache, make API keys, check a package."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.cli_tokens import add_token_command
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.formats.package_check import check_package
 from exporttiles.formats.tiling_schemes import WELL_KNOWN
@@ -45,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         "--max-tiles", type=int, default=100_000, help="tiles one export may select (default: %(default)s)"
     )
     publish.set_defaults(run=_publish)
+
+    add_token_command(commands)
 
     check = commands.add_parser("check", help="check the structure of a tile package")
     check.add_argument("package", type=Path, help="a .tpkx file")

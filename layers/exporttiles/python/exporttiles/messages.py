@@ -5,6 +5,7 @@ the package bucket under the job's prefix.
 """
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -57,8 +58,12 @@ class JobKeys:
 
     @property
     def packages(self) -> str:
-        """Return the folder of the finished package."""
+        """Return the folder of what is delivered: the package, and the files of a dataset."""
         return f"packages/{self.job_id}/"
+
+    def delivered(self, name: str) -> str:
+        """Return the key of a file that is delivered."""
+        return f"{self.packages}{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +123,19 @@ class WorkItem:
 
 
 @dataclass(frozen=True, slots=True)
-class BundleReport:
-    """One bundle of a fragment.
+class MemberReport:
+    """One file of a fragment.
 
     Attributes:
-        path: its name in the package.
+        name: in the package.
         header_offset: where its local header begins in the fragment.
-        size_bytes, crc32: of the bundle itself.
-        tile_count: tiles that it holds.
+        size_bytes, crc32: of the file itself.
     """
 
-    path: str
+    name: str
     header_offset: int
     size_bytes: int
     crc32: int
-    tile_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ class FragmentReport:
     """What a worker did: the packer needs nothing else to build the package.
 
     Attributes:
+        members: the files in the fragment, in their order.
+        tile_counts: level -> tiles in the fragment; levels without any do not appear.
         selected_count: tiles that the request selects in these bundles.
         alien_count: tiles that are no image of the cache's format; they are
             left out, as a missing tile is.
@@ -151,7 +156,8 @@ class FragmentReport:
 
     number: int
     fragment_bytes: int
-    bundles: tuple[BundleReport, ...]
+    members: tuple[MemberReport, ...]
+    tile_counts: Mapping[int, int]
     selected_count: int
     alien_count: int
     damaged_count: int
@@ -161,14 +167,15 @@ class FragmentReport:
     @property
     def tile_count(self) -> int:
         """Return the number of tiles in the fragment."""
-        return sum(bundle.tile_count for bundle in self.bundles)
+        return sum(self.tile_counts.values())
 
     def to_json(self) -> bytes:
         """Return the report as a JSON document."""
         document = {
             "number": self.number,
             "fragment_bytes": self.fragment_bytes,
-            "bundles": [[b.path, b.header_offset, b.size_bytes, b.crc32, b.tile_count] for b in self.bundles],
+            "members": [[m.name, m.header_offset, m.size_bytes, m.crc32] for m in self.members],
+            "tile_counts": list(self.tile_counts.items()),
             "selected_count": self.selected_count,
             "alien_count": self.alien_count,
             "damaged_count": self.damaged_count,
@@ -181,7 +188,8 @@ class FragmentReport:
     def from_json(cls, body: bytes) -> "FragmentReport":
         """Return the report of a JSON document."""
         document = json.loads(body)
-        document["bundles"] = tuple(BundleReport(*bundle) for bundle in document["bundles"])
+        document["members"] = tuple(MemberReport(*member) for member in document["members"])
+        document["tile_counts"] = dict(document["tile_counts"])
         return cls(**document)
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.job import Job, JobStatus, Message, Package
 from exporttiles.domain.parts import Part
 from exporttiles.domain.service import ImageService, TileCache
@@ -35,11 +36,28 @@ class StoredObject:
     size_bytes: int
 
 
-class ObjectStore(Protocol):
-    """Objects under keys, in one bucket or below one folder."""
+@dataclass(frozen=True, slots=True)
+class StoredFolder:
+    """What lies directly below a prefix: objects, and prefixes of more, each in key order."""
+
+    objects: Sequence[StoredObject]
+    folders: Sequence[str]
+
+
+class ObjectReader(Protocol):
+    """Objects under keys: in one bucket, below one folder, or inside one archive."""
 
     def read(self, key: str) -> bytes:
         """Return a whole object.
+
+        Raises:
+            KeyError: there is no object under this key.
+            SourceError: the store did not answer as it should.
+        """
+        ...
+
+    def read_start(self, key: str, size_bytes: int) -> tuple[memoryview, int]:
+        """Return the first bytes of an object, fewer if it is shorter, and its whole length.
 
         Raises:
             KeyError: there is no object under this key.
@@ -60,7 +78,8 @@ class ObjectStore(Protocol):
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
         """Yield byte ranges ``[start, stop)`` of one object, several read at a time.
 
-        A range that reaches past the end yields what there is.
+        A range that reaches past the end yields what there is; one that
+        begins there is refused.
 
         Raises:
             KeyError: there is no object under this key.
@@ -76,6 +95,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects whose keys begin with a prefix, in key order."""
+        ...
+
+
+class ObjectStore(ObjectReader, Protocol):
+    """Objects that can be written, too."""
+
     def write(self, key: str, body: bytes) -> None:
         """Store an object whole, replacing what was there."""
         ...
@@ -84,8 +111,12 @@ class ObjectStore(Protocol):
         """Store an object if the key is free; tell whether it was."""
         ...
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """Yield the objects whose keys begin with a prefix, in key order."""
+    def list_folder(self, prefix: str) -> StoredFolder:
+        """Return what lies directly below a prefix that ends in ``/``; nothing if there is no such folder.
+
+        Raises:
+            SourceError: the store did not answer as it should.
+        """
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -116,6 +147,9 @@ class TileSource(Protocol):
 
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         """Yield the tiles of one bundle that are wanted and exist, as they arrive.
+
+        A tile whose record is damaged comes as no bytes, so that it can be
+        told from one that does not exist.
 
         Args:
             bundle: which 128 by 128 block.
@@ -170,6 +204,30 @@ class ServiceCatalog(Protocol):
 
     def put(self, service: ImageService) -> None:
         """Publish a service, replacing one of the same name."""
+        ...
+
+
+class ApiKeyStore(Protocol):
+    """The API keys, without their tokens."""
+
+    def get(self, key_id: str) -> ApiKey:
+        """Return a key, expired or not.
+
+        Raises:
+            KeyError: there is none.
+        """
+        ...
+
+    def put(self, key: ApiKey) -> None:
+        """Keep a key."""
+        ...
+
+    def list(self) -> Sequence[ApiKey]:
+        """Return all keys by name."""
+        ...
+
+    def delete(self, key_id: str) -> None:
+        """Forget a key; it opens nothing from the next request on."""
         ...
 
 

@@ -15,6 +15,7 @@ class Settings:
         public_base_url: scheme and host that clients use; empty takes those of
             the request.
         download_link_seconds: how long a presigned link works.
+        token_security: a request must bring an API key.
         codec_threads: tiles that one worker recompresses at a time.
     """
 
@@ -25,6 +26,7 @@ class Settings:
     state_machine_arn: str = ""
     public_base_url: str = ""
     download_link_seconds: int = 3600
+    token_security: bool = False
     codec_threads: int = 2
 
     @classmethod
@@ -32,7 +34,7 @@ class Settings:
         """Return the settings of this process.
 
         Raises:
-            ValueError: a variable is missing or is no number; it says which.
+            ValueError: a variable is missing or has no legal value; it says which.
         """
         variables = os.environ if environment is None else environment
         try:
@@ -44,7 +46,15 @@ class Settings:
                 state_machine_arn=variables.get("STATE_MACHINE_ARN", ""),
                 public_base_url=variables.get("PUBLIC_BASE_URL", "").rstrip("/"),
                 download_link_seconds=int(variables.get("DOWNLOAD_LINK_SECONDS", "3600")),
+                token_security=_is_on("TOKEN_SECURITY", variables.get("TOKEN_SECURITY", "off")),
                 codec_threads=len(os.sched_getaffinity(0)),
             )
         except KeyError as error:
             raise ValueError(f"The environment variable {error} is not set.") from error
+
+
+def _is_on(name: str, value: str) -> bool:
+    """Return a switch; a slip of the pen must not leave a door open."""
+    if value not in ("on", "off"):
+        raise ValueError(f"The environment variable {name} is '{value}'. Legal are on and off.")
+    return value == "on"

@@ -134,6 +134,7 @@ def _item(job: Job) -> dict[str, Any]:
         "job_id": job.job_id,
         "operation": str(job.operation),
         "service_name": job.service_name,
+        "owner": job.owner,
         "status": str(job.status),
         "submitted_at": job.submitted_at.isoformat(),
         "expires_at": int(job.expires_at.timestamp()),
@@ -174,4 +175,5 @@ def _job(item: Mapping[str, Any]) -> Job:
         package=Package(package["key"], package["name"], int(package["size_bytes"])) if package else None,
         estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
         failure=item.get("failure"),
+        owner=item.get("owner", ""),
     )

@@ -15,7 +15,7 @@ from obstore.store import LocalStore, S3Store
 from obstore.store import ObjectStore as Store
 
 from exporttiles.domain.errors import SourceError
-from exporttiles.ports import StoredObject
+from exporttiles.ports import StoredFolder, StoredObject
 
 _READERS = 32
 _MULTIPART_BYTES = 100 * 2**20
@@ -49,6 +49,17 @@ class ObjectStore:
         """Return a whole object."""
         with _translated(key):
             return obstore.get(self._store, key).bytes().to_bytes()
+
+    def read_start(self, key: str, size_bytes: int) -> tuple[memoryview, int]:
+        """Return the first bytes of an object, and its whole length."""
+        try:
+            with _translated(key):
+                found = obstore.get(self._store, key, options={"range": (0, size_bytes)})
+                return memoryview(found.bytes()), found.meta["size"]
+        except SourceError:
+            if self._size_if_there(key) == 0:  # no range begins inside of nothing
+                return memoryview(b""), 0
+            raise
 
     def read_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
         """Yield whole objects in the order of their keys."""
@@ -88,6 +99,14 @@ class ObjectStore:
             for page in obstore.list(self._store, prefix):
                 for found in page:
                     yield StoredObject(found["path"], found["size"])
+
+    def list_folder(self, prefix: str) -> StoredFolder:
+        """Return what lies directly below a prefix."""
+        with _translated(prefix):
+            found = obstore.list_with_delimiter(self._store, prefix)
+        objects = [StoredObject(stored["path"], stored["size"]) for stored in found["objects"]]
+        folders = [f"{folder.rstrip('/')}/" for folder in found["common_prefixes"]]
+        return StoredFolder(sorted(objects, key=lambda stored: stored.key), sorted(folders))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects."""

@@ -12,7 +12,12 @@ INVOCATION_DOLLARS = 0.20 / 1_000_000
 TRANSITION_DOLLARS = 0.025 / 1000  # Step Functions, Standard
 
 WORKER_GIGABYTES = 3538 / 1024  # as the template sets it
-_GETS_PER_TILE = {CacheLayout.FILES: 1.0, CacheLayout.COMPACT_V2: 0.03}
+_GETS_PER_TILE = {
+    CacheLayout.FILES: 1.0,
+    CacheLayout.COMPACT_V1: 0.03,
+    CacheLayout.COMPACT_V2: 0.03,
+    CacheLayout.PMTILES: 0.03,
+}
 _STEPS = 4  # plan, map, pack, close
 
 

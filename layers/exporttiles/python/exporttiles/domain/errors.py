@@ -50,6 +50,10 @@ class JobStateError(RequestError):
     """The job is in a state that does not allow what was asked."""
 
 
+class InvalidTokenError(RequestError):
+    """The token is no key, or one that was revoked or has expired."""
+
+
 class TooManyTilesError(RequestError):
     """The export selects more tiles than the service allows."""
 

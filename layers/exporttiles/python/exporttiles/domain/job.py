@@ -68,6 +68,14 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class PackageFolder:
+    """A folder of a finished dataset: the names of what lies directly in it."""
+
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far the work has come."""
 
@@ -101,6 +109,7 @@ class Job:
         expires_at: when the job and its package are forgotten, in UTC.
         tile_count: tiles that the request selects, whether they exist or not.
         failure: why a worker gave up, if one did; shown if the job fails.
+        owner: id of the API key that it was made with; '' where none was needed.
     """
 
     job_id: str
@@ -116,3 +125,4 @@ class Job:
     failure: str | None = None
     operation: Operation = Operation.EXPORT_TILES
     estimate: Estimate | None = None
+    owner: str = ""

@@ -102,7 +102,7 @@ def _traced(rings: Sequence[Ring], source: SpatialReference, target: SpatialRefe
         deviation = _deviation(seen[edges], seen[edges + 1], there, world)
         deviation[np.hypot(side[:, 0], side[:, 1]) > longest] = np.inf
         bad = np.flatnonzero(deviation > tolerance)
-        room = (VERTICES_LIMIT - len(given)) // 2
+        room = max(0, VERTICES_LIMIT - len(given)) // 2
         if len(bad) > room:  # spend it on the worst
             bad = np.sort(bad[np.argsort(-deviation[bad], kind="stable")[:room]])
         if not len(bad):

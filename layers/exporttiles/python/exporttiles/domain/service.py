@@ -11,7 +11,9 @@ class CacheLayout(StrEnum):
     """How a tile cache lies in its store."""
 
     FILES = "files"
+    COMPACT_V1 = "compact-v1"
     COMPACT_V2 = "compact-v2"
+    PMTILES = "pmtiles"
 
 
 class TileFormat(StrEnum):
@@ -31,17 +33,25 @@ class TileCache:
     """Where the tiles lie.
 
     Attributes:
-        url: store and folder, ``s3://bucket/prefix`` or ``file:///folder``.
+        url: folder or archive (.tpkx, .tpk, .pmtiles): ``s3://bucket/prefix``
+            or ``file:///folder``.
         path_template: of a file cache, the path of a tile below the url, with
-            ``{level}``, ``{row}`` and ``{column}``; of a bundle cache, the
-            folder of the level folders.
+            the fields of `PathTemplate`; of a bundle cache, the folder of the
+            level folders; of PMTiles, the name of the archive.
         average_tile_bytes: mean size of a tile, for planning and estimates.
+        extensions: of a file cache whose tiles have several, for the field
+            ``{extension}``; the most frequent first.
+        level_rows: of a file cache that counts rows from the bottom, for the
+            field ``{row_from_bottom}``: how many rows each level has, from
+            level 0.
     """
 
     url: str
     layout: CacheLayout
     path_template: str
     average_tile_bytes: int
+    extensions: tuple[str, ...] = ()
+    level_rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ class SpatialReference:
     def geographic(self) -> "SpatialReference":
         """Return longitude and latitude on this reference's own datum.
 
-        Always in degrees from Greenwich: WGS 84 where the datum counts otherwise.
+        Always in degrees from Greenwich: WGS 84 where the datum counts otherwise,
+        or where the reference itself tells how to get there.
         """
         return _geographic(self)
 
@@ -83,6 +84,8 @@ def _is_same(one: SpatialReference, other: SpatialReference) -> bool:
 @lru_cache(maxsize=_CACHED)
 def _geographic(reference: SpatialReference) -> SpatialReference:
     geodetic = reference.crs.geodetic_crs
+    if reference.crs.is_bound:  # it brings its own way to WGS 84
+        return WGS84
     if geodetic is None or geodetic.prime_meridian is None or geodetic.prime_meridian.longitude != 0:
         return WGS84
     if not math.isclose(geodetic.axis_info[0].unit_conversion_factor, math.radians(1)):

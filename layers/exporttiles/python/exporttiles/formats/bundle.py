@@ -62,6 +62,11 @@ class TileIndex:
     size: NDArray[np.int32]
     file_size_bytes: int
 
+    def outside(self, file_size_bytes: int) -> NDArray[np.bool_]:
+        """Return which tiles, (128, 128), lie outside of a file of some length, or in its index."""
+        is_outside = (self.offset < FIRST_TILE_OFFSET) | (self.offset + self.size > file_size_bytes)
+        return is_outside & (self.size > 0)
+
 
 def bundle_path(bundle: BundleIndex) -> str:
     """Return the path below the folder of the level folders, ``L05/R0080C0100.bundle``.
@@ -105,24 +110,37 @@ def write_bundle(
         PackageError: there are no tiles, they belong to several bundles, or
             one is empty or longer than `MAX_TILE_BYTES`.
     """
+    places, sizes, images = row_major(tiles)
+    ends = RECORDS_OFFSET + np.cumsum(SIZE_PREFIX_BYTES + sizes)
+    index = np.full((PACKET_SIZE, PACKET_SIZE), EMPTY_SLOT, "<u8")
+    index[tuple(places.T % PACKET_SIZE)] = ends - sizes | sizes << _OFFSET_BITS
+    header = _header(record_count, largest=int(sizes.max()), file_size=int(ends[-1]))
+    return [header + index.tobytes(), *records(sizes, images)]
+
+
+def row_major(
+    tiles: Mapping[tuple[int, int], bytes | memoryview],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[bytes | memoryview]]:
+    """Return the places (n, 2), the sizes in bytes (n) and the images of a bundle's tiles, row by row.
+
+    Raises:
+        PackageError: there are no tiles, they belong to several bundles, or
+            one is empty or longer than `MAX_TILE_BYTES`.
+    """
     places = np.fromiter(chain.from_iterable(tiles), np.int64, 2 * len(tiles)).reshape(-1, 2)
     sizes = np.fromiter(map(len, tiles.values()), np.int64, len(tiles))
     _require_writable(places, sizes)
-
-    slots = places % PACKET_SIZE @ np.array([PACKET_SIZE, 1])
-    order = np.argsort(slots)
-    slots, sizes = slots[order], sizes[order]
-    ends = RECORDS_OFFSET + np.cumsum(SIZE_PREFIX_BYTES + sizes)
-    index = np.full(PACKET_SIZE * PACKET_SIZE, EMPTY_SLOT, "<u8")
-    index[slots] = ends - sizes | sizes << _OFFSET_BITS
-    header = _header(record_count, largest=int(sizes.max()), file_size=int(ends[-1]))
-
+    order = np.lexsort((places[:, 1], places[:, 0]))
     images = list(tiles.values())
+    return places[order], sizes[order], [images[number] for number in order.tolist()]
+
+
+def records(sizes: NDArray[np.int64], images: list[bytes | memoryview]) -> list[bytes | memoryview]:
+    """Return the pieces of the records: size prefix, image, and so on."""
     prefixes = memoryview(sizes.astype("<u4").tobytes())
-    pieces: list[bytes | memoryview] = [b""] * (1 + 2 * len(images))
-    pieces[0] = header + index.tobytes()
-    pieces[1::2] = [prefixes[at : at + SIZE_PREFIX_BYTES] for at in range(0, len(prefixes), 4)]
-    pieces[2::2] = [images[number] for number in order.tolist()]
+    pieces: list[bytes | memoryview] = [b""] * (2 * len(images))
+    pieces[0::2] = [prefixes[at : at + SIZE_PREFIX_BYTES] for at in range(0, len(prefixes), SIZE_PREFIX_BYTES)]
+    pieces[1::2] = images
     return pieces
 
 
@@ -135,7 +153,7 @@ def read_index(data: bytes | memoryview, *, file_size_bytes: int | None = None) 
     Args:
         data: the first `RECORDS_OFFSET` bytes of the file, or more.
         file_size_bytes: true length of the file, to check the entries by;
-            None leaves the end of the file unchecked.
+            None leaves them unchecked, for `TileIndex.outside`.
 
     Raises:
         DamagedCacheError: it is no bundle, or a tile lies outside the file.
@@ -155,20 +173,23 @@ def read_index(data: bytes | memoryview, *, file_size_bytes: int | None = None) 
     entries = np.frombuffer(data, "<u8", PACKET_SIZE * PACKET_SIZE, HEADER_BYTES)
     offset = (entries & ((1 << _OFFSET_BITS) - 1)).astype(np.int64)
     size = (entries >> _OFFSET_BITS).astype(np.int32)
-    outside = offset < FIRST_TILE_OFFSET
-    if file_size_bytes is not None:
-        outside |= offset + size > file_size_bytes
-    outside &= size > 0
-    if outside.any():
-        row, column = divmod(int(outside.argmax()), PACKET_SIZE)
-        place = f"row {row}, column {column} of the bundle"
-        stop = int(offset[outside][0]) + int(size[outside][0])
-        raise DamagedCacheError(
-            f"{int(outside.sum())} tiles lie outside the bundle's records, the first in {place}: "
-            f"bytes {int(offset[outside][0])}-{stop} of {file_size_bytes or 'the file'}."
-        )
     shape = (PACKET_SIZE, PACKET_SIZE)
-    return TileIndex(offset.reshape(shape), size.reshape(shape), file_size_bytes=words[5])
+    index = TileIndex(offset.reshape(shape), size.reshape(shape), file_size_bytes=words[5])
+    if file_size_bytes is not None:
+        _require_inside(index, file_size_bytes)
+    return index
+
+
+def _require_inside(index: TileIndex, file_size_bytes: int) -> None:
+    outside = np.argwhere(index.outside(file_size_bytes))
+    if len(outside):
+        row, column = outside[0].tolist()
+        start = int(index.offset[row, column])
+        stop = start + int(index.size[row, column])
+        raise DamagedCacheError(
+            f"{len(outside)} tiles lie outside the bundle's records, the first in row {row}, column {column} "
+            f"of the bundle: bytes {start}-{stop} of {file_size_bytes}."
+        )
 
 
 def _require_writable(places: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:

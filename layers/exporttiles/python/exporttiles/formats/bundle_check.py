@@ -37,13 +37,14 @@ _HEAD_BYTES = 1024  # of a tile: its format, and mostly its size in pixels
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTiles:
-    """What root.json says of the tiles of one bundle; None where it says nothing."""
+    """What root.json or conf.xml says of the tiles of one bundle; None where it says nothing."""
 
     tile_format: TileFormat | None
     tile_size: int | None
     allowed: TileRange | None
     bundle_row: int
     bundle_column: int
+    record_count: int = PACKAGE_RECORD_COUNT
 
 
 def check_bundle(file: BinaryIO, member: StoredMember, expected: ExpectedTiles, findings: Findings) -> int:
@@ -65,8 +66,24 @@ def check_bundle(file: BinaryIO, member: StoredMember, expected: ExpectedTiles, 
     except DamagedCacheError as error:
         findings.add(path, str(error))
         return 0
-    _check_header(path, data, index, size_bytes, findings)
+    _check_header(path, data, index, member.size_bytes, expected.record_count, findings)
     _check_index(path, index, findings)
+    return check_tiles(file, member, index, expected, findings)
+
+
+def check_tiles(
+    file: BinaryIO, member: StoredMember, index: TileIndex, expected: ExpectedTiles, findings: Findings
+) -> int:
+    """Note tiles that are not what they should be, or not where; return how many there are.
+
+    Args:
+        file: seekable; the head of each tile is read.
+        member: where the bundle lies in the file.
+        index: where the tiles lie in the bundle, all of them inside.
+        expected: what the tiles should be.
+        findings: faults are added here.
+    """
+    path = member.name
     _check_place(path, index, expected, findings)
     rows, columns = np.nonzero(index.size)
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
@@ -79,10 +96,12 @@ def check_bundle(file: BinaryIO, member: StoredMember, expected: ExpectedTiles, 
     return len(rows)
 
 
-def _check_header(path: str, data: bytes, index: TileIndex, size_bytes: int, findings: Findings) -> None:
+def _check_header(
+    path: str, data: bytes, index: TileIndex, size_bytes: int, record_count: int, findings: Findings
+) -> None:
     wanted = (
         ("version", VERSION),
-        ("record count", PACKAGE_RECORD_COUNT),
+        ("record count", record_count),
         ("maximum tile size", max(USER_HEADER_BYTES, int(index.size.max()))),
         ("offset byte count", OFFSET_BYTE_COUNT),
         ("slack space", 0),

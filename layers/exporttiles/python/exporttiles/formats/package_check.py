@@ -72,7 +72,7 @@ def check_package(file: BinaryIO) -> PackageReport:
 
     tile_counts: Counter[int] = Counter()
     for bundle, member in _bundles(members, findings).items():
-        expected = _expected_tiles(bundle, root, scheme, extent, findings)
+        expected = expected_tiles(ROOT, bundle, _tile_format(root), scheme, extent, findings)
         tile_counts[bundle.level] += check_bundle(file, member, expected, findings)
     if root:
         _check_levels(root, tile_counts, findings)
@@ -105,24 +105,29 @@ def _bundles(members: Mapping[str, StoredMember], findings: Findings) -> dict[Bu
     return bundles
 
 
-def _expected_tiles(
+def _tile_format(root: Mapping[str, Any]) -> TileFormat | None:
+    try:
+        return TileFormat(root["tileImageInfo"]["format"])
+    except (KeyError, TypeError, ValueError):  # told of with root.json
+        return None
+
+
+def expected_tiles(
+    path: str,
     bundle: BundleIndex,
-    root: Mapping[str, Any],
+    tile_format: TileFormat | None,
     scheme: TilingScheme | None,
     extent: Extent | None,
     findings: Findings,
 ) -> ExpectedTiles:
-    try:
-        tile_format = TileFormat(root["tileImageInfo"]["format"])
-    except (KeyError, TypeError, ValueError):  # told of with root.json
-        tile_format = None
+    """Return what a bundle should hold, as the document at a path tells it; note if it cannot be told."""
     allowed = None
     if scheme and extent:
         try:
             slack = _ROUNDING_PIXELS * scheme.lod(bundle.level).resolution
             allowed = scheme.tile_range(_grown(extent, slack), bundle.level)
         except (InvalidParameterError, ValueError, OverflowError):
-            findings.add(ROOT, f"Where the tiles of level {bundle.level} lie cannot be told from tileInfo.")
+            findings.add(path, f"Where the tiles of level {bundle.level} lie cannot be told from the tiling scheme.")
     tile_size = scheme.tile_size if scheme else None
     return ExpectedTiles(tile_format, tile_size, allowed, bundle.row, bundle.column)
 

@@ -85,18 +85,23 @@ def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | 
     findings.require(root.get("units") == own_units, ROOT, f"units is {shown(root.get('units'))}, not '{own_units}'.")
     same = part(root, "spatialReference").get("wkid") == scheme.spatial_reference.wkid
     findings.require(same, ROOT, "spatialReference is not the one of tileInfo.")
-    if not findings.require(_is_usable(scheme), ROOT, "tileInfo has numbers that no tiling scheme can have."):
+    if not findings.require(is_usable(scheme), ROOT, "tileInfo has numbers that no tiling scheme can have."):
         return None
+    check_lods(ROOT, scheme, findings)
+    return scheme
+
+
+def check_lods(path: str, scheme: TilingScheme, findings: Findings) -> None:
+    """Note levels of detail that are not in order, or almost those that everybody uses."""
     whole = [lod.level for lod in scheme.lods] == list(range(len(scheme.lods)))
-    findings.require(whole, ROOT, "tileInfo.lods are not the levels from 0 on, in order and without gaps.")
+    findings.require(whole, path, "The levels of detail are not those from 0 on, in order and without gaps.")
     for finer, coarser in zip(scheme.lods[1:], scheme.lods, strict=False):
         falling = 0 < finer.resolution < coarser.resolution and 0 < finer.scale < coarser.scale
-        findings.require(falling, ROOT, f"Level {finer.level} is not finer than level {coarser.level}.")
+        findings.require(falling, path, f"Level {finer.level} is not finer than level {coarser.level}.")
     for well_known in WELL_KNOWN.values():
         if well_known.spatial_reference == scheme.spatial_reference and well_known.tile_size == scheme.tile_size:
             for lod, esri in zip(scheme.lods, well_known.lods, strict=False):
-                _check_constants(lod, esri, findings)
-    return scheme
+                _check_constants(path, lod, esri, findings)
 
 
 def check_extents(root: Mapping[str, Any], scheme: TilingScheme, findings: Findings) -> Extent | None:
@@ -111,16 +116,17 @@ def check_extents(root: Mapping[str, Any], scheme: TilingScheme, findings: Findi
     return extents["fullExtent"]
 
 
-def _is_usable(scheme: TilingScheme) -> bool:
+def is_usable(scheme: TilingScheme) -> bool:
+    """Tell whether the numbers of a scheme can be calculated with."""
     numbers = [scheme.origin_x, scheme.origin_y, *(lod.resolution for lod in scheme.lods)]
     legal_lods = 0 < len(scheme.lods) <= MAX_LEVELS and all(lod.resolution > 0 for lod in scheme.lods)
     return legal_lods and all(map(math.isfinite, numbers)) and 0 < scheme.tile_size <= _MAX_TILE_SIZE
 
 
-def _check_constants(lod: LevelOfDetail, esri: LevelOfDetail, findings: Findings) -> None:
+def _check_constants(path: str, lod: LevelOfDetail, esri: LevelOfDetail, findings: Findings) -> None:
     for name in ("resolution", "scale"):
         found, wanted = getattr(lod, name), getattr(esri, name)
         is_that_level = math.isclose(found, wanted, rel_tol=_SAME_LEVEL)
         exact = math.isclose(found, wanted, rel_tol=_SAME_NUMBER)
         text = f"Level {lod.level}: {name} {found} is almost Esri's {wanted}; ArcGIS wants it exactly."
-        findings.require(exact or not is_that_level, ROOT, text)
+        findings.require(exact or not is_that_level, path, text)

@@ -73,7 +73,7 @@ def write_root(
         {
             "tileImageInfo": {
                 "format": service.tile_format.value,
-                "compressionQuality": _quality(service, compression_quality),
+                "compressionQuality": declared_quality(service, compression_quality),
                 "bandCount": 1,  # in every package by ArcGIS, whatever the tiles hold
                 "lercError": service.lerc_error,
             },
@@ -117,7 +117,7 @@ def write_iteminfo(service: ImageService, extent: Extent, *, job_id: str) -> byt
         {
             "creator": CREATOR,
             "name": service.short_name,
-            "guid": str(uuid.uuid5(_GUID_NAMESPACE, job_id)).upper(),
+            "guid": item_guid(job_id),
             "version": 1.0,
             "created": 0,  # as ArcGIS writes it
             "snippet": "",
@@ -131,6 +131,18 @@ def write_iteminfo(service: ImageService, extent: Extent, *, job_id: str) -> byt
             "extent": write_extent(extent.to(WGS84)),
         }
     )
+
+
+def item_guid(job_id: str) -> str:
+    """Return the id of the item that a job makes: upper-case UUID, the same for the same job."""
+    return str(uuid.uuid5(_GUID_NAMESPACE, job_id)).upper()
+
+
+def declared_quality(service: ImageService, recompressed_to: int | None) -> int:
+    """Return the JPEG quality that documents tell; 0 for formats that have none."""
+    if service.tile_format not in {TileFormat.JPEG, TileFormat.MIXED}:
+        return 0
+    return service.compression_quality if recompressed_to is None else recompressed_to
 
 
 def units(reference: SpatialReference) -> str:
@@ -166,12 +178,6 @@ def thumbnail(tiles: Mapping[tuple[int, int], bytes | memoryview]) -> bytes:
     body = BytesIO()
     picture.save(body, "PNG", optimize=True)
     return body.getvalue()
-
-
-def _quality(service: ImageService, recompressed_to: int | None) -> int:
-    if service.tile_format not in {TileFormat.JPEG, TileFormat.MIXED}:
-        return 0
-    return service.compression_quality if recompressed_to is None else recompressed_to
 
 
 def _json(document: dict[str, Any]) -> bytes:

@@ -22,11 +22,14 @@ def read_event(event: Mapping[str, Any]) -> Request:
             body = ""
     stage = event["requestContext"].get("stage", "$default")
     path = event["rawPath"]
+    headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
+    if cookies := event.get("cookies"):
+        headers["cookie"] = "; ".join(cookies)
     return Request(
         method=http["method"].upper(),
         path=path if stage == "$default" else path.removeprefix(f"/{stage}"),
         query=event.get("rawQueryString", ""),
-        headers={name.lower(): value for name, value in event.get("headers", {}).items()},
+        headers=headers,
         body=body,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import Job
 from exporttiles.domain.service import ImageService
+from exporttiles.rest.access import Caller
 from exporttiles.rest.http import Request
 from exporttiles.rest.runtime import Runtime
 
@@ -39,12 +40,14 @@ class Call:
     Attributes:
         format: html, json or pjson.
         arguments: the variable parts of the path, by name.
+        caller: who asks.
     """
 
     request: Request
     runtime: Runtime
     format: str
     arguments: Mapping[str, str] = field(default_factory=dict)
+    caller: Caller = field(default_factory=Caller)
 
     @cached_property
     def rest_url(self) -> str:
@@ -53,12 +56,12 @@ class Call:
 
     @cached_property
     def service(self) -> ImageService:
-        """Return the service that the path names.
+        """Return the service that the path names, as it is for the caller.
 
         Raises:
             ServiceNotFoundError: there is none.
         """
-        return self.runtime.services.get(self.arguments["service"])
+        return self.caller.limited(self.runtime.services.get(self.arguments["service"]))
 
     @property
     def service_url(self) -> str:
@@ -72,12 +75,12 @@ class Call:
         Clients ask every two seconds: the job is looked up and nothing else.
 
         Raises:
-            JobNotFoundError: there is none, or it belongs to another service.
+            JobNotFoundError: there is none, or it belongs to another service or key.
         """
         job_id = self.arguments["job_id"].removesuffix("_et")
         if _JOB_ID.fullmatch(job_id):
             job = self.runtime.jobs.get(job_id)
-            if job.service_name == self.arguments["service"]:
+            if job.service_name == self.arguments["service"] and self.caller.owns(job):
                 return job
         raise JobNotFoundError("No job has this id, or it has expired.")
 

@@ -7,6 +7,7 @@ its paths look at the status first and never see a body that comes with another.
 from typing import Any
 
 from exporttiles.domain.errors import (
+    InvalidTokenError,
     JobStateError,
     RequestError,
     ServiceNotFoundError,
@@ -25,7 +26,22 @@ class ExportNotAllowedError(RequestError):
     """The service does not allow its tiles to be exported."""
 
 
+class TokenRequiredError(RequestError):
+    """The server wants to know who asks."""
+
+
+class AccessDeniedError(RequestError):
+    """The caller is known and may not do this."""
+
+
+class SignInError(RequestError):
+    """No key has this name and token."""
+
+
 CODES: dict[type[Exception], int] = {
+    InvalidTokenError: 498,
+    TokenRequiredError: 499,
+    AccessDeniedError: 403,
     NotFoundError: 404,
     ServiceNotFoundError: 404,
     RequestError: 400,
@@ -34,6 +50,11 @@ CODES: dict[type[Exception], int] = {
 """Code of an error class; of a class that is not listed, that of its nearest base."""
 
 MESSAGES: dict[type[Exception], str] = {
+    # Clients look for the words of these three, and sign in when they meet them.
+    InvalidTokenError: "Invalid Token",
+    TokenRequiredError: "Token Required",
+    AccessDeniedError: "Token is valid but access is denied.",
+    SignInError: "Unable to generate token.",
     InvalidUrlError: "Invalid URL",
     JobStateError: "Invalid or missing input parameters",
 }

@@ -33,9 +33,9 @@ class Request:
 
     method: str
     path: str
-    query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = ""
+    query: str = field(default="", repr=False)  # these three may hold a token
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: str = field(default="", repr=False)
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ Service Input"; geoprocessing service, "Jobs".
 from collections.abc import Mapping
 from typing import Any
 
-from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation
+from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, PackageFolder
 
 RESULT_NAME = "out_service_url"
 
@@ -84,9 +84,18 @@ def cancel_document(job: Job) -> dict[str, Any]:
     return {"jobId": job.job_id, "jobStatus": _status(job.status)}
 
 
-def listing_document(files: Mapping[str, str]) -> dict[str, Any]:
-    """Return the folder of a finished job: the address of each file by its name."""
-    return {"files": [{"name": name, "url": url} for name, url in files.items()], "folders": []}
+def listing_document(folder: PackageFolder | None, url: str) -> dict[str, Any]:
+    """Return a folder of a finished job: the name and the address of all that lies in it.
+
+    Args:
+        folder: None for that of an estimate, which is empty.
+        url: of the folder, without a final slash.
+    """
+    files, folders = (folder.files, folder.folders) if folder else ((), ())
+    return {
+        "files": [{"name": name, "url": f"{url}/{name}"} for name in files],
+        "folders": [{"name": name, "url": f"{url}/{name}"} for name in folders],
+    }
 
 
 def _status(status: JobStatus) -> str:

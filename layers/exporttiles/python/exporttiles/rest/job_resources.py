@@ -1,7 +1,7 @@
 """The asynchronous operations of a service, and their jobs."""
 
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
-from exporttiles.domain.job import Job, JobStatus, Operation, Package
+from exporttiles.domain.job import Job, JobStatus, Operation, Package, PackageFolder
 from exporttiles.rest import pages
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import ExportNotAllowedError, InvalidUrlError, NotFoundError
@@ -16,7 +16,7 @@ from exporttiles.rest.job_documents import (
     result_document,
     submit_document,
 )
-from exporttiles.rest.parameters import KNOWN_NAMES, read_export_request, refuse_unbuilt
+from exporttiles.rest.parameters import KNOWN_NAMES, read_export_request
 
 PACKAGE_MEDIA_TYPE = "application/octet-stream"  # as the object in the store says
 
@@ -82,12 +82,12 @@ def listing(call: Call) -> Document:
         JobStateError: the job has not succeeded.
     """
     _require_success(call.job)
-    package, url = call.job.package, _file_url(call, call.job.package)
-    return Document(listing_document({package.name: url} if package and url else {}), "Files")
+    found = call.runtime.browse_package(call.job)
+    return Document(listing_document(found if isinstance(found, PackageFolder) else None, call.listing_url), "Files")
 
 
-def file(call: Call) -> Response:
-    """Send the client to where the package is; of a HEAD, tell its length.
+def file(call: Call) -> Document | Response:
+    """Send the client to where a file is; of a HEAD, tell its length. Of a folder, tell what is in it.
 
     A presigned link answers no HEAD, and no parameter of the client's may follow
     it there: the signature would no longer hold.
@@ -95,16 +95,19 @@ def file(call: Call) -> Response:
     Raises:
         NotFoundError: there is no such file.
     """
+    path = call.arguments["file"]
     try:
-        package = call.job.package
+        found = call.runtime.browse_package(call.job, path)
     except JobNotFoundError as error:
         raise NotFoundError(str(error)) from error
-    if package is None or package.name != call.arguments["file"]:
+    if found is None:
         raise NotFoundError("There is no such file.")
+    if isinstance(found, PackageFolder):
+        return Document(listing_document(found, f"{call.listing_url}/{path}"), f"Files of {path}")
     if call.request.method == "HEAD":
-        headers = {"content-type": PACKAGE_MEDIA_TYPE, "content-length": str(package.size_bytes)}
+        headers = {"content-type": PACKAGE_MEDIA_TYPE, "content-length": str(found.size_bytes)}
         return Response(200, headers)
-    return redirect(call.runtime.packages.download_url(package), 302)
+    return redirect(call.runtime.packages.download_url(found), 302)
 
 
 def _submit(call: Call, operation: Operation) -> Document | Response:
@@ -116,10 +119,9 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
         raise ExportNotAllowedError(f"The service {service.name} does not allow its tiles to be exported.")
     request = read_export_request(sent, service)
     if operation is Operation.EXPORT_TILES:
-        refuse_unbuilt(request)
-        submitted = call.runtime.submit_export(service, request, sent)
+        submitted = call.runtime.submit_export(service, request, sent, call.caller.owner)
     else:
-        submitted = call.runtime.estimate_export(service, request, sent)
+        submitted = call.runtime.estimate_export(service, request, sent, call.caller.owner)
     if call.format == "html":
         return redirect(f"{call.service_url}/jobs/{submitted.job_id}?f=html", 303)
     return Document(submit_document(submitted), operation)

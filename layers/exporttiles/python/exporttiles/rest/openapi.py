@@ -9,9 +9,7 @@ from typing import Any
 
 from exporttiles.rest.http import FORMATS
 from exporttiles.rest.parameters import PARAMETERS
-from exporttiles.rest.routes import ROUTES, Route
-
-BASE_PATH = "/arcgis/rest"
+from exporttiles.rest.routes import ROOT, ROUTES, Route
 
 # Parts of a path that stand for nothing or for words of their own: one path each.
 _VARIANTS = {
@@ -48,6 +46,12 @@ _RESPONSES = {
     },
 }
 
+_CARRIERS = {
+    "EsriHeader": {"type": "apiKey", "in": "header", "name": "X-Esri-Authorization", "description": "Bearer TOKEN"},
+    "Bearer": {"type": "http", "scheme": "bearer"},
+    "Parameter": {"type": "apiKey", "in": "query", "name": "token", "description": "Or a field of a form."},
+}
+
 
 def openapi_document() -> dict[str, Any]:
     """Return the description of all routes."""
@@ -65,12 +69,14 @@ def openapi_document() -> dict[str, Any]:
             "schemas": {"Error": _ERROR},
             "responses": _RESPONSES,
             "parameters": dict(map(_export_parameter, PARAMETERS)),
+            "securitySchemes": _CARRIERS,
         },
+        "security": [{}, *({name: []} for name in _CARRIERS)],  # tokens are off unless the operator turns them on
     }
 
 
 def _paths(route: Route) -> Iterator[str]:
-    paths = [BASE_PATH + route.path]
+    paths = [ROOT + route.path]
     for part, words in _VARIANTS.items():
         paths = [path.replace(part, word) for path in paths for word in (words if part in path else ("",))]
     return iter(paths)
@@ -90,7 +96,7 @@ def _path_parameter(name: str) -> dict[str, Any]:
 def _operation(path: str, route: Route, method: str) -> dict[str, Any]:
     summary = (route.resource.__doc__ or "").partition("\n")[0]
     operation: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", f"{method}{path.removeprefix(BASE_PATH)}").strip("_"),
+        "operationId": re.sub(r"\W+", "_", f"{method}{path.removeprefix(ROOT)}").strip("_"),
         "summary": summary,
         "responses": _responses(route),
     }

@@ -104,6 +104,18 @@ def export_form(url: str) -> str:
     return f'<form method="post" action="{escape(url)}"><table>{rows}</table>{submit}</form>'
 
 
+def sign_in_form(url: str) -> str:
+    """Return the form for the name of an API key and the key."""
+    return (
+        f'<form method="post" action="{escape(url)}"><table>'
+        '<tr><th><label for="username">Name of the key</label></th>'
+        '<td><input type="text" id="username" name="username" autocomplete="username"></td></tr>'
+        '<tr><th><label for="password">Key</label></th>'
+        '<td><input type="password" id="password" name="password" autocomplete="current-password"></td></tr>'
+        '</table><input type="hidden" name="f" value="html"><button>Sign in</button></form>'
+    )
+
+
 def button(text: str, url: str) -> str:
     """Return a button that posts to an address."""
     hidden = '<input type="hidden" name="f" value="html">'

@@ -65,19 +65,6 @@ def read_export_request(parameters: Mapping[str, str], service: ImageService) ->
     )
 
 
-def refuse_unbuilt(request: ExportRequest) -> None:
-    """Refuse what can be asked for and cannot be delivered yet.
-
-    Raises:
-        InvalidParameterError: tells what can be delivered.
-    """
-    if not request.tile_package:
-        raise InvalidParameterError("tilePackage", "false", "Legal is true: cache raster datasets are not built yet.")
-    if request.storage_format is not StorageFormat.COMPACT_V2:
-        legal = f"Legal is {StorageFormat.COMPACT_V2}: packages of the older format (.tpk) are not built yet."
-        raise InvalidParameterError("storageFormatType", request.storage_format, legal)
-
-
 def _read_area(sent: Mapping[str, str], service: ImageService) -> tuple[Area, tuple[str, ...]]:
     """Return the area; an area of interest supersedes an extent."""
     for name in _AREA_NAMES:

@@ -14,9 +14,11 @@ TILE_LIFETIME_SECONDS = 86_400
 """How long anyone may keep a tile without asking again."""
 
 
-def server_info(_call: Call) -> Document:
+def server_info(call: Call) -> Document:
     """Return what is known of the server."""
-    return Document(info_document(), "Server info")
+    is_secured = call.runtime.settings.token_security
+    token_url = f"{call.rest_url}/generateToken" if is_secured else None
+    return Document(info_document(token_url), "Server info")
 
 
 def catalog(call: Call) -> Document:
@@ -26,7 +28,7 @@ def catalog(call: Call) -> Document:
         NotFoundError: there is no such folder.
     """
     folder = call.arguments.get("folder", "")
-    content = catalog_document(call.runtime.services.names(), folder)
+    content = catalog_document(call.caller.seen(call.runtime.services.names()), folder)
     if folder and not content["services"]:
         raise NotFoundError("There is no folder of this name.")
     root = f"{call.rest_url}/services"
@@ -55,7 +57,7 @@ def tile(call: Call) -> Response:
     if body is None:
         raise NotFoundError("There is no such tile.")
     headers = {
-        "cache-control": f"public, max-age={TILE_LIFETIME_SECONDS}",
+        "cache-control": f"{'private' if call.caller.key else 'public'}, max-age={TILE_LIFETIME_SECONDS}",
         "etag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
     }
     if headers["etag"] in call.request.headers.get("if-none-match", ""):

@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporttiles.domain.errors import RequestError
-from exporttiles.rest import job_resources, pages, resources
+from exporttiles.domain.errors import InvalidTokenError, RequestError
+from exporttiles.rest import job_resources, pages, resources, sign_in
+from exporttiles.rest.access import Caller, identify
 from exporttiles.rest.call import Call, Document
-from exporttiles.rest.errors import InvalidUrlError, code_of, error_document
+from exporttiles.rest.errors import InvalidUrlError, TokenRequiredError, code_of, error_document
 from exporttiles.rest.http import Request, Response, html_response, json_response
 from exporttiles.rest.runtime import Runtime
 
@@ -17,8 +18,9 @@ class Route:
     """A path and its resource.
 
     Attributes:
-        path: below ``/arcgis/rest``, with the variable parts of `_PARTS`.
+        path: below `ROOT`, with the variable parts of `_PARTS`.
         default_format: of a request without ``f``.
+        is_public: anyone may ask, so that clients find out whether they need a token.
         acts: calling it changes something, so that HEAD does not call it.
         sends_bytes: its errors are real HTTP errors, not documents under 200.
     """
@@ -26,16 +28,21 @@ class Route:
     path: str
     resource: Callable[[Call], Document | Response]
     default_format: str = "html"
+    is_public: bool = False
     acts: bool = False
     sends_bytes: bool = False
 
+
+ROOT = "/arcgis/rest"
+"""Where all of it lies, below the host."""
 
 _SERVICE = "/services/{service}/ImageServer"
 _JOB = _SERVICE + "{operation}/jobs/{job_id}"
 _FILES = "/directories/arcgisoutput/{service}_ImageServer/{job_id}"
 
 ROUTES = (
-    Route("/info", resources.server_info),
+    Route("/info", resources.server_info, is_public=True),
+    Route("/generateToken", sign_in.generate_token, is_public=True, acts=True),
     Route("/services", resources.catalog),
     Route("/services/{folder}", resources.catalog),
     Route(_SERVICE, resources.image_service),
@@ -48,7 +55,7 @@ ROUTES = (
     Route(_JOB + "/inputs/{name}", job_resources.job_input),
     Route(_JOB + "/cancel", job_resources.cancel, acts=True),
     Route(_FILES, job_resources.listing, default_format="json"),
-    Route(_FILES + "/{file}", job_resources.file, sends_bytes=True),
+    Route(_FILES + "/{file}", job_resources.file, default_format="json", sends_bytes=True),
 )
 """The table of contents. Each route answers GET, POST and HEAD, with and without a final slash."""
 
@@ -57,13 +64,14 @@ _PARTS = {
     "operation": r"|/exportTiles|/estimateExportTilesSize",
     "submit": r"|/submitJob",  # how the operations were called at 10.2.1
     **dict.fromkeys(("level", "row", "column", "width", "height"), r"[0-9]{1,9}"),
-    **dict.fromkeys(("folder", "job_id", "name", "file"), r"[^/]+"),
+    "file": r"[^/]+(?:/[^/]+)*",
+    **dict.fromkeys(("folder", "job_id", "name"), r"[^/]+"),
 }
 
 
 def _compile(path: str) -> re.Pattern[str]:
     pattern = re.sub(r"{(\w+)}", lambda part: f"(?P<{part[1]}>{_PARTS[part[1]]})", path)
-    return re.compile(f"/arcgis/rest{pattern}/?")
+    return re.compile(f"{ROOT}{pattern}/?")
 
 
 _PATTERNS = tuple((_compile(route.path), route) for route in ROUTES)
@@ -86,7 +94,10 @@ def respond(request: Request, runtime: Runtime) -> Response:
     route, arguments = _find(request)
     if request.method == "HEAD" and route.acts:
         return _finish(request, Response())
-    call = Call(request, runtime, _format(request, route), arguments)
+    caller = Caller() if route.is_public else identify(request, runtime)
+    if "service" in arguments:
+        caller.require(arguments["service"])
+    call = Call(request, runtime, _format(request, route), arguments, caller)
     reply = route.resource(call)
     return _finish(request, reply if isinstance(reply, Response) else _render(reply, call))
 
@@ -103,8 +114,10 @@ def refuse(request: Request, error: Exception) -> Response:
         return _finish(request, json_response(document, status=code_of(error)))
     if name == "html":
         told = document["error"]
-        lines = [told["message"], *told["details"]]
-        text = pages.page("Error", {}, *(pages.paragraph(line, "error") for line in lines))
+        sections = [pages.paragraph(line, "error") for line in (told["message"], *told["details"])]
+        if isinstance(error, (TokenRequiredError, InvalidTokenError)):
+            sections.append(pages.sign_in_form(f"{ROOT}/generateToken"))
+        text = pages.page("Error", {"services": f"{ROOT}/services?f=html"}, *sections)
         return _finish(request, html_response(text, code_of(error)))
     return _finish(request, json_response(document, pretty=name == "pjson"))
 

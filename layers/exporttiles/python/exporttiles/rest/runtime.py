@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.export import ExportRequest
-from exporttiles.domain.job import Job
+from exporttiles.domain.job import Job, Package, PackageFolder
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import TileRange
 from exporttiles.ports import JobTable, PackageStore, ServiceCatalog
@@ -16,6 +17,11 @@ class Settings(Protocol):
     @property
     def public_base_url(self) -> str:
         """Return scheme and host that clients use; '' takes those of the request."""
+        ...
+
+    @property
+    def token_security(self) -> bool:
+        """Tell whether a request must bring a token."""
         ...
 
 
@@ -42,16 +48,28 @@ class Runtime(Protocol):
         """Return the finished packages."""
         ...
 
-    def submit_export(self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str], /) -> Job:
+    def authenticate(self, token: str, /) -> ApiKey:
+        """Return the key that a token is."""
+        ...
+
+    def submit_export(
+        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str], owner: str = "", /
+    ) -> Job:
         """Start an export and return its job."""
         ...
 
-    def estimate_export(self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str], /) -> Job:
+    def estimate_export(
+        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str], owner: str = "", /
+    ) -> Job:
         """Estimate an export and return a job that is done."""
         ...
 
     def cancel_export(self, job_id: str, /) -> Job:
         """Cancel an export and return its job."""
+        ...
+
+    def browse_package(self, job: Job, path: str = "", /) -> Package | PackageFolder | None:
+        """Return a file or a folder of what a job delivered, or None where there is neither."""
         ...
 
     def read_parameters(self, job_id: str, /) -> Mapping[str, str]:

@@ -15,12 +15,15 @@ CURRENT_VERSION = 10.91
 """The oldest release from which clients expect tile packages of the new format (10.9)."""
 
 
-def info_document() -> dict[str, Any]:
-    """Return what is known of the server: that nobody has to sign in."""
+def info_document(token_services_url: str | None) -> dict[str, Any]:
+    """Return what is known of the server: its version, and where to sign in if one must."""
+    authentication: dict[str, Any] = {"isTokenBasedSecurity": token_services_url is not None}
+    if token_services_url is not None:
+        authentication["tokenServicesUrl"] = token_services_url
     return {
         "currentVersion": CURRENT_VERSION,
         "fullVersion": "10.9.1",
-        "authInfo": {"isTokenBasedSecurity": False},
+        "authInfo": authentication,
     }
 
 

@@ -29,7 +29,7 @@ class ReadTile:
         selected = np.zeros((PACKET_SIZE, PACKET_SIZE), np.bool_)
         selected[row - bundle.row, column - bundle.column] = True
         for _, tile in self.sources.open(service.cache).read_bundle(bundle, selected):
-            return bytes(tile)
+            return bytes(tile) or None  # no bytes: its record is damaged
         return None
 
 

@@ -37,7 +37,9 @@ class EstimateExport:
     new_job_id: Callable[[], str]
     job_lifetime: timedelta
 
-    def __call__(self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str]) -> Job:
+    def __call__(
+        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str], owner: str = ""
+    ) -> Job:
         """Return a job that has succeeded already and holds the estimate.
 
         Raises:
@@ -61,6 +63,7 @@ class EstimateExport:
                 Message(MessageKind.INFORMATIVE, said),
             ),
             estimate=estimate,
+            owner=owner,
         )
         self.objects.write(JobKeys(job.job_id).parameters, json.dumps(dict(parameters)).encode())
         self.jobs.create(job)

@@ -11,12 +11,10 @@ from exporttiles.domain.errors import DamagedCacheError, ExportCancelledError, E
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import TileFormat
-from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import bundle_path, write_bundle
+from exporttiles.formats.outputs import output_of
 from exporttiles.formats.tile_image import recompress_jpeg, sniff
-from exporttiles.formats.tile_package import BUNDLE_FOLDER
 from exporttiles.formats.zip_archive import ZipMember, local_header
-from exporttiles.messages import BundleReport, Export, FragmentReport, JobKeys, WorkItem
+from exporttiles.messages import Export, FragmentReport, JobKeys, MemberReport, WorkItem
 from exporttiles.ports import Clock, JobTable, ObjectStore, PlacedTile, Tile, TileSources
 
 _IMAGES = {
@@ -72,31 +70,35 @@ class ExportTileRange:
         scheme, full_extent = export.service.tiling_scheme, export.service.full_extent
         selection = TileSelection(scheme, export.request.area, full_extent)
         source = self.sources.open(export.service.cache)
+        output = output_of(export.service, export.request)
 
         fragment: list[Tile] = []
         fragment_bytes = selected_count = 0
-        reports: list[BundleReport] = []
-        tally = Counter[str]()
+        members: list[MemberReport] = []
+        tile_counts, tally = Counter[int](), Counter[str]()
         for bundle in item.bundles:
             selected = selection.mask(bundle)
             selected_count += int(selected.sum())
             tiles = dict(self._tiles(export, source.read_bundle(bundle, selected), tally))
             if not tiles:
                 continue
-            pieces = write_bundle(tiles)
-            member = _member(bundle, pieces)
-            header = local_header(member)
-            place = (member.name, fragment_bytes, member.size_bytes, member.crc32)
-            reports.append(BundleReport(*place, tile_count=len(tiles)))
-            fragment += [header, *pieces]
-            fragment_bytes += len(header) + member.size_bytes
+            tile_counts[bundle.level] += len(tiles)
+            for name, pieces in output.bundle_members(bundle, tiles):
+                member = _member(name, pieces)
+                header = local_header(member)
+                members.append(MemberReport(name, fragment_bytes, member.size_bytes, member.crc32))
+                fragment += [header, *pieces]
+                fragment_bytes += len(header) + member.size_bytes
+                if output.is_folder:
+                    self.objects.write(keys.delivered(name), b"".join(pieces))
 
         if fragment:
             self.objects.write(keys.fragment(item.number), b"".join(fragment))
         return FragmentReport(
             number=item.number,
             fragment_bytes=fragment_bytes,
-            bundles=tuple(reports),
+            members=tuple(members),
+            tile_counts=tile_counts,
             selected_count=selected_count,
             alien_count=tally["alien"],
             damaged_count=tally["damaged"],
@@ -136,9 +138,9 @@ def _prepare(export: Export, found: PlacedTile) -> tuple[tuple[int, int], Tile, 
         return place, tile, len(tile), "damaged"
 
 
-def _member(bundle: BundleIndex, pieces: list[Tile]) -> ZipMember:
+def _member(name: str, pieces: list[Tile]) -> ZipMember:
     size_bytes = checksum = 0
     for piece in pieces:
         size_bytes += len(piece)
         checksum = crc32(piece, checksum)
-    return ZipMember(f"{BUNDLE_FOLDER}/{bundle_path(bundle)}", size_bytes, checksum)
+    return ZipMember(name, size_bytes, checksum)

@@ -1,4 +1,4 @@
-"""Join the fragments of an export into a tile package.
+"""Join the fragments of an export into one file: a tile package, or a dataset in an archive.
 
 No tile is copied here: large fragments are parts of the package as they lie,
 and only small ones, the documents and the directory go through memory.
@@ -7,6 +7,7 @@ and only small ones, the documents and the directory go through memory.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from zlib import crc32
 
 import numpy as np
@@ -15,16 +16,7 @@ from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, Pa
 from exporttiles.domain.job import Job, JobStatus
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
 from exporttiles.domain.selection import TileSelection
-from exporttiles.formats.bundle import parse_bundle_path
-from exporttiles.formats.tile_package import (
-    BUNDLE_FOLDER,
-    ITEMINFO,
-    ROOT,
-    THUMBNAIL,
-    thumbnail,
-    write_iteminfo,
-    write_root,
-)
+from exporttiles.formats.outputs import Contents, output_of
 from exporttiles.formats.zip_archive import ZipMember, central_directory, local_header
 from exporttiles.messages import Export, FragmentReport, JobKeys, PackedPackage
 from exporttiles.ports import JobTable, ObjectStore, PackageStore, Tile, TileSources
@@ -35,7 +27,7 @@ _THUMBNAIL_ROWS, _THUMBNAIL_COLUMNS = 3, 4
 
 @dataclass(frozen=True, slots=True)
 class PackTilePackage:
-    """Builds the ``.tpkx`` of a job from the reports of its workers.
+    """Builds what a job delivers from the reports of its workers.
 
     Attributes:
         objects: the package bucket, where fragments and reports lie.
@@ -67,21 +59,24 @@ class PackTilePackage:
         # What a store can copy comes first; all that is small follows in one tail.
         copied = [report for report in reports if report.fragment_bytes >= MIN_PART_BYTES]
         small = [report for report in reports if 0 < report.fragment_bytes < MIN_PART_BYTES]
-        documents = self._documents(job_id, export, reports)
+        output = output_of(export.service, export.request)
+        documents = output.documents(self._contents(job_id, export, reports))
         members, end = _members(copied, documents, small)
         directory = central_directory(members)
 
-        name = f"{export.service.short_name}.tpkx"
-        key = keys.packages + name
+        key = keys.delivered(output.file_name)
         parts = self._parts(keys, copied, documents, small, directory)
         self.packages.join(key, parts)
         self._check_written(key, end, directory)
+        if output.is_folder:  # where the workers left its bundles
+            for name, body in documents.items():
+                self.objects.write(keys.delivered(name), body)
 
         tile_count = sum(report.tile_count for report in reports)
         alien_count = sum(report.alien_count for report in reports)
         return PackedPackage(
             key=key,
-            name=name,
+            name=output.file_name,
             size_bytes=end + len(directory),
             tile_count=tile_count,
             missing_count=job.tile_count - tile_count - alien_count,
@@ -100,26 +95,15 @@ class PackTilePackage:
         for number, body in enumerate(bodies):
             if body is None:
                 raise PackageError(f"Work item {number} of {count} left no report.")
-            reports.append(FragmentReport.from_json(body))
+            reports.append(FragmentReport.from_json(bytes(body)))
         return reports
 
-    def _documents(self, job_id: str, export: Export, reports: Sequence[FragmentReport]) -> dict[str, bytes]:
-        service, request = export.service, export.request
-        extent = request.area.extent.intersection(service.full_extent)
-        levels = sorted(
-            {
-                parse_bundle_path(bundle.path.removeprefix(f"{BUNDLE_FOLDER}/")).level
-                for report in reports
-                for bundle in report.bundles
-            }
-        )
-        return {
-            ITEMINFO: write_iteminfo(service, extent, job_id=job_id),
-            ROOT: write_root(service, levels, extent, compression_quality=request.compression_quality),
-            THUMBNAIL: thumbnail(self._thumbnail_tiles(export, levels)),
-        }
+    def _contents(self, job_id: str, export: Export, reports: Sequence[FragmentReport]) -> Contents:
+        levels = sorted({level for report in reports for level in report.tile_counts})
+        extent = export.request.area.extent.intersection(export.service.full_extent)
+        return Contents(job_id, levels, extent, partial(self._overview, export, levels))
 
-    def _thumbnail_tiles(self, export: Export, levels: Sequence[int]) -> Mapping[tuple[int, int], Tile]:
+    def _overview(self, export: Export, levels: Sequence[int]) -> Mapping[tuple[int, int], Tile]:
         """Return a few tiles from the middle of the most detailed level that they cover."""
         service = export.service
         selection = TileSelection(service.tiling_scheme, export.request.area, service.full_extent)
@@ -174,7 +158,7 @@ def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -
     selected_count = sum(report.selected_count for report in reports)
     if selected_count != job.tile_count:
         raise PackageError(f"{selected_count} tiles were looked for, but {job.tile_count} are selected.")
-    if not any(report.bundles for report in reports):
+    if not any(report.tile_count for report in reports):
         service = export.service
         raise EmptyExportError(
             f"None of the {selected_count:,} selected tiles exists in the cache of "
@@ -199,7 +183,7 @@ def _members(
     def add_fragments(reports: Sequence[FragmentReport]) -> None:
         nonlocal end
         for report in reports:
-            members.extend((ZipMember(b.path, b.size_bytes, b.crc32), end + b.header_offset) for b in report.bundles)
+            members.extend((ZipMember(m.name, m.size_bytes, m.crc32), end + m.header_offset) for m in report.members)
             end += report.fragment_bytes
 
     add_fragments(copied)

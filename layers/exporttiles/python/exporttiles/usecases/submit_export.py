@@ -30,19 +30,23 @@ class SubmitExport:
     new_job_id: Callable[[], str]
     job_lifetime: timedelta
 
-    def __call__(self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str]) -> Job:
+    def __call__(
+        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str], owner: str = ""
+    ) -> Job:
         """Create a job and start it, or create it failed where ArcGIS does so.
 
         Args:
             service: what the request was checked against.
             request: what was understood.
             parameters: what the client sent, kept for the job's inputs.
+            owner: id of the API key that the client holds, if it needs one.
 
         Raises:
             AreaError: the area is too complex to count.
         """
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
-        tile_count = sum(map(selection.count, request.levels))
+        # The deepest first: an area that is too complex for it is refused before any work.
+        tile_count = sum(map(selection.count, reversed(request.levels)))
         now = self.clock.now()
         refusal = _refusal(service, tile_count)
         messages = [
@@ -64,6 +68,7 @@ class SubmitExport:
             expires_at=now + self.job_lifetime,
             tile_count=tile_count,
             messages=tuple(messages),
+            owner=owner,
         )
         keys = JobKeys(job.job_id)
         self.objects.write(keys.parameters, json.dumps(dict(parameters)).encode())
@@ -71,8 +76,17 @@ class SubmitExport:
             self.objects.write(keys.export, Export(service, request).to_json())
         self.jobs.create(job)
         if not refusal:
-            self.workflow.start(job.job_id)
+            self._start(job.job_id)
         return job
+
+    def _start(self, job_id: str) -> None:
+        try:
+            self.workflow.start(job_id)
+        except Exception:
+            # Nothing runs that could ever end this job.
+            failed = Message(MessageKind.ERROR, "The export could not be started. Try again later.")
+            self.jobs.advance(job_id, JobStatus.FAILED, messages=[failed], finished_at=self.clock.now())
+            raise
 
 
 def _refusal(service: ImageService, tile_count: int) -> tuple[MessageKind, str] | None:

@@ -1,0 +1,131 @@
+"""The members of a zip archive in a store, as objects in a store of their own.
+
+A tile package that lies in S3 is a cache like any other: nothing is unpacked.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+
+from exporttiles.adapters.object_stores import open_store
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.formats.zip_directory import (
+    LOCAL_HEADER_BYTES,
+    TAIL_BYTES,
+    ListedMember,
+    contents_offset,
+    find_directory,
+    read_directory,
+)
+from exporttiles.ports import ObjectReader, StoredObject
+
+ARCHIVES = (".tpkx", ".tpk", ".zip")
+_EXTRA_BYTES = 64
+"""Of a local header, read in the hope that it has no more; NTFS times are 36."""
+
+
+def open_cache(url: str) -> ObjectReader:
+    """Return the objects of a cache: below its folder, or inside of its archive.
+
+    A PMTiles archive is one object in the folder where it lies.
+
+    Raises:
+        SourceError: the address names no store.
+    """
+    folder, _, name = url.rpartition("/")
+    if name.lower().endswith(ARCHIVES):
+        return ArchivedObjects(open_store(folder), name)
+    return open_store(folder if name.lower().endswith(".pmtiles") else url)
+
+
+class ArchivedObjects:
+    """The members of an archive, read by ranges of it.
+
+    The directory is read once: the archive must not be replaced meanwhile.
+    """
+
+    def __init__(self, objects: ObjectReader, archive: str) -> None:
+        self._objects = objects
+        self._archive = archive
+        self._offsets: dict[str, int] = {}
+        """Where the contents of members begin, as far as known."""
+
+    def read(self, key: str) -> bytes:
+        """Return a whole member."""
+        return bytes(self.read_start(key, self._member(key).size_bytes)[0])
+
+    def read_start(self, key: str, size_bytes: int) -> tuple[memoryview, int]:
+        """Return the first bytes of a member, and its whole length."""
+        member = self._member(key)
+        (found,) = self._objects.read_ranges(self._archive, [_guess(member, size_bytes)])
+        return self._contents(member, found, size_bytes), member.size_bytes
+
+    def read_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
+        """Yield whole members in the order of their keys."""
+        members = [self._member(key) if key in self._members else None for key in keys]
+        spans = [_guess(member, member.size_bytes) for member in members if member]
+        found = self._objects.read_ranges(self._archive, spans)
+        for member in members:
+            yield bytes(self._contents(member, next(found), member.size_bytes)) if member else None
+
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
+        """Yield byte ranges of one member."""
+        member = self._member(key)
+        if key not in self._offsets:
+            self.read_start(key, 0)
+        at, end = self._offsets[key], self._offsets[key] + member.size_bytes
+        return self._objects.read_ranges(self._archive, [(at + start, min(at + stop, end)) for start, stop in ranges])
+
+    def sizes_bytes(self, keys: Sequence[str]) -> Iterator[int | None]:
+        """Yield the lengths of members in the order of their keys."""
+        members = self._members
+        return iter([members[key].size_bytes if key in members else None for key in keys])
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the members whose names begin with a prefix, by name."""
+        for name, member in sorted(self._members.items()):
+            if name.startswith(prefix):
+                yield StoredObject(name, member.size_bytes)
+
+    def _member(self, key: str) -> ListedMember:
+        member = self._members[key]
+        if not member.is_plain:
+            raise DamagedCacheError(
+                f"'{key[:80]}' in {self._archive} is compressed or encrypted; only stored members can be read in place."
+            )
+        return member
+
+    @cached_property
+    def _members(self) -> Mapping[str, ListedMember]:
+        (size,) = self._objects.sizes_bytes([self._archive])
+        if size is None:
+            raise DamagedCacheError(f"There is no archive {self._archive}.")
+        try:
+            tail_start = max(0, size - TAIL_BYTES)
+            tail = next(self._objects.read_ranges(self._archive, [(tail_start, size)])) if size else b""
+            place = find_directory(tail, size)
+            if place.offset >= tail_start:
+                directory = tail[place.offset - tail_start :][: place.size_bytes]
+            else:
+                span = (place.offset, place.offset + place.size_bytes)
+                (directory,) = self._objects.read_ranges(self._archive, [span])
+            return {member.name: member for member in read_directory(directory, place)}
+        except DamagedCacheError as error:
+            raise DamagedCacheError(f"{self._archive}: {error}") from error
+
+    def _contents(self, member: ListedMember, found: memoryview, size_bytes: int) -> memoryview:
+        """Return the first bytes of a member, from what was read of it and perhaps one more request."""
+        try:
+            at = self._offsets[member.name] = contents_offset(found, member)
+        except DamagedCacheError as error:
+            raise DamagedCacheError(f"{self._archive}: {error}") from error
+        size, start = min(size_bytes, member.size_bytes), at - member.header_offset
+        if len(found) < start + size:
+            (found,) = self._objects.read_ranges(self._archive, [(at, at + size)])
+            start = 0
+        return found[start : start + size]
+
+
+def _guess(member: ListedMember, size_bytes: int) -> tuple[int, int]:
+    """Return the range that holds the local header and the first bytes of a member, most likely."""
+    header = LOCAL_HEADER_BYTES + len(member.name) + _EXTRA_BYTES
+    return member.header_offset, member.header_offset + header + min(size_bytes, member.size_bytes)

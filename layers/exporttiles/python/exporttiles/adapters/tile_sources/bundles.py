@@ -1,0 +1,68 @@
+"""Compact caches: one file for 128 by 128 tiles."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporttiles.adapters.tile_sources.indexed import IndexedTiles, Records
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.service import TileCache
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES, bundle_path, read_index
+from exporttiles.formats.bundle_v1 import (
+    BUNDLX_BYTES,
+    HEADER_BYTES,
+    bundlx_path,
+    check_header,
+    read_bundlx,
+    read_record,
+    record_extents,
+)
+from exporttiles.ports import Mask, ObjectReader
+
+
+class CompactV2Tiles(IndexedTiles):
+    """A Compact Cache V2: offsets and sizes stand in the bundle."""
+
+    def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
+        super().__init__(objects)
+        self._folder = cache.path_template
+
+    def _key(self, bundle: BundleIndex) -> str:
+        return f"{self._folder}{bundle_path(bundle)}"
+
+    def _records(self, bundle: BundleIndex, _selected: Mask) -> Records:
+        head, file_size = self._objects.read_start(self._key(bundle), RECORDS_OFFSET)
+        index = read_index(head)
+        return index.offset, np.where(index.outside(file_size), -1, index.size).astype(np.int32)
+
+
+class CompactV1Tiles(IndexedTiles):
+    """A Compact Cache V1: offsets stand beside the bundle, sizes before each tile."""
+
+    def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
+        super().__init__(objects)
+        self._folder = cache.path_template
+
+    def _key(self, bundle: BundleIndex) -> str:
+        return f"{self._folder}{bundle_path(bundle)}"
+
+    def _records(self, bundle: BundleIndex, _selected: Mask) -> Records:
+        head, file_size = self._objects.read_start(self._key(bundle), HEADER_BYTES)
+        check_header(head)
+        offsets = self._offsets(bundle)
+        lengths = record_extents(offsets, file_size)
+        return offsets, np.where((offsets > 0) & (lengths == 0), -1, lengths).astype(np.int32)
+
+    def _offsets(self, bundle: BundleIndex) -> NDArray[np.int64]:
+        try:
+            bundlx, _ = self._objects.read_start(f"{self._folder}{bundlx_path(bundle)}", BUNDLX_BYTES + 1)
+        except KeyError as error:
+            raise DamagedCacheError("There is no .bundlx beside it.") from error
+        return read_bundlx(bundlx)
+
+    def _image(self, record: memoryview) -> memoryview | None:
+        return read_record(record)
+
+    def _sizes(self, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
+        # A gap behind a record counts with it: only the record itself tells its size.
+        return np.maximum(lengths - SIZE_PREFIX_BYTES, 0)

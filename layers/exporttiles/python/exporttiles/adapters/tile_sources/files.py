@@ -1,0 +1,53 @@
+"""Caches of one file a tile: XYZ, TMS, WMTS order, ArcGIS exploded, sharded."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporttiles.adapters.tile_sources.places import selected_places
+from exporttiles.domain.service import TileCache
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats.bundle import MAX_TILE_BYTES
+from exporttiles.formats.path_template import PathTemplate, TilePlace
+from exporttiles.ports import Mask, ObjectReader, PlacedTile
+
+
+class FileTiles:
+    """A cache of one file a tile.
+
+    Where tiles have several extensions, the most frequent is tried first and
+    the next one only for what was not found: a listing costs as much as 12
+    reads, and in a MIXED cache few tiles are of the rarer kind.
+    """
+
+    def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
+        self._objects = objects
+        self._template = PathTemplate(cache.path_template, cache.level_rows)
+        self._extensions = cache.extensions or ("",)
+
+    def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
+        """Yield the tiles that are wanted and exist; those of the likelier extension first."""
+        places = selected_places(bundle, selected)
+        for extension in self._extensions:
+            missing = []
+            tiles = self._objects.read_many(self._keys(bundle, places, extension))
+            for place, tile in zip(places, tiles, strict=True):
+                if tile is None:
+                    missing.append(place)
+                else:
+                    yield place, tile if len(tile) <= MAX_TILE_BYTES else b""
+            places = missing
+
+    def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
+        """Return the bytes of the tiles that are wanted; one request for each."""
+        sizes = np.zeros(selected.shape, np.int32)
+        unknown = selected.copy()
+        for extension in self._extensions:
+            keys = self._keys(bundle, selected_places(bundle, unknown), extension)
+            sizes[unknown] = [size or 0 for size in self._objects.sizes_bytes(keys)]
+            unknown &= sizes == 0
+        return sizes
+
+    def _keys(self, bundle: BundleIndex, places: list[tuple[int, int]], extension: str) -> list[str]:
+        return [self._template.path(TilePlace(bundle.level, row, column), extension) for row, column in places]

@@ -1,0 +1,91 @@
+"""Caches whose index tells where tiles lie: one for a bundle, or one for all.
+
+What an index says of itself must be right, or nothing can be read. A single
+record that lies outside of its file costs that tile alone: it comes as no
+bytes, so that whoever asked can count it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporttiles.adapters.tile_sources.places import selected_places
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats.byte_ranges import coalesce, slice_records
+from exporttiles.ports import Mask, ObjectReader, PlacedTile
+
+MAX_BUNDLE_BYTES = 2 * 2**30
+"""Of the tiles of a bundle together; a small file whose slots share a record can claim more."""
+
+Records = tuple[NDArray[np.int64], NDArray[np.int32]]
+"""(128, 128) offsets and lengths in bytes of records, row before column.
+
+The length is 0 where there is no record, and -1 where it lies outside of the file.
+"""
+
+
+class IndexedTiles(ABC):
+    """A cache that is read by an index and few ranges."""
+
+    def __init__(self, objects: ObjectReader) -> None:
+        self._objects = objects
+
+    def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
+        """Yield the tiles that are wanted and exist."""
+        offsets, lengths = self._find(bundle, selected)
+        wanted, outside = selected & (lengths > 0), selected & (lengths < 0)
+        records = self._read(bundle, offsets[wanted], lengths[wanted])
+        for place, record in zip(selected_places(bundle, wanted), records, strict=True):
+            tile = self._image(record)
+            if tile is not None:
+                yield place, tile
+        for place in selected_places(bundle, outside):
+            yield place, b""
+
+    def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
+        """Return the bytes of the tiles that are wanted, from the index."""
+        _, lengths = self._find(bundle, selected)
+        return np.where(selected, self._sizes(lengths), 0).astype(np.int32)
+
+    def _find(self, bundle: BundleIndex, selected: Mask) -> Records:
+        try:
+            return self._records(bundle, selected)
+        except KeyError:  # no file, and so no tile
+            return np.zeros(selected.shape, np.int64), np.zeros(selected.shape, np.int32)
+        except DamagedCacheError as error:
+            raise DamagedCacheError(f"{self._key(bundle)}: {error}") from error
+
+    def _read(self, bundle: BundleIndex, offsets: NDArray[np.int64], lengths: NDArray[np.int32]) -> list[memoryview]:
+        """Return records (n) as views of the ranges read."""
+        key, total_bytes = self._key(bundle), int(lengths.sum(dtype=np.int64))
+        if total_bytes > MAX_BUNDLE_BYTES:
+            raise DamagedCacheError(f"{key} claims tiles of {total_bytes:,} bytes in one bundle.")
+        ranges = coalesce(offsets, lengths)
+        bodies = list(self._objects.read_ranges(key, ranges)) if ranges else []
+        if any(len(body) < stop - start for body, (start, stop) in zip(bodies, ranges, strict=True)):
+            raise DamagedCacheError(f"{key} has become shorter while it was read.")
+        return slice_records(ranges, bodies, offsets, lengths)
+
+    @abstractmethod
+    def _key(self, bundle: BundleIndex) -> str:
+        """Return the object that holds the tiles of a bundle."""
+
+    @abstractmethod
+    def _records(self, bundle: BundleIndex, selected: Mask) -> Records:
+        """Return where the records lie, of the selected tiles at least.
+
+        Raises:
+            KeyError: there is no such object.
+            DamagedCacheError: its index cannot be used.
+        """
+
+    def _image(self, record: memoryview) -> memoryview | None:
+        """Return the tile of a record; None if there is none."""
+        return record
+
+    def _sizes(self, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the bytes (128, 128) of the tiles of records."""
+        return np.maximum(lengths, 0)

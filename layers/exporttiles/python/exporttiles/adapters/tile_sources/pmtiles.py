@@ -1,0 +1,115 @@
+"""PMTiles v3: directories on a Hilbert curve, then ranges of one archive."""
+
+from collections import OrderedDict
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporttiles.adapters.tile_sources.indexed import IndexedTiles, Records
+from exporttiles.domain.errors import DamagedCacheError, SourceError
+from exporttiles.domain.service import TileCache
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats.bundle import MAX_TILE_BYTES
+from exporttiles.formats.pmtiles import (
+    MAX_DIRECTORY_BYTES,
+    MAX_LEVEL,
+    START_BYTES,
+    Directory,
+    PmtilesHeader,
+    read_directory,
+    read_header,
+    tile_ids,
+)
+from exporttiles.ports import Mask, ObjectReader
+
+_MAX_DEPTH = 4
+"""Of leaves below leaves; writers make one level, and a leaf may name itself."""
+
+_MAX_LEAVES = 512
+"""For one bundle. Its tiles are neighbours on the curve: a leaf of 4,096 entries is a quarter of it."""
+
+_KEPT_ENTRIES = 2 * 2**20
+"""Of leaf directories kept for the next bundle: 64 MiB."""
+
+
+class PmtilesTiles(IndexedTiles):
+    """A PMTiles archive, which must not be replaced by another one meanwhile."""
+
+    def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
+        super().__init__(objects)
+        self._archive = cache.path_template
+        self._leaves: OrderedDict[tuple[int, int], Directory] = OrderedDict()
+
+    def _key(self, _bundle: BundleIndex) -> str:
+        return self._archive
+
+    def _records(self, bundle: BundleIndex, selected: Mask) -> Records:
+        offsets, lengths = np.zeros(selected.shape, np.int64), np.zeros(selected.shape, np.int32)
+        rows, columns = selected.nonzero()
+        world = 1 << bundle.level
+        exists = (rows + bundle.row < world) & (columns + bundle.column < world)
+        rows, columns = rows[exists], columns[exists]
+        if not len(rows) or bundle.level > MAX_LEVEL:
+            return offsets, lengths
+        header, root = self._start
+        ids = tile_ids(bundle.level, rows + bundle.row, columns + bundle.column)
+        found, sizes = self._look_up(root, ids, depth=0)
+        is_outside = (found + sizes > header.tiles.size_bytes) | (sizes > MAX_TILE_BYTES)
+        offsets[rows, columns] = header.tiles.offset + found
+        lengths[rows, columns] = np.where(is_outside, -1, sizes)
+        return offsets, lengths
+
+    def _look_up(
+        self, directory: Directory, ids: NDArray[np.int64], depth: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return offset and size (n) of tiles (n) in the section of tiles; a size of 0 where there is none."""
+        if depth > _MAX_DEPTH:
+            raise DamagedCacheError(f"Its leaf directories are more than {_MAX_DEPTH} deep.")
+        entry = directory.find(ids)
+        offsets = np.where(entry >= 0, directory.offset[entry], 0)
+        sizes = np.where(entry >= 0, directory.size[entry], 0)
+        is_leaf = (entry >= 0) & (directory.run_length[entry] == 0)
+        entries = np.unique(entry[is_leaf])
+        if len(entries) > _MAX_LEAVES:
+            raise DamagedCacheError(f"It spreads the tiles of one bundle over {len(entries)} leaf directories.")
+        for number in entries.tolist():
+            within = is_leaf & (entry == number)
+            leaf = self._leaf(int(directory.offset[number]), int(directory.size[number]))
+            offsets[within], sizes[within] = self._look_up(leaf, ids[within], depth + 1)
+        return offsets, sizes
+
+    @cached_property
+    def _start(self) -> tuple[PmtilesHeader, Directory]:
+        """The header and the root directory."""
+        try:
+            head, file_size = self._objects.read_start(self._archive, START_BYTES)
+        except KeyError as error:
+            raise SourceError(f"There is no archive {self._archive}.") from error
+        header = read_header(head, file_size)
+        root = header.root
+        if root.offset + root.size_bytes <= len(head):
+            packed = head[root.offset :][: root.size_bytes]
+        else:
+            packed = self._range(root.offset, root.size_bytes)
+        return header, read_directory(packed, header.internal_compression)
+
+    def _leaf(self, offset: int, size_bytes: int) -> Directory:
+        """Return a leaf directory; the last ones used are kept."""
+        header, _ = self._start
+        if offset + size_bytes > header.leaves.size_bytes:
+            raise DamagedCacheError(f"A leaf directory lies at byte {offset} of {header.leaves.size_bytes}.")
+        leaf = self._leaves.pop((offset, size_bytes), None)
+        if leaf is None:
+            packed = self._range(header.leaves.offset + offset, size_bytes)
+            leaf = read_directory(packed, header.internal_compression)
+        self._leaves[offset, size_bytes] = leaf
+        while sum(len(kept.tile_id) for kept in self._leaves.values()) > _KEPT_ENTRIES and len(self._leaves) > 1:
+            self._leaves.popitem(last=False)
+        return leaf
+
+    def _range(self, offset: int, size_bytes: int) -> memoryview:
+        if size_bytes > MAX_DIRECTORY_BYTES:
+            raise DamagedCacheError(f"It has a directory of {size_bytes} bytes.")
+        (found,) = self._objects.read_ranges(self._archive, [(offset, offset + size_bytes)])
+        return found

@@ -1,0 +1,184 @@
+"""What is delivered: one kind of package or dataset, told by the members of its archive.
+
+A worker asks for the members of a bundle, the packer for the documents; neither
+knows which kind it writes. A new kind is a class here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.service import ImageService
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats import cache_conf, tile_package, tile_package_v1
+from exporttiles.formats.bundle import DATASET_RECORD_COUNT, bundle_path, write_bundle
+from exporttiles.formats.bundle_v1 import bundlx_path, write_bundle_v1
+
+Tiles = Mapping[tuple[int, int], bytes | memoryview]
+"""Row and column in the scheme -> encoded image."""
+
+Member = tuple[str, list[bytes | memoryview]]
+"""A file by its name, ``/`` between folders, and its bytes in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the documents tell of the tiles that were packed.
+
+    Attributes:
+        levels: those with tiles, ascending, at least one.
+        extent: of the export, in the scheme's reference.
+        read_overview: reads a few tiles of one level, for a thumbnail.
+    """
+
+    job_id: str
+    levels: Sequence[int]
+    extent: Extent
+    read_overview: Callable[[], Tiles]
+
+
+class Output(Protocol):
+    """A kind of delivery, for one export."""
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of the one file that holds all."""
+        ...
+
+    @property
+    def is_folder(self) -> bool:
+        """Tell whether the members are delivered one by one as well, in their folders."""
+        ...
+
+    def bundle_members(self, bundle: BundleIndex, tiles: Tiles) -> list[Member]:
+        """Return the files that hold the tiles of a bundle.
+
+        Raises:
+            PackageError: the tiles are not of one bundle, or cannot be written.
+        """
+        ...
+
+    def documents(self, contents: Contents) -> dict[str, bytes]:
+        """Return the other files by name, in their order.
+
+        Raises:
+            AreaError: the extent cannot be told as the format demands.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TilePackage:
+    """A tile package of today, ``.tpkx``: Compact Cache V2 and JSON."""
+
+    service: ImageService
+    compression_quality: int | None
+    is_folder = False
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of the package."""
+        return f"{self.service.short_name}.tpkx"
+
+    def bundle_members(self, bundle: BundleIndex, tiles: Tiles) -> list[Member]:
+        """Return the bundle."""
+        return [(f"{tile_package.BUNDLE_FOLDER}/{bundle_path(bundle)}", write_bundle(tiles))]
+
+    def documents(self, contents: Contents) -> dict[str, bytes]:
+        """Return iteminfo.json, root.json and the thumbnail."""
+        service, extent = self.service, contents.extent
+        return {
+            tile_package.ITEMINFO: tile_package.write_iteminfo(service, extent, job_id=contents.job_id),
+            tile_package.ROOT: tile_package.write_root(
+                service, contents.levels, extent, compression_quality=self.compression_quality
+            ),
+            tile_package.THUMBNAIL: tile_package.thumbnail(contents.read_overview()),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CacheDataset:
+    """A cache raster dataset: the folder of a cache, as ArcGIS Server keeps it, and as one ``.zip``."""
+
+    service: ImageService
+    compression_quality: int | None
+    storage_format: StorageFormat
+    is_folder = True
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of the archive."""
+        return f"{self.service.short_name}.zip"
+
+    @property
+    def folder(self) -> str:
+        """Return the folder of conf.xml."""
+        return f"{self.service.short_name}/{tile_package_v1.MAP_NAME}"
+
+    def bundle_members(self, bundle: BundleIndex, tiles: Tiles) -> list[Member]:
+        """Return the bundle and, of the older format, its offsets."""
+        scheme = self.service.tiling_scheme
+        folder = f"{self.folder}/{cache_conf.LEVELS_FOLDER}"
+        place = replace(bundle, level=cache_conf.level_from_0(scheme, bundle.level))
+        path = f"{folder}/{bundle_path(place)}"
+        if self.storage_format is StorageFormat.COMPACT_V2:
+            return [(path, write_bundle(tiles, record_count=DATASET_RECORD_COUNT))]
+        pieces, offsets = write_bundle_v1(tiles)
+        return [(path, pieces), (f"{folder}/{bundlx_path(place)}", [offsets])]
+
+    def documents(self, contents: Contents) -> dict[str, bytes]:
+        """Return conf.cdi, conf.properties and, last, conf.xml: with it the cache is complete."""
+        service = self.service
+        conf_xml = cache_conf.write_conf_xml(
+            cache_conf.scheme_from_0(service.tiling_scheme, max(contents.levels)),
+            self.storage_format,
+            service.tile_format,
+            compression_quality=tile_package.declared_quality(service, self.compression_quality),
+            lerc_error=service.lerc_error,
+        )
+        return {
+            f"{self.folder}/{cache_conf.CONF_CDI}": cache_conf.write_conf_cdi(contents.extent),
+            f"{self.folder}/{cache_conf.CONF_PROPERTIES}": cache_conf.write_conf_properties(),
+            f"{self.folder}/{cache_conf.CONF_XML}": conf_xml,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TilePackageV1(CacheDataset):
+    """A tile package of the older kind, ``.tpk``: a dataset of Compact Cache V1 with what ArcMap tells of it."""
+
+    storage_format: StorageFormat = StorageFormat.COMPACT
+    is_folder = False
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of the package."""
+        return f"{self.service.short_name}.tpk"
+
+    @property
+    def folder(self) -> str:
+        """Return the folder of conf.xml."""
+        return tile_package_v1.MAP_FOLDER
+
+    def documents(self, contents: Contents) -> dict[str, bytes]:
+        """Return what describes the item, and then the cache."""
+        service, extent = self.service, contents.extent
+        return {
+            tile_package_v1.PKINFO: tile_package_v1.write_pkinfo(service, job_id=contents.job_id),
+            tile_package_v1.ITEMINFO: tile_package_v1.write_iteminfo(service, extent, job_id=contents.job_id),
+            tile_package_v1.THUMBNAIL: tile_package.thumbnail(contents.read_overview()),
+            tile_package_v1.MAPSERVER: tile_package_v1.write_mapserver(service, extent),
+            **CacheDataset.documents(self, contents),
+        }
+
+
+def output_of(service: ImageService, request: ExportRequest) -> Output:
+    """Return what a request wants to have delivered."""
+    quality = request.compression_quality
+    if not request.tile_package:
+        return CacheDataset(service, quality, request.storage_format)
+    if request.storage_format is StorageFormat.COMPACT:
+        return TilePackageV1(service, quality)
+    return TilePackage(service, quality)

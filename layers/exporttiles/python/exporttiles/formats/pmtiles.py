@@ -1,0 +1,214 @@
+"""PMTiles v3: where the tiles of an archive lie.
+
+A header of 127 bytes names the directories. A directory lists tiles by their
+position on a Hilbert curve through all zooms; runs of equal tiles share an
+entry, and an entry without a run is another directory, a leaf.
+
+Source: protomaps/PMTiles, spec/v3/spec.md.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from exporttiles.domain.errors import DamagedCacheError
+
+HEADER_BYTES = 127
+START_BYTES = 16_384
+"""Header and root directory are never longer together."""
+
+MAX_DIRECTORY_BYTES = 16 * 2**20
+"""Of a directory, unpacked: a million tiles and more."""
+
+MAX_LEVEL = 31
+"""Positions on finer levels do not fit 64 bits."""
+
+_HEADER = struct.Struct("<7sB11Q6B4i")
+_MAX_VARINT_BYTES = 10
+_COMPRESSIONS = ("unknown", "none", "gzip", "brotli", "zstd")
+_TILE_TYPES = ("unknown", "mvt", "png", "jpeg", "webp", "avif", "mlt")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the archive, in bytes from its beginning."""
+
+    offset: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PmtilesHeader:
+    """What the header tells.
+
+    Attributes:
+        leaves, tiles: the sections that directories count from.
+        internal_compression, tile_compression: ``none``, ``gzip`` and so on.
+        tile_type: ``png``, ``jpeg``, ``mvt`` and so on.
+        min_level, max_level: zooms that hold tiles, both included.
+        bounds: west, south, east and north of the tiles, in degrees.
+    """
+
+    root: Section
+    leaves: Section
+    tiles: Section
+    internal_compression: str
+    tile_compression: str
+    tile_type: str
+    min_level: int
+    max_level: int
+    bounds: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Directory:
+    """The entries of a directory, by rising position.
+
+    Attributes:
+        tile_id: (n) int64, position of the first tile.
+        run_length: (n) int64, tiles that share the bytes; 0 for a leaf.
+        offset: (n) int64, in the section of tiles, or of leaves.
+        size: (n) int64, bytes.
+    """
+
+    tile_id: NDArray[np.int64]
+    run_length: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    size: NDArray[np.int64]
+
+    def find(self, tile_ids: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return the entry (m) for each tile (m), or for the leaf that may have it; -1 where there is none."""
+        entry = np.searchsorted(self.tile_id, tile_ids, side="right") - 1
+        run_length = self.run_length[entry]
+        is_in = (run_length == 0) | (tile_ids - self.tile_id[entry] < run_length)
+        return np.where((entry >= 0) & is_in, entry, -1)
+
+
+def read_header(data: bytes | memoryview, file_size_bytes: int) -> PmtilesHeader:
+    """Return what the header of an archive tells.
+
+    Args:
+        data: the first `HEADER_BYTES` bytes of the file, or more.
+        file_size_bytes: length of the file.
+
+    Raises:
+        DamagedCacheError: it is no PMTiles archive of version 3, or a section
+            of it lies outside of the file.
+    """
+    if len(data) < HEADER_BYTES or bytes(data[:7]) != b"PMTiles":
+        raise DamagedCacheError("It is no PMTiles archive.")
+    if data[7] != 3:
+        raise DamagedCacheError(f"It is a PMTiles archive of version {data[7]}; only version 3 can be read.")
+    fields = _HEADER.unpack_from(data)
+    root, _, leaves, tiles = (Section(*fields[at : at + 2]) for at in (2, 4, 6, 8))
+    for name, section in (("root directory", root), ("leaf directories", leaves), ("tiles", tiles)):
+        if section.offset + section.size_bytes > file_size_bytes:
+            raise DamagedCacheError(
+                f"Its {name} reach to byte {section.offset + section.size_bytes} of {file_size_bytes}."
+            )
+    _, internal, tile_compression, tile_type, min_level, max_level = fields[13:19]
+    if not min_level <= max_level <= MAX_LEVEL:
+        raise DamagedCacheError(f"It claims the zooms {min_level}-{max_level}.")
+    west, south, east, north = (side / 1e7 for side in fields[19:23])
+    return PmtilesHeader(
+        root,
+        leaves,
+        tiles,
+        internal_compression=_name(_COMPRESSIONS, internal),
+        tile_compression=_name(_COMPRESSIONS, tile_compression),
+        tile_type=_name(_TILE_TYPES, tile_type),
+        min_level=min_level,
+        max_level=max_level,
+        bounds=(west, south, east, north),
+    )
+
+
+def read_directory(data: bytes | memoryview, compression: str) -> Directory:
+    """Return the entries of a directory.
+
+    Args:
+        data: as it lies in the archive.
+        compression: `PmtilesHeader.internal_compression`.
+
+    Raises:
+        DamagedCacheError: it cannot be unpacked or is no directory.
+    """
+    values = _varints(_unpack(data, compression))
+    count = int(values[0]) if len(values) else 0
+    if not count or len(values) != 1 + 4 * count:
+        raise DamagedCacheError(f"A directory claims {count} entries and has {len(values)} numbers.")
+    steps, run_length, size, told = values[1:].reshape(4, count)
+    tile_id = np.cumsum(steps)
+    if values.min() < 0 or values.max() >= 2**62 or size.max() >= 2**32 or tile_id.min() < 0:
+        raise DamagedCacheError("A directory holds numbers that are too large.")
+    if (steps[1:] == 0).any() or not (size > 0).all():
+        raise DamagedCacheError("A directory lists a tile twice, or one of no bytes.")
+    # An offset of 0 means: right behind the entry before.
+    follows = told == 0
+    if follows[0]:
+        raise DamagedCacheError("The first entry of a directory has no offset.")
+    ends = np.cumsum(size)
+    anchor = np.maximum.accumulate(np.where(follows, 0, np.arange(count)))
+    offset = told[anchor] - 1 + (ends - size) - (ends - size)[anchor]
+    return Directory(tile_id, run_length, offset, size)
+
+
+def tile_ids(level: int, rows: ArrayLike, columns: ArrayLike) -> NDArray[np.int64]:
+    """Return the positions (n) of tiles on the Hilbert curve through all levels.
+
+    Args:
+        level: 0 to `MAX_LEVEL`.
+        rows: (n) from the top, below 2^level.
+        columns: (n) from the left, below 2^level.
+    """
+    y, x = np.array(rows, np.int64), np.array(columns, np.int64)
+    position = np.full(x.shape, (4**level - 1) // 3, np.int64)
+    for bit in reversed(range(level)):
+        side = np.int64(1 << bit)
+        right, lower = x & side, y & side
+        position += ((3 * right) ^ lower) << bit
+        # Within an upper quadrant the curve runs with its axes swapped, on the right from the other end.
+        is_upper = lower == 0
+        is_flipped = is_upper & (right > 0)
+        x, y = np.where(is_flipped, side - 1 - x, x), np.where(is_flipped, side - 1 - y, y)
+        x, y = np.where(is_upper, y, x), np.where(is_upper, x, y)
+    return position
+
+
+def _unpack(data: bytes | memoryview, compression: str) -> bytes:
+    if compression not in {"none", "gzip"}:
+        raise DamagedCacheError(f"Its directories are compressed with {compression}; none and gzip can be read.")
+    if compression == "none":
+        return bytes(data)
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        unpacked = unpacker.decompress(data, MAX_DIRECTORY_BYTES + 1)
+    except zlib.error as error:
+        raise DamagedCacheError(f"A directory cannot be unpacked: {error}.") from error
+    if len(unpacked) > MAX_DIRECTORY_BYTES:
+        raise DamagedCacheError(f"A directory is longer than {MAX_DIRECTORY_BYTES} bytes.")
+    if not unpacker.eof:
+        raise DamagedCacheError("A directory is cut short.")
+    return unpacked
+
+
+def _varints(data: bytes) -> NDArray[np.int64]:
+    """Return the numbers of seven bits a byte, the lowest first."""
+    octets = np.frombuffer(data, np.uint8)
+    last = np.flatnonzero(octets < 0x80)
+    if not len(last) or last[-1] != len(octets) - 1:
+        raise DamagedCacheError("A directory ends inside of a number.")
+    first = np.concatenate(([0], last[:-1] + 1))
+    lengths = last - first + 1
+    if lengths.max() > _MAX_VARINT_BYTES:
+        raise DamagedCacheError("A directory holds a number of more than 64 bits.")
+    shift = 7 * (np.arange(len(octets)) - np.repeat(first, lengths))
+    bits = (octets & 0x7F).astype(np.uint64) << shift.astype(np.uint64)
+    return np.add.reduceat(bits, first).astype(np.int64)
+
+
+def _name(names: tuple[str, ...], number: int) -> str:
+    return names[number] if number < len(names) else f"number {number}"

@@ -1,0 +1,52 @@
+"""Look at what a job delivered: one package, or a dataset in its folders."""
+
+from dataclasses import dataclass
+
+from exporttiles.domain.job import Job, Package, PackageFolder
+from exporttiles.messages import JobKeys
+from exporttiles.ports import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class BrowsePackage:
+    """Finds the files that a finished job delivered.
+
+    Attributes:
+        objects: the package bucket.
+    """
+
+    objects: ObjectStore
+
+    def __call__(self, job: Job, path: str = "") -> Package | PackageFolder | None:
+        """Return a file or a folder; None where there is neither.
+
+        The package itself is known without asking the store.
+
+        Args:
+            job: nothing is shown of one that has no package.
+            path: below the folder of the job, as in ``World/Layers/conf.xml``; '' for that folder itself.
+
+        Raises:
+            SourceError: the store did not answer as it should.
+        """
+        if job.package is None:
+            return None
+        if path == job.package.name:
+            return job.package
+        if not path:
+            return PackageFolder((job.package.name,), self._look(JobKeys(job.job_id).packages).folders)
+        if any(part in {"", ".", ".."} for part in path.split("/")):
+            return None  # a folder on disk would be left through these
+        key = JobKeys(job.job_id).delivered(path)
+        (size_bytes,) = self.objects.sizes_bytes([key])
+        if size_bytes is not None:
+            return Package(key, path.rpartition("/")[2], size_bytes)
+        found = self._look(f"{key}/")
+        return found if found.files or found.folders else None
+
+    def _look(self, prefix: str) -> PackageFolder:
+        found = self.objects.list_folder(prefix)
+        return PackageFolder(
+            tuple(stored.key.removeprefix(prefix) for stored in found.objects),
+            tuple(folder.removeprefix(prefix).rstrip("/") for folder in found.folders),
+        )

@@ -1,0 +1,233 @@
+"""Tokens, through the function behind the API: who gets in, how far, and what stays unsaid."""
+
+import base64
+import copy
+import json
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlencode
+
+import pytest
+
+from exporttiles.adapters.api_keys import ApiKeys
+from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
+from exporttiles.domain.job import JobStatus
+from functions.api.app import handler
+from tests.builders_rest import a_job, a_rest_runtime
+from tests.fakes import run_workflow
+
+EVENT = json.loads(Path("events/api.json").read_text(encoding="utf-8"))
+CONTEXT = SimpleNamespace(
+    function_name="api", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:api", aws_request_id="1"
+)
+ROOT = "/arcgis/rest"
+SERVICE = f"{ROOT}/services/World_Imagery/ImageServer"
+WORLD, SURVEY, OTHER, EXPIRED, UNKNOWN = (token_of(bytes([number]) * 32) for number in range(5))
+EXPORT = {"tilePackage": "true", "levels": "0-2"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def runtime():
+    runtime = a_rest_runtime()
+    runtime = replace(runtime, settings=replace(runtime.settings, token_security=True))
+    soon = runtime.authenticate.clock.now() + timedelta(days=1)
+    keys: ApiKeys = runtime.authenticate.api_keys
+    keys.put(ApiKey(key_id_of(WORLD), "world", ("World_Imagery",), 50, soon))
+    keys.put(ApiKey(key_id_of(OTHER), "other", ("World_Imagery",), 50, soon))
+    keys.put(ApiKey(key_id_of(SURVEY), "survey", ("Survey/*",), 50, soon))
+    keys.put(ApiKey(key_id_of(EXPIRED), "expired", ("*",), 50, soon - timedelta(days=1)))
+    return runtime
+
+
+def send(runtime, path, query=None, *, form=None, headers=None, cookies=None):
+    event = copy.deepcopy(EVENT)
+    event["rawPath"], event["rawQueryString"] = path, urlencode({"f": "json"} | (query or {}))
+    event["requestContext"]["http"] |= {"method": "GET" if form is None else "POST", "path": path}
+    event["headers"] |= headers or {}
+    if cookies:
+        event["cookies"] = cookies
+    if form is not None:
+        event["headers"] |= FORM
+        event |= {"body": base64.b64encode(urlencode(form).encode()).decode(), "isBase64Encoded": True}
+    return handler(event, CONTEXT, runtime=runtime)
+
+
+def answer(runtime, path, token=None, **query):
+    headers = {"x-esri-authorization": f"Bearer {token}"} if token else {}
+    response = send(runtime, path, query, headers=headers)
+    assert response["statusCode"] == 200
+    return json.loads(response["body"])
+
+
+def code(document):
+    return document.get("error", {}).get("code")
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [
+        {"headers": {"X-Esri-Authorization": f"Bearer {WORLD}"}},
+        {"headers": {"Authorization": f"bearer  {WORLD}"}},
+        {"headers": {"Authorization": "Basic dTpw"}, "query": {"token": WORLD}},
+        {"query": {"token": WORLD}},
+        {"form": {"token": WORLD}},
+        {"cookies": ["a=b", f"agstoken={WORLD}"]},
+        {"headers": {"X-Esri-Authorization": f"Bearer {WORLD}"}, "query": {"token": UNKNOWN}},
+    ],
+)
+def test_a_token_may_come_in_every_way_and_headers_win(runtime, carrier):
+    assert json.loads(send(runtime, SERVICE, **carrier)["body"])["name"] == "World_Imagery"
+
+
+@pytest.mark.parametrize("path", [SERVICE, f"{ROOT}/services", f"{SERVICE}/exportTiles", f"{SERVICE}/jobs/j0"])
+def test_without_a_token_nothing_is_shown(runtime, path):
+    assert answer(runtime, path)["error"] == {
+        "code": 499,
+        "message": "Token Required",
+        "details": ["Send an API key as a token."],
+    }
+
+
+@pytest.mark.parametrize("token", [UNKNOWN, EXPIRED, "abc", "../services/World_Imagery"])
+def test_every_token_that_opens_nothing_gets_the_same_answer(runtime, token):
+    assert answer(runtime, SERVICE, token)["error"] == {
+        "code": 498,
+        "message": "Invalid Token",
+        "details": ["The key is unknown, or was revoked or has expired."],
+    }
+
+
+def test_a_revoked_key_opens_nothing_from_the_next_request_on(runtime):
+    assert code(answer(runtime, SERVICE, WORLD)) is None
+
+    runtime.authenticate.api_keys.delete(key_id_of(WORLD))
+
+    assert code(answer(runtime, SERVICE, WORLD)) == 498
+
+
+@pytest.mark.parametrize("name", ["World_Imagery", "Closed", "Nothing"])
+def test_a_service_that_a_key_does_not_open_is_denied_whether_it_exists_or_not(runtime, name):
+    error = answer(runtime, f"{ROOT}/services/{name}/ImageServer/exportTiles", SURVEY)["error"]
+
+    assert (error["code"], error["message"]) == (403, "Token is valid but access is denied.")
+
+
+def test_the_catalog_lists_what_the_key_opens(runtime):
+    world, survey = (answer(runtime, f"{ROOT}/services", token) for token in (WORLD, SURVEY))
+
+    assert (world["folders"], [service["name"] for service in world["services"]]) == ([], ["World_Imagery"])
+    assert (survey["folders"], survey["services"]) == (["Survey"], [])
+    assert answer(runtime, f"{ROOT}/services/Survey", SURVEY)["services"]
+    assert code(answer(runtime, f"{ROOT}/services/Survey", WORLD)) == 404
+
+
+def test_the_lower_limit_of_tiles_applies(runtime):
+    assert answer(runtime, SERVICE, WORLD)["maxExportTilesCount"] == 50
+
+    submitted = answer(runtime, f"{SERVICE}/exportTiles", WORLD, **EXPORT | {"levels": "0-3"})
+    job = answer(runtime, f"{SERVICE}/exportTiles/jobs/{submitted['jobId']}", WORLD)
+
+    assert job["jobStatus"] == "esriJobFailed"
+    assert "ERROR 001564: Requested tile count(85) exceeds the maximum allowed number of tiles(50)" in str(job)
+
+
+@pytest.mark.parametrize("tail", ["", "/results/out_service_url", "/inputs/levels", "/cancel"])
+def test_a_job_is_its_makers_alone(runtime, tail):
+    job_id = answer(runtime, f"{SERVICE}/exportTiles", WORLD, **EXPORT)["jobId"]
+    run_workflow(runtime, job_id)
+    path = f"{SERVICE}/exportTiles/jobs/{job_id}{tail}"
+
+    error = answer(runtime, path, OTHER)["error"]
+
+    assert (error["code"], error["message"]) == (400, "No job has this id, or it has expired.")
+    assert "access" not in str(answer(runtime, path, WORLD))
+
+
+def test_a_package_is_its_makers_alone(runtime):
+    job_id = answer(runtime, f"{SERVICE}/exportTiles", WORLD, **EXPORT)["jobId"]
+    run_workflow(runtime, job_id)
+    folder = f"{ROOT}/directories/arcgisoutput/World_Imagery_ImageServer/{job_id}"
+    file = f"{folder}/World_Imagery.tpkx"
+
+    assert answer(runtime, folder, WORLD)["files"]
+    assert code(answer(runtime, folder, OTHER)) == 400
+    assert send(runtime, file, {"token": WORLD})["statusCode"] == 302
+    assert send(runtime, file, {"token": OTHER})["statusCode"] == 404
+    assert send(runtime, file)["statusCode"] == 499
+
+
+def test_jobs_of_before_and_after_stay_apart(runtime):
+    """GIVEN jobs with and without an owner, WHEN tokens are on or off, THEN only their own callers see them."""
+    off = replace(runtime, settings=replace(runtime.settings, token_security=False))
+    nobodys, ours = a_job(JobStatus.SUCCEEDED), a_job(job_id="j" + "1" * 32, owner=key_id_of(WORLD))
+    runtime.jobs.jobs |= {job.job_id: job for job in (nobodys, ours)}
+
+    paths = [f"{SERVICE}/jobs/{job.job_id}" for job in (nobodys, ours)]
+
+    assert [code(answer(runtime, path, WORLD)) for path in paths] == [400, None]
+    assert [code(answer(off, path)) for path in paths] == [None, 400]
+
+
+def test_anyone_may_ask_whether_a_token_is_needed(runtime):
+    url = "https://tiles.example.org/arcgis/rest/generateToken"
+
+    assert answer(runtime, f"{ROOT}/info")["authInfo"] == {"isTokenBasedSecurity": True, "tokenServicesUrl": url}
+
+
+def test_a_name_and_a_key_are_exchanged_for_a_token_that_opens(runtime):
+    form = {"username": "world", "password": WORLD, "client": "referer", "expiration": "60"}
+
+    token = json.loads(send(runtime, f"{ROOT}/generateToken", form=form)["body"])
+
+    assert token == {"token": WORLD, "expires": int(token["expires"]), "ssl": True}
+    assert code(answer(runtime, SERVICE, token["token"])) is None
+
+
+@pytest.mark.parametrize("form", [{}, {"username": "survey", "password": WORLD}, {"username": "x", "password": "y"}])
+def test_other_names_and_keys_are_exchanged_for_nothing(runtime, form):
+    error = json.loads(send(runtime, f"{ROOT}/generateToken", form=form)["body"])["error"]
+
+    assert (error["code"], error["message"]) == (400, "Unable to generate token.")
+
+
+def test_a_key_in_an_address_is_refused(runtime):
+    assert code(answer(runtime, f"{ROOT}/generateToken", username="world", password=WORLD)) == 400
+
+
+def test_a_person_signs_in_and_browses(runtime):
+    refused = send(runtime, SERVICE, {"f": "html"})
+    form = {"username": "world", "password": WORLD, "f": "html"}
+    signed_in = send(runtime, f"{ROOT}/generateToken", {"f": "html"}, form=form)
+    cookie = signed_in["headers"]["set-cookie"]
+    page = send(runtime, SERVICE, {"f": "html"}, cookies=[cookie.partition(";")[0]])
+
+    assert f'action="{ROOT}/generateToken"' in refused["body"]
+    assert signed_in["statusCode"] == 303
+    assert {"HttpOnly", "Secure", "SameSite=Strict"} <= set(cookie.split("; "))
+    assert page["statusCode"] == 200
+    assert WORLD not in page["body"]
+
+
+def test_tiles_that_need_a_key_are_kept_by_nobody_else(runtime):
+    response = send(runtime, f"{SERVICE}/tile/0/0/0", {"token": WORLD})
+
+    assert response["headers"]["cache-control"] == "private, max-age=86400"
+
+
+def test_no_token_is_written_down(runtime, caplog, capsys):
+    caplog.set_level(logging.DEBUG)
+    send(runtime, f"{SERVICE}/exportTiles", EXPORT | {"token": WORLD})
+    send(runtime, f"{SERVICE}/exportTiles", {"levels": "99"}, headers={"authorization": f"Bearer {WORLD}"})
+    send(runtime, SERVICE, {"token": UNKNOWN})
+    send(runtime, f"{ROOT}/generateToken", form={"username": "x", "password": UNKNOWN})
+    send(replace(runtime, services=None), SERVICE, {"token": WORLD})  # a mistake of ours, with its trace
+
+    captured = capsys.readouterr()
+    logged = caplog.text + captured.out + captured.err + str([record.__dict__ for record in caplog.records])
+    stored = b"".join(runtime.objects.read(found.key) for found in runtime.objects.list(""))
+    assert "Failed" in logged
+    assert not [token for token in (WORLD, UNKNOWN) if token in logged or token.encode() in stored]
