@@ -47,6 +47,7 @@ class LocalCloud:
         port: int = 0,
         template: Path = ROOT / "template.yaml",
         parameters: dict[str, str] | None = None,
+        enforce_roles: bool = False,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Prepare; nothing runs before the context is entered.
@@ -55,6 +56,7 @@ class LocalCloud:
             port: TCP port to serve; 0 takes a free one.
             template: what to deploy.
             parameters: of the template; `PublicBaseUrl` and `MaxConcurrency` have values fit for one machine.
+            enforce_roles: functions may do only what their roles allow; slower.
             say: hears a line before each step that takes a while.
         """
         self.port = port or _free_port()
@@ -62,6 +64,7 @@ class LocalCloud:
         self.outputs: dict[str, str] = {}
         self._template = template
         self._parameters = {"PublicBaseUrl": self.url, "MaxConcurrency": str(os.cpu_count() or 2)} | (parameters or {})
+        self._enforce_roles = enforce_roles
         self._say = say
         self._exit = ExitStack()
         self._folder = Path()
@@ -120,7 +123,12 @@ class LocalCloud:
         with log_path.open("wb") as log:
             self._emulator = subprocess.Popen(
                 [_emulator_python(), ROOT / "local" / "launcher.py"],
-                env=self._clean_environment() | {"GATEWAY_PORT": str(self.port), "LAMBDA_PYTHON": sys.executable},
+                env=self._clean_environment()
+                | {
+                    "GATEWAY_PORT": str(self.port),
+                    "LAMBDA_PYTHON": sys.executable,
+                    "AUTH": str(self._enforce_roles).lower(),
+                },
                 stdin=subprocess.PIPE,  # the launcher ends with it, should this process be killed
                 stdout=log,
                 stderr=log,

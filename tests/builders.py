@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.area import Area
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.extent import Extent
@@ -15,7 +16,7 @@ from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path, write_bundle
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.usecases.inspect_cache import inspect_cache
+from exporttiles.usecases.inspect_cache import InspectCache
 
 WEB_MERCATOR = WEB_MERCATOR_256.spatial_reference
 
@@ -49,7 +50,7 @@ def put_bundles(objects: ObjectStore, max_level: int, *, folder: str = "World") 
 
 def a_service(objects: ObjectStore, *, name: str = "World_Imagery") -> ImageService:
     """Return the service that the cache in a store can be."""
-    return inspect_cache(name, "memory:///", objects, WEB_MERCATOR_256)
+    return InspectCache(objects, read_cache, WEB_MERCATOR_256)(name, "memory:///")
 
 
 def an_extent(xmin: float, ymin: float, xmax: float, ymax: float) -> Extent:

@@ -5,7 +5,7 @@ from obstore.store import LocalStore, MemoryStore, S3Store
 
 from exporttiles.adapters.object_stores import ObjectStore, open_store
 from exporttiles.domain.errors import SourceError
-from exporttiles.ports import StoredObject
+from exporttiles.ports import StoredFolder, StoredObject
 
 
 @pytest.fixture(params=["memory", "folder", "s3"])
@@ -75,6 +75,18 @@ def test_listing_goes_by_prefix_in_key_order(store):
     assert sorted(store.list("list/"), key=lambda stored: stored.key) == [
         StoredObject(key, 1) for key in ("list/a", "list/b", "list/c/d")
     ]
+
+
+def test_a_folder_shows_what_lies_directly_in_it(store):
+    for key in ("tree/b", "tree/a", "tree/d/e", "tree/c/f/g", "treetop"):
+        store.write(key, b"xy")
+
+    found = store.list_folder("tree/")
+
+    assert found == StoredFolder([StoredObject("tree/a", 2), StoredObject("tree/b", 2)], ["tree/c/", "tree/d/"])
+    assert store.list_folder("tree/c/") == StoredFolder([], ["tree/c/f/"])
+    assert store.list_folder("tre/") == StoredFolder([], [])
+    assert store.list_folder("tree/a/") == StoredFolder([], [])
 
 
 def test_deleting_passes_over_what_is_not_there(store):

@@ -3,7 +3,6 @@
 import json
 import time
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
@@ -110,7 +109,3 @@ def small(cloud, world, tiles):
     publish(cloud, "Small")
     return "Small"
 
-
-def opened(package: bytes) -> BytesIO:
-    """Return a package as a file."""
-    return BytesIO(package)

@@ -66,7 +66,7 @@ def check_bundle(file: BinaryIO, member: StoredMember, expected: ExpectedTiles, 
     except DamagedCacheError as error:
         findings.add(path, str(error))
         return 0
-    _check_header(path, data, index, member.size_bytes, expected.record_count, findings)
+    _check_header(member, data, index, expected.record_count, findings)
     _check_index(path, index, findings)
     return check_tiles(file, member, index, expected, findings)
 
@@ -96,16 +96,14 @@ def check_tiles(
     return len(rows)
 
 
-def _check_header(
-    path: str, data: bytes, index: TileIndex, size_bytes: int, record_count: int, findings: Findings
-) -> None:
+def _check_header(member: StoredMember, data: bytes, index: TileIndex, record_count: int, findings: Findings) -> None:
     wanted = (
         ("version", VERSION),
         ("record count", record_count),
         ("maximum tile size", max(USER_HEADER_BYTES, int(index.size.max()))),
         ("offset byte count", OFFSET_BYTE_COUNT),
         ("slack space", 0),
-        ("file size", size_bytes),
+        ("file size", member.size_bytes),
         ("user header offset", USER_HEADER_OFFSET),
         ("user header size", USER_HEADER_BYTES),
         ("word at byte 44", 3),
@@ -115,7 +113,7 @@ def _check_header(
         ("index size", INDEX_BYTES),
     )
     for found, (name, value) in zip(HEADER.unpack_from(data), wanted, strict=True):
-        findings.require(found == value, path, f"The header has the {name} {found}; ArcGIS writes {value}.")
+        findings.require(found == value, member.name, f"The header has the {name} {found}; ArcGIS writes {value}.")
 
 
 def _check_index(path: str, index: TileIndex, findings: Findings) -> None:

@@ -60,7 +60,7 @@ def read_root_json(body: bytes) -> CacheInfo:
             bundle_folder=f"{folder}/" if folder else "",
             full_extent=read_extent(root["fullExtent"], scheme.spatial_reference),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DamagedCacheError(f"root.json cannot be used: {type(error).__name__} {error}") from error
 
 
@@ -102,8 +102,27 @@ def read_conf_xml(conf: bytes, cdi: bytes | None) -> CacheInfo:
             bundle_folder="_alllayers/",
             full_extent=_envelope(fromstring(cdi, forbid_dtd=True), reference) if cdi else None,
         )
-    except (ParseError, DefusedXmlException, KeyError, TypeError, ValueError) as error:
+    except (ParseError, DefusedXmlException, KeyError, TypeError, ValueError, OverflowError) as error:
         raise DamagedCacheError(f"conf.xml cannot be used: {type(error).__name__} {error}") from error
+
+
+def is_counted_from_bottom(name: str, body: bytes) -> bool:
+    """Tell whether a document says that rows are counted from the bottom, as TMS does.
+
+    Args:
+        name: of the document; ``tilemapresource.xml`` belongs to TMS alone.
+        body: of a TileJSON or of the metadata of an MBTiles file, where
+            ``scheme`` says so.
+    """
+    if name == "tilemapresource.xml":
+        return True
+    if not name.endswith(".json"):
+        return False
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("scheme") == "tms"
 
 
 def _envelope(root: Element, reference: SpatialReference) -> Extent:

@@ -58,16 +58,16 @@ def check_iteminfo(data: bytes, root: Mapping[str, Any], extent: Extent | None, 
         findings.require(_agree(degrees, extent), ITEMINFO, "extent is not the fullExtent of root.json in degrees.")
 
 
-def check_thumbnail(data: bytes, findings: Findings) -> None:
+def check_thumbnail(data: bytes, findings: Findings, *, path: str = THUMBNAIL) -> None:
     """Note what is wrong with the thumbnail."""
-    if findings.require(sniff(data) == "png", THUMBNAIL, "It is not a PNG."):
+    if findings.require(sniff(data) == "png", path, "It is not a PNG."):
         size = image_size(data)
         wanted = (THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH)
-        findings.require(size == wanted, THUMBNAIL, f"It is not {THUMBNAIL_WIDTH} x {THUMBNAIL_HEIGHT} pixels large.")
+        findings.require(size == wanted, path, f"It is not {THUMBNAIL_WIDTH} x {THUMBNAIL_HEIGHT} pixels large.")
         try:
             decode(data)
         except DamagedCacheError as error:
-            findings.add(THUMBNAIL, str(error))
+            findings.add(path, str(error))
 
 
 def _agree(degrees: Extent, extent: Extent) -> bool:

@@ -72,7 +72,7 @@ def check_package(file: BinaryIO) -> PackageReport:
 
     tile_counts: Counter[int] = Counter()
     for bundle, member in _bundles(members, findings).items():
-        expected = expected_tiles(ROOT, bundle, _tile_format(root), scheme, extent, findings)
+        expected = expected_tiles(ROOT, bundle, findings, tile_format=_tile_format(root), scheme=scheme, extent=extent)
         tile_counts[bundle.level] += check_bundle(file, member, expected, findings)
     if root:
         _check_levels(root, tile_counts, findings)
@@ -115,10 +115,11 @@ def _tile_format(root: Mapping[str, Any]) -> TileFormat | None:
 def expected_tiles(
     path: str,
     bundle: BundleIndex,
+    findings: Findings,
+    *,
     tile_format: TileFormat | None,
     scheme: TilingScheme | None,
     extent: Extent | None,
-    findings: Findings,
 ) -> ExpectedTiles:
     """Return what a bundle should hold, as the document at a path tells it; note if it cannot be told."""
     allowed = None

@@ -6,6 +6,7 @@ ArcGIS writes them; sizes and places as GDAL needs them.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from exporttiles.domain.errors import ExportTilesError
@@ -98,8 +99,9 @@ def check_lods(path: str, scheme: TilingScheme, findings: Findings) -> None:
     for finer, coarser in zip(scheme.lods[1:], scheme.lods, strict=False):
         falling = 0 < finer.resolution < coarser.resolution and 0 < finer.scale < coarser.scale
         findings.require(falling, path, f"Level {finer.level} is not finer than level {coarser.level}.")
+    reference = replace(scheme.spatial_reference, wkt=None)  # the ids tell it apart, in whatever words it comes
     for well_known in WELL_KNOWN.values():
-        if well_known.spatial_reference == scheme.spatial_reference and well_known.tile_size == scheme.tile_size:
+        if well_known.spatial_reference == reference and well_known.tile_size == scheme.tile_size:
             for lod, esri in zip(scheme.lods, well_known.lods, strict=False):
                 _check_constants(path, lod, esri, findings)
 

@@ -19,6 +19,7 @@ _VARIANTS = {
 _NUMBERS = ("level", "row", "column", "width", "height")
 _ERROR = {
     "type": "object",
+    "required": ["error"],
     "properties": {
         "error": {
             "type": "object",
@@ -39,6 +40,10 @@ _RESPONSES = {
             "application/json": {"schema": {"anyOf": [{"type": "object"}, _ERROR_REFERENCE]}},
             "text/html": {"schema": {"type": "string"}},
         },
+    },
+    "Page": {
+        "description": "The page of an error, with f=html. With f=json errors come under 200.",
+        "content": {"text/html": {"schema": {"type": "string"}}},
     },
     "Missing": {
         "description": "There is no such tile or file.",
@@ -118,9 +123,11 @@ def _export_parameter(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def _responses(route: Route) -> dict[str, Any]:
+    document = {"200": {"$ref": "#/components/responses/Document"}}
     if not route.sends_bytes:
-        return {"200": {"$ref": "#/components/responses/Document"}}
-    missing = {"404": {"$ref": "#/components/responses/Missing"}}
+        moved = {"303": {"description": "The page to look at next, with f=html."}} if route.acts else {}
+        return {**document, **moved, "4XX": {"$ref": "#/components/responses/Page"}}
+    missing = {"4XX": {"$ref": "#/components/responses/Missing"}}
     if route.path.endswith("{file}"):
-        return {"302": {"description": "Where the package is."}, **missing}
+        return {**document, "302": {"description": "Where the file is."}, **missing}
     return {"200": {"description": "The tile."}, **missing}

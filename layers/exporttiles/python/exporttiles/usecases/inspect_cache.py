@@ -1,208 +1,162 @@
 """Find out what a tile cache is, from what lies in its store.
 
 Nobody types levels of detail by hand: they come from the cache's own
-documents, or from a well-known scheme and a listing.
+documents, or from a well-known scheme and a listing. The format comes from
+some of the tiles.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-import numpy as np
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
-from exporttiles.domain.tiling import PACKET_SIZE, TileRange, TilingScheme
-from exporttiles.formats.bundle import RECORDS_OFFSET, parse_bundle_path, read_index
-from exporttiles.formats.cache_documents import CacheInfo, read_conf_xml, read_root_json
-from exporttiles.formats.tile_image import estimate_jpeg_quality, image_size, sniff
-from exporttiles.ports import ObjectStore
+from exporttiles.domain.service import CacheLayout, ImageService, TileCache
+from exporttiles.domain.tiling import TileRange, TilingScheme
+from exporttiles.formats.cache_documents import CacheInfo, is_counted_from_bottom, read_conf_xml, read_root_json
+from exporttiles.formats.cache_listing import CacheListing, ListedFiles
+from exporttiles.formats.tile_format import detect_format, tile_side
+from exporttiles.ports import ObjectReader, TileSource
+from exporttiles.usecases.survey_files import FileOrder, survey_files
+from exporttiles.usecases.survey_tiles import Survey, survey_bundles, survey_pmtiles
 
-_FILE = re.compile(r"((?:.+/)?)(\d{1,2})/(\d+)/(\d+)\.(\w+)", re.ASCII)
-_BUNDLE = re.compile(r"((?:.+/)?)(L\d{2}/R[0-9a-f]{4,}C[0-9a-f]{4,}\.bundle)", re.ASCII)
-_FORMATS = {"jpeg": TileFormat.JPEG, "png": TileFormat.PNG, "lerc": TileFormat.LERC}
-_READ_BUNDLES = 64
-"""Bundles whose index is read; more would tell little more."""
+MAX_DOCUMENT_BYTES = 16 * 2**20
 
 
-@dataclass(slots=True)
-class _Level:
-    """What a listing shows of one level."""
+@dataclass(frozen=True, slots=True)
+class InspectCache:
+    """Describes caches.
 
-    keys: int = 0
-    size_bytes: int = 0
-    rows: tuple[int, int] = (2**62, 0)
-    columns: tuple[int, int] = (2**62, 0)
-    sample: str = ""
-
-    def add(self, key: str, size_bytes: int, row: int, column: int) -> None:
-        self.keys += 1
-        self.size_bytes += size_bytes
-        self.rows = min(self.rows[0], row), max(self.rows[1], row + 1)
-        self.columns = min(self.columns[0], column), max(self.columns[1], column + 1)
-        self.sample = self.sample or key
-
-
-@dataclass(slots=True)
-class _Listing:
-    """One pass over a cache; its size does not grow with the number of tiles."""
-
-    documents: list[str] = field(default_factory=list)
-    files: dict[int, _Level] = field(default_factory=dict)
-    templates: set[str] = field(default_factory=set)
-    bundles: dict[int, list[str]] = field(default_factory=dict)
-    bundle_folders: set[str] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, objects: ObjectStore) -> "_Listing":
-        listing = cls()
-        for stored in objects.list(""):
-            if bundle := _BUNDLE.fullmatch(stored.key):
-                listing.bundle_folders.add(bundle[1])
-                listing.bundles.setdefault(int(bundle[2][1:3]), []).append(stored.key)
-            elif tile := _FILE.fullmatch(stored.key):
-                listing.templates.add(f"{tile[1]}{{level}}/{{column}}/{{row}}.{tile[5]}")
-                level = listing.files.setdefault(int(tile[2]), _Level())
-                level.add(stored.key, stored.size_bytes, row=int(tile[4]), column=int(tile[3]))
-            elif stored.key.rpartition("/")[2] in {"conf.xml", "root.json"}:
-                listing.documents.append(stored.key)
-        return listing
-
-
-def inspect_cache(name: str, url: str, objects: ObjectStore, scheme: TilingScheme) -> ImageService:
-    """Return the service that a cache can be, without any texts.
-
-    Args:
-        name: of the service.
-        url: where the cache lies.
-        objects: the store at that address.
+    Attributes:
+        objects: what lies in the place of the cache.
+        reader: opens the cache once its layout is known.
         scheme: of a cache that does not tell its own.
-
-    Raises:
-        DamagedCacheError: there is no cache that can be read; it says why.
+        order: of the numbers in the paths of files.
     """
-    listing = _Listing.of(objects)
-    if listing.bundles:
-        return _bundle_service(name, url, objects, listing, scheme)
-    if listing.files:
-        return _file_service(name, url, objects, listing, scheme)
-    raise DamagedCacheError(
-        f"There is no tile cache at {url}: neither bundles (L00/R0000C0000.bundle) nor files called level/column/row."
-    )
 
+    objects: ObjectReader
+    reader: Callable[[ObjectReader, TileCache], TileSource]
+    scheme: TilingScheme
+    order: FileOrder = FileOrder()
 
-def _file_service(name: str, url: str, objects: ObjectStore, listing: _Listing, scheme: TilingScheme) -> ImageService:
-    if len(listing.templates) > 1:
-        raise DamagedCacheError(f"The tiles at {url} are called in several ways: {sorted(listing.templates)}.")
-    levels = listing.files
-    sample = objects.read(levels[max(levels)].sample)
-    tile_format, quality = _format(sample, url, scheme)
-    ranges = {level: TileRange(level, *found.rows, *found.columns) for level, found in levels.items()}
-    template = listing.templates.pop()
-    count = sum(level.keys for level in levels.values())
-    total_bytes = sum(level.size_bytes for level in levels.values())
-    return ImageService(
-        name=name,
-        cache=TileCache(url, CacheLayout.FILES, template, max(1, total_bytes // count)),
-        tiling_scheme=scheme,
-        min_level=min(levels),
-        max_level=max(levels),
-        tile_format=tile_format,
-        compression_quality=quality,
-        full_extent=_full_extent(scheme, ranges),
-    )
+    def __call__(self, name: str, url: str) -> ImageService:
+        """Return the service that a cache can be, without any texts.
 
+        Args:
+            name: of the service.
+            url: where the cache lies: a folder, or a .tpkx, .tpk or .pmtiles.
 
-def _bundle_service(name: str, url: str, objects: ObjectStore, listing: _Listing, scheme: TilingScheme) -> ImageService:
-    if len(listing.bundle_folders) > 1:
-        raise DamagedCacheError(f"There are several caches at {url}: {sorted(listing.bundle_folders)}.")
-    folder = listing.bundle_folders.pop()
-    info = _read_documents(objects, listing.documents)
-    scheme = info.tiling_scheme if info else scheme
-    ranges, average_bytes, sample = _read_bundles(objects, folder, listing.bundles)
-    tile_format, quality = (info.tile_format, info.compression_quality) if info else _format(sample, url, scheme)
-    return ImageService(
-        name=name,
-        cache=TileCache(url, CacheLayout.COMPACT_V2, folder, average_bytes),
-        tiling_scheme=scheme,
-        min_level=min(listing.bundles),
-        max_level=max(listing.bundles),
-        tile_format=tile_format,
-        compression_quality=quality,
-        lerc_error=info.lerc_error if info else 0.0,
-        full_extent=(info and info.full_extent) or _full_extent(scheme, ranges),
-    )
+        Raises:
+            DamagedCacheError: there is no cache that can be read; it says why.
+            SourceError: the store does not answer.
+        """
+        archive = url.rpartition("/")[2] if url.lower().endswith(".pmtiles") else ""
+        try:
+            listing = CacheListing.of((stored.key, stored.size_bytes) for stored in self.objects.list(archive))
+            info = self._documents(listing)
+            cache, survey = self._survey(url, listing, info.tiling_scheme if info else self.scheme)
+            return self._service(name, cache, survey, info)
+        except DamagedCacheError as error:
+            raise DamagedCacheError(f"{url}: {error}") from error
 
+    def _survey(self, url: str, listing: CacheListing, scheme: TilingScheme) -> tuple[TileCache, Survey]:
+        """Return the cache in its layout, and what its tiles tell."""
+        if listing.bundles:
+            cache = TileCache(url, _bundle_layout(listing), _only(listing.bundle_folders, "caches"), 1)
+            return cache, survey_bundles(self.reader(self.objects, cache), listing.bundles)
+        if files := listing.files:
+            order = replace(self.order, is_from_bottom=self.order.is_from_bottom or self._says_from_bottom(listing))
+            return survey_files(self.objects, url, files, scheme, order)
+        if listing.archives:
+            cache = TileCache(url, CacheLayout.PMTILES, _only(set(listing.archives), "archives"), 1)
+            return cache, survey_pmtiles(self.objects, cache, self.reader(self.objects, cache), scheme)
+        raise DamagedCacheError(
+            "There is no tile cache: no bundles (L00/R0000C0000.bundle), no files called level/column/row, "
+            "no .pmtiles. A tile package is published by its own address, that of the .tpkx or .tpk."
+        )
 
-def _read_documents(objects: ObjectStore, documents: list[str]) -> CacheInfo | None:
-    if not documents:
+    def _service(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> ImageService:
+        tile_format, quality = detect_format(survey.tiles, info.tile_format if info else None)
+        scheme = _fitting(info.tiling_scheme if info else self.scheme, tile_side(survey.tiles), is_own=info is not None)
+        _require_levels(scheme, survey.levels)
+        told = info.full_extent if info else survey.full_extent
+        return ImageService(
+            name=name,
+            cache=replace(cache, average_tile_bytes=survey.average_tile_bytes),
+            tiling_scheme=scheme,
+            min_level=min(survey.levels),
+            max_level=max(survey.levels),
+            tile_format=tile_format,
+            compression_quality=info.compression_quality if info and info.tile_format == tile_format else quality,
+            lerc_error=info.lerc_error if info else 0.0,
+            full_extent=told or _full_extent(scheme, survey.levels),
+        )
+
+    def _documents(self, listing: CacheListing) -> CacheInfo | None:
+        """Return what the document nearest to the tiles tells, if there is one."""
+        folders = listing.bundle_folders or (listing.files or ListedFiles(is_exploded=False)).prefixes
+        above = [key for key in listing.documents if any(map(str.startswith, folders, [_folder(key)] * len(folders)))]
+        for key in sorted(above, key=lambda key: key.count("/"), reverse=True):
+            if key.endswith("root.json"):
+                return read_root_json(self._document(key))
+            if key.endswith("conf.xml"):
+                try:
+                    cdi = self._document(key.removesuffix(".xml") + ".cdi")
+                except KeyError:
+                    cdi = None
+                return read_conf_xml(self._document(key), cdi)
         return None
-    key = documents[0]
-    body = objects.read(key)
-    if key.endswith("root.json"):
-        return read_root_json(body)
-    try:
-        cdi = objects.read(key.removesuffix(".xml") + ".cdi")
-    except KeyError:
-        cdi = None
-    return read_conf_xml(body, cdi)
+
+    def _document(self, key: str) -> bytes:
+        body, size = self.objects.read_start(key, MAX_DOCUMENT_BYTES)
+        if size > MAX_DOCUMENT_BYTES:
+            raise DamagedCacheError(f"{key} has {size:,} bytes; it is not read.")
+        return bytes(body)
+
+    def _says_from_bottom(self, listing: CacheListing) -> bool:
+        return any(is_counted_from_bottom(key.rpartition("/")[2], self._document(key)) for key in listing.documents)
 
 
-def _read_bundles(
-    objects: ObjectStore, folder: str, bundles: Mapping[int, list[str]]
-) -> tuple[dict[int, TileRange], int, bytes]:
-    """Return the tiles that each level spans, the mean size of a tile, and one tile."""
-    ranges: dict[int, TileRange] = {}
-    count = total_bytes = 0
-    sample = b""
-    for level, keys in bundles.items():
-        # Evenly spread, the first and the last included; a level of more
-        # bundles is taken to reach to the edges of those between.
-        chosen = keys if len(keys) <= _READ_BUNDLES else keys[:: len(keys) // _READ_BUNDLES] + keys[-1:]
-        rows: list[int] = []
-        columns: list[int] = []
-        for key in keys:
-            place = parse_bundle_path(key.removeprefix(folder))
-            if key not in chosen:
-                rows += [place.row, place.row + PACKET_SIZE]
-                columns += [place.column, place.column + PACKET_SIZE]
-                continue
-            (head,) = objects.read_ranges(key, [(0, RECORDS_OFFSET)])
-            index = read_index(head)
-            found = np.argwhere(index.size)
-            if not len(found):
-                continue
-            (first_row, first_column), (last_row, last_column) = found.min(0), found.max(0)
-            rows += [place.row + int(first_row), place.row + int(last_row) + 1]
-            columns += [place.column + int(first_column), place.column + int(last_column) + 1]
-            count += len(found)
-            total_bytes += int(index.size.sum())
-            if not sample:
-                at = index.offset[tuple(found[0])]
-                (body,) = objects.read_ranges(key, [(int(at), int(at + index.size[tuple(found[0])]))])
-                sample = bytes(body)
-        if rows:
-            ranges[level] = TileRange(level, min(rows), max(rows), min(columns), max(columns))
-    if not count:
-        raise DamagedCacheError("The bundles of the cache hold no tiles.")
-    return ranges, max(1, total_bytes // count), sample
+def _folder(key: str) -> str:
+    return key[: key.rfind("/") + 1]
 
 
-def _format(sample: bytes, url: str, scheme: TilingScheme) -> tuple[TileFormat, int]:
-    """Return the format and the JPEG quality of a cache, from one of its tiles."""
-    image = sniff(sample)
-    if image not in _FORMATS:
+def _bundle_layout(listing: CacheListing) -> CacheLayout:
+    count = sum(map(len, listing.bundles.values()))
+    if listing.offset_files not in {0, count}:
+        raise DamagedCacheError(f"There are {count} bundles, but {listing.offset_files} files of offsets (.bundlx).")
+    return CacheLayout.COMPACT_V1 if listing.offset_files else CacheLayout.COMPACT_V2
+
+
+def _fitting(scheme: TilingScheme, side: int | None, *, is_own: bool) -> TilingScheme:
+    """Return a scheme for tiles of a size in pixels.
+
+    A well-known scheme has the same tiles, in number and place, whether they
+    are drawn with 256 pixels or with 512; a cache's own says what it means.
+    """
+    if side is None or side == scheme.tile_size:
+        return scheme
+    finer = next((step for step in range(1, 4) if side == scheme.tile_size << step), None)
+    if is_own or finer is None:
         raise DamagedCacheError(
-            f"The tiles at {url} are {image or 'no images that are known'}; Esri's packages hold JPEG, PNG or LERC."
+            f"The tiles are {side} x {side} pixels; the tiling scheme has {scheme.tile_size} x {scheme.tile_size}."
         )
-    size = image_size(sample)
-    if size is not None and size != (scheme.tile_size, scheme.tile_size):
+    lods = zip(scheme.lods, scheme.lods[finer:], strict=False)
+    return replace(scheme, tile_size=side, lods=tuple(replace(fine, level=lod.level) for lod, fine in lods))
+
+
+def _require_levels(scheme: TilingScheme, levels: Mapping[int, TileRange]) -> None:
+    known = {lod.level for lod in scheme.lods}
+    if strange := sorted(set(levels) - known):
         raise DamagedCacheError(
-            f"The tiles at {url} are {size[1]} x {size[0]} pixels; "
-            f"the tiling scheme has {scheme.tile_size} x {scheme.tile_size}."
+            f"There are tiles of level {strange[0]}; the tiling scheme has the levels {min(known)}-{max(known)}."
         )
-    return _FORMATS[image], estimate_jpeg_quality(sample) if image == "jpeg" else 0
+
+
+def _only(names: set[str], what: str) -> str:
+    if len(names) > 1:
+        shown = ", ".join(f"'{name}'" for name in sorted(names)[:5])
+        raise DamagedCacheError(f"There are several {what}: {shown}. Publish one of them.")
+    return next(iter(names))
 
 
 def _full_extent(scheme: TilingScheme, ranges: Mapping[int, TileRange]) -> Extent:

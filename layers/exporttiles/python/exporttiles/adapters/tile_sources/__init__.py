@@ -17,9 +17,14 @@ READERS: dict[CacheLayout, Callable[[ObjectReader, TileCache], TileSource]] = {
 }
 
 
+def read_cache(objects: ObjectReader, cache: TileCache) -> TileSource:
+    """Return a reader of a cache that lies in a store."""
+    return READERS[cache.layout](objects, cache)
+
+
 class TileSources:
-    """Opens tile caches by their layout."""
+    """Opens tile caches by their address and layout."""
 
     def open(self, cache: TileCache) -> TileSource:
         """Return a reader of a cache."""
-        return READERS[cache.layout](open_cache(cache.url), cache)
+        return read_cache(open_cache(cache.url), cache)

@@ -20,15 +20,17 @@ from exporttiles.formats.bundle_v1 import (
 from exporttiles.ports import Mask, ObjectReader
 
 
-class CompactV2Tiles(IndexedTiles):
-    """A Compact Cache V2: offsets and sizes stand in the bundle."""
-
+class _BundleTiles(IndexedTiles):
     def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
         super().__init__(objects)
         self._folder = cache.path_template
 
     def _key(self, bundle: BundleIndex) -> str:
         return f"{self._folder}{bundle_path(bundle)}"
+
+
+class CompactV2Tiles(_BundleTiles):
+    """A Compact Cache V2: offsets and sizes stand in the bundle."""
 
     def _records(self, bundle: BundleIndex, _selected: Mask) -> Records:
         head, file_size = self._objects.read_start(self._key(bundle), RECORDS_OFFSET)
@@ -36,15 +38,8 @@ class CompactV2Tiles(IndexedTiles):
         return index.offset, np.where(index.outside(file_size), -1, index.size).astype(np.int32)
 
 
-class CompactV1Tiles(IndexedTiles):
+class CompactV1Tiles(_BundleTiles):
     """A Compact Cache V1: offsets stand beside the bundle, sizes before each tile."""
-
-    def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
-        super().__init__(objects)
-        self._folder = cache.path_template
-
-    def _key(self, bundle: BundleIndex) -> str:
-        return f"{self._folder}{bundle_path(bundle)}"
 
     def _records(self, bundle: BundleIndex, _selected: Mask) -> Records:
         head, file_size = self._objects.read_start(self._key(bundle), HEADER_BYTES)

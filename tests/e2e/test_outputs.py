@@ -1,0 +1,103 @@
+"""Every output over HTTP on the emulator: what a client gets when it names no output, and when it names one."""
+
+import io
+import urllib.request
+import zipfile
+
+import pytest
+import rasterio
+
+from exporttiles.cli import main
+from exporttiles.formats.cache_check import check_cache_archive
+from tests.e2e.test_endings import left_behind
+from tests.oracles.exports import by_mapproxy, by_tpkutils
+
+LEVELS = range(4)
+PLACES = [(level, row, column) for level in LEVELS for row in range(2**level) for column in range(2**level)]
+
+
+@pytest.fixture(scope="module")
+def tiles_of_small(world):
+    """The tiles of the service Small, by level, row and column."""
+    return {place: (world / f"{place[0]}/{place[2]}/{place[1]}.jpg").read_bytes() for place in PLACES}
+
+
+def folder_of(client, service, job):
+    """Return the address of the folder of a job, as its result tells it."""
+    path = job["results"]["out_service_url"]["paramUrl"]
+    return client.get(f"{service}/ImageServer/exportTiles/jobs/{job['jobId']}/{path}")["value"]
+
+
+def download(client, url, folder):
+    """Write all files below an address into a folder, as a client does that walks the tree."""
+    listing = client.get(url)
+    folder.mkdir(exist_ok=True)
+    for file in listing["files"]:
+        with urllib.request.urlopen(file["url"]) as response:
+            (folder / file["name"]).write_bytes(response.read())
+    for inner in listing["folders"]:
+        download(client, inner["url"], folder / inner["name"])
+
+
+def test_a_call_without_tile_package_delivers_a_dataset_as_a_tree_and_as_a_zip(
+    client, small, tiles_of_small, tmp_path, capsys
+):
+    job = client.wait(small, client.post(f"{small}/ImageServer/exportTiles", levels="0-3")["jobId"])
+
+    download(client, folder_of(client, small, job), tmp_path)
+
+    layers = tmp_path / "Small" / "Layers"
+    assert by_mapproxy(layers / "_alllayers", PLACES, version=2) == tiles_of_small
+    assert main(["check", str(tmp_path / "Small")]) == 0
+    assert "sound" in capsys.readouterr().out
+    with rasterio.open(layers / "conf.xml") as dataset:
+        assert (dataset.width, dataset.crs.to_epsg()) == (256 * 2 ** max(LEVELS), 3857)
+    package = client.package(small, job)
+    assert package == (tmp_path / "Small.zip").read_bytes()
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        unpacked = {name: archive.read(name) for name in archive.namelist()}
+    assert unpacked == {
+        path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in layers.rglob("*") if path.is_file()
+    }
+
+
+def test_a_dataset_of_the_older_format(client, small, tiles_of_small, tmp_path):
+    job = client.export(small, tilePackage="false", storageFormatType="Compact", levels="0-3")
+
+    package = client.package(small, job)
+
+    assert check_cache_archive(io.BytesIO(package), is_package=False).findings == ()
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        archive.extractall(tmp_path)
+    assert by_mapproxy(tmp_path / "Small/Layers/_alllayers", PLACES, version=1) == tiles_of_small
+
+
+def test_a_package_of_the_older_format(client, small, tiles_of_small, tmp_path):
+    job = client.export(small, storageFormatType="esriMapCacheStorageModeCompact", levels="0-3")
+
+    (tmp_path / "Small.tpk").write_bytes(client.package(small, job))
+
+    assert job["output"]["outputUrl"][0].endswith("/Small.tpk")
+    assert by_tpkutils(tmp_path / "Small.tpk") == tiles_of_small
+    assert main(["check", str(tmp_path / "Small.tpk")]) == 0
+
+
+def test_files_in_folders_answer_head(client, small):
+    job = client.export(small, tilePackage="false", levels="0")
+    url = f"{folder_of(client, small, job)}/Small/Layers/conf.xml"
+
+    with urllib.request.urlopen(urllib.request.Request(url, method="HEAD")) as head:
+        length = int(head.headers["Content-Length"])
+    with urllib.request.urlopen(f"{url}?f=json&token=abc") as whole:
+        body = whole.read()
+
+    assert (len(body), b"<CacheInfo" in body) == (length, True)
+
+
+def test_a_cancelled_dataset_leaves_nothing_behind(cloud, client, world):
+    job_id = client.post("World_Imagery/ImageServer/exportTiles", levels="0-7")["jobId"]
+
+    client.post(f"World_Imagery/ImageServer/jobs/{job_id}/cancel")
+
+    assert client.wait("World_Imagery", job_id)["jobStatus"] == "esriJobCancelled"
+    assert left_behind(cloud, job_id) == []
