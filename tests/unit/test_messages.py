@@ -1,0 +1,58 @@
+"""What steps leave for each other comes back as it was."""
+
+import json
+
+import numpy as np
+import pytest
+
+from exporttiles.messages import Export, Failure, JobKeys, WorkItem
+from tests.builders import a_request, a_service, an_extent, put_files
+from tests.fakes import memory
+
+
+def test_an_export_comes_back_with_the_very_same_numbers():
+    tiles = memory()
+    put_files(tiles, 1)
+    service = a_service(tiles)
+    export = Export(service, a_request(service, (0, 1), extent=an_extent(0.1, 0.2, 45.3, 40.4), quality=60))
+
+    found = Export.from_json(export.to_json())
+
+    assert found.service == service
+    (ring,), (expected,) = found.request.area.polygons[0], export.request.area.polygons[0]
+    np.testing.assert_array_equal(ring, expected)
+    assert (found.request.levels, found.request.compression_quality) == ((0, 1), 60)
+
+
+def test_a_work_item_is_small_enough_for_the_state_of_a_workflow():
+    item = json.loads(
+        json.dumps({"job_id": "j" * 33, "number": 7999, "bundles": [[23, 2**23 - 128, 2**23 - 128]] * 250})
+    )
+
+    found = WorkItem.from_json(item)
+
+    assert found.to_json() == item
+    assert len(json.dumps(item)) < 256 * 1024 / 16
+
+
+def test_everything_that_the_steps_need_lies_below_one_prefix():
+    keys = JobKeys("j1")
+
+    for key in (keys.parameters, keys.export, keys.work_items, keys.fragment(7), keys.report(7)):
+        assert key.startswith("jobs/j1/")
+    assert keys.packages == "packages/j1/"
+    assert [keys.fragment(number) for number in (9, 10, 100)] == sorted(keys.fragment(n) for n in (100, 10, 9))
+
+
+@pytest.mark.parametrize(
+    ("document", "failure"),
+    [
+        ({"Error": "SourceError", "Cause": '{"errorMessage": "no answer"}'}, Failure("SourceError", "no answer")),
+        ({"Error": "States.Timeout", "Cause": ""}, Failure("States.Timeout", "")),
+        ({"error": "E", "cause": "plain text"}, Failure("E", "plain text")),
+        ({"error": None, "cause": None}, Failure("", "")),
+        ({"Error": "E", "Cause": "[1]"}, Failure("E", "[1]")),
+    ],
+)
+def test_the_cause_of_a_failure_is_told_in_the_words_of_the_exception(document, failure):
+    assert Failure.from_json(document) == failure
