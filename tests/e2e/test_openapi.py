@@ -13,7 +13,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-COUNT = {}
+from local.services import exporttiles
+
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ANSWER_TIMEOUT_SECONDS = 10
 TRACES = (b"Traceback", b'File "', b"site-packages", b"botocore")
@@ -24,10 +25,15 @@ schema = schema.exclude(path_regex=SAME_RESOURCE)
 
 
 @pytest.fixture(scope="session")
-def known(client, small):
-    """Path parameters of things that there are: without them, nothing but the first step of the way is tried."""
-    job = client.export(small, levels="0-1")
-    return {"service": small, "job_id": job["jobId"], "file": f"{small}.tpkx"}
+def known(cloud, client, small):
+    """Path parameters of things that there are: without them, nothing but the first step of the way is tried.
+
+    The service allows five tiles an export: jobs are made and read, and the machine is not kept busy with them.
+    """
+    bucket = cloud.outputs["TileBucketName"]
+    exporttiles(cloud, "publish", "Strange", f"s3://{bucket}/caches/{small}", "--bucket", bucket, "--max-tiles", "5")
+    job = client.export("Strange", levels="0-1")
+    return {"service": "Strange", "job_id": job["jobId"], "file": "Strange.tpkx"}
 
 
 @schema.parametrize()
@@ -44,13 +50,7 @@ def test_no_request_is_too_strange(case, cloud, known):
     if number % 4:  # most cases get past the first step, every fourth does not
         case.path_parameters |= {name: value for name, value in known.items() if name in case.path_parameters}
 
-    COUNT[case.operation.label] = COUNT.get(case.operation.label, 0) + 1
     response = case.call(base_url=cloud.url, timeout=ANSWER_TIMEOUT_SECONDS, allow_redirects=False)
 
     case.validate_response(response, checks=CHECKS)
     assert not [trace for trace in TRACES if trace in response.content]
-
-
-def test_count():
-    print(sum(COUNT.values()), COUNT)
-    assert 0

@@ -65,14 +65,19 @@ def group_bundles(
 ) -> Iterator[tuple[PlannedBundle, ...]]:
     """Yield groups of neighbouring bundles that each cost about the target.
 
-    Small bundles are gathered until they reach it; a large one closes its
-    group. Order is kept, so a package lists its bundles as the scheme does.
+    Small bundles are gathered; a heavy one stands alone unless what was
+    gathered before it is too little for a fragment of its own. Order is kept,
+    so a package lists its bundles as the scheme does.
     """
     group: list[PlannedBundle] = []
     group_bytes = 0
     for bundle in bundles:
+        size_bytes = bundle.size_bytes(average_tile_bytes)
+        if target_bytes // 2 <= group_bytes and group_bytes + size_bytes > target_bytes:
+            yield tuple(group)
+            group, group_bytes = [], 0
         group.append(bundle)
-        group_bytes += bundle.size_bytes(average_tile_bytes)
+        group_bytes += size_bytes
         if group_bytes >= target_bytes:
             yield tuple(group)
             group, group_bytes = [], 0

@@ -4,6 +4,7 @@ Source: conf.xml and conf.cdi by ArcMap 10.3; the domains are those that ArcGIS
 gives to coordinates of 0.1 millimetres, and to degrees.
 """
 
+import re
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
@@ -15,6 +16,7 @@ _NAMESPACES = (
     " xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xmlns:xs='http://www.w3.org/2001/XMLSchema'"
     " xmlns:typens='http://www.esri.com/schemas/ArcGIS/10.3'"
 )
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGERS = 2**53 - 1  # coordinates are counted in doubles
 _TOLERANCE_METRES = 0.001
 _LAST_EPSG_WKID = 32767
@@ -52,8 +54,8 @@ def document(name: str, *content: str) -> bytes:
 
 
 def text(name: str, value: str) -> str:
-    """Return an element of plain text."""
-    return element(name, escape(value, {'"': "&quot;"}))
+    """Return an element of plain text, without the characters that XML cannot hold."""
+    return element(name, escape(_NO_XML.sub("", value), {'"': "&quot;"}))
 
 
 def number(name: str, value: float) -> str:

@@ -16,7 +16,7 @@ from exporttiles.formats.cache_documents import CacheInfo, is_counted_from_botto
 from exporttiles.formats.cache_listing import CacheListing, ListedFiles
 from exporttiles.formats.tile_format import detect_format, tile_side
 from exporttiles.ports import ObjectReader, TileSource
-from exporttiles.usecases.survey_files import FileOrder, survey_files
+from exporttiles.usecases.survey_files import XYZ, FileOrder, survey_files
 from exporttiles.usecases.survey_tiles import Survey, survey_bundles, survey_pmtiles
 
 MAX_DOCUMENT_BYTES = 16 * 2**20
@@ -36,7 +36,7 @@ class InspectCache:
     objects: ObjectReader
     reader: Callable[[ObjectReader, TileCache], TileSource]
     scheme: TilingScheme
-    order: FileOrder = FileOrder()
+    order: FileOrder = XYZ
 
     def __call__(self, name: str, url: str) -> ImageService:
         """Return the service that a cache can be, without any texts.
@@ -94,7 +94,7 @@ class InspectCache:
     def _documents(self, listing: CacheListing) -> CacheInfo | None:
         """Return what the document nearest to the tiles tells, if there is one."""
         folders = listing.bundle_folders or (listing.files or ListedFiles(is_exploded=False)).prefixes
-        above = [key for key in listing.documents if any(map(str.startswith, folders, [_folder(key)] * len(folders)))]
+        above = [key for key in listing.documents if any(folder.startswith(_folder(key)) for folder in folders)]
         for key in sorted(above, key=lambda key: key.count("/"), reverse=True):
             if key.endswith("root.json"):
                 return read_root_json(self._document(key))

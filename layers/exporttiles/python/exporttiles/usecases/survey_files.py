@@ -21,6 +21,9 @@ class FileOrder:
     is_from_bottom: bool = False
 
 
+XYZ = FileOrder()
+
+
 def survey_files(
     objects: ObjectReader, url: str, files: ListedFiles, scheme: TilingScheme, order: FileOrder
 ) -> tuple[TileCache, Survey]:
