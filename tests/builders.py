@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from exporttiles.adapters.archives import within
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.area import Area
@@ -17,6 +18,7 @@ from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path, write_bundle
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspect_cache import InspectCache
+from exporttiles.usecases.survey_files import XYZ, FileOrder
 
 WEB_MERCATOR = WEB_MERCATOR_256.spatial_reference
 
@@ -48,9 +50,12 @@ def put_bundles(objects: ObjectStore, max_level: int, *, folder: str = "World") 
         objects.write(key, b"".join(write_bundle(tiles)))
 
 
-def a_service(objects: ObjectStore, *, name: str = "World_Imagery") -> ImageService:
+def a_service(
+    objects: ObjectStore, *, name: str = "World_Imagery", url: str = "memory:///", order: FileOrder = XYZ
+) -> ImageService:
     """Return the service that the cache in a store can be."""
-    return InspectCache(objects, read_cache, WEB_MERCATOR_256)(name, "memory:///")
+    inside = within(objects, url.rpartition("/")[2])
+    return InspectCache(inside, read_cache, WEB_MERCATOR_256, order)(name, url)
 
 
 def an_extent(xmin: float, ymin: float, xmax: float, ymax: float) -> Extent:

@@ -60,7 +60,7 @@ def a_job(status: JobStatus = JobStatus.SUBMITTED, **changes: object) -> Job:
         expires_at=SUBMITTED_AT + timedelta(days=3),
         tile_count=341,
         messages=(Message(MessageKind.INFORMATIVE, "341 tiles of levels 0-4 are selected."),),
-        progress=Progress(10, 3, 45_000) if status is JobStatus.EXECUTING else Progress(),
+        progress=Progress(10, 3, 102, 45_000) if status is JobStatus.EXECUTING else Progress(),
         finished_at=SUBMITTED_AT + timedelta(seconds=5.4) if status.is_final else None,
         package=package if status is JobStatus.SUCCEEDED else None,
     )

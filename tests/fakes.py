@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from obstore.store import MemoryStore
 
 from exporttiles.adapters.api_keys import ApiKeys
+from exporttiles.adapters.archives import within
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.service_catalog import ServiceCatalog
-from exporttiles.adapters.tile_sources import READERS
+from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.bootstrap import Runtime, assemble
 from exporttiles.domain.errors import ExportTilesError, JobNotFoundError
 from exporttiles.domain.job import SUCCESSORS, Job, JobStatus, Message, Package, Progress
@@ -74,12 +75,17 @@ class FakeJobs:
         )
         return True
 
-    def count_work_item(self, job_id: str, done_bytes: int) -> None:
+    def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
         job = self.jobs[job_id]
         done = job.progress
         self.jobs[job_id] = replace(
             job,
-            progress=Progress(done.work_items, done.done_work_items + 1, done.done_bytes + done_bytes),
+            progress=Progress(
+                done.work_items,
+                done.done_work_items + 1,
+                done.done_tile_count + tile_count,
+                done.done_bytes + size_bytes,
+            ),
         )
 
     def note_failure(self, job_id: str, text: str) -> None:
@@ -128,7 +134,7 @@ class FakeSources:
         self.objects = objects
 
     def open(self, cache: TileCache) -> TileSource:
-        return READERS[cache.layout](self.objects, cache)
+        return read_cache(within(self.objects, cache.url.rpartition("/")[2]), cache)
 
 
 def memory() -> ObjectStore:

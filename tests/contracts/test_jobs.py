@@ -18,6 +18,7 @@ from exporttiles.domain.job import (
     MessageKind,
     Operation,
     Package,
+    Progress,
 )
 from tests.fakes import FakeClock, FakeJobs
 
@@ -101,11 +102,12 @@ def test_progress_counts_items_and_bytes(jobs):
     jobs.create(a_job())
     jobs.advance("j1", JobStatus.EXECUTING, work_items=3)
 
-    jobs.count_work_item("j1", 100)
-    jobs.count_work_item("j1", 50)
+    jobs.count_work_item("j1", 2, 100)
+    jobs.count_work_item("j1", 1, 50)
 
-    progress = jobs.get("j1").progress
-    assert (progress.done_work_items, progress.done_bytes, progress.percent) == (2, 150, 66)
+    job = jobs.get("j1")
+    assert job.progress == Progress(work_items=3, done_work_items=2, done_tile_count=3, done_bytes=150)
+    assert job.percent == 60
 
 
 def test_the_first_failure_is_kept(jobs):

@@ -41,6 +41,19 @@ def test_every_role_names_its_actions_and_its_resources(name):
         assert "*" not in resources
 
 
+def test_tokens_are_off_unless_the_operator_says_on():
+    assert TEMPLATE["Parameters"]["TokenSecurity"]["Default"] == "off"
+    assert TEMPLATE["Parameters"]["TokenSecurity"]["AllowedValues"] == ["off", "on"]
+    assert FUNCTIONS["ApiFunction"]["Environment"]["Variables"]["TOKEN_SECURITY"] == {"Ref": "TokenSecurity"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_function_can_publish_a_service_or_make_a_key(name):
+    for statement in statements(FUNCTIONS[name]):
+        if "TileBucket" in str(statement["Resource"]):
+            assert statement["Action"] in ("s3:GetObject", "s3:ListBucket")
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_a_folder_with_app_py_alone(name):
     folder = ROOT / FUNCTIONS[name]["CodeUri"]

@@ -1,8 +1,16 @@
 """The states of a job and which may follow which."""
 
-from exporttiles.domain.job import SUCCESSORS, JobStatus, Progress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from exporttiles.domain.job import SUCCESSORS, Job, JobStatus, Progress
 
 ENDS = {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT}
+
+
+def a_job(done_tile_count):
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    return Job("j1", "World", JobStatus.EXECUTING, now, now, 3, progress=Progress(3, 0, done_tile_count))
 
 
 def test_every_state_is_an_end_or_leads_to_one():
@@ -20,5 +28,7 @@ def test_nothing_becomes_submitted_again():
 
 
 def test_progress_is_100_only_when_all_is_done():
-    assert [Progress(3, done).percent for done in (0, 1, 2, 3, 4)] == [0, 33, 66, 100, 100]
-    assert Progress().percent == 0
+    percents = [a_job(done).percent for done in (0, 1, 2, 3, 4)]
+
+    assert percents == [0, 33, 66, 100, 100]
+    assert replace(a_job(0), tile_count=0).percent == 0

@@ -10,6 +10,7 @@ from tests.builders_rest import WORLD, a_service
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 RINGS = "%22rings%22%3A%5B%5B%5B0%2C0%5D%2C%5B0%2C9%5D%2C%5B9%2C9%5D%2C%5B0%2C0%5D%5D%5D"
+ENVELOPE = "%22xmin%22%3A0%2C%22ymin%22%3A0%2C%22xmax%22%3A9%2C%22ymax%22%3A9"
 MERCATOR = "%22spatialReference%22%3A%7B%22wkid%22%3A102100%2C%22latestWkid%22%3A3857%7D"
 
 
@@ -131,3 +132,85 @@ def test_eris_offline_scene_exporter():
     )
 
     assert (request.compression_quality, request.area.extent.sides) == (None, (0, 0, 9, 9))
+
+
+def test_python_arcgis_imagery_tile_manager_without_levels_asks_for_all_that_hold_tiles():
+    request = post("f=json&tilePackage=true&optimizeTilesForSize=true&compressionQuality=75&exportBy=LevelID")
+
+    assert request.levels == tuple(range(20))
+
+
+def test_python_arcgis_vector_tile_layer():
+    request = get(
+        "f=json&exportBy=levelId&storageFormatType=Compact&tilePackage=False&exportExtent=DEFAULT"
+        "&optimizeTilesForSize=False&createItem=False&levels=0-3"
+    )
+
+    assert (request.storage_format, request.tile_package, request.levels) == (
+        StorageFormat.COMPACT,
+        False,
+        (0, 1, 2, 3),
+    )
+
+
+def test_esri_map_area_packaging_tool_of_servers_before_10_7_with_a_quality():
+    request = post(
+        f"exportBy=LevelID&levels=0%2C1&tilePackage=True&exportExtent=%7B{ENVELOPE}%2C{MERCATOR}%7D"
+        "&compressionQuality=60&optimizeTilesForSize=True&token=abc&f=json"
+    )
+
+    assert (request.compression_quality, request.area.extent.sides) == (60, (0, 0, 9, 9))
+
+
+def test_esri_tile_package_kreator_estimates_first():
+    request = get(
+        f"tilePackage=true&exportBy=LevelID&levels=0-3&useToken=true&token=abc&f=pjson"
+        f"&exportExtent=%7B{ENVELOPE}%2C{MERCATOR}%7D"
+    )
+
+    assert (request.tile_package, request.levels) == (True, (0, 1, 2, 3))
+
+
+def test_esri_arcrest_estimate():
+    request = get("f=json&tilePackage=False&exportExtent=DEFAULTEXTENT&exportBy=LevelID&levels=0-2")
+
+    assert (request.tile_package, request.area.extent.sides) == (False, WORLD.sides)
+
+
+def test_r_arcgistiles_with_an_envelope():
+    request = post(
+        "storageFormatType=esriMapCacheStorageModeCompact&tilePackage=true&exportBy=levelId&levels=0%2C+1%2C+2"
+        f"&exportExtent=%7B{ENVELOPE}%2C{MERCATOR}%7D&f=json"
+    )
+
+    assert (request.storage_format, request.area.extent.sides) == (StorageFormat.COMPACT, (0, 0, 9, 9))
+
+
+@pytest.mark.parametrize(
+    "area",
+    [
+        f"exportExtent=%7B{ENVELOPE}%2C{MERCATOR}%7D",
+        f"areaOfInterest=%7B%22features%22%3A%5B%7B%22geometry%22%3A%7B{RINGS}%2C{MERCATOR}%7D%7D%5D%7D",
+        f"areaOfInterest=%7B{RINGS}%2C{MERCATOR}%7D",
+    ],
+    ids=["envelope", "polygon in a feature set", "polygon"],
+)
+def test_arcgis_maps_sdks(area):
+    """Their wire form is not documented: these are the ones that their parameters can become."""
+    request = post(
+        f"f=json&exportBy=LevelID&levels=0%2C1%2C2&tilePackage=true&{area}"
+        "&storageFormatType=esriMapCacheStorageModeCompactV2&compressionQuality="
+    )
+
+    assert (request.levels, request.area.extent.sides) == ((0, 1, 2), (0, 0, 9, 9))
+
+
+def test_arcgis_online_calls_the_extent_by_another_name():
+    request = get("f=json&tilePackage=true&levels=1-3&extent=0%2C0%2C9%2C9&createItem=false")
+
+    assert request.area.extent.sides == (0, 0, 9, 9)
+
+
+@pytest.mark.parametrize("token", ["", "&token=abc&useToken=true&returnMessages=true&_ts=1700000000"])
+def test_what_clients_send_besides_is_of_no_consequence(token):
+    assert post(f"f=json&tilePackage=true&levels=0-2{token}") == post("f=json&tilePackage=true&levels=0-2")

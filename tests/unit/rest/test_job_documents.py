@@ -67,7 +67,7 @@ def test_progress_is_told_while_the_job_executes():
     assert planning == {"type": "default", "message": "Planning the export."}
 
     working = document_of(a_job(JobStatus.EXECUTING))["progress"]
-    assert working == {"type": "step", "message": "3 of 10 parts are done, 45000 bytes.", "percent": 30}
+    assert working == {"type": "step", "message": "102 of 341 tiles are done, 45,000 bytes.", "percent": 29}
 
     assert "progress" not in document_of(a_job(JobStatus.SUCCEEDED))
 

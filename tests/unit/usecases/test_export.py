@@ -175,7 +175,7 @@ def test_a_worker_run_twice_writes_the_same_bytes_and_counts_once(world):
     runtime.export_tile_range(item)
 
     assert runtime.objects.read(JobKeys(job_id).fragment(0)) == first
-    assert runtime.jobs.get(job_id).progress.percent == 100
+    assert runtime.jobs.get(job_id).percent == 100
     assert runtime.jobs.get(job_id).progress.done_work_items == 1
 
 

@@ -263,8 +263,8 @@ class JobTable(Protocol):
         """
         ...
 
-    def count_work_item(self, job_id: str, done_bytes: int) -> None:
-        """Add one finished work item and its bytes to the progress."""
+    def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
+        """Add one finished work item, its tiles and its bytes to the progress."""
         ...
 
     def note_failure(self, job_id: str, text: str) -> None:

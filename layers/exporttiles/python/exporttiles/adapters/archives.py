@@ -26,15 +26,21 @@ _EXTRA_BYTES = 64
 def open_cache(url: str) -> ObjectReader:
     """Return the objects of a cache: below its folder, or inside of its archive.
 
-    A PMTiles archive is one object in the folder where it lies.
-
     Raises:
         SourceError: the address names no store.
     """
     folder, _, name = url.rpartition("/")
-    if name.lower().endswith(ARCHIVES):
-        return ArchivedObjects(open_store(folder), name)
-    return open_store(folder if name.lower().endswith(".pmtiles") else url)
+    if name.lower().endswith((*ARCHIVES, ".pmtiles")):
+        return within(open_store(folder), name)
+    return open_store(url)
+
+
+def within(objects: ObjectReader, name: str) -> ObjectReader:
+    """Return the members of an archive in a store; the store itself if the name is of none.
+
+    A PMTiles archive has no members: it is one object of the store.
+    """
+    return ArchivedObjects(objects, name) if name.lower().endswith(ARCHIVES) else objects
 
 
 class ArchivedObjects:

@@ -100,12 +100,12 @@ class DynamoDbJobs:
             raise
         return True
 
-    def count_work_item(self, job_id: str, done_bytes: int) -> None:
-        """Add one finished work item and its bytes to the progress."""
+    def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
+        """Add one finished work item, its tiles and its bytes to the progress."""
         self._table.update_item(
             Key={"job_id": job_id},
-            UpdateExpression="ADD done_work_items :one, done_bytes :bytes",
-            ExpressionAttributeValues={":one": 1, ":bytes": done_bytes},
+            UpdateExpression="ADD done_work_items :one, done_tile_count :tiles, done_bytes :bytes",
+            ExpressionAttributeValues={":one": 1, ":tiles": tile_count, ":bytes": size_bytes},
         )
 
     def note_failure(self, job_id: str, text: str) -> None:
@@ -142,6 +142,7 @@ def _item(job: Job) -> dict[str, Any]:
         "messages": [_message(message) for message in job.messages],
         "work_items": job.progress.work_items,
         "done_work_items": job.progress.done_work_items,
+        "done_tile_count": job.progress.done_tile_count,
         "done_bytes": job.progress.done_bytes,
     }
     if job.finished_at:
@@ -171,7 +172,12 @@ def _job(item: Mapping[str, Any]) -> Job:
         finished_at=datetime.fromisoformat(finished_at) if finished_at else None,
         tile_count=int(item["tile_count"]),
         messages=tuple(Message(MessageKind(m["kind"]), m["text"]) for m in item["messages"]),
-        progress=Progress(int(item["work_items"]), int(item["done_work_items"]), int(item["done_bytes"])),
+        progress=Progress(
+            work_items=int(item["work_items"]),
+            done_work_items=int(item["done_work_items"]),
+            done_tile_count=int(item["done_tile_count"]),
+            done_bytes=int(item["done_bytes"]),
+        ),
         package=Package(package["key"], package["name"], int(package["size_bytes"])) if package else None,
         estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
         failure=item.get("failure"),

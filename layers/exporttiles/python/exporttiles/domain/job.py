@@ -77,18 +77,19 @@ class PackageFolder:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the work has come."""
+    """How far the work has come.
+
+    Attributes:
+        work_items: how many there are; 0 before the plan is made.
+        done_tile_count: tiles of the finished work items, whether they exist
+            or not: the heavier an item, the more of the way it is.
+        done_bytes: what the finished ones wrote.
+    """
 
     work_items: int = 0
     done_work_items: int = 0
+    done_tile_count: int = 0
     done_bytes: int = 0
-
-    @property
-    def percent(self) -> int:
-        """Return 0 to 100, and 100 only when all is done."""
-        if not self.work_items:
-            return 0
-        return min(100, self.done_work_items * 100 // self.work_items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +127,10 @@ class Job:
     operation: Operation = Operation.EXPORT_TILES
     estimate: Estimate | None = None
     owner: str = ""
+
+    @property
+    def percent(self) -> int:
+        """Return how far the work has come: 0 to 100, and 100 only when all of it is done."""
+        if not self.tile_count:
+            return 0
+        return min(100, self.progress.done_tile_count * 100 // self.tile_count)

@@ -106,8 +106,8 @@ def _progress(job: Job) -> dict[str, Any]:
     progress = job.progress
     if not progress.work_items:
         return {"type": "default", "message": "Planning the export."}
-    message = f"{progress.done_work_items} of {progress.work_items} parts are done, {progress.done_bytes} bytes."
-    return {"type": "step", "message": message, "percent": progress.percent}
+    message = f"{progress.done_tile_count:,} of {job.tile_count:,} tiles are done, {progress.done_bytes:,} bytes."
+    return {"type": "step", "message": message, "percent": job.percent}
 
 
 def _messages(job: Job) -> list[Message]:

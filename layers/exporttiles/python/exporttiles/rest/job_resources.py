@@ -138,7 +138,7 @@ def _require_success(job: Job) -> None:
 
 def _job_sections(call: Call, file_url: str | None) -> tuple[str, ...]:
     if not call.job.status.is_final:
-        percent = call.job.progress.percent if call.job.progress.work_items else None
+        percent = call.job.percent if call.job.progress.work_items else None
         return pages.progress_bar(percent), pages.button("Cancel", f"{call.job_url}/cancel")
     if call.job.status is JobStatus.SUCCEEDED:
         targets = {"Result": f"{call.job_url}/results/{RESULT_NAME}?f=html"}

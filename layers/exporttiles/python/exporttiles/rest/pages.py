@@ -15,27 +15,51 @@ from exporttiles.rest.parameters import PARAMETERS
 
 REFRESH_SECONDS = 3
 
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --accent: #0b66c3 }
+@media (prefers-color-scheme: dark) { :root { --accent: #7bb8ff } }
+* { box-sizing: border-box }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem }
+nav, footer { display: flex; gap: 1rem; justify-content: space-between; padding: .5rem 0 }
+nav { border-bottom: 1px solid var(--line) }
+footer { border-top: 1px solid var(--line); margin-top: 2rem }
+h1 { font-size: 1.6rem; line-height: 1.2; overflow-wrap: anywhere }
+a { color: var(--accent); overflow-wrap: anywhere }
+main { overflow-x: auto }
+ul { padding-left: 1.2rem }
+table { border-collapse: collapse; margin: .2rem 0 }
+th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; overflow-wrap: break-word }
+th { font-weight: 600 }
+tr + tr > * { border-top: 1px solid var(--line) }
+input:not([type=hidden]), select, textarea { width: 30rem; max-width: 100%; font: inherit; padding: .3rem }
+textarea { font-family: monospace }
+button { font: inherit; margin: 1rem 0; padding: .4rem 1.2rem; cursor: pointer }
+progress { width: 100%; height: 1.2rem; accent-color: var(--accent) }
+small { display: block; opacity: .75 }
+.error { border-left: 4px solid #c00; padding-left: 1rem; overflow-wrap: anywhere }
+@media (max-width: 40rem) {
+  :is(main, form) > table > tbody > tr, :is(main, form) > table > tbody > tr > * { display: block }
+  :is(main, form) > table > tbody > tr > * { border: 0; padding-right: 0 }
+  form > table > tbody > tr > * { padding: .1rem 0 }
+  td { overflow-wrap: anywhere }
+}
+"""
+
 _LAYOUT = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">$refresh
+<meta name="viewport" content="width=device-width, initial-scale=1">$refresh
 <title>$title</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #222 }
-nav { border-bottom: 1px solid #ccc; padding-bottom: .5rem }
-table { border-collapse: collapse }
-th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; overflow-wrap: anywhere }
-th { font-weight: 600; white-space: nowrap }
-input[type=text], select, textarea { width: 28rem; max-width: 100%; font: inherit }
-progress { width: 100% }
-.error { border-left: 4px solid #b00; padding-left: 1rem }
-</style>
+<style>$style</style>
 </head>
 <body>
-<nav>$trail</nav>
+<nav><span>$trail</span></nav>
+<main>
 <h1>$title</h1>
 $body
+</main>
+$footer
 </body>
 </html>
 """)
@@ -49,18 +73,21 @@ _CHOICES: dict[str, Sequence[str]] = {
 """Values of the parameters that have few."""
 
 
-def page(title: str, trail: Mapping[str, str], *sections: str, refresh_seconds: int = 0) -> str:
+def page(title: str, trail: Mapping[str, str], *sections: str, json_url: str = "", refresh_seconds: int = 0) -> str:
     """Return a page.
 
     Args:
         title: plain text.
         trail: the way from the root to here: addresses by text.
         sections: HTML.
+        json_url: where programs find the same; '' for nowhere.
         refresh_seconds: when the browser asks again; 0 for never.
     """
     refresh = f'\n<meta http-equiv="refresh" content="{refresh_seconds}">' if refresh_seconds else ""
     way = " / ".join(link(text, url) for text, url in trail.items())
-    return _LAYOUT.substitute(title=escape(title), trail=way, body="\n".join(sections), refresh=refresh)
+    footer = f"<footer>{link('JSON', json_url)}</footer>" if json_url else ""
+    body = "\n".join(sections)
+    return _LAYOUT.substitute(title=escape(title), trail=way, body=body, footer=footer, refresh=refresh, style=_STYLE)
 
 
 def link(text: str, url: str) -> str:
@@ -85,6 +112,8 @@ def value(content: Any) -> str:
         case Mapping():
             rows = (f"<tr><th>{escape(str(name))}</th><td>{value(part)}</td></tr>" for name, part in content.items())
             return f"<table>{''.join(rows)}</table>"
+        case [Mapping() as first, *_] if first and all(_is_like(row, first) for row in content):
+            return _rows([*map(str, first)], content)
         case list():
             return "<br>".join(map(value, content)) or "none"
         case str() if content.startswith(("https://", "http://")):
@@ -94,10 +123,21 @@ def value(content: Any) -> str:
     return escape(str(content))
 
 
+def _is_like(content: Any, first: Mapping[str, Any]) -> bool:
+    return isinstance(content, Mapping) and content.keys() == first.keys()
+
+
+def _rows(names: Sequence[str], content: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table with a line for each of some documents of one kind."""
+    heads = "".join(f"<th>{escape(name)}</th>" for name in names)
+    lines = ("".join(f"<td>{value(row[name])}</td>" for name in names) for row in content)
+    return f"<table><tr>{heads}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
 def export_form(url: str) -> str:
     """Return the form of all parameters of an export or an estimate."""
     rows = "".join(
-        f'<tr><th><label for="{name}">{name}</label></th><td>{_field(name)}<br>{escape(hint)}</td></tr>'
+        f'<tr><th><label for="{name}">{name}</label></th><td>{_field(name)}<small>{escape(hint)}</small></td></tr>'
         for name, hint in PARAMETERS.items()
     )
     submit = '<input type="hidden" name="f" value="html"><button>Submit</button>'

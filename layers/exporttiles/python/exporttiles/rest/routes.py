@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from exporttiles.domain.errors import InvalidTokenError, RequestError
 from exporttiles.rest import job_resources, pages, resources, sign_in
@@ -138,7 +139,14 @@ def _render(document: Document, call: Call) -> Response:
     if call.format != "html":
         return json_response(document.content, pretty=call.format == "pjson")
     data = [pages.value(document.content)] if document.content else []
-    page = pages.page(document.title, call.trail, *document.sections, *data, refresh_seconds=document.refresh_seconds)
+    page = pages.page(
+        document.title,
+        call.trail,
+        *document.sections,
+        *data,
+        json_url=f"{quote(call.request.path)}?f=pjson" if data else "",
+        refresh_seconds=document.refresh_seconds,
+    )
     return html_response(page)
 
 

@@ -61,7 +61,7 @@ class ExportTileRange:
             raise
         # Only the first report counts: a retry must not push progress past 100 %.
         if self.objects.create(JobKeys(item.job_id).report(item.number), report.to_json()):
-            self.jobs.count_work_item(item.job_id, report.fragment_bytes)
+            self.jobs.count_work_item(item.job_id, report.selected_count, report.fragment_bytes)
 
     def _write_fragment(self, item: WorkItem) -> FragmentReport:
         began = self.clock.now()

@@ -1,0 +1,78 @@
+"""The command `exporttiles token`, on S3 (moto)."""
+
+import pytest
+
+from exporttiles.adapters.api_keys import ApiKeys
+from exporttiles.adapters.object_stores import open_store
+from exporttiles.cli import main
+from exporttiles.domain.api_key import is_token, key_id_of
+
+
+@pytest.fixture
+def token(s3_endpoint, bucket, monkeypatch):
+    """Run one command on a bucket of its own."""
+    for name, value in {"ENDPOINT_URL": s3_endpoint, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+    def run(*arguments):
+        return main(["token", *arguments, "--bucket", bucket])
+
+    return run
+
+
+@pytest.fixture
+def keys(token, bucket):
+    return ApiKeys(open_store(f"s3://{bucket}"))
+
+
+def test_a_key_is_made_and_its_token_printed_alone(token, keys, capsys):
+    assert token("create", "field-office", "--services", "World, Survey/*", "--max-tiles", "500", "--days", "30") == 0
+
+    printed = capsys.readouterr()
+    assert is_token(printed.out.strip())
+    assert printed.out.strip() not in printed.err
+    key = keys.get(key_id_of(printed.out.strip()))
+    assert (key.name, key.services, key.max_tile_count) == ("field-office", ("World", "Survey/*"), 500)
+
+
+def test_keys_are_listed_and_revoked_by_name(token, keys, capsys):
+    token("create", "one", "--services", "*")
+    token("create", "two", "--services", "A", "--days", "-1")
+    capsys.readouterr()
+
+    token("list")
+    one, two = capsys.readouterr().out.splitlines()
+    assert (one.split()[:2], two.split()[:2]) == (["one", "until"], ["two", "expired"])
+    assert token("revoke", "one") == 0
+    assert [key.name for key in keys.list()] == ["two"]
+
+
+def test_a_name_is_given_once(token, keys, capsys):
+    token("create", "one", "--services", "*")
+
+    assert token("create", "one", "--services", "A") == 1
+    assert "there is a key 'one' already" in capsys.readouterr().err
+    assert len(keys.list()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["a b", "--services", "*"], "no name of a key"),
+        (["a", "--services", "A/B/C"], "names no services"),
+        (["a", "--services", ","], "one service and one tile"),
+        (["a", "--services", "*", "--max-tiles", "0"], "one service and one tile"),
+        (["a", "--services", "*", "--days", "1e99"], "too large"),
+        (["a", "--services", "*", "--days", "nan"], "NaN"),
+    ],
+)
+def test_what_makes_no_key_is_refused(token, keys, capsys, options, words):
+    assert token("create", *options) == 1
+    assert words in capsys.readouterr().err
+    assert keys.list() == []
+
+
+def test_a_key_that_is_not_there_is_not_revoked(token, capsys):
+    assert token("revoke", "nobody") == 1
+    assert "there is no key 'nobody'" in capsys.readouterr().err

@@ -1,0 +1,175 @@
+"""What every reader of tile caches does: on the same tiles in every layout, in memory and in S3 (moto)."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from obstore.store import MemoryStore, S3Store
+from PIL import Image
+
+from exporttiles.adapters.archives import within
+from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.domain.service import CacheLayout
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from tests.builders import a_service
+from tests.caches import CACHES, put_pmtiles, put_tpkx, put_v1, put_v2
+
+PLACES = [(0, 0, 0), (1, 0, 1), (1, 1, 0)]
+PLACES += [(7, row, column) for row in range(60, 66) for column in range(50, 70, 3)]
+PLACES += [(8, row, column) for row in (126, 127, 128) for column in (126, 127, 128, 255)]
+LEVEL_BUNDLES = [BundleIndex(level, 0, 0) for level in range(8)]
+BUNDLES = [*LEVEL_BUNDLES, *(BundleIndex(8, row, column) for row in (0, 128) for column in (0, 128))]
+
+
+def a_tile(place):
+    """A small picture that no other tile equals: PNG in the last column of a bundle, else JPEG."""
+    level, row, column = place
+    body = BytesIO()
+    picture = Image.new("RGB", (256, 256), (level * 20, row % 256, column % 256))
+    picture.save(body, "PNG" if column % PACKET_SIZE == 127 else "JPEG")
+    return body.getvalue() + b"%d/%d/%d" % place
+
+
+TILES = {place: a_tile(place) for place in PLACES}
+
+
+class CountingObjects:
+    """A store that counts what is asked of it."""
+
+    def __init__(self, objects):
+        self.objects = objects
+        self.requests = self.read_bytes = 0
+
+    def _count(self, body):
+        self.read_bytes += len(body)
+        return body
+
+    def read_start(self, key, size_bytes):
+        self.requests += 1
+        found, size = self.objects.read_start(key, size_bytes)
+        return self._count(found), size
+
+    def read_ranges(self, key, ranges):
+        self.requests += len(ranges)
+        return map(self._count, self.objects.read_ranges(key, ranges))
+
+    def read_many(self, keys):
+        self.requests += len(keys)
+        return (body and self._count(body) for body in self.objects.read_many(keys))
+
+    def sizes_bytes(self, keys):
+        self.requests += len(keys)
+        return self.objects.sizes_bytes(keys)
+
+
+def everything():
+    return np.ones((PACKET_SIZE, PACKET_SIZE), np.bool_)
+
+
+@pytest.fixture(params=["memory", "s3"])
+def objects(request):
+    if request.param == "memory":
+        return ObjectStore(MemoryStore())
+    options = {"region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
+    endpoint, bucket = request.getfixturevalue("s3_endpoint"), request.getfixturevalue("bucket")
+    return ObjectStore(S3Store(bucket, endpoint=endpoint, client_options={"allow_http": True}, **options))
+
+
+@pytest.fixture(params=CACHES)
+def source(request, objects):
+    """A reader of the tiles, opened as a published cache is."""
+    url = CACHES[request.param](objects, TILES)
+    cache = a_service(objects, url=url).cache
+    return read_cache(within(objects, url.rpartition("/")[2]), cache)
+
+
+def test_every_tile_is_read_as_it_was_stored(source):
+    found = {
+        (bundle.level, *place): bytes(tile)
+        for bundle in BUNDLES
+        for place, tile in source.read_bundle(bundle, everything())
+    }
+
+    assert found == TILES
+
+
+def test_only_what_is_wanted_comes(source):
+    random = np.random.default_rng(2026)
+    for bundle in BUNDLES:
+        selected = random.random((PACKET_SIZE, PACKET_SIZE)) < 0.5
+        wanted = {
+            (row, column): tile
+            for (level, row, column), tile in TILES.items()
+            if BundleIndex.of_tile(level, row, column) == bundle and selected[row - bundle.row, column - bundle.column]
+        }
+
+        assert {place: bytes(tile) for place, tile in source.read_bundle(bundle, selected)} == wanted
+
+
+def test_nothing_is_wanted_and_nothing_comes(source):
+    assert list(source.read_bundle(BundleIndex(7, 0, 0), ~everything())) == []
+    assert source.tile_sizes(BundleIndex(7, 0, 0), ~everything()).sum() == 0
+
+
+@pytest.mark.parametrize("bundle", [BundleIndex(8, 0, 256), BundleIndex(9, 128, 0), BundleIndex(23, 128, 128)])
+def test_where_there_is_no_bundle_there_are_no_tiles(source, bundle):
+    few = ~everything()
+    few[:3, :3] = True
+
+    assert list(source.read_bundle(bundle, few)) == []
+    assert source.tile_sizes(bundle, few).sum() == 0
+
+
+def test_sizes_are_those_of_the_tiles_wanted(source):
+    selected = everything()
+    selected[:, 127] = False
+    for bundle in BUNDLES:
+        sizes = source.tile_sizes(bundle, selected)
+
+        assert (sizes.shape, sizes.dtype) == (selected.shape, np.int32)
+        assert {
+            (bundle.level, bundle.row + row, bundle.column + column): int(sizes[row, column])
+            for row, column in np.argwhere(sizes).tolist()
+        } == {
+            place: len(tile)
+            for place, tile in TILES.items()
+            if BundleIndex.of_tile(*place) == bundle and place[2] % PACKET_SIZE != 127
+        }
+
+
+# Few requests
+
+
+@pytest.fixture(scope="module")
+def full_bundle():
+    """A bundle of level 7 without a hole: 16,384 tiles of about 2 kB."""
+    random = np.random.default_rng(7)
+    sizes = random.lognormal(7.4, 0.6, PACKET_SIZE**2).astype(int).tolist()
+    noise = random.bytes(100_000)
+    head = a_tile((7, 0, 0))[:300]
+    return {(7, *divmod(slot, PACKET_SIZE)): head + noise[slot : slot + size] for slot, size in enumerate(sizes)}
+
+
+def a_disc():
+    """What a round area of interest selects of a bundle: about half of its tiles."""
+    rows, columns = np.mgrid[:PACKET_SIZE, :PACKET_SIZE]
+    return np.hypot(rows - 60, columns - 70) < 52
+
+
+@pytest.mark.parametrize("put", [put_v1, put_v2, put_tpkx, put_pmtiles], ids=["V1", "V2", "tpkx", "PMTiles"])
+@pytest.mark.parametrize("selected", [everything(), a_disc()], ids=["all", "disc"])
+def test_a_bundle_needs_few_requests_and_few_bytes_too_many(full_bundle, put, selected):
+    stored = ObjectStore(MemoryStore())
+    url = put(stored, full_bundle)
+    cache = a_service(stored, url=url).cache
+    objects = CountingObjects(stored)
+    source = read_cache(within(objects, url.rpartition("/")[2]), cache)
+
+    tiles = dict(source.read_bundle(BundleIndex(7, 0, 0), selected))
+
+    index_bytes = {CacheLayout.COMPACT_V2: 131_136, CacheLayout.COMPACT_V1: 81_952 + 60}.get(cache.layout, 200_000)
+    wanted_bytes = sum(map(len, tiles.values()))
+    assert len(tiles) == selected.sum()
+    assert objects.requests <= 0.02 * len(tiles)
+    assert objects.read_bytes - index_bytes <= 1.05 * wanted_bytes
