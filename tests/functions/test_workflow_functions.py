@@ -63,7 +63,8 @@ def test_export_tile_range_leaves_a_fragment_and_a_report(runtime):
     assert run(export_tile_range, "export_tile_range", runtime) is None
 
     keys = JobKeys(event("export_tile_range")["job_id"])
-    assert runtime.objects.read(keys.fragment(0)).startswith(b"PK\3\4")
+    (fragment,) = runtime.objects.list(keys.fragments)
+    assert runtime.objects.read(fragment.key).startswith(b"PK\3\4")
     assert json.loads(runtime.objects.read(keys.report(0)))["selected_count"] == 21
 
 

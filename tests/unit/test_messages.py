@@ -1,11 +1,12 @@
 """What steps leave for each other comes back as it was."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from exporttiles.messages import Export, Failure, JobKeys, WorkItem
+from exporttiles.messages import Export, Failure, JobKeys, MemberReport, WorkItem
 from tests.builders import a_request, a_service, an_extent, put_files
 from tests.fakes import memory
 
@@ -38,10 +39,17 @@ def test_a_work_item_is_small_enough_for_the_state_of_a_workflow():
 def test_everything_that_the_steps_need_lies_below_one_prefix():
     keys = JobKeys("j1")
 
-    for key in (keys.parameters, keys.export, keys.work_items, keys.fragment(7), keys.report(7)):
+    for key in (keys.parameters, keys.export, keys.work_items, keys.fragment(7, []), keys.report(7)):
         assert key.startswith("jobs/j1/")
     assert keys.packages == "packages/j1/"
-    assert [keys.fragment(number) for number in (9, 10, 100)] == sorted(keys.fragment(n) for n in (100, 10, 9))
+
+
+def test_another_content_makes_another_fragment():
+    keys, member = JobKeys("j1"), MemberReport("tile/L00/R0000C0000.bundle", 0, 200_000, 0x12345678)
+
+    assert keys.fragment(7, [member]) == keys.fragment(7, [replace(member)])
+    assert keys.fragment(7, [member]) != keys.fragment(7, [replace(member, crc32=0x12345679)])
+    assert keys.fragment(7, [member]) != keys.fragment(8, [member])
 
 
 @pytest.mark.parametrize(

@@ -171,12 +171,30 @@ def test_a_worker_run_twice_writes_the_same_bytes_and_counts_once(world):
     item = WorkItem(job_id, 0, tuple(BundleIndex(level, 0, 0) for level in range(5)))
 
     runtime.export_tile_range(item)
-    first = runtime.objects.read(JobKeys(job_id).fragment(0))
+    (fragment,) = runtime.objects.list(JobKeys(job_id).fragments)
+    first = runtime.objects.read(fragment.key)
     runtime.export_tile_range(item)
 
-    assert runtime.objects.read(JobKeys(job_id).fragment(0)) == first
+    assert list(runtime.objects.list(JobKeys(job_id).fragments)) == [fragment]
+    assert runtime.objects.read(fragment.key) == first
     assert runtime.jobs.get(job_id).percent == 100
     assert runtime.jobs.get(job_id).progress.done_work_items == 1
+
+
+def test_a_tile_that_changes_between_two_attempts_does_not_break_the_package():
+    tiles = memory()
+    put_files(tiles, 2)
+    runtime, service = a_runtime(tiles), a_service(tiles)
+    job_id = submit(runtime, service, a_request(service, range(3))).job_id
+    runtime.plan_export(job_id)
+    item = WorkItem(job_id, 0, tuple(BundleIndex(level, 0, 0) for level in range(3)))
+    runtime.export_tile_range(item)
+    tiles.write("World/2/1/3.jpg", a_tile(9, 9, 9))
+
+    job = run_workflow(runtime, job_id)
+
+    assert check_package(io.BytesIO(package_of(runtime, job))).findings == ()
+    assert tiles_of(package_of(runtime, job))[2, 3, 1] == a_tile(2, 3, 1)
 
 
 def test_recompression_makes_the_package_smaller_and_says_what_it_saved(world):

@@ -5,16 +5,33 @@ the package bucket under the job's prefix.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.area_json import read_area, write_area
 from exporttiles.formats.service_descriptor import read_service, write_service
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReport:
+    """One file of a fragment.
+
+    Attributes:
+        name: in the package.
+        header_offset: where its local header begins in the fragment.
+        size_bytes, crc32: of the file itself.
+    """
+
+    name: str
+    header_offset: int
+    size_bytes: int
+    crc32: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +65,14 @@ class JobKeys:
         """Return the folder of the fragments."""
         return f"{self.prefix}fragments/"
 
-    def fragment(self, number: int) -> str:
-        """Return the key of one work item's fragment of the package."""
-        return f"{self.fragments}{number:05d}"
+    def fragment(self, number: int, members: Sequence[MemberReport]) -> str:
+        """Return the key of a fragment of the package, by its work item and what it holds.
+
+        A tile that changes between two attempts makes another fragment, not
+        another content of the same: a report always speaks of its own.
+        """
+        content = json.dumps([(member.name, member.crc32) for member in members])
+        return f"{self.fragments}{number:05d}-{crc32(content.encode()):08x}"
 
     def report(self, number: int) -> str:
         """Return the key of one work item's report."""
@@ -120,22 +142,6 @@ class WorkItem:
         """Return the item that the distributed Map handed over."""
         bundles = tuple(BundleIndex(*bundle) for bundle in document["bundles"])
         return cls(document["job_id"], document["number"], bundles)
-
-
-@dataclass(frozen=True, slots=True)
-class MemberReport:
-    """One file of a fragment.
-
-    Attributes:
-        name: in the package.
-        header_offset: where its local header begins in the fragment.
-        size_bytes, crc32: of the file itself.
-    """
-
-    name: str
-    header_offset: int
-    size_bytes: int
-    crc32: int
 
 
 @dataclass(frozen=True, slots=True)

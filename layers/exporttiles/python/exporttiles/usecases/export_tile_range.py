@@ -93,7 +93,7 @@ class ExportTileRange:
                     self.objects.write(keys.delivered(name), b"".join(pieces))
 
         if fragment:
-            self.objects.write(keys.fragment(item.number), b"".join(fragment))
+            self.objects.write(keys.fragment(item.number, members), b"".join(fragment))
         return FragmentReport(
             number=item.number,
             fragment_bytes=fragment_bytes,

@@ -133,12 +133,12 @@ class PackTilePackage:
     ) -> Iterator[Part]:
         """Yield the parts of the package; few are in memory at a time."""
         for report in copied:
-            yield CopiedPart(keys.fragment(report.number), report.fragment_bytes)
+            yield CopiedPart(keys.fragment(report.number, report.members), report.fragment_bytes)
         tail = bytearray()
         for name, body in documents.items():
             tail += local_header(_document(name, body)) + body
         for report in small:
-            tail += self.objects.read(keys.fragment(report.number))
+            tail += self.objects.read(keys.fragment(report.number, report.members))
             if len(tail) >= _WRITTEN_PART_BYTES:
                 yield WrittenPart(bytes(tail))
                 tail.clear()
