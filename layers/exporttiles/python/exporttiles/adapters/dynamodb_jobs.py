@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from exporttiles.domain.errors import JobNotFoundError
@@ -174,6 +175,15 @@ def _item(job: Job) -> dict[str, Any]:
         if value := getattr(job, name):
             item[name] = value
     return item
+
+
+def jobs_of_change(change: Mapping[str, Any]) -> tuple[Job | None, Job]:
+    """Return a job before and after a change, as a stream of the table tells it; None before it was there."""
+    read = TypeDeserializer().deserialize
+    before, now = (
+        {name: read(value) for name, value in change.get(image, {}).items()} for image in ("OldImage", "NewImage")
+    )
+    return (job_of_item(before) if before else None), job_of_item(now)
 
 
 def job_of_item(item: Mapping[str, Any]) -> Job:
