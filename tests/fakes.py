@@ -120,13 +120,14 @@ class FakePackages:
 
 
 class FakeWorkflow:
-    """Remembers which jobs were started."""
+    """Remembers which jobs were started; a second start of one does nothing."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
 
     def start(self, job_id: str) -> None:
-        self.started.append(job_id)
+        if job_id not in self.started:
+            self.started.append(job_id)
 
 
 class FakeInbox:

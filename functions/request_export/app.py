@@ -21,6 +21,7 @@ tracer = Tracer(service="request_export")
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
     """Start or reject what each message asks for; one that cannot be read stays in the queue."""
     for message in event["Records"]:
+        metrics.add_metric("RequestsReceived", MetricUnit.Count, 1)
         outcome = receive(json.loads(message["body"]), runtime or from_environment())
         if outcome is None:
             continue

@@ -2,8 +2,11 @@
 
 import json
 import time
+from urllib.request import Request, urlopen
 
 import pytest
+
+from local.services import exporttiles
 
 
 class Inbox:
@@ -87,3 +90,56 @@ def test_a_dropped_file_becomes_a_package_and_is_told_as_it_does(inbox, client, 
     assert len(client.package(small, job)) == finished["bytes"]
     told = [event["detail"]["status"] for event in inbox.heard if event["detail"].get("jobId") == accepted["jobId"]]
     assert told == ["submitted", "progress", "finished"]
+
+
+def test_a_file_that_asks_for_the_impossible_is_answered_in_words(inbox):
+    inbox.drop("typo.json", {"service": "Wrold_Imagery", "levels": "0-2"})
+    inbox.drop("no.json", b"levels=0-2")
+
+    assert inbox.answer("rejected/typo.json")["reasons"] == ["There is no image service 'Wrold_Imagery'."]
+    assert "It is not JSON" in inbox.answer("rejected/no.json")["reasons"][0]
+    assert inbox.hear(request="requests/typo.json")["service"] == "Wrold_Imagery"
+
+
+def test_a_message_that_comes_again_finds_its_job(inbox, cloud, small):
+    event = {
+        "id": "7bf73129-1428-4cd3-a780-95db273d1602",
+        "source": "survey.office",
+        "detail-type": "ExportTilesRequested",
+        "detail": {"service": small, "levels": "1", "tilePackage": True, "callbackData": "again"},
+    }
+    for _ in range(3):
+        inbox.sqs.send_message(QueueUrl=cloud.outputs["RequestQueueUrl"], MessageBody=json.dumps(event))
+
+    assert inbox.hear(callbackData="again", status="finished")
+    told = [e["detail"]["status"] for e in inbox.heard if e["detail"].get("callbackData") == "again"]
+    assert told.count("submitted") == told.count("finished") == 1
+
+
+def test_an_event_on_the_bus_starts_an_export(inbox, small):
+    inbox.ask({"service": small, "levels": "0-1", "tilePackage": "true", "callbackData": {"order": 4711}})
+
+    finished = inbox.hear(callbackData={"order": 4711}, status="finished")
+
+    assert finished["tiles"]["packed"] == 5
+    assert finished["result"]["url"].endswith("/Small.tpkx")
+
+
+def test_the_address_in_an_event_gives_a_fresh_link_that_resumes(inbox):
+    finished = inbox.hear(status="finished")
+
+    with urlopen(Request(finished["result"]["url"], headers={"Range": "bytes=4-"})) as response:
+        assert response.status == 206
+        assert len(response.read()) == finished["bytes"] - 4
+
+
+def test_a_request_that_cannot_be_handled_waits_and_is_replayed(inbox, cloud, small):
+    target, source = cloud.outputs["RequestQueueUrl"], cloud.outputs["RequestDeadLetterQueueUrl"]
+    request = {"service": small, "levels": "0", "tilePackage": True, "callbackData": "late"}
+    event = {"id": "1", "source": "s", "detail-type": "ExportTilesRequested", "detail": request}
+    inbox.sqs.send_message(QueueUrl=source, MessageBody=json.dumps(event))
+
+    exporttiles(cloud, "replay", "--from", source, "--to", target)
+
+    assert inbox.hear(callbackData="late", status="finished")
+    assert "Messages" not in inbox.sqs.receive_message(QueueUrl=source)

@@ -40,10 +40,13 @@ def announcements(before: Job | None, now: Job, base_url: str) -> Iterator[Event
         yield _event("submitted", now, base_url)
     if now.status in _ENDS and (before is None or before.status not in _ENDS):
         yield _event(_ENDS[now.status], now, base_url)
-    elif now.status is JobStatus.EXECUTING and before is not None:
-        # A step over several marks is told as the highest: a small job has one step.
-        if any(before.percent < mark <= now.percent for mark in PROGRESS_MARKS):
-            yield _event("progress", now, base_url)
+    elif now.status is JobStatus.EXECUTING and before is not None and _passes_a_mark(before, now):
+        yield _event("progress", now, base_url)
+
+
+def _passes_a_mark(before: Job, now: Job) -> bool:
+    """Tell whether a step of the work is told; one over several marks is told once: a small job has one step."""
+    return any(before.percent < mark <= now.percent for mark in PROGRESS_MARKS)
 
 
 def _event(status: str, job: Job, base_url: str) -> Event:

@@ -65,8 +65,8 @@ class PackTilePackage:
         members, end = _members(copied, documents, small)
         directory = central_directory(members)
 
-        name = _file_name(export, output)
-        key = keys.delivered(name)
+        file_name = _file_name(export, output)
+        key = keys.delivered(file_name)
         parts = self._parts(keys, copied, documents, small, directory)
         self.packages.join(key, parts)
         self._check_written(key, end, directory)
@@ -78,7 +78,7 @@ class PackTilePackage:
         alien_count = sum(report.alien_count for report in reports)
         return PackedPackage(
             key=key,
-            name=name,
+            name=file_name,
             size_bytes=end + len(directory),
             tile_count=tile_count,
             missing_count=job.tile_count - tile_count - alien_count,
