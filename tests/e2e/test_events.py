@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from urllib.request import Request, urlopen
 
 import pytest
@@ -50,7 +51,7 @@ class Inbox:
 
         return wait_for(read)
 
-    def hear(self, **wanted):
+    def hear(self, seconds=60, **wanted):
         """Wait for an event whose detail has these members."""
 
         def listen():
@@ -61,7 +62,7 @@ class Inbox:
             details = [event["detail"] for event in self.heard]
             return next((d for d in details if all(d.get(name) == value for name, value in wanted.items())), None)
 
-        return wait_for(listen)
+        return wait_for(listen, seconds)
 
 
 def wait_for(look, seconds=60):
@@ -134,12 +135,30 @@ def test_the_address_in_an_event_gives_a_fresh_link_that_resumes(inbox):
 
 
 def test_a_request_that_cannot_be_handled_waits_and_is_replayed(inbox, cloud, small):
-    target, source = cloud.outputs["RequestQueueUrl"], cloud.outputs["RequestDeadLetterQueueUrl"]
+    source = cloud.outputs["RequestDeadLetterQueueUrl"]
     request = {"service": small, "levels": "0", "tilePackage": True, "callbackData": "late"}
     event = {"id": "1", "source": "s", "detail-type": "ExportTilesRequested", "detail": request}
     inbox.sqs.send_message(QueueUrl=source, MessageBody=json.dumps(event))
 
-    exporttiles(cloud, "replay", "--from", source, "--to", target)
+    exporttiles(cloud, "replay")
 
     assert inbox.hear(callbackData="late", status="finished")
     assert "Messages" not in inbox.sqs.receive_message(QueueUrl=source)
+
+
+def test_a_schedule_asks_for_exports_until_it_is_removed(inbox, cloud, small, tmp_path, capfd):
+    area = tmp_path / "area.json"
+    ring = [[0, 0], [0, 40], [40, 40], [40, 0], [0, 0]]
+    area.write_text(json.dumps({"rings": [ring], "spatialReference": {"wkid": 4326}}))
+    what = ["--service", small, "--levels", "0-3", "--area", str(area)]
+    exporttiles(cloud, "schedule", "add", "weekly", "--cron", "0 5 ? * MON *", *what)
+    exporttiles(cloud, "schedule", "add", "weekly", "--cron", "* * * * ? *", *what)
+    exporttiles(cloud, "schedule", "list")
+    assert "cron(* * * * ? *) UTC" in capfd.readouterr().out.splitlines()[-1]
+
+    finished = inbox.hear(seconds=150, name=f"weekly-{datetime.now(UTC):%Y-%m-%d}", status="finished")
+    exporttiles(cloud, "schedule", "remove", "weekly")
+    exporttiles(cloud, "schedule", "list")
+
+    assert 4 <= finished["tiles"]["selected"] < 21
+    assert capfd.readouterr().out == "Removed weekly.\n"

@@ -12,6 +12,7 @@ from exporttiles.adapters.object_stores import open_store
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.cli_replay import add_replay_command
+from exporttiles.cli_schedule import add_schedule_command
 from exporttiles.cli_tokens import add_token_command
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.formats.cache_check import check_cache_archive, check_cache_folder
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_token_command(commands)
     add_replay_command(commands)
+    add_schedule_command(commands)
 
     check = commands.add_parser("check", help="check the structure of a package or a dataset")
     check.add_argument("package", type=Path, help="a .tpkx or .tpk, or a cache raster dataset: a .zip or a folder")
