@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.job import JobStatus, Operation
 from exporttiles.events.announcements import announcements
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, OWN_NAMES
@@ -106,6 +108,42 @@ def test_what_cannot_be_exported_is_rejected_in_words(runtime, body, reason):
     assert folder == "rejected"
     assert reason in answer["reasons"][0]
     assert started(runtime) == []
+
+
+def a_key(**changes):
+    return replace(
+        ApiKey("0f" * 32, "survey", ("World_Imagery",), 10, datetime(2027, 1, 1, tzinfo=UTC)),
+        **changes,
+    )
+
+
+def test_with_tokens_on_an_export_is_made_in_the_name_of_a_key(runtime):
+    runtime = replace(runtime, settings=replace(runtime.settings, token_security=True))
+    runtime.api_keys.put(a_key())
+
+    assert drop(runtime, REQUEST | {"key": "survey", "levels": "1"})[0] == "accepted"
+    assert runtime.jobs.get(started(runtime)[0]).owner == "0f" * 32
+
+
+@pytest.mark.parametrize(
+    ("changes", "request_changes", "reason"),
+    [
+        ({}, {}, "Parameter 'key'"),
+        ({}, {"key": "other"}, "Parameter 'key'"),
+        ({}, {"key": ["survey"]}, "Parameter 'key'"),
+        ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, {"key": "survey"}, "Parameter 'key'"),
+        ({"services": ("Survey/*",)}, {"key": "survey"}, "does not open this service"),
+        ({}, {"key": "survey"}, "ERROR 001564"),
+    ],
+)
+def test_with_tokens_on_what_the_key_does_not_open_is_rejected(runtime, changes, request_changes, reason):
+    runtime = replace(runtime, settings=replace(runtime.settings, token_security=True))
+    runtime.api_keys.put(a_key(**changes))
+
+    folder, answer = drop(runtime, REQUEST | request_changes)
+
+    assert (folder, started(runtime)) == ("rejected", [])
+    assert reason in answer["reasons"][0]
 
 
 def test_a_rejection_is_told_on_the_bus(runtime):

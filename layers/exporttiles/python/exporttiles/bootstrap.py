@@ -39,6 +39,7 @@ class Runtime:
     """Everything that a function can do."""
 
     settings: Settings
+    api_keys: ApiKeyStore
     services: Services
     jobs: JobTable
     objects: ObjectStore
@@ -92,6 +93,7 @@ def assemble(
     codecs = ThreadPoolExecutor(settings.codec_threads, thread_name_prefix="codec")
     return Runtime(
         settings=settings,
+        api_keys=api_keys,
         services=services,
         jobs=jobs,
         objects=objects,

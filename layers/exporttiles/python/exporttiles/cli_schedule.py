@@ -29,6 +29,7 @@ def add_schedule_command(commands: "argparse._SubParsersAction[argparse.Argument
     add.add_argument("--levels", required=True, help="as in 10-16")
     add.add_argument("--area", type=Path, help="file with the area of interest as Esri JSON (default: all)")
     add.add_argument("--package-name", help="of the package; {date} stands for the day (default: name-{date})")
+    add.add_argument("--key", help="name of the API key in whose name it is made, if the stack asks for tokens")
     add.add_argument("--quality", type=int, help="recompress JPEG tiles to this quality")
     add.set_defaults(run=_add)
 
@@ -80,6 +81,8 @@ def _request(options: argparse.Namespace) -> str:
     }
     if options.area:
         request["areaOfInterest"] = options.area.read_text(encoding="utf-8")
+    if options.key:
+        request["key"] = options.key
     if options.quality is not None:
         request |= {"optimizeTilesForSize": True, "compressionQuality": options.quality}
     return json.dumps(request)

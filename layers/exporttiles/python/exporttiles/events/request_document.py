@@ -21,7 +21,7 @@ MAX_REQUEST_BYTES = 2**20
 MAX_CALLBACK_CHARACTERS = 2048
 """Longest callback data, as JSON: every event of the job carries it."""
 
-OWN_NAMES = ("service", "name", "callbackData")
+OWN_NAMES = ("service", "name", "callbackData", "key")
 """The members that are no parameters."""
 
 _LEGAL = 'It must be a JSON object such as {"service": "World_Imagery", "levels": "0-7", "tilePackage": true}.'
@@ -38,12 +38,14 @@ class RequestDocument:
         service_name: ``Name`` or ``Folder/Name``.
         parameters: of the operation, as a client would send them over HTTP.
         package_name: what the package is to be called, without a suffix; '' for nothing.
+        key_name: of the API key in whose name the export is made; '' for none.
         callback_data: JSON that comes back in the events of the job; '' for none.
     """
 
     service_name: str
     parameters: Mapping[str, str]
     package_name: str
+    key_name: str
     callback_data: str
 
 
@@ -76,6 +78,7 @@ def read_request_document(body: bytes, now: datetime) -> RequestDocument:
             service_name=service_name,
             parameters={name: _as_text(document[name]) for name in document.keys() & KNOWN_NAMES},
             package_name=_read_name(document.get("name", ""), now),
+            key_name=_read_key_name(document.get("key", "")),
             callback_data=_read_callback_data(document.get("callbackData")),
         )
     except RecursionError as error:
@@ -105,6 +108,12 @@ def _read_name(name: Any, now: datetime) -> str:
     if not _NAME.fullmatch(dated):
         raise InvalidParameterError("name", name, _LEGAL_NAME)
     return dated
+
+
+def _read_key_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise InvalidParameterError("key", name, "It must be the name of an API key, as text.")
+    return name
 
 
 def _read_callback_data(value: Any) -> str:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from exporttiles.domain.errors import RequestError
+from exporttiles.domain.errors import InvalidParameterError, RequestError
 from exporttiles.domain.job import Job, JobStatus, MessageKind
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, RequestDocument, read_request_document
 from exporttiles.events.runtime import Runtime
 from exporttiles.ports import Event
 from exporttiles.rest import addresses
+from exporttiles.rest.access import Caller
 from exporttiles.rest.parameters import read_export_request
 
 REQUESTED = "ExportTilesRequested"
@@ -96,12 +97,15 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
     document = None
     try:
         document = read_request_document(body, runtime.clock.now())
-        service = runtime.services.get(document.service_name)
+        caller = _caller(document, runtime)
+        caller.require(document.service_name)
+        service = caller.limited(runtime.services.get(document.service_name))
         request = read_export_request(document.parameters, service)
         job = runtime.submit_export(
             service,
             replace(request, package_name=document.package_name),
             document.parameters,
+            caller.owner,
             job_id=job_id,
             callback_data=document.callback_data,
         )
@@ -113,6 +117,20 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
         errors = tuple(message.text for message in job.messages if message.kind is MessageKind.ERROR)
         return Outcome(origin, job, errors)
     return Outcome(origin, job)
+
+
+def _caller(document: RequestDocument, runtime: Runtime) -> Caller:
+    """Return in whose name an export is made.
+
+    Who may ask at all was decided before the request came here; with tokens on
+    the name of a key says what may be exported, and who may have the package.
+    """
+    if not runtime.settings.token_security:
+        return Caller()
+    keys = {key.name: key for key in runtime.api_keys.list() if key.expires_at > runtime.clock.now()}
+    if document.key_name not in keys:
+        raise InvalidParameterError("key", document.key_name, "It must be the name of an API key that works.")
+    return Caller(keys[document.key_name])
 
 
 def _announce_rejection(outcome: Outcome, document: RequestDocument | None, runtime: Runtime) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 from exporttiles.domain.export import ExportRequest
 from exporttiles.domain.job import Job
 from exporttiles.domain.service import ImageService
-from exporttiles.ports import Announcer, Clock, Inbox, ServiceCatalog
+from exporttiles.ports import Announcer, ApiKeyStore, Clock, Inbox, ServiceCatalog
 
 
 class SubmitExport(Protocol):
@@ -17,6 +17,8 @@ class SubmitExport(Protocol):
         service: ImageService,
         request: ExportRequest,
         parameters: Mapping[str, str],
+        owner: str,
+        /,
         *,
         job_id: str,
         callback_data: str,
@@ -33,6 +35,11 @@ class Settings(Protocol):
         """Return scheme and host that clients use."""
         ...
 
+    @property
+    def token_security(self) -> bool:
+        """Tell whether a request must be made in the name of an API key."""
+        ...
+
 
 class Runtime(Protocol):
     """Ports and use cases, put together elsewhere."""
@@ -40,6 +47,11 @@ class Runtime(Protocol):
     @property
     def settings(self) -> Settings:
         """Return the settings of the process."""
+        ...
+
+    @property
+    def api_keys(self) -> ApiKeyStore:
+        """Return the API keys."""
         ...
 
     @property
