@@ -138,6 +138,7 @@ def test_every_change_of_a_job_can_be_told():
 
     assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     assert event["Properties"]["StartingPosition"] == "TRIM_HORIZON"
+    assert event["Properties"]["DestinationConfig"]["OnFailure"]["Type"] == "SQS"
 
 
 def test_executions_that_end_by_themselves_close_their_jobs():

@@ -95,7 +95,11 @@ def _as_text(value: Any) -> str:
 
 
 def _whole(value: Any) -> Any:
-    """Return a number without a fraction as an integer; every number was read as a float."""
+    """Return JSON with numbers without a fraction as integers; every number was read as a float."""
+    if isinstance(value, dict):
+        return {name: _whole(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_whole(member) for member in value]
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
@@ -119,7 +123,7 @@ def _read_key_name(name: Any) -> str:
 def _read_callback_data(value: Any) -> str:
     if value is None:
         return ""
-    text = json.dumps(value)
+    text = json.dumps(_whole(value))
     if len(text) > MAX_CALLBACK_CHARACTERS:
         legal = f"It may have {MAX_CALLBACK_CHARACTERS:,} characters as JSON, and has {len(text):,}."
         raise InvalidParameterError("callbackData", text, legal)
