@@ -146,6 +146,21 @@ def test_a_request_that_cannot_be_handled_waits_and_is_replayed(inbox, cloud, sm
     assert "Messages" not in inbox.sqs.receive_message(QueueUrl=source)
 
 
+def test_what_cannot_be_handled_is_tried_four_times_and_kept(inbox, cloud):
+    queue, dead_letters = cloud.outputs["RequestQueueUrl"], cloud.outputs["RequestDeadLetterQueueUrl"]
+    inbox.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})  # not to wait for minutes
+    inbox.sqs.send_message(QueueUrl=queue, MessageBody='{"poison": true}')
+
+    def look():
+        return inbox.sqs.receive_message(QueueUrl=dead_letters, AttributeNames=["All"]).get("Messages")
+
+    (message,) = wait_for(look)
+    inbox.sqs.delete_message(QueueUrl=dead_letters, ReceiptHandle=message["ReceiptHandle"])
+    inbox.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "360"})
+
+    assert message["Body"] == '{"poison": true}'
+
+
 def test_a_schedule_asks_for_exports_until_it_is_removed(inbox, cloud, small, tmp_path, capfd):
     area = tmp_path / "area.json"
     ring = [[0, 0], [0, 40], [40, 40], [40, 0], [0, 0]]
