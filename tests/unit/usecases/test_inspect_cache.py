@@ -41,13 +41,14 @@ def folder_of(path):
 @pytest.mark.parametrize("layout", CACHES)
 def test_every_layout_is_recognised_without_being_told(layout):
     objects = memory()
-    url = CACHES[layout](objects, dict.fromkeys(WORLD, picture("JPEG")))
+    tiles = {place: picture("JPEG") + bytes(place) for place in WORLD}
+    url = CACHES[layout](objects, tiles)
 
     service = a_service(objects, url=url)
 
     assert (service.min_level, service.max_level, service.tile_format) == (0, 3, TileFormat.JPEG)
     assert service.tiling_scheme.tile_range(service.full_extent, 3).count == 64
-    assert service.cache.average_tile_bytes == len(picture("JPEG"))
+    assert service.cache.average_tile_bytes == len(picture("JPEG")) + 3
     assert read_service(write_service(service)) == service
 
 
@@ -241,7 +242,7 @@ def test_what_cannot_be_published_is_refused_in_words(put, why):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda data: b"", "no PMTiles archive"),
+        (lambda _: b"", "no PMTiles archive"),
         (lambda data: data[:7] + b"\2" + data[8:], "version 2"),
         (lambda data: data[:97] + b"\3" + data[98:], "compressed with brotli"),
         (lambda data: data[:99] + b"\1" + data[100:], "tiles are MVT"),

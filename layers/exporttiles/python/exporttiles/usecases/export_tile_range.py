@@ -34,7 +34,7 @@ class ExportTileRange:
 
     Attributes:
         objects: the package bucket.
-        codecs: threads for recompression; the codec leaves the interpreter free.
+        codecs: threads for recompression, which goes on while tiles are read.
     """
 
     jobs: JobTable
