@@ -24,7 +24,7 @@ def published(url):
 
 
 @pytest.mark.parametrize(
-    ("path", "level", "count"), [("states_filled.tpk", 3, 4), ("arcgis-pro", 3, 88), ("esri-usa", 2, 4)]
+    ("path", "level", "count"), [("states_filled.tpk", 3, 4), ("arcgis-pro", 0, 2), ("esri-usa", 2, 4)]
 )
 def test_a_real_cache_on_disk_is_published_and_read(path, level, count):
     service = published((GOLDEN / path).as_uri())
