@@ -235,8 +235,10 @@ def test_a_truncated_bundle_costs_the_tiles_that_it_lost():
     assert (3, 7, 7) not in tiles_of(package_of(runtime, job))
     assert (3, 7, 6) in tiles_of(package_of(runtime, job))
     assert [m.text for m in job.messages if m.kind is MessageKind.WARNING] == [
-        "Selected tiles that cannot be used and are left out: 1 "
-        "(level 3, row 7, column 7: empty, or outside its bundle)."
+        (
+            "Selected tiles that cannot be used and are left out: 1 "
+            "(level 3, row 7, column 7: empty, or outside its bundle)."
+        )
     ]
 
 
