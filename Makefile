@@ -7,7 +7,7 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --f
 	--generate-hashes --no-strip-extras --no-header --no-emit-index-url
 # boto3 and its kin are in the Lambda runtime: 31 MB that the layer need not carry.
 IN_LAMBDA = botocore jmespath python-dateutil six urllib3
-FAST_TESTS = $(wildcard $(addprefix tests/,architecture contracts functions unit workflow))
+FAST_TESTS = tests/functions tests/unit tests/workflow
 
 export SAM_CLI_TELEMETRY = 0
 
@@ -39,10 +39,11 @@ lint: .venv/installed
 	.venv/bin/lint-imports
 
 check: lint ## style, types, import contracts and the fast tests: before each commit
-	.venv/bin/pytest $(FAST_TESTS) -m "not slow"
+	.venv/bin/pytest -n auto $(FAST_TESTS) -m "not slow"
 
 test: setup lint ## all tests, with exports on the emulator
-	.venv/bin/pytest tests --ignore=tests/arcgis --ignore=tests/build --cov --cov-report=term
+	.venv/bin/pytest -n auto $(FAST_TESTS) tests/contracts tests/oracles --cov --cov-report=term
+	.venv/bin/pytest tests/local tests/e2e
 
 test-arcgis: setup .venv-arcgis/installed ## let Esri's own Python client export from the local stack
 	.venv-arcgis/bin/pytest -c tests/arcgis/pytest.ini tests/arcgis
@@ -53,6 +54,7 @@ build: setup .venv-build/installed ## build what is deployed to AWS, and test th
 	.venv/bin/pytest tests/build
 
 deploy: .venv-build/installed ## build and deploy to your AWS account; DEPLOY_OPTIONS replace the questions
+	find functions layers -name __pycache__ -type d -prune -exec rm -rf {} +  # not for Lambda
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
 	.venv-build/bin/sam deploy $(or $(DEPLOY_OPTIONS),--guided --stack-name exporttiles --capabilities CAPABILITY_IAM)
 

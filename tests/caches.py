@@ -7,9 +7,7 @@ address to publish.
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import md5
 from io import BytesIO
-from zlib import crc32
 
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
@@ -18,6 +16,7 @@ from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import DATASET_RECORD_COUNT, PACKAGE_RECORD_COUNT, bundle_path, write_bundle
 from exporttiles.formats.bundle_v1 import bundlx_path, write_bundle_v1
+from exporttiles.formats.path_template import TilePlace, path_md5
 from exporttiles.formats.tile_image import sniff
 
 Tiles = Mapping[tuple[int, int, int], bytes]
@@ -43,7 +42,7 @@ def put_sharded(objects: ObjectStore, tiles: Tiles) -> str:
     """Spread over prefixes by a hash of the path."""
     for (level, row, column), tile in tiles.items():
         path = f"{level}/{column}/{row}.{extension(tile)}"
-        objects.write(f"tiles/{md5(path.encode()).hexdigest()[:4]}/{path}", tile)
+        objects.write(f"tiles/{path_md5(TilePlace(level, row, column), path)[:4]}/{path}", tile)
     return FOLDER
 
 
@@ -97,8 +96,13 @@ def put_pmtiles(objects: ObjectStore, tiles: Tiles) -> str:
         {
             "tile_type": TileType.UNKNOWN,
             "tile_compression": Compression.NONE,
-            **{"min_lon_e7": west, "min_lat_e7": south, "max_lon_e7": east, "max_lat_e7": north},
-            **{"center_zoom": 0, "center_lon_e7": 0, "center_lat_e7": 0},
+            "min_lon_e7": west,
+            "min_lat_e7": south,
+            "max_lon_e7": east,
+            "max_lat_e7": north,
+            "center_zoom": 0,
+            "center_lon_e7": 0,
+            "center_lat_e7": 0,
         },
         {},
     )
@@ -154,7 +158,7 @@ def _put_archive(
     with zipfile.ZipFile(body, "w") as archive:
         for path, content in files:
             info = zipfile.ZipInfo(folder + path)
-            info.extra = extra and crc32(extra).to_bytes(2, "little")[:2] + len(extra).to_bytes(2, "little") + extra
+            info.extra = extra and b"\xfe\xca" + len(extra).to_bytes(2, "little") + extra
             archive.writestr(info, content)
     objects.write(name, body.getvalue())
     return FOLDER + name

@@ -8,12 +8,16 @@ from exporttiles.cli import main
 from exporttiles.domain.api_key import is_token, key_id_of
 
 
-@pytest.fixture
-def token(s3_endpoint, bucket, monkeypatch):
-    """Run one command on a bucket of its own."""
+@pytest.fixture(autouse=True)
+def environment(s3_endpoint, monkeypatch):
     for name, value in {"ENDPOINT_URL": s3_endpoint, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+
+@pytest.fixture
+def token(bucket):
+    """Run one command on a bucket of its own."""
 
     def run(*arguments):
         return main(["token", *arguments, "--bucket", bucket])
@@ -22,7 +26,7 @@ def token(s3_endpoint, bucket, monkeypatch):
 
 
 @pytest.fixture
-def keys(token, bucket):
+def keys(bucket):
     return ApiKeys(open_store(f"s3://{bucket}"))
 
 

@@ -108,4 +108,3 @@ def small(cloud, world, tiles):
             tiles.write(f"caches/Small/{path.relative_to(world).as_posix()}", path.read_bytes())
     publish(cloud, "Small")
     return "Small"
-

@@ -57,13 +57,14 @@ def test_an_export_that_an_operator_stops_is_closed_by_the_event(cloud, client, 
     assert "stopped by an operator" in errors(job)[0]
 
 
-def test_a_truncated_bundle_fails_the_export_with_its_name(cloud, client, bundles, tiles):
+def test_a_bundle_without_its_header_fails_the_export_with_its_name(cloud, client, bundles, tiles):
     key = f"caches/Torn/_alllayers/{bundle_path(BundleIndex(5, 0, 0))}"
     for name in ("conf.xml", "conf.cdi"):
         tiles.write(f"caches/Torn/{name}", (bundles / name).read_bytes())
     whole = (bundles / "_alllayers" / bundle_path(BundleIndex(5, 0, 0))).read_bytes()
-    tiles.write(key, whole[:-1000])
+    tiles.write(key, whole)
     publish(cloud, "Torn")
+    tiles.write(key, bytes(64) + whole[64:])
 
     job = client.wait("Torn", submit(client, "Torn", "5"))
 

@@ -156,7 +156,7 @@ def test_missing_tiles_are_counted_in_a_warning(client, small):
     assert job["jobStatus"] == "esriJobSucceeded"
     assert texts(job, "Warning") == [
         "The service holds no tiles at level 5.",
-        "1,024 selected tiles do not exist in the cache; they are left out.",
+        "Selected tiles that do not exist in the cache and are left out: 1,024.",
     ]
 
 

@@ -3,6 +3,9 @@
 import os
 import time
 
+HEARS_CTRL_C = ("env", "--default-signal=INT")
+"""Goes before a command: what a shell starts in the background is deaf to SIGINT, and so is all that it starts."""
+
 
 def group_lives(process_id):
     """Tell whether any process of a group is left."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.cloud import ROOT, LocalCloud, LocalCloudError
-from tests.local.processes import group_ends, group_lives
+from tests.local.processes import HEARS_CTRL_C, group_ends, group_lives
 
 TEMPLATE = """
 Parameters:
@@ -69,7 +69,7 @@ def test_a_port_that_is_taken_is_said(template):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_ends_the_emulator_too(template, number):
-    command = [sys.executable, "-c", SCRIPT, template]
+    command = [*HEARS_CTRL_C, sys.executable, "-c", SCRIPT, template]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as script:
         _, folder, emulator = script.stdout.readline().split()
 

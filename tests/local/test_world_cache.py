@@ -9,7 +9,7 @@ from PIL import Image
 
 from local.cloud import ROOT
 from local.world_cache import make_xyz_cache
-from tests.local.processes import group_ends
+from tests.local.processes import HEARS_CTRL_C, group_ends
 
 
 def digest(folder):
@@ -64,7 +64,7 @@ def test_africa_is_land_and_the_pacific_is_water(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_all_processes(tmp_path, number):
-    command = [sys.executable, "-m", "local.world_cache", tmp_path / "cache", "--processes", "2"]
+    command = [*HEARS_CTRL_C, sys.executable, "-m", "local.world_cache", tmp_path / "cache", "--processes", "2"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True) as cutting:
         while not (tmp_path / "cache" / "4" / "0" / "0.jpg").exists():
             time.sleep(0.05)

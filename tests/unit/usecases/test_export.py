@@ -106,7 +106,7 @@ def test_tiles_that_do_not_exist_are_counted_in_a_warning(world):
 
     assert job.status is JobStatus.SUCCEEDED
     warnings = [m.text for m in job.messages if m.kind is MessageKind.WARNING]
-    assert warnings == ["1,024 selected tiles do not exist in the cache; they are left out."]
+    assert warnings == ["Selected tiles that do not exist in the cache and are left out: 1,024."]
 
 
 def test_an_export_of_no_existing_tile_fails_and_says_so(world):
@@ -218,7 +218,9 @@ def test_an_error_page_among_the_tiles_is_left_out_with_a_warning():
     job = run_workflow(runtime, submit(runtime, service, a_request(service, range(3))).job_id)
 
     assert (2, 3, 1) not in tiles_of(package_of(runtime, job))
-    assert any(m.text == "1 selected tiles are no JPEG images; they are left out." for m in job.messages)
+    assert [m.text for m in job.messages if m.kind is MessageKind.WARNING] == [
+        "Selected tiles that cannot be used and are left out: 1 (level 2, row 3, column 1: a page in HTML or XML)."
+    ]
 
 
 def test_a_truncated_bundle_costs_the_tiles_that_it_lost():
@@ -232,7 +234,12 @@ def test_a_truncated_bundle_costs_the_tiles_that_it_lost():
 
     assert (3, 7, 7) not in tiles_of(package_of(runtime, job))
     assert (3, 7, 6) in tiles_of(package_of(runtime, job))
-    assert any(m.text == "1 selected tiles are no JPEG images; they are left out." for m in job.messages)
+    assert [m.text for m in job.messages if m.kind is MessageKind.WARNING] == [
+        (
+            "Selected tiles that cannot be used and are left out: 1 "
+            "(level 3, row 7, column 7: empty, or outside its bundle)."
+        )
+    ]
 
 
 def test_a_bundle_without_its_index_fails_the_job_with_its_name():

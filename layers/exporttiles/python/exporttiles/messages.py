@@ -17,6 +17,9 @@ from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.area_json import read_area, write_area
 from exporttiles.formats.service_descriptor import read_service, write_service
 
+_EXAMPLES = 3
+"""Flawed tiles that a job names; the others are only counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class MemberReport:
@@ -147,6 +150,35 @@ class WorkItem:
 
 
 @dataclass(frozen=True, slots=True)
+class FlawedTiles:
+    """Tiles that are not as they should be: how many, and the first few with their places and reasons."""
+
+    count: int
+    examples: tuple[str, ...]
+
+    @classmethod
+    def of(cls, flaws: Sequence[str]) -> "FlawedTiles":
+        """Return flaws, each told as a place and a reason."""
+        return cls(len(flaws), tuple(flaws[:_EXAMPLES]))
+
+    @classmethod
+    def joined(cls, several: Sequence["FlawedTiles"]) -> "FlawedTiles":
+        """Return the flaws of several reports as those of one."""
+        examples = [example for each in several for example in each.examples]
+        return cls(sum(each.count for each in several), tuple(examples[:_EXAMPLES]))
+
+    def to_json(self) -> list[Any]:
+        """Return count and examples."""
+        return [self.count, *self.examples]
+
+    @classmethod
+    def from_json(cls, document: list[Any]) -> "FlawedTiles":
+        """Return what `to_json` wrote."""
+        count, *examples = document
+        return cls(count, tuple(examples))
+
+
+@dataclass(frozen=True, slots=True)
 class FragmentReport:
     """What a worker did: the packer needs nothing else to build the package.
 
@@ -154,10 +186,9 @@ class FragmentReport:
         members: the files in the fragment, in their order.
         tile_counts: level -> tiles in the fragment; levels without any do not appear.
         selected_count: tiles that the request selects in these bundles.
-        alien_count: tiles that are no image of the cache's format; they are
-            left out, as a missing tile is.
-        damaged_count: tiles that could not be recompressed and were left as
-            they are.
+        left_out: tiles that are no image of the cache's format; to the client
+            they are as good as missing.
+        unchanged: tiles that could not be recompressed and were left as they are.
         source_bytes: tiles as they lie in the cache, before recompression.
         seconds: what the worker took, for the cost of the job.
     """
@@ -167,8 +198,8 @@ class FragmentReport:
     members: tuple[MemberReport, ...]
     tile_counts: Mapping[int, int]
     selected_count: int
-    alien_count: int
-    damaged_count: int
+    left_out: FlawedTiles
+    unchanged: FlawedTiles
     source_bytes: int
     seconds: float
 
@@ -185,8 +216,8 @@ class FragmentReport:
             "members": [[m.name, m.header_offset, m.size_bytes, m.crc32] for m in self.members],
             "tile_counts": list(self.tile_counts.items()),
             "selected_count": self.selected_count,
-            "alien_count": self.alien_count,
-            "damaged_count": self.damaged_count,
+            "left_out": self.left_out.to_json(),
+            "unchanged": self.unchanged.to_json(),
             "source_bytes": self.source_bytes,
             "seconds": self.seconds,
         }
@@ -198,6 +229,7 @@ class FragmentReport:
         document = json.loads(body)
         document["members"] = tuple(MemberReport(*member) for member in document["members"])
         document["tile_counts"] = dict(document["tile_counts"])
+        document |= {name: FlawedTiles.from_json(document[name]) for name in ("left_out", "unchanged")}
         return cls(**document)
 
 
@@ -210,20 +242,22 @@ class PackedPackage:
     size_bytes: int
     tile_count: int
     missing_count: int
-    alien_count: int
-    damaged_count: int
+    left_out: FlawedTiles
+    unchanged: FlawedTiles
     source_bytes: int
     worker_seconds: float
     work_items: int
 
     def to_json(self) -> dict[str, Any]:
         """Return the members as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        members = {name: getattr(self, name) for name in self.__slots__}
+        return members | {"left_out": self.left_out.to_json(), "unchanged": self.unchanged.to_json()}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "PackedPackage":
         """Return what the packer handed over."""
-        return cls(**document)
+        flawed = {name: FlawedTiles.from_json(document[name]) for name in ("left_out", "unchanged")}
+        return cls(**document | flawed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ tile-package-spec, docs/root.md.
 """
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError  # the parser below is the safe one
@@ -18,8 +19,10 @@ from exporttiles.domain.service import TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
 from exporttiles.formats.esri_json import read_extent, read_tile_info
+from exporttiles.formats.tile_image import MAX_SIDE_PIXELS
 
 COMPACT_V2 = "esriMapCacheStorageModeCompactV2"
+_MAX_LEVELS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def read_root_json(body: bytes) -> CacheInfo:
     """
     try:
         root: dict[str, Any] = json.loads(body)
-        scheme = read_tile_info(root["tileInfo"])
+        scheme = _usable(read_tile_info(root["tileInfo"]))
         image = root["tileImageInfo"]
         folder = str(root["tileBundlesPath"]).removeprefix("./").strip("/")
         return CacheInfo(
@@ -58,9 +61,9 @@ def read_root_json(body: bytes) -> CacheInfo:
             compression_quality=int(image.get("compressionQuality", 0)),
             lerc_error=float(image.get("lercError", 0)),
             bundle_folder=f"{folder}/" if folder else "",
-            full_extent=read_extent(root["fullExtent"], scheme.spatial_reference),
+            full_extent=read_extent(root["fullExtent"], scheme.spatial_reference) if root.get("fullExtent") else None,
         )
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DamagedCacheError(f"root.json cannot be used: {type(error).__name__} {error}") from error
 
 
@@ -94,7 +97,7 @@ def read_conf_xml(conf: bytes, cdi: bytes | None) -> CacheInfo:
             ),
         )
         return CacheInfo(
-            tiling_scheme=scheme,
+            tiling_scheme=_usable(scheme),
             storage_format=_text(info, "CacheStorageInfo/StorageFormat"),
             tile_format=_tile_format(_text(image, "CacheTileFormat")),
             compression_quality=int(image.findtext("CompressionQuality") or 0),
@@ -104,6 +107,22 @@ def read_conf_xml(conf: bytes, cdi: bytes | None) -> CacheInfo:
         )
     except (ParseError, DefusedXmlException, KeyError, TypeError, ValueError, OverflowError) as error:
         raise DamagedCacheError(f"conf.xml cannot be used: {type(error).__name__} {error}") from error
+
+
+def _usable(scheme: TilingScheme) -> TilingScheme:
+    """Return a scheme whose numbers can be reckoned with.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if not 0 < len(scheme.lods) <= _MAX_LEVELS or len({lod.level for lod in scheme.lods}) < len(scheme.lods):
+        raise ValueError(f"it has {len(scheme.lods)} levels of detail, or one of them twice")
+    if not 0 < scheme.tile_size <= MAX_SIDE_PIXELS:
+        raise ValueError(f"tiles are {scheme.tile_size} pixels wide")
+    lengths = [length for lod in scheme.lods for length in (lod.resolution, lod.scale)]
+    if not all(map(math.isfinite, (scheme.origin_x, scheme.origin_y, *lengths))) or min(lengths) <= 0:
+        raise ValueError("the origin, a resolution or a scale is no number that can be used")
+    return scheme
 
 
 def is_counted_from_bottom(name: str, body: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Write the last status of a job, whatever became of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,9 +80,13 @@ class CloseJob:
 def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, now: datetime) -> list[Message]:
     service, request = export.service, export.request
     warnings = [
-        (packed.missing_count, "selected tiles do not exist in the cache; they are left out."),
-        (packed.alien_count, f"selected tiles are no {service.tile_format} images; they are left out."),
-        (packed.damaged_count, "tiles cannot be decoded; they were left as they are."),
+        (packed.missing_count, "Selected tiles that do not exist in the cache and are left out", ()),
+        (packed.left_out.count, "Selected tiles that cannot be used and are left out", packed.left_out.examples),
+        (
+            packed.unchanged.count,
+            "Tiles that cannot be recompressed and are left as they are",
+            packed.unchanged.examples,
+        ),
     ]
     texts = [f"{packed.tile_count:,} tiles are in {packed.name}: {packed.size_bytes:,} bytes."]
     if request.compression_quality is not None:
@@ -95,6 +100,14 @@ def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, no
         f"Succeeded at {now:%A, %B %-d, %Y %-I:%M:%S %p} UTC (Elapsed Time: {seconds:.2f} seconds)",
     ]
     return [
-        *(Message(MessageKind.WARNING, f"{count:,} {text}") for count, text in warnings if count),
+        *(
+            Message(MessageKind.WARNING, f"{text}: {count:,}{_listed(examples)}.")
+            for count, text, examples in warnings
+            if count
+        ),
         *(Message(MessageKind.INFORMATIVE, text) for text in texts),
     ]
+
+
+def _listed(examples: Sequence[str]) -> str:
+    return f" ({'; '.join(examples)})" if examples else ""

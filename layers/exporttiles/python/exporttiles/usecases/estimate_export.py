@@ -18,6 +18,9 @@ from exporttiles.messages import JobKeys
 from exporttiles.ports import Clock, JobTable, Mask, ObjectStore, TileSources
 
 _SAMPLED_BUNDLES = 256
+_DOCUMENT_BYTES = 50_000
+"""Thumbnail and descriptions of a package, about."""
+
 _SAMPLED_FILES = 16
 """Files of one bundle whose length is asked for; a bundle's index tells of all its tiles."""
 
@@ -108,6 +111,7 @@ class EstimateExport:
         weights = [bundle.tile_count if is_whole else 1 for bundle in drawn]
         existing_count = sum(bundle.tile_count for bundle in bundles)
         size_bytes = int(existing_count * np.average(bytes_per_tile, weights=weights))
+        size_bytes += _DOCUMENT_BYTES if size_bytes else 0
         if is_whole and has_indexes:
             return size_bytes, "every bundle's index"
         return size_bytes, f"a sample in {len(drawn):,} of {len(bundles):,} bundles"

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from zlib import crc32
 
@@ -14,7 +14,7 @@ from exporttiles.domain.service import TileFormat
 from exporttiles.formats.outputs import output_of
 from exporttiles.formats.tile_image import recompress_jpeg, sniff
 from exporttiles.formats.zip_archive import ZipMember, local_header
-from exporttiles.messages import Export, FragmentReport, JobKeys, MemberReport, WorkItem
+from exporttiles.messages import Export, FlawedTiles, FragmentReport, JobKeys, MemberReport, WorkItem
 from exporttiles.ports import Clock, JobTable, ObjectStore, PlacedTile, Tile, TileSources
 
 _IMAGES = {
@@ -34,7 +34,7 @@ class ExportTileRange:
 
     Attributes:
         objects: the package bucket.
-        codecs: threads for recompression; the codec leaves the interpreter free.
+        codecs: threads for recompression, which goes on while tiles are read.
     """
 
     jobs: JobTable
@@ -75,11 +75,11 @@ class ExportTileRange:
         fragment: list[Tile] = []
         fragment_bytes = selected_count = 0
         members: list[MemberReport] = []
-        tile_counts, tally = Counter[int](), Counter[str]()
+        tile_counts, tally = Counter[int](), _Tally()
         for bundle in item.bundles:
             selected = selection.mask(bundle)
             selected_count += int(selected.sum())
-            tiles = dict(self._tiles(export, source.read_bundle(bundle, selected), tally))
+            tiles = dict(self._tiles(export, bundle.level, source.read_bundle(bundle, selected), tally))
             if not tiles:
                 continue
             tile_counts[bundle.level] += len(tiles)
@@ -100,42 +100,67 @@ class ExportTileRange:
             members=tuple(members),
             tile_counts=tile_counts,
             selected_count=selected_count,
-            alien_count=tally["alien"],
-            damaged_count=tally["damaged"],
-            source_bytes=tally["bytes"],
+            left_out=FlawedTiles.of(tally.left_out),
+            unchanged=FlawedTiles.of(tally.unchanged),
+            source_bytes=tally.source_bytes,
             seconds=(self.clock.now() - began).total_seconds(),
         )
 
-    def _tiles(self, export: Export, found: Iterator[PlacedTile], tally: Counter[str]) -> Iterator[PlacedTile]:
+    def _tiles(self, export: Export, level: int, found: Iterator[PlacedTile], tally: "_Tally") -> Iterator[PlacedTile]:
         """Yield the tiles to pack, recompressed if the export asks for it."""
         prepare = partial(_prepare, export)
         is_heavy = export.request.compression_quality is not None
         # The pool recompresses tiles while the next ones are being read.
-        prepared = self.codecs.map(prepare, found) if is_heavy else map(prepare, found)
-        for place, tile, source_bytes, flaw in prepared:
-            tally["bytes"] += source_bytes
-            tally[flaw] += 1
-            if flaw != "alien":
-                yield place, tile
+        for each in self.codecs.map(prepare, found) if is_heavy else map(prepare, found):
+            tally.source_bytes += each.source_bytes
+            if each.flaw:
+                row, column = each.place
+                flaws = tally.unchanged if each.tile else tally.left_out
+                flaws.append(f"level {level}, row {row}, column {column}: {each.flaw}")
+            if each.tile:
+                yield each.place, each.tile
 
 
-def _prepare(export: Export, found: PlacedTile) -> tuple[tuple[int, int], Tile, int, str]:
-    """Return a tile as it is to be packed, the bytes it had, and what is wrong with it.
+@dataclass(slots=True)
+class _Tally:
+    """What was noticed while the tiles of a work item went by."""
 
-    An alien is no image of the cache's format, such as an error page that a
-    tile server left. A damaged JPEG cannot be recompressed and stays as it is.
-    """
+    source_bytes: int = 0
+    left_out: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A tile as it is to be packed, None if it is left out; and what is wrong with it."""
+
+    place: tuple[int, int]
+    source_bytes: int
+    tile: Tile | None
+    flaw: str = ""
+
+
+def _prepare(export: Export, found: PlacedTile) -> _Prepared:
+    """Look at a tile and recompress it if that is asked for."""
     place, tile = found
     image = sniff(tile)
-    if image not in _IMAGES.get(export.service.tile_format, _PNG):
-        return place, tile, len(tile), "alien"
-    quality = export.request.compression_quality
+    tile_format, quality = export.service.tile_format, export.request.compression_quality
+    if image not in _IMAGES.get(tile_format, _PNG):
+        return _Prepared(place, len(tile), None, _what_it_is(tile, image, tile_format))
     if quality is None or image != "jpeg":
-        return place, tile, len(tile), "none"
+        return _Prepared(place, len(tile), tile)
     try:
-        return place, recompress_jpeg(bytes(tile), quality), len(tile), "none"
-    except DamagedCacheError:
-        return place, tile, len(tile), "damaged"
+        return _Prepared(place, len(tile), recompress_jpeg(bytes(tile), quality))
+    except DamagedCacheError as error:
+        return _Prepared(place, len(tile), tile, str(error).rstrip("."))
+
+
+def _what_it_is(tile: Tile, image: str | None, tile_format: TileFormat) -> str:
+    if not tile:
+        return "empty, or outside its bundle"
+    if bytes(tile[:64]).lstrip().startswith(b"<"):
+        return "a page in HTML or XML"  # what a tile server left in place of an image
+    return f"{image.upper() if image else 'not an image'}, in a cache of {tile_format}"
 
 
 def _member(name: str, pieces: list[Tile]) -> ZipMember:

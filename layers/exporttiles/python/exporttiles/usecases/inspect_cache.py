@@ -49,14 +49,20 @@ class InspectCache:
             DamagedCacheError: there is no cache that can be read; it says why.
             SourceError: the store does not answer.
         """
-        archive = url.rpartition("/")[2] if url.lower().endswith(".pmtiles") else ""
         try:
-            listing = CacheListing.of((stored.key, stored.size_bytes) for stored in self.objects.list(archive))
+            listing = self._listing(url)
             info = self._documents(listing)
             cache, survey = self._survey(url, listing, info.tiling_scheme if info else self.scheme)
             return self._service(name, cache, survey, info)
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{url}: {error}") from error
+
+    def _listing(self, url: str) -> CacheListing:
+        name = url.rpartition("/")[2]
+        if name.lower().endswith(".pmtiles"):
+            (size,) = self.objects.sizes_bytes([name])
+            return CacheListing.of([(name, size)] if size is not None else [])
+        return CacheListing.of((stored.key, stored.size_bytes) for stored in self.objects.list(""))
 
     def _survey(self, url: str, listing: CacheListing, scheme: TilingScheme) -> tuple[TileCache, Survey]:
         """Return the cache in its layout, and what its tiles tell."""

@@ -19,7 +19,7 @@ from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPa
 from exporttiles.domain.selection import TileSelection
 from exporttiles.formats.outputs import Contents, Output, output_of
 from exporttiles.formats.zip_archive import ZipMember, central_directory, local_header
-from exporttiles.messages import Export, FragmentReport, JobKeys, PackedPackage
+from exporttiles.messages import Export, FlawedTiles, FragmentReport, JobKeys, PackedPackage
 from exporttiles.ports import JobTable, ObjectStore, PackageStore, Tile, TileSources
 
 _WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
@@ -75,15 +75,15 @@ class PackTilePackage:
                 self.objects.write(keys.delivered(name), body)
 
         tile_count = sum(report.tile_count for report in reports)
-        alien_count = sum(report.alien_count for report in reports)
+        left_out = FlawedTiles.joined([report.left_out for report in reports])
         return PackedPackage(
             key=key,
             name=file_name,
             size_bytes=end + len(directory),
             tile_count=tile_count,
-            missing_count=job.tile_count - tile_count - alien_count,
-            alien_count=alien_count,
-            damaged_count=sum(report.damaged_count for report in reports),
+            missing_count=job.tile_count - tile_count - left_out.count,
+            left_out=left_out,
+            unchanged=FlawedTiles.joined([report.unchanged for report in reports]),
             source_bytes=sum(report.source_bytes for report in reports),
             worker_seconds=sum(report.seconds for report in reports),
             work_items=len(reports),

@@ -41,7 +41,9 @@ def survey_files(
             counted from the bottom.
     """
     is_row_first = order.is_row_first or files.is_exploded
-    level_rows = _level_rows(scheme, max(files.by_level)) if order.is_from_bottom else ()
+    level_rows = _level_rows(scheme) if order.is_from_bottom else ()
+    if level_rows and max(files.by_level) >= len(level_rows):
+        raise DamagedCacheError(f"There are tiles of level {max(files.by_level)}; the tiling scheme does not have it.")
     extensions = [extension for extension, _ in files.extensions.most_common()]
     row_field = "row_from_bottom" if level_rows else "row"
     cache = TileCache(
@@ -65,15 +67,15 @@ def survey_files(
     return cache, survey
 
 
-def _level_rows(scheme: TilingScheme, max_level: int) -> tuple[int, ...]:
+def _level_rows(scheme: TilingScheme) -> tuple[int, ...]:
     """Return how many rows of tiles the world has, for each level from 0.
 
     Raises:
         DamagedCacheError: the rows of the scheme do not end with the world.
     """
     height = 180.0 if scheme.spatial_reference.is_geographic else 2 * scheme.origin_y
-    rows = {lod.level: height / scheme.tile_span(lod.level) for lod in scheme.lods if lod.level <= max_level}
+    rows = {lod.level: height / scheme.tile_span(lod.level) for lod in scheme.lods}
     is_whole = all(number < 1 or abs(number - round(number)) < _ROUNDING_ROWS for number in rows.values())
-    if list(rows) != list(range(max_level + 1)) or not is_whole:
+    if list(rows) != list(range(len(rows))) or not is_whole:
         raise DamagedCacheError("Rows can be counted from the bottom only in a tiling scheme of the whole world.")
     return tuple(max(1, round(number)) for number in rows.values())

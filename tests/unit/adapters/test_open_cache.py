@@ -1,0 +1,47 @@
+"""Caches are opened by their address: a folder, or an archive in it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exporttiles.adapters.archives import open_cache
+from exporttiles.adapters.tile_sources import TileSources, read_cache
+from exporttiles.domain.service import TileFormat
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats.tile_image import sniff
+from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.usecases.inspect_cache import InspectCache
+from tests.caches import put_pmtiles
+from tests.fakes import memory
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+ALL = np.ones((128, 128), np.bool_)
+
+
+def published(url):
+    return InspectCache(open_cache(url), read_cache, WEB_MERCATOR_256)("World", url)
+
+
+@pytest.mark.parametrize(
+    ("path", "level", "count"), [("states_filled.tpk", 3, 4), ("arcgis-pro", 0, 2), ("esri-usa", 2, 4)]
+)
+def test_a_real_cache_on_disk_is_published_and_read(path, level, count):
+    service = published((GOLDEN / path).as_uri())
+
+    tiles = dict(TileSources().open(service.cache).read_bundle(BundleIndex(level, 0, 0), ALL))
+
+    assert len(tiles) == count
+    assert {sniff(tile) for tile in tiles.values()} == {"png"}
+
+
+def test_a_pmtiles_archive_among_other_files_is_opened_by_its_own_address(tmp_path):
+    objects, tile = memory(), b"\xff\xd8\xff tile"
+    put_pmtiles(objects, {(0, 0, 0): tile})
+    (tmp_path / "World.pmtiles").write_bytes(objects.read("World.pmtiles"))
+    (tmp_path / "Other.pmtiles").write_bytes(b"")
+
+    service = published((tmp_path / "World.pmtiles").as_uri())
+
+    assert service.tile_format is TileFormat.JPEG
+    assert dict(TileSources().open(service.cache).read_bundle(BundleIndex(0, 0, 0), ALL)) == {(0, 0): tile}

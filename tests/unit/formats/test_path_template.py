@@ -1,0 +1,48 @@
+"""Paths of caches of one file a tile."""
+
+import pytest
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.formats.cache_listing import CacheListing
+from exporttiles.formats.path_template import PathTemplate, TilePlace
+
+PLACE = TilePlace(level=5, row=10, column=31)
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("World/{level}/{column}/{row}.png", "World/5/31/10.png"),
+        ("{level}/{row}/{column}", "5/10/31"),
+        ("L{level:02d}/R{row:08x}/C{column:08x}.jpg", "L05/R0000000a/C0000001f.jpg"),
+        ("{level}/{column}/{row_from_bottom}.png", "5/31/21.png"),
+        ("{level}/{column}/{row}.{extension}", "5/31/10.lerc"),
+        ("t/{prefix}/{level}/{column}/{row}.png", "t/fa/5/31/10.png"),
+        ("t/{md5:.5}/{level}/{column}/{row}.png", "t/fc20c/5/31/10.png"),
+        ("{rooted_md5:.5}/all/{level}/{column}/{row}", "994c8/all/5/31/10"),
+    ],
+)
+def test_a_template_tells_the_path_of_a_tile(template, path):
+    assert PathTemplate(template, [2**level for level in range(6)]).path(PLACE, "lerc") == path
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{prefix:.2}/{level}/{column}/{row}.png",
+        "t/{md5:.5}/{level}/{column}/{row}.png",
+        "a/{rooted_md5:.3}/{level}/{column}/{row}.png",
+    ],
+)
+def test_a_shard_before_the_level_is_recognised(template):
+    places = [TilePlace(7, row, column) for row in range(9) for column in range(40, 50)]
+    listing = CacheListing.of((PathTemplate(template).path(place), 1) for place in places)
+
+    assert listing.files.template(is_row_first=False, row_field="row") == template
+
+
+def test_a_shard_that_no_rule_explains_is_refused():
+    listing = CacheListing.of((f"t/{column}x/7/{column}/3.png", 1) for column in range(9))
+
+    with pytest.raises(DamagedCacheError, match="called in several ways"):
+        listing.files.template(is_row_first=False, row_field="row")

@@ -1,0 +1,110 @@
+"""Members of an archive, found from its last bytes."""
+
+import io
+import struct
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.formats.zip_archive import ZipMember, central_directory, local_header
+from exporttiles.formats.zip_directory import (
+    LOCAL_HEADER_BYTES,
+    TAIL_BYTES,
+    DirectoryPlace,
+    contents_offset,
+    find_directory,
+    read_directory,
+)
+
+
+def listed(data, size=None):
+    size = size or len(data)
+    place = find_directory(data[-TAIL_BYTES:], size)
+    return list(read_directory(data[place.offset - size + len(data) :][: place.size_bytes], place))
+
+
+def archive(files, *, comment=b"", method=zipfile.ZIP_STORED):
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w", method) as made:
+        for name, content in files.items():
+            made.writestr(name, content)
+        made.comment = comment
+    return body.getvalue()
+
+
+@given(st.dictionaries(st.text("abcé/", min_size=1).filter(lambda name: name[-1] != "/"), st.binary(), max_size=5))
+def test_what_zipfile_writes_is_found(files):
+    data = archive(files, comment=b"a comment")
+
+    found = {}
+    for member in listed(data):
+        at = contents_offset(data[member.header_offset :][:LOCAL_HEADER_BYTES], member)
+        found[member.name] = data[at : at + member.size_bytes]
+
+    assert found == files
+
+
+def test_members_beyond_4_gib_are_found():
+    members = [(ZipMember("large", 5 * 2**30, 1), 0), (ZipMember("after", 10, 2), 5 * 2**30 + 55)]
+    directory = central_directory(members)
+    size = 5 * 2**30 + 55 + len(local_header(members[1][0])) + 10 + len(directory)
+
+    assert [(member.name, member.size_bytes, member.header_offset) for member in listed(directory, size)] == [
+        ("large", 5 * 2**30, 0),
+        ("after", 10, 5 * 2**30 + 55),
+    ]
+
+
+def test_more_members_than_16_bits_count_are_found():
+    offset, members = 0, []
+    for number in range(70_000):
+        members.append((ZipMember(f"{number:05d}", 0, 0), offset))
+        offset += 35
+    directory = central_directory(members)
+    place = find_directory(directory[-TAIL_BYTES:], offset + len(directory))
+
+    assert place.count == 70_000
+    assert len(list(read_directory(directory[: place.size_bytes], place))) == 70_000
+
+
+def test_what_is_compressed_is_not_plain():
+    (member,) = listed(archive({"a": b"a" * 1000}, method=zipfile.ZIP_DEFLATED))
+
+    assert not member.is_plain
+
+
+END = archive({})
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "no zip archive"),
+        (b"PK\5\6 cut", "no zip archive"),
+        (archive({"a": b"a"})[:-5], "no zip archive"),
+        (END[:4] + b"\1" + END[5:], "several files"),
+        (END[:8] + b"\5\0\5\0" + END[12:], "claims 5 members in 0 bytes"),
+        (END[:12] + struct.pack("<2I", 50, 4000) + END[20:], "not where the archive's end says"),
+        (END[:12] + struct.pack("<2I", 2**31, 0) + END[20:], "it is not read"),
+        (b"PK\6\7" + struct.pack("<IQI", 0, 9999, 1) + END[:8] + b"\xff" * 4 + END[12:], "ZIP64 end record"),
+    ],
+)
+def test_a_damaged_archive_is_named(data, why):
+    with pytest.raises(DamagedCacheError, match=why):
+        find_directory(data, len(data))
+
+
+def test_a_directory_cut_short_is_named():
+    with pytest.raises(DamagedCacheError, match="holds 0 of 2 members"):
+        list(read_directory(b"PK\1\2", DirectoryPlace(0, 4, 2)))
+
+
+def test_a_member_that_reaches_into_the_directory_is_named():
+    data = archive({"a": b"a"})
+    place = find_directory(data, len(data))
+
+    with pytest.raises(DamagedCacheError, match="'a' reaches into"):
+        list(read_directory(data[place.offset :], DirectoryPlace(20, place.size_bytes, 1)))

@@ -1,0 +1,272 @@
+"""What a cache is found to be."""
+
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.service import CacheLayout, TileFormat
+from exporttiles.formats.service_descriptor import read_service, write_service
+from exporttiles.usecases.survey_files import FileOrder
+from tests.builders import a_service, put_files
+from tests.caches import CACHES, put_pmtiles, put_v1, put_v2, put_xyz
+from tests.fakes import memory
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+WORLD = [(level, row, column) for level in range(4) for row in range(2**level) for column in range(2**level)]
+
+
+def picture(image_format="PNG", mode="RGB", size=256):
+    body = BytesIO()
+    Image.new(mode, (size, size), 7).save(body, image_format)
+    return body.getvalue()
+
+
+def folder_of(path):
+    """A store with the files of a folder."""
+    objects = memory()
+    for file in path.rglob("*"):
+        if file.is_file():
+            objects.write(file.relative_to(path).as_posix(), file.read_bytes())
+    return objects
+
+
+# Layouts
+
+
+@pytest.mark.parametrize("layout", CACHES)
+def test_every_layout_is_recognised_without_being_told(layout):
+    objects = memory()
+    tiles = {place: picture("JPEG") + bytes(place) for place in WORLD}
+    url = CACHES[layout](objects, tiles)
+
+    service = a_service(objects, url=url)
+
+    assert (service.min_level, service.max_level, service.tile_format) == (0, 3, TileFormat.JPEG)
+    assert service.tiling_scheme.tile_range(service.full_extent, 3).count == 64
+    assert service.cache.average_tile_bytes == len(picture("JPEG")) + 3
+    assert read_service(write_service(service)) == service
+
+
+@pytest.mark.parametrize(
+    ("key", "template"),
+    [
+        ("5/31/10.png", "{level}/{column}/{row}.png"),
+        ("a/b/05/31/10.webp", "a/b/{level:02d}/{column}/{row}.webp"),
+        ("5/31/10", "{level}/{column}/{row}"),
+        ("_alllayers/L05/R0000000a/C0000001f.png", "_alllayers/L{level:02d}/R{row:08x}/C{column:08x}.png"),
+        ("_alllayers/L0a/R0000000a/C0000001f.png", "_alllayers/L{level:02x}/R{row:08x}/C{column:08x}.png"),
+    ],
+)
+def test_the_names_of_files_become_a_template(key, template):
+    objects = memory()
+    objects.write(key, picture())
+
+    cache = a_service(objects).cache
+
+    assert (cache.layout, cache.path_template) == (CacheLayout.FILES, template)
+
+
+def test_wmts_order_must_be_told():
+    objects = memory()
+    objects.write("5/10/31.png", picture())
+
+    service = a_service(objects, order=FileOrder(is_row_first=True))
+
+    assert service.cache.path_template == "{level}/{row}/{column}.png"
+    assert service.tiling_scheme.tile_extent(5, 10, 31) == service.full_extent
+
+
+@pytest.mark.parametrize(
+    ("order", "document"),
+    [
+        (FileOrder(is_from_bottom=True), ("readme.txt", b"")),
+        (FileOrder(), ("tilemapresource.xml", b"<TileMap/>")),
+        (FileOrder(), ("metadata.json", b'{"scheme": "tms"}')),
+    ],
+    ids=["told", "tilemapresource.xml", "metadata.json"],
+)
+def test_rows_from_the_bottom_are_told_or_documented(order, document):
+    objects = memory()
+    objects.write("5/31/10.png", picture())
+    objects.write(*document)
+
+    service = a_service(objects, order=order)
+
+    assert service.cache.path_template == "{level}/{column}/{row_from_bottom}.png"
+    assert service.tiling_scheme.tile_extent(5, 21, 31) == service.full_extent
+
+
+def test_files_of_two_kinds_are_mixed_and_the_more_frequent_is_tried_first():
+    objects = memory()
+    put_xyz(objects, {place: picture("PNG" if place[0] == 0 else "JPEG") for place in WORLD})
+
+    service = a_service(objects)
+
+    assert service.tile_format is TileFormat.MIXED
+    assert service.cache.path_template == "World/{level}/{column}/{row}.{extension}"
+    assert service.cache.extensions == ("jpg", "png")
+
+
+def test_what_programs_put_beside_tiles_is_passed_over():
+    objects = memory()
+    put_files(objects, 1)
+    objects.write("World/1/1/1.kml", b"<kml/>")
+
+    assert a_service(objects).cache.path_template == "World/{level}/{column}/{row}.jpg"
+
+
+def test_tiles_of_512_pixels_get_the_scheme_that_has_them():
+    objects = memory()
+    put_xyz(objects, {(3, 2, 1): picture(size=512)})
+
+    service = a_service(objects)
+
+    assert service.tiling_scheme.tile_size == 512
+    assert service.tiling_scheme.lod(3).resolution == 9783.93962049996
+    assert service.tiling_scheme.tile_extent(3, 2, 1) == service.full_extent
+
+
+# Real caches
+
+
+def test_a_package_by_arcmap_is_published_from_its_own_documents():
+    objects = memory()
+    objects.write("states.tpk", (GOLDEN / "states_filled.tpk").read_bytes())
+
+    service = a_service(objects, url="memory:///states.tpk")
+
+    assert service.cache.layout is CacheLayout.COMPACT_V1
+    assert service.cache.path_template == "v101/Layers/_alllayers/"
+    assert (service.min_level, service.max_level, service.tile_format) == (0, 4, TileFormat.PNG8)
+    assert service.full_extent.xmin == -13957367.097127762
+
+
+@pytest.mark.parametrize(("name", "tile_format"), [("arcgis-pro", TileFormat.PNG), ("esri-usa", TileFormat.PNG)])
+def test_a_package_by_arcgis_is_published_from_its_own_documents(name, tile_format):
+    service = a_service(folder_of(GOLDEN / name))
+
+    root = json.loads((GOLDEN / name / "root.json").read_bytes())
+    assert service.cache.layout is CacheLayout.COMPACT_V2
+    assert service.tile_format is tile_format
+    assert service.full_extent.ymin == root["fullExtent"]["ymin"]
+
+
+# Formats
+
+
+@pytest.mark.parametrize(
+    ("mode", "tile_format"),
+    [("P", TileFormat.PNG8), ("RGB", TileFormat.PNG24), ("RGBA", TileFormat.PNG32), ("L", TileFormat.PNG)],
+)
+def test_the_depth_of_png_tiles_is_told_apart(mode, tile_format):
+    objects = memory()
+    objects.write("0/0/0.jpg", picture(mode=mode))  # the extension lies
+
+    assert a_service(objects).tile_format is tile_format
+
+
+def test_an_error_page_among_the_tiles_does_not_decide():
+    objects = memory()
+    put_files(objects, 1)
+    objects.write("World/0/0/0.jpg", b"<html>503</html>")
+
+    assert a_service(objects).tile_format is TileFormat.JPEG
+
+
+def test_lerc_tiles_are_known_by_their_first_bytes():
+    objects = memory()
+    put_v2(objects, {(0, 0, 0): b"Lerc2 \x04\0\0\0"})
+
+    assert a_service(objects).tile_format is TileFormat.LERC
+
+
+# Refused
+
+
+def nothing(objects):
+    objects.write("readme.txt", b"")
+
+
+def two_caches(objects):
+    put_files(objects, 0, folder="A")
+    put_files(objects, 0, folder="B")
+
+
+def webp(objects):
+    put_xyz(objects, {(0, 0, 0): b"RIFF\0\0\0\0WEBP"})
+
+
+def no_offsets(objects):
+    put_v1(objects, {(0, 0, 0): picture(), (1, 0, 0): picture()})
+    objects.delete(["Layers/_alllayers/L01/R0000C0000.bundlx"])
+
+
+def half_a_bundle(objects):
+    put_v2(objects, {(0, 0, 0): picture()})
+    key = "Layers/_alllayers/L00/R0000C0000.bundle"
+    objects.write(key, objects.read(key)[:999])
+
+
+def entities(objects):
+    put_v2(objects, {(0, 0, 0): picture()})
+    objects.write("Layers/conf.xml", b'<!DOCTYPE x [<!ENTITY a "a">]><CacheInfo>&a;</CacheInfo>')
+
+
+@pytest.mark.parametrize(
+    ("put", "why"),
+    [
+        (nothing, "no tile cache"),
+        (two_caches, "several caches.*'A/', 'B/'"),
+        (webp, "WEBP images.*Convert"),
+        (no_offsets, "2 bundles, but 1 files of offsets"),
+        (half_a_bundle, "L00/R0000C0000.bundle: A bundle has 131136 bytes of header and index; there are 999"),
+        (entities, "conf.xml cannot be used"),
+        (lambda objects: put_xyz(objects, {(30, 1, 1): picture()}), "level 30; the tiling scheme has the levels 0-23"),
+        (lambda objects: put_xyz(objects, {(3, 1, 1): picture(size=100)}), "100 x 100 pixels"),
+        (lambda objects: put_xyz(objects, {(3, 1, 1): b"<html>"}), "no images that are known"),
+    ],
+)
+def test_what_cannot_be_published_is_refused_in_words(put, why):
+    objects = memory()
+    put(objects)
+
+    with pytest.raises(DamagedCacheError, match=f"^memory:///: .*{why}"):
+        a_service(objects)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda _: b"", "no PMTiles archive"),
+        (lambda data: data[:7] + b"\2" + data[8:], "version 2"),
+        (lambda data: data[:97] + b"\3" + data[98:], "compressed with brotli"),
+        (lambda data: data[:99] + b"\1" + data[100:], "tiles are MVT"),
+        (lambda data: data[:99] + b"\4" + data[100:], "tiles are WEBP"),
+        (lambda data: data[:98] + b"\2" + data[99:], "tiles are compressed with gzip"),
+        (lambda data: data[:-1], "reach to byte"),
+        (lambda data: data[:140] + b"\0\0\0\0" + data[144:], "directory cannot be unpacked"),
+    ],
+)
+def test_a_pmtiles_archive_that_cannot_be_published_is_refused_in_words(change, why):
+    objects = memory()
+    url = put_pmtiles(objects, dict.fromkeys(WORLD, picture()))
+    objects.write("World.pmtiles", change(objects.read("World.pmtiles")))
+
+    with pytest.raises(DamagedCacheError, match=f"World.pmtiles: .*{why}"):
+        a_service(objects, url=url)
+
+
+def test_a_package_with_compressed_bundles_cannot_be_read_in_place():
+    objects, body = memory(), BytesIO()
+    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in (GOLDEN / "arcgis-pro").rglob("*.bundle"):
+            archive.write(file, file.relative_to(GOLDEN / "arcgis-pro").as_posix())
+    objects.write("World.tpkx", body.getvalue())
+
+    with pytest.raises(DamagedCacheError, match=r"'tile/L0./R0000C0000.bundle' in World.tpkx is compressed"):
+        a_service(objects, url="memory:///World.tpkx")
