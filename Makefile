@@ -12,7 +12,7 @@ FAST_TESTS = tests/functions tests/unit tests/workflow
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environments demo serve lint check test test-arcgis build deploy lock clean
+.PHONY: help setup environments demo demo-events serve lint check test test-arcgis build deploy lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ environments: .venv/installed .venv-emulator/installed
 
 demo: setup ## export a tile package from a world cache on an AWS emulator, and look inside
 	@.venv/bin/python -m local.demo
+
+demo-events: setup ## put a request file into the inbox, hear how it goes, download the package
+	@.venv/bin/python -m local.demo_events
 
 serve: setup ## keep the stack and two image services up on PORT until Ctrl-C
 	@.venv/bin/python -m local.serve --port $(PORT)
@@ -65,7 +68,7 @@ lock: .venv/installed ## resolve the dependencies anew
 
 clean: ## remove environments, caches and what the demo made
 	rm -rf .venv .venv-arcgis .venv-build .venv-emulator .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
-		.pytest_cache .ruff_cache .coverage World_Imagery.tpkx World_Imagery.png
+		.pytest_cache .ruff_cache .coverage World_Imagery.tpkx World_Imagery.png nightly-*.tpkx
 	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: requirements/development.txt layers/exporttiles/pyproject.toml

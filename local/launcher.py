@@ -28,7 +28,7 @@ from ministack import app as ministack
 from ministack.core import lambda_runtime
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.core.router import extract_access_key_id, extract_region
-from ministack.services import apigateway, lambda_svc, s3
+from ministack.services import apigateway, eventbridge, lambda_svc, s3
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -162,6 +162,21 @@ def short_cut(app: Asgi) -> Asgi:
     return serve
 
 
+def name_scheduled_events() -> None:
+    """Gap: what a schedule puts on a bus is called "Scheduled Event", whatever its EventBridgeParameters say."""
+    dispatch = eventbridge._dispatch_to_event_bus
+
+    @wraps(dispatch)
+    def dispatch_to_event_bus(
+        spec: Any, event: dict[str, Any], rule: dict[str, Any], path: set[str], payload: str | None = None
+    ) -> None:
+        if parameters := rule.get("Target", {}).get("EventBridgeParameters"):
+            event = event | {name: parameters[name] for name in ("DetailType", "Source")}
+        dispatch(spec, event, rule, path, payload)
+
+    eventbridge._dispatch_to_event_bus = dispatch_to_event_bus
+
+
 def end_with_standard_input() -> None:
     """Wait for the end of standard input, then end this process and the functions it started."""
     sys.stdin.buffer.read()
@@ -173,6 +188,7 @@ def main() -> None:
     run_functions_with(os.environ["LAMBDA_PYTHON"])
     name_handler_errors()
     end_logs()
+    name_scheduled_events()
     threading.Thread(target=end_with_standard_input, daemon=True).start()
     app = front_door(ministack.app)
     uvicorn.run(  # twice as fast as ministack's own choice, hypercorn

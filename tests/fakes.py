@@ -14,11 +14,11 @@ from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.bootstrap import Runtime, assemble
 from exporttiles.domain.errors import ExportTilesError, JobNotFoundError
-from exporttiles.domain.job import SUCCESSORS, Job, JobStatus, Message, Package, Progress
+from exporttiles.domain.job import SUCCESSORS, Delivery, Job, JobStatus, Message, Package, Progress
 from exporttiles.domain.parts import CopiedPart, Part, check_part
 from exporttiles.domain.service import TileCache
 from exporttiles.messages import Failure, WorkItem
-from exporttiles.ports import TileSource
+from exporttiles.ports import Event, TileSource
 from exporttiles.settings import Settings
 
 
@@ -57,6 +57,7 @@ class FakeJobs:
         messages: Sequence[Message] = (),
         work_items: int | None = None,
         package: Package | None = None,
+        delivery: Delivery | None = None,
         finished_at: datetime | None = None,
     ) -> bool:
         job = self.jobs.get(job_id)
@@ -71,6 +72,7 @@ class FakeJobs:
             messages=(*job.messages, *messages),
             progress=progress,
             package=package or job.package,
+            delivery=delivery or job.delivery,
             finished_at=finished_at or job.finished_at,
         )
         return True
@@ -118,13 +120,38 @@ class FakePackages:
 
 
 class FakeWorkflow:
-    """Remembers which jobs were started."""
+    """Remembers which jobs were started; a second start of one does nothing."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
 
     def start(self, job_id: str) -> None:
-        self.started.append(job_id)
+        if job_id not in self.started:
+            self.started.append(job_id)
+
+
+class FakeInbox:
+    """Request files by key and version, and the answers to them."""
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[str, str], bytes] = {}
+
+    def read_start(self, key: str, version: str, size_bytes: int) -> tuple[bytes, int]:
+        body = self.files[key, version]
+        return body[:size_bytes], len(body)
+
+    def write(self, key: str, body: bytes) -> None:
+        self.files[key, ""] = body
+
+
+class FakeAnnouncer:
+    """Remembers what was told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def announce(self, events: Sequence[Event]) -> None:
+        self.events += events
 
 
 class FakeSources:
@@ -154,6 +181,8 @@ def a_runtime(tiles: ObjectStore | None = None) -> Runtime:
         packages=FakePackages(objects),
         sources=FakeSources(tiles),
         workflow=FakeWorkflow(),
+        inbox=FakeInbox(),
+        announcer=FakeAnnouncer(),
         clock=clock,
     )
 

@@ -11,6 +11,7 @@ from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import (
     SUCCESSORS,
+    Delivery,
     Estimate,
     Job,
     JobStatus,
@@ -53,6 +54,9 @@ def test_a_job_comes_back_as_it_was_stored(jobs):
         finished_at=CLOCK.time,
         failure="why",
         owner="0f" * 32,
+        delivery=Delivery(5, 1, 0.0021),
+        name="district-2026-11-23",
+        callback_data='{"order": 4711}',
     )
 
     assert jobs.create(job)

@@ -1,5 +1,6 @@
 """Every function can do its work with the rights of its role, and no others."""
 
+import json
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from local.services import publish, upload_folder
 from tests.builders import a_tile
 from tests.e2e.conftest import Client
 
-# The emulator speaks no TLS, which these two demand.
+# The emulator speaks no TLS, which these three demand.
 TLS_POLICY = re.compile(r"  \w+BucketPolicy:\n(?:    .*\n|\n)+?(?=  [A-Z#])")
 
 
@@ -17,11 +18,16 @@ TLS_POLICY = re.compile(r"  \w+BucketPolicy:\n(?:    .*\n|\n)+?(?=  [A-Z#])")
 def template():
     """The template without the policies that refuse plain HTTP; it lies beside the code that it names."""
     text, count = TLS_POLICY.subn("", (ROOT / "template.yaml").read_text())
-    assert count == 2
+    assert count == 3
     path = ROOT / "template.roles.yaml"
     path.write_text(text)
     yield path
     path.unlink()
+
+
+def read_when_there(s3, bucket, key):
+    s3.get_waiter("object_exists").wait(Bucket=bucket, Key=key, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    return json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
 
 
 def test_an_export_succeeds_with_the_rights_of_the_roles_alone(template, tmp_path):
@@ -39,6 +45,13 @@ def test_an_export_succeeds_with_the_rights_of_the_roles_alone(template, tmp_pat
         assert job["jobStatus"] == "esriJobSucceeded", job
         assert client.package("Small", job)
         assert client.get("Small/ImageServer/tilemap/1/0/0/2/2")["data"] == [1, 1, 1, 0]
+        s3, inbox = cloud.client("s3"), cloud.outputs["InboxBucketName"]
+        for name, levels in (("good", "0-1"), ("bad", "99")):
+            request = json.dumps({"service": "Small", "levels": levels, "tilePackage": True})
+            s3.put_object(Bucket=inbox, Key=f"requests/{name}.json", Body=request)
+        accepted = read_when_there(s3, inbox, "accepted/good.json")
+        assert client.wait("Small", accepted["jobId"])["jobStatus"] == "esriJobSucceeded"
+        assert read_when_there(s3, inbox, "rejected/bad.json")["reasons"]
         cancelled = client.post("Small/ImageServer/exportTiles", tilePackage="true", levels="0-1")["jobId"]
         client.post(f"Small/ImageServer/jobs/{cancelled}/cancel")
         assert client.wait("Small", cancelled)["jobStatus"] in {"esriJobCancelled", "esriJobSucceeded"}

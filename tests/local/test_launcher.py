@@ -233,3 +233,28 @@ def test_the_emulator_ends_with_its_standard_input(tmp_path):
 
     assert emulator.wait(10) is not None
     assert list(Path(tmp_path).glob("ministack-lambda-*")) == []
+
+
+def test_what_a_schedule_puts_on_a_bus_is_called_as_it_says(cloud):
+    bus, queue, scheduler = cloud.client("events"), cloud.client("sqs"), cloud.client("scheduler")
+    bus_arn = bus.create_event_bus(Name="scheduled")["EventBusArn"]
+    url = queue.create_queue(QueueName="scheduled")["QueueUrl"]
+    arn = queue.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus.put_rule(Name="all", EventBusName="scheduled", EventPattern='{"source": ["our.schedule"]}')
+    bus.put_targets(Rule="all", EventBusName="scheduled", Targets=[{"Id": "queue", "Arn": arn}])
+    scheduler.create_schedule(
+        Name="once",
+        ScheduleExpression="at(2020-01-01T00:00:00)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": bus_arn,
+            "RoleArn": "arn:aws:iam::000000000000:role/any",
+            "EventBridgeParameters": {"DetailType": "Asked", "Source": "our.schedule"},
+            "Input": '{"a": 1}',
+        },
+    )
+
+    (message,) = queue.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+
+    event = json.loads(message["Body"])
+    assert (event["detail-type"], event["detail"]) == ("Asked", {"a": 1})

@@ -107,6 +107,40 @@ def test_functions_run_where_the_layer_was_resolved_for():
     assert "3.13" in makefile
 
 
+def test_requests_wait_in_a_queue_that_gives_up_on_none_of_them():
+    queue = RESOURCES["RequestQueue"]["Properties"]
+    function = FUNCTIONS["RequestExportFunction"]
+
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 4
+    assert RESOURCES["RequestDeadLetterQueue"]["Properties"]["MessageRetentionPeriod"] == 14 * 86400
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]  # as AWS asks
+    (statement,) = RESOURCES["RequestQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert "aws:SourceArn" in statement["Condition"]["ArnEquals"]
+
+
+def test_the_inbox_keeps_versions_and_answers_are_no_requests():
+    (rule,) = [
+        resource["Properties"]
+        for resource in RESOURCES.values()
+        if resource["Type"] == "AWS::Events::Rule"
+        and resource["Properties"]["EventPattern"].get("source") == ["aws.s3"]
+    ]
+
+    assert BUCKETS["InboxBucket"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert rule["EventPattern"]["detail"]["object"]["key"] == [{"prefix": "requests/"}]
+    written = [s["Resource"] for s in statements(FUNCTIONS["RequestExportFunction"]) if s["Sid"] == "AnswerThem"]
+    assert "requests" not in str(written)
+
+
+def test_every_change_of_a_job_can_be_told():
+    table = RESOURCES["JobTable"]["Properties"]
+    (event,) = FUNCTIONS["AnnounceJobFunction"]["Events"].values()
+
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    assert event["Properties"]["StartingPosition"] == "TRIM_HORIZON"
+    assert event["Properties"]["DestinationConfig"]["OnFailure"]["Type"] == "SQS"
+
+
 def test_executions_that_end_by_themselves_close_their_jobs():
     pattern = FUNCTIONS["CloseJobFunction"]["Events"]["ExecutionEnded"]["Properties"]["Pattern"]
 

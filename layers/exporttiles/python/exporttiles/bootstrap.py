@@ -11,12 +11,14 @@ from botocore.config import Config
 
 from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
+from exporttiles.adapters.eventbridge_announcer import EventBridgeAnnouncer
 from exporttiles.adapters.object_stores import open_store
+from exporttiles.adapters.s3_inbox import S3Inbox
 from exporttiles.adapters.s3_packages import S3Packages
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.stepfunctions_workflow import StepFunctionsWorkflow
 from exporttiles.adapters.tile_sources import TileSources
-from exporttiles.ports import ApiKeyStore, Clock, JobTable, ObjectStore, PackageStore, Workflow
+from exporttiles.ports import Announcer, ApiKeyStore, Clock, Inbox, JobTable, ObjectStore, PackageStore, Workflow
 from exporttiles.ports import ServiceCatalog as Services
 from exporttiles.ports import TileSources as Sources
 from exporttiles.settings import Settings
@@ -37,11 +39,15 @@ class Runtime:
     """Everything that a function can do."""
 
     settings: Settings
+    api_keys: ApiKeyStore
     services: Services
     jobs: JobTable
     objects: ObjectStore
     packages: PackageStore
     sources: Sources
+    inbox: Inbox
+    announcer: Announcer
+    clock: Clock
     authenticate: Authenticate
     submit_export: SubmitExport
     estimate_export: EstimateExport
@@ -79,17 +85,23 @@ def assemble(
     packages: PackageStore,
     sources: Sources,
     workflow: Workflow,
+    inbox: Inbox,
+    announcer: Announcer,
     clock: Clock,
 ) -> Runtime:
     """Return a runtime on whatever the ports are."""
     codecs = ThreadPoolExecutor(settings.codec_threads, thread_name_prefix="codec")
     return Runtime(
         settings=settings,
+        api_keys=api_keys,
         services=services,
         jobs=jobs,
         objects=objects,
         packages=packages,
         sources=sources,
+        inbox=inbox,
+        announcer=announcer,
+        clock=clock,
         authenticate=Authenticate(api_keys, clock),
         submit_export=SubmitExport(jobs, objects, workflow, clock, new_job_id, settings.job_lifetime),
         estimate_export=EstimateExport(jobs, objects, sources, clock, new_job_id, settings.job_lifetime),
@@ -131,5 +143,7 @@ def from_environment() -> Runtime:
         packages=S3Packages(s3, settings.package_bucket, settings.download_link_seconds),
         sources=TileSources(),
         workflow=StepFunctionsWorkflow(boto3.client("stepfunctions"), settings.state_machine_arn),
+        inbox=S3Inbox(s3, settings.inbox_bucket),
+        announcer=EventBridgeAnnouncer(boto3.client("events"), settings.event_bus),
         clock=clock,
     )

@@ -11,6 +11,8 @@ from exporttiles.adapters.archives import open_cache
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.cli_replay import add_replay_command
+from exporttiles.cli_schedule import add_schedule_command
 from exporttiles.cli_tokens import add_token_command
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.formats.cache_check import check_cache_archive, check_cache_folder
@@ -59,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     publish.set_defaults(run=_publish)
 
     add_token_command(commands)
+    add_replay_command(commands)
+    add_schedule_command(commands)
 
     check = commands.add_parser("check", help="check the structure of a package or a dataset")
     check.add_argument("package", type=Path, help="a .tpkx or .tpk, or a cache raster dataset: a .zip or a folder")

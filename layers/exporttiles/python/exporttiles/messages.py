@@ -108,6 +108,7 @@ class Export:
             "tilePackage": request.tile_package,
             "storageFormat": str(request.storage_format),
             "compressionQuality": request.compression_quality,
+            "packageName": request.package_name,
         }
         return json.dumps(document).encode()
 
@@ -123,6 +124,7 @@ class Export:
             tile_package=document["tilePackage"],
             storage_format=StorageFormat(document["storageFormat"]),
             compression_quality=document["compressionQuality"],
+            package_name=document.get("packageName", ""),
         )
         return cls(service, request)
 

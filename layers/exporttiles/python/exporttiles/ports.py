@@ -7,13 +7,13 @@ that keep real state.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporttiles.domain.api_key import ApiKey
-from exporttiles.domain.job import Job, JobStatus, Message, Package
+from exporttiles.domain.job import Delivery, Job, JobStatus, Message, Package
 from exporttiles.domain.parts import Part
 from exporttiles.domain.service import ImageService, TileCache
 from exporttiles.domain.tiling import BundleIndex
@@ -26,6 +26,14 @@ PlacedTile = tuple[tuple[int, int], Tile]
 
 Mask = NDArray[np.bool_]
 """(128, 128) tiles of a bundle, row before column, from its top-left tile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event as a bus carries it: what kind it is, and a JSON document."""
+
+    detail_type: str
+    detail: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +262,7 @@ class JobTable(Protocol):
         messages: Sequence[Message] = (),
         work_items: int | None = None,
         package: Package | None = None,
+        delivery: Delivery | None = None,
         finished_at: datetime | None = None,
     ) -> bool:
         """Move a job to a state and append messages, if the move is legal.
@@ -277,6 +286,39 @@ class Workflow(Protocol):
 
     def start(self, job_id: str) -> None:
         """Start the steps for a job; a second start of one job does nothing."""
+        ...
+
+
+class Inbox(Protocol):
+    """Request files that others put down, and the answers beside them."""
+
+    def read_start(self, key: str, version: str, size_bytes: int) -> tuple[bytes, int]:
+        """Return the first bytes of a file, fewer if it is shorter, and its whole length.
+
+        Args:
+            key: of the file.
+            version: which of its versions; '' for the present one.
+            size_bytes: how much to read at most.
+
+        Raises:
+            KeyError: it is gone.
+        """
+        ...
+
+    def write(self, key: str, body: bytes) -> None:
+        """Store a JSON document, replacing what was there."""
+        ...
+
+
+class Announcer(Protocol):
+    """Tells the world."""
+
+    def announce(self, events: Sequence[Event]) -> None:
+        """Send events in their order; when it returns, all of them are on their way.
+
+        Raises:
+            AnnouncementError: some were not accepted; trying again may send others twice.
+        """
         ...
 
 

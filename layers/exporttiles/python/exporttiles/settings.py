@@ -12,6 +12,8 @@ class Settings:
 
     Attributes:
         state_machine_arn: only the function that starts exports has one.
+        inbox_bucket, event_bus: only the functions that receive requests or
+            announce jobs have them.
         public_base_url: scheme and host that clients use; empty takes those of
             the request.
         download_link_seconds: how long a presigned link works.
@@ -24,6 +26,8 @@ class Settings:
     job_table: str
     job_lifetime: timedelta
     state_machine_arn: str = ""
+    inbox_bucket: str = ""
+    event_bus: str = ""
     public_base_url: str = ""
     download_link_seconds: int = 3600
     token_security: bool = False
@@ -44,6 +48,8 @@ class Settings:
                 job_table=variables["JOB_TABLE"],
                 job_lifetime=timedelta(days=int(variables.get("JOB_LIFETIME_DAYS", "3"))),
                 state_machine_arn=variables.get("STATE_MACHINE_ARN", ""),
+                inbox_bucket=variables.get("INBOX_BUCKET", ""),
+                event_bus=variables.get("EVENT_BUS", ""),
                 public_base_url=variables.get("PUBLIC_BASE_URL", "").rstrip("/"),
                 download_link_seconds=int(variables.get("DOWNLOAD_LINK_SECONDS", "3600")),
                 token_security=_is_on("TOKEN_SECURITY", variables.get("TOKEN_SECURITY", "off")),

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import (
     SUCCESSORS,
+    Delivery,
     Estimate,
     Job,
     JobStatus,
@@ -54,7 +57,7 @@ class DynamoDbJobs:
         item: dict[str, Any] | None = self._table.get_item(Key={"job_id": job_id}, ConsistentRead=True).get("Item")
         if item is None or int(item["expires_at"]) <= self._clock.now().timestamp():
             raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
-        return _job(item)
+        return job_of_item(item)
 
     def advance(
         self,
@@ -64,6 +67,7 @@ class DynamoDbJobs:
         messages: Sequence[Message] = (),
         work_items: int | None = None,
         package: Package | None = None,
+        delivery: Delivery | None = None,
         finished_at: datetime | None = None,
     ) -> bool:
         """Move a job to a state and append messages, if the move is legal."""
@@ -78,6 +82,9 @@ class DynamoDbJobs:
         if package is not None:
             values[":package"] = _package(package)
             changes.append("package = :package")
+        if delivery is not None:
+            values[":delivery"] = _delivery(delivery)
+            changes.append("delivery = :delivery")
         if finished_at is not None:
             values[":finished_at"] = finished_at.isoformat()
             changes.append("finished_at = :finished_at")
@@ -129,6 +136,14 @@ def _package(package: Package) -> dict[str, Any]:
     return {"key": package.key, "name": package.name, "size_bytes": package.size_bytes}
 
 
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "tile_count": delivery.tile_count,
+        "missing_count": delivery.missing_count,
+        "cost_dollars": Decimal(f"{delivery.cost_dollars:.6f}"),
+    }
+
+
 def _item(job: Job) -> dict[str, Any]:
     item: dict[str, Any] = {
         "job_id": job.job_id,
@@ -154,13 +169,26 @@ def _item(job: Job) -> dict[str, Any]:
             "tile_count": job.estimate.tile_count,
             "size_bytes": job.estimate.size_bytes,
         }
-    if job.failure:
-        item["failure"] = job.failure
+    if job.delivery:
+        item["delivery"] = _delivery(job.delivery)
+    for name in ("failure", "name", "callback_data"):
+        if value := getattr(job, name):
+            item[name] = value
     return item
 
 
-def _job(item: Mapping[str, Any]) -> Job:
-    package, estimate = item.get("package"), item.get("estimate")
+def jobs_of_change(change: Mapping[str, Any]) -> tuple[Job | None, Job]:
+    """Return a job before and after a change, as a stream of the table tells it; None before it was there."""
+    read = TypeDeserializer().deserialize
+    before, now = (
+        {name: read(value) for name, value in change.get(image, {}).items()} for image in ("OldImage", "NewImage")
+    )
+    return (job_of_item(before) if before else None), job_of_item(now)
+
+
+def job_of_item(item: Mapping[str, Any]) -> Job:
+    """Return the job that an item of the table holds."""
+    package, estimate, delivery = item.get("package"), item.get("estimate"), item.get("delivery")
     finished_at = item.get("finished_at")
     return Job(
         job_id=item["job_id"],
@@ -182,4 +210,9 @@ def _job(item: Mapping[str, Any]) -> Job:
         estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
         failure=item.get("failure"),
         owner=item.get("owner", ""),
+        delivery=Delivery(int(delivery["tile_count"]), int(delivery["missing_count"]), float(delivery["cost_dollars"]))
+        if delivery
+        else None,
+        name=item.get("name", ""),
+        callback_data=item.get("callback_data", ""),
     )

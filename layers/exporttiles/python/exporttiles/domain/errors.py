@@ -74,5 +74,9 @@ class EmptyExportError(ExportTilesError):
     """None of the selected tiles exists in the cache."""
 
 
+class AnnouncementError(ExportTilesError):
+    """An event could not be sent; trying again may help."""
+
+
 class PackageError(ExportTilesError):
     """The package cannot be built or does not hold what it should."""

@@ -24,6 +24,8 @@ class ExportRequest:
         tile_package: a package in one file; otherwise a cache raster dataset.
         compression_quality: JPEG quality to recompress to; None leaves the
             tiles as they are.
+        package_name: of the file that is delivered, without its suffix; ''
+            takes that of the service.
         warnings: what the client should know of how the request was read.
     """
 
@@ -33,4 +35,5 @@ class ExportRequest:
     tile_package: bool
     storage_format: StorageFormat
     compression_quality: int | None
+    package_name: str = ""
     warnings: tuple[str, ...] = ()

@@ -68,6 +68,21 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a finished export came to.
+
+    Attributes:
+        tile_count: tiles in the package.
+        missing_count: selected tiles that the cache does not have.
+        cost_dollars: about what AWS asks for, without storage and download.
+    """
+
+    tile_count: int
+    missing_count: int
+    cost_dollars: float
+
+
+@dataclass(frozen=True, slots=True)
 class PackageFolder:
     """A folder of a finished dataset: the names of what lies directly in it."""
 
@@ -111,6 +126,8 @@ class Job:
         tile_count: tiles that the request selects, whether they exist or not.
         failure: why a worker gave up, if one did; shown if the job fails.
         owner: id of the API key that it was made with; '' where none was needed.
+        name: what the one who asked for it calls it; '' if they gave no name.
+        callback_data: JSON of theirs that each event of the job carries; '' for none.
     """
 
     job_id: str
@@ -127,6 +144,9 @@ class Job:
     operation: Operation = Operation.EXPORT_TILES
     estimate: Estimate | None = None
     owner: str = ""
+    delivery: Delivery | None = None
+    name: str = ""
+    callback_data: str = ""
 
     @property
     def percent(self) -> int:

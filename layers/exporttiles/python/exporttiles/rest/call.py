@@ -9,6 +9,7 @@ from typing import Any
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import Job
 from exporttiles.domain.service import ImageService
+from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller
 from exporttiles.rest.http import Request
 from exporttiles.rest.runtime import Runtime
@@ -52,7 +53,7 @@ class Call:
     @cached_property
     def rest_url(self) -> str:
         """Return the address of ``/arcgis/rest`` as the client reaches it."""
-        return f"{self.request.base_url(self.runtime.settings.public_base_url)}/arcgis/rest"
+        return f"{self.request.base_url(self.runtime.settings.public_base_url)}{addresses.ROOT}"
 
     @cached_property
     def service(self) -> ImageService:
@@ -66,7 +67,7 @@ class Call:
     @property
     def service_url(self) -> str:
         """Return the address of the service."""
-        return f"{self.rest_url}/services/{self.arguments['service']}/ImageServer"
+        return addresses.service_url(self.rest_url, self.arguments["service"])
 
     @cached_property
     def job(self) -> Job:
@@ -87,12 +88,12 @@ class Call:
     @property
     def job_url(self) -> str:
         """Return the address of the job at which its true state is told."""
-        return f"{self.service_url}/jobs/{self.job.job_id}"
+        return addresses.job_url(self.rest_url, self.job)
 
     @property
     def listing_url(self) -> str:
         """Return the address of the folder of the job's package, without a final slash."""
-        return f"{self.rest_url}/directories/arcgisoutput/{self.job.service_name}_ImageServer/{self.job.job_id}"
+        return addresses.listing_url(self.rest_url, self.job)
 
     @property
     def trail(self) -> Mapping[str, str]:

@@ -1,10 +1,11 @@
 """The asynchronous operations of a service, and their jobs."""
 
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
-from exporttiles.domain.job import Job, JobStatus, Operation, Package, PackageFolder
+from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder
 from exporttiles.rest import pages
+from exporttiles.rest.addresses import package_url
 from exporttiles.rest.call import Call, Document
-from exporttiles.rest.errors import ExportNotAllowedError, InvalidUrlError, NotFoundError
+from exporttiles.rest.errors import InvalidUrlError, NotFoundError
 from exporttiles.rest.http import Response, redirect
 from exporttiles.rest.job_documents import (
     INPUT_NAMES,
@@ -37,7 +38,7 @@ def job(call: Call) -> Document:
     Below an operation every unhappy end is told as a failure: the clients that
     ask there wait for success or failure alone. ``<service>/jobs`` tells the truth.
     """
-    file_url = _file_url(call, call.job.package)
+    file_url = package_url(call.rest_url, call.job)
     content = job_document(call.job, file_url, ends_known_to_all=bool(call.arguments["operation"]))
     refresh_seconds = 0 if call.job.status.is_final else pages.REFRESH_SECONDS
     return Document(content, f"Job {call.job.job_id}", _job_sections(call, file_url), refresh_seconds)
@@ -115,8 +116,6 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
     sent = {name: value for name, value in parameters.items() if name in KNOWN_NAMES}
     if call.format == "html" and not sent:
         return Document({}, operation, (pages.export_form(f"{call.service_url}/{operation}"),))
-    if not service.export_tiles_allowed:
-        raise ExportNotAllowedError(f"The service {service.name} does not allow its tiles to be exported.")
     request = read_export_request(sent, service)
     if operation is Operation.EXPORT_TILES:
         submitted = call.runtime.submit_export(service, request, sent, call.caller.owner)
@@ -125,10 +124,6 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
     if call.format == "html":
         return redirect(f"{call.service_url}/jobs/{submitted.job_id}?f=html", 303)
     return Document(submit_document(submitted), operation)
-
-
-def _file_url(call: Call, package: Package | None) -> str | None:
-    return f"{call.listing_url}/{package.name}" if package else None
 
 
 def _require_success(job: Job) -> None:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.http import FORMATS
 from exporttiles.rest.parameters import PARAMETERS
-from exporttiles.rest.routes import ROOT, ROUTES, Route
+from exporttiles.rest.routes import ROUTES, Route
 
 # Parts of a path that stand for nothing or for words of their own: one path each.
 _VARIANTS = {

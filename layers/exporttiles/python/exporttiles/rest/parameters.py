@@ -10,6 +10,7 @@ from exporttiles.domain.area import Area
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
+from exporttiles.rest.errors import ExportNotAllowedError
 from exporttiles.rest.geometry import area_of_extent, area_of_interest
 from exporttiles.rest.levels import ExportBy, read_levels
 
@@ -50,6 +51,8 @@ def read_export_request(parameters: Mapping[str, str], service: ImageService) ->
     Raises:
         RequestError: a parameter cannot be used; tells which and what is legal.
     """
+    if not service.export_tiles_allowed:
+        raise ExportNotAllowedError(f"The service {service.name} does not allow its tiles to be exported.")
     sent = {name: value.strip() for name, value in parameters.items() if value.strip()}
     area, area_warnings = _read_area(sent, service)
     levels = _read_levels(sent, service)

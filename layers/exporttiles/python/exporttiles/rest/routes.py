@@ -8,6 +8,7 @@ from urllib.parse import quote
 from exporttiles.domain.errors import InvalidTokenError, RequestError
 from exporttiles.rest import job_resources, pages, resources, sign_in
 from exporttiles.rest.access import Caller, identify
+from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import InvalidUrlError, TokenRequiredError, code_of, error_document
 from exporttiles.rest.http import Request, Response, html_response, json_response
@@ -33,9 +34,6 @@ class Route:
     acts: bool = False
     sends_bytes: bool = False
 
-
-ROOT = "/arcgis/rest"
-"""Where all of it lies, below the host."""
 
 _SERVICE = "/services/{service}/ImageServer"
 _JOB = _SERVICE + "{operation}/jobs/{job_id}"

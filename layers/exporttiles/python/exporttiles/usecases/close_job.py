@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from exporttiles.domain.cost import estimated_dollars
-from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Package
+from exporttiles.domain.job import Delivery, Job, JobStatus, Message, MessageKind, Package
 from exporttiles.messages import Export, Failure, JobKeys, PackedPackage
 from exporttiles.ports import Clock, JobTable, ObjectStore
 
@@ -26,11 +26,14 @@ class CloseJob:
         """Announce a finished package, unless the job was cancelled meanwhile; return the job."""
         job, now = self.jobs.get(job_id), self.clock.now()
         export = Export.from_json(self.objects.read(JobKeys(job_id).export))
+        layout = export.service.cache.layout
+        dollars = estimated_dollars(layout, job.tile_count, packed.work_items, packed.worker_seconds)
         is_closed = self.jobs.advance(
             job_id,
             JobStatus.SUCCEEDED,
-            messages=_success(job, export, packed, now),
+            messages=_success(job, export, packed, dollars, now),
             package=Package(packed.key, packed.name, packed.size_bytes),
+            delivery=Delivery(packed.tile_count, packed.missing_count, dollars),
             finished_at=now,
         )
         if is_closed:
@@ -74,7 +77,7 @@ class CloseJob:
         self.objects.delete(stored.key for stored in self.objects.list(prefix))
 
 
-def _success(job: Job, export: Export, packed: PackedPackage, now: datetime) -> list[Message]:
+def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, now: datetime) -> list[Message]:
     service, request = export.service, export.request
     warnings = [
         (packed.missing_count, "Selected tiles that do not exist in the cache and are left out", ()),
@@ -91,7 +94,6 @@ def _success(job: Job, export: Export, packed: PackedPackage, now: datetime) -> 
             f"Recompressed to JPEG quality {request.compression_quality}; "
             f"the tiles had {packed.source_bytes:,} bytes before."
         )
-    dollars = estimated_dollars(service.cache.layout, job.tile_count, packed.work_items, packed.worker_seconds)
     seconds = (now - job.submitted_at).total_seconds()
     texts += [
         f"Estimated AWS cost: ${dollars:.4f}, without storage and download.",

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePosixPath
 from zlib import crc32
 
 import numpy as np
@@ -16,7 +17,7 @@ from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, Pa
 from exporttiles.domain.job import Job, JobStatus
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
 from exporttiles.domain.selection import TileSelection
-from exporttiles.formats.outputs import Contents, output_of
+from exporttiles.formats.outputs import Contents, Output, output_of
 from exporttiles.formats.zip_archive import ZipMember, central_directory, local_header
 from exporttiles.messages import Export, FlawedTiles, FragmentReport, JobKeys, PackedPackage
 from exporttiles.ports import JobTable, ObjectStore, PackageStore, Tile, TileSources
@@ -64,7 +65,8 @@ class PackTilePackage:
         members, end = _members(copied, documents, small)
         directory = central_directory(members)
 
-        key = keys.delivered(output.file_name)
+        file_name = _file_name(export, output)
+        key = keys.delivered(file_name)
         parts = self._parts(keys, copied, documents, small, directory)
         self.packages.join(key, parts)
         self._check_written(key, end, directory)
@@ -76,7 +78,7 @@ class PackTilePackage:
         left_out = FlawedTiles.joined([report.left_out for report in reports])
         return PackedPackage(
             key=key,
-            name=output.file_name,
+            name=file_name,
             size_bytes=end + len(directory),
             tile_count=tile_count,
             missing_count=job.tile_count - tile_count - left_out.count,
@@ -165,6 +167,12 @@ def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -
             f"{service.name}, which has tiles of the levels "
             f"{service.min_level}-{service.max_level}."
         )
+
+
+def _file_name(export: Export, output: Output) -> str:
+    """Return the name of what is delivered: the one that was asked for, or that of the service."""
+    name = export.request.package_name
+    return f"{name}{PurePosixPath(output.file_name).suffix}" if name else output.file_name
 
 
 def _document(name: str, body: bytes) -> ZipMember:

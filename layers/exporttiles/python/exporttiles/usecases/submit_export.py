@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.export import ExportRequest
 from exporttiles.domain.job import Job, JobStatus, Message, MessageKind
 from exporttiles.domain.selection import TileSelection
@@ -31,7 +32,14 @@ class SubmitExport:
     job_lifetime: timedelta
 
     def __call__(
-        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str], owner: str = ""
+        self,
+        service: ImageService,
+        request: ExportRequest,
+        parameters: Mapping[str, str],
+        owner: str = "",
+        *,
+        job_id: str = "",
+        callback_data: str = "",
     ) -> Job:
         """Create a job and start it, or create it failed where ArcGIS does so.
 
@@ -40,10 +48,15 @@ class SubmitExport:
             request: what was understood.
             parameters: what the client sent, kept for the job's inputs.
             owner: id of the API key that the client holds, if it needs one.
+            job_id: of a request that may come more than once: the first makes
+                the job, the others find it. '' makes a new job.
+            callback_data: JSON that each event of the job carries.
 
         Raises:
             AreaError: the area is too complex to count.
         """
+        if job_id and (existing := self._find(job_id)):
+            return existing
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
         # The deepest first: an area that is too complex for it is refused before any work.
         tile_count = sum(map(selection.count, reversed(request.levels)))
@@ -60,7 +73,7 @@ class SubmitExport:
             ),
         ]
         job = Job(
-            job_id=self.new_job_id(),
+            job_id=job_id or self.new_job_id(),
             service_name=service.name,
             status=JobStatus.FAILED if refusal else JobStatus.SUBMITTED,
             submitted_at=now,
@@ -69,14 +82,28 @@ class SubmitExport:
             tile_count=tile_count,
             messages=tuple(messages),
             owner=owner,
+            name=request.package_name,
+            callback_data=callback_data,
         )
         keys = JobKeys(job.job_id)
         self.objects.write(keys.parameters, json.dumps(dict(parameters)).encode())
         if not refusal:
             self.objects.write(keys.export, Export(service, request).to_json())
         self.jobs.create(job)
+        if job_id:  # whoever brings the request brings it again if this fails
+            return self._find(job_id) or job
         if not refusal:
             self._start(job.job_id)
+        return job
+
+    def _find(self, job_id: str) -> Job | None:
+        """Return a job that is there already; start it, should that have failed."""
+        try:
+            job = self.jobs.get(job_id)
+        except JobNotFoundError:
+            return None
+        if job.status is JobStatus.SUBMITTED:
+            self.workflow.start(job_id)
         return job
 
     def _start(self, job_id: str) -> None:

@@ -1,0 +1,30 @@
+"""Exports without a person: a file in the inbox or an event on the bus, by way of a queue."""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from exporttiles.bootstrap import Runtime, from_environment
+from exporttiles.events.requests import receive
+
+logger = Logger(service="request_export")
+metrics = Metrics(namespace="ExportTiles", service="request_export")
+tracer = Tracer(service="request_export")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
+    """Start or reject what each message asks for; one that cannot be read stays in the queue."""
+    for message in event["Records"]:
+        metrics.add_metric("RequestsReceived", MetricUnit.Count, 1)
+        outcome = receive(json.loads(message["body"]), runtime or from_environment())
+        if outcome is None:
+            continue
+        metrics.add_metric("RequestsRejected" if outcome.reasons else "RequestsAccepted", MetricUnit.Count, 1)
+        job_id = outcome.job.job_id if outcome.job else None
+        logger.info("Received", extra={"request": outcome.origin, "job_id": job_id, "reasons": outcome.reasons})

@@ -1,0 +1,30 @@
+"""The command ``exporttiles replay``: requests that could not be handled are tried again."""
+
+import argparse
+from typing import Any
+
+import boto3
+
+from exporttiles.cli_stack import Outputs, add_stack_option
+
+
+def add_replay_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to those of ``exporttiles``."""
+    replay = commands.add_parser("replay", help="try requests of files and events again that could not be handled")
+    add_stack_option(replay)
+    replay.set_defaults(run=_replay)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    outputs = Outputs(options.stack)
+    source, target = outputs["RequestDeadLetterQueueUrl"], outputs["RequestQueueUrl"]
+    sqs: Any = boto3.client("sqs")  # its types are not among those that we install
+    count = 0
+    while messages := sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            # Sent before it is removed: at worst a request comes twice, and then it finds its job.
+            sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
+            sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
+            count += 1
+    print(f"{count} requests are tried again.")
+    return 0

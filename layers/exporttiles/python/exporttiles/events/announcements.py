@@ -1,0 +1,88 @@
+"""What is told of a job: which events a change of it makes, and what they carry.
+
+The contract is `events/schemas/job_status_change.json`.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from exporttiles.domain.job import Job, JobStatus, MessageKind, Operation
+from exporttiles.ports import Event
+from exporttiles.rest import addresses
+
+STATUS_CHANGE = "ExportTiles Job Status Change"
+"""Detail type of the events of a job."""
+
+PROGRESS_MARKS = (25, 50, 75)
+"""Percent at which progress is told."""
+
+_ENDS = {
+    JobStatus.SUCCEEDED: "finished",
+    JobStatus.FAILED: "failed",
+    JobStatus.TIMED_OUT: "failed",
+    JobStatus.CANCELLED: "cancelled",
+}
+
+
+def announcements(before: Job | None, now: Job, base_url: str) -> Iterator[Event]:
+    """Yield the events that a change of a job makes.
+
+    Args:
+        before: None if the job is new.
+        now: the job after the change.
+        base_url: scheme and host that clients use.
+    """
+    if now.operation is not Operation.EXPORT_TILES:
+        return
+    if before is None:
+        yield _event("submitted", now, base_url)
+    if now.status in _ENDS and (before is None or before.status not in _ENDS):
+        yield _event(_ENDS[now.status], now, base_url)
+    elif now.status is JobStatus.EXECUTING and before is not None and _passes_a_mark(before, now):
+        yield _event("progress", now, base_url)
+
+
+def _passes_a_mark(before: Job, now: Job) -> bool:
+    """Tell whether a step of the work is told; one over several marks is told once: a small job has one step."""
+    return any(before.percent < mark <= now.percent for mark in PROGRESS_MARKS)
+
+
+def _event(status: str, job: Job, base_url: str) -> Event:
+    rest_url = f"{base_url}{addresses.ROOT}"
+    detail: dict[str, Any] = {
+        "version": 1,
+        "jobId": job.job_id,
+        "status": status,
+        "jobStatus": f"esriJob{job.status}",
+        "service": job.service_name,
+        "jobUrl": addresses.job_url(rest_url, job),
+        "submittedAt": _time(job.submitted_at),
+        "percent": 100 if job.package else job.percent,
+        "tiles": {"selected": job.tile_count, "done": job.progress.done_tile_count},
+        "bytes": job.package.size_bytes if job.package else job.progress.done_bytes,
+    }
+    if job.name:
+        detail["name"] = job.name
+    if job.callback_data:
+        detail["callbackData"] = json.loads(job.callback_data)
+    if job.finished_at:
+        detail["finishedAt"] = _time(job.finished_at)
+    if job.delivery:
+        detail["tiles"] |= {"packed": job.delivery.tile_count, "missing": job.delivery.missing_count}
+        detail["estimatedCost"] = {"currency": "USD", "amount": round(job.delivery.cost_dollars, 6)}
+    if job.package:
+        detail["result"] = {
+            "url": addresses.package_url(rest_url, job),
+            "fileName": job.package.name,
+            "expiresAt": _time(job.expires_at),
+        }
+    errors = [message.text for message in job.messages if message.kind is MessageKind.ERROR]
+    if errors and status != "submitted":
+        detail["reason"] = errors[-1]
+    return Event(STATUS_CHANGE, detail)
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,31 @@
+"""Where things are, for whoever is told an address."""
+
+from exporttiles.domain.job import Job
+
+ROOT = "/arcgis/rest"
+"""Where all of it lies, below the host."""
+
+
+def service_url(rest_url: str, service_name: str) -> str:
+    """Return the address of a service.
+
+    Args:
+        rest_url: of `ROOT`, with scheme and host.
+        service_name: ``Name`` or ``Folder/Name``.
+    """
+    return f"{rest_url}/services/{service_name}/ImageServer"
+
+
+def job_url(rest_url: str, job: Job) -> str:
+    """Return the address at which the true state of a job is told."""
+    return f"{service_url(rest_url, job.service_name)}/jobs/{job.job_id}"
+
+
+def listing_url(rest_url: str, job: Job) -> str:
+    """Return the address of the folder of a job's package, without a final slash."""
+    return f"{rest_url}/directories/arcgisoutput/{job.service_name}_ImageServer/{job.job_id}"
+
+
+def package_url(rest_url: str, job: Job) -> str | None:
+    """Return the address that sends a client to a fresh link to the package; None where there is none."""
+    return f"{listing_url(rest_url, job)}/{job.package.name}" if job.package else None

@@ -1,0 +1,93 @@
+"""An export without a person, from a file to a package: `make demo-events`.
+
+An AWS emulator gets the stack and a world cache. A request file is put into the inbox; what is told on the bus is shown
+as it comes, and the address in the last event gives the package.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from local.cloud import ROOT, LocalCloud, LocalCloudError
+from local.demo import download
+from local.services import exporttiles, publish, upload_folder
+from local.terminal import ProgressBar, say
+from local.world_cache import make_xyz_cache
+
+SERVICE = "World_Imagery"
+CACHE = ROOT / ".cache" / SERVICE
+KEY = "requests/nightly.json"
+REQUEST = {
+    "service": SERVICE,
+    "name": "nightly-{date}",
+    "levels": "0-6",
+    "tilePackage": True,
+    "callbackData": {"order": 4711},
+}
+PATIENCE_SECONDS = 120
+
+
+def main() -> None:
+    """Run the demo; Ctrl-C stops everything that it started."""
+    with ProgressBar("cutting a world cache") as bar:
+        make_xyz_cache(CACHE, progress=bar)
+    with LocalCloud(say=say) as cloud:
+        with ProgressBar("uploading the cache") as bar:
+            upload_folder(cloud, CACHE, f"caches/{SERVICE}", bar)
+        publish(cloud, SERVICE)
+        ear = listen(cloud)
+        inbox = cloud.outputs["InboxBucketName"]
+        say(f"\nput s3://{inbox}/{KEY}\n{json.dumps(REQUEST)}\n")
+        cloud.client("s3").put_object(Bucket=inbox, Key=KEY, Body=json.dumps(REQUEST))
+        for detail in events(cloud, ear):
+            say(
+                json.dumps({name: detail.get(name) for name in ("status", "percent", "tiles", "bytes", "callbackData")})
+            )
+        if "result" not in detail:
+            raise SystemExit(detail.get("reason"))
+        package = ROOT / detail["result"]["fileName"]
+        say(f"\nGET {detail['result']['url']}")
+        download(detail["result"]["url"], package)
+        exporttiles(cloud, "check", str(package))
+        answer = cloud.client("s3").get_object(Bucket=inbox, Key=KEY.replace("requests/", "accepted/"))
+        say(f"\naccepted/nightly.json says {json.dumps(json.load(answer['Body']))}\n{package.name} is there.")
+
+
+def listen(cloud: LocalCloud) -> str:
+    """Send what is told on the bus to a queue, as anyone may, and return its address."""
+    sqs, bus = cloud.client("sqs"), {"EventBusName": cloud.outputs["EventBusName"]}
+    url: str = sqs.create_queue(QueueName="ear")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rules = cloud.client("events")
+    rules.put_rule(Name="ear", EventPattern=json.dumps({"source": ["exporttiles"]}), **bus)
+    rules.put_targets(Rule="ear", Targets=[{"Id": "ear", "Arn": arn}], **bus)
+    return url
+
+
+def events(cloud: LocalCloud, queue_url: str) -> Iterator[dict[str, Any]]:
+    """Yield the details of what is told, until the job has ended.
+
+    Raises:
+        SystemExit: nothing came for a long time.
+    """
+    sqs = cloud.client("sqs")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        for message in sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=1).get("Messages", []):
+            detail = json.loads(message["Body"])["detail"]
+            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            yield detail
+            if detail.get("status") not in {"submitted", "progress"}:
+                return
+    raise SystemExit("No event came.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except LocalCloudError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

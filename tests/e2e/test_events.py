@@ -1,0 +1,179 @@
+"""Exports without a person, through the real wiring: files, events and schedules in, events out."""
+
+import json
+import time
+from datetime import UTC, datetime
+from urllib.request import Request, urlopen
+
+import pytest
+
+from local.services import exporttiles
+
+
+class Inbox:
+    """The inbox, and a queue that hears everything that is told on the bus."""
+
+    def __init__(self, cloud):
+        self.cloud = cloud
+        self.s3 = cloud.client("s3")
+        self.sqs = cloud.client("sqs")
+        self.bus = cloud.client("events")
+        self.bucket = cloud.outputs["InboxBucketName"]
+        self.heard = []
+        self.ear = self.sqs.create_queue(QueueName="ear")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.ear, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        where = {"EventBusName": cloud.outputs["EventBusName"]}
+        self.bus.put_rule(Name="ear", EventPattern=json.dumps({"source": ["exporttiles"]}), **where)
+        self.bus.put_targets(Rule="ear", Targets=[{"Id": "ear", "Arn": arn}], **where)
+
+    def drop(self, name, body):
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.s3.put_object(Bucket=self.bucket, Key=f"requests/{name}", Body=text)
+
+    def ask(self, detail):
+        """Put a request on the bus and return the id of the event."""
+        entry = {
+            "EventBusName": self.cloud.outputs["EventBusName"],
+            "Source": "survey.office",
+            "DetailType": "ExportTilesRequested",
+            "Detail": json.dumps(detail),
+        }
+        return self.bus.put_events(Entries=[entry])["Entries"][0]["EventId"]
+
+    def answer(self, key):
+        """Wait for an answer beside the requests."""
+
+        def read():
+            try:
+                return json.loads(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+            except self.s3.exceptions.NoSuchKey:
+                return None
+
+        return wait_for(read)
+
+    def hear(self, seconds=60, **wanted):
+        """Wait for an event whose detail has these members."""
+
+        def listen():
+            messages = self.sqs.receive_message(QueueUrl=self.ear, MaxNumberOfMessages=10).get("Messages", [])
+            self.heard += [json.loads(message["Body"]) for message in messages]
+            for message in messages:
+                self.sqs.delete_message(QueueUrl=self.ear, ReceiptHandle=message["ReceiptHandle"])
+            details = [event["detail"] for event in self.heard]
+            return next((d for d in details if all(d.get(name) == value for name, value in wanted.items())), None)
+
+        return wait_for(listen, seconds)
+
+
+def wait_for(look, seconds=60):
+    deadline = time.monotonic() + seconds
+    while (found := look()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(scope="module")
+def inbox(cloud):
+    return Inbox(cloud)
+
+
+def test_a_dropped_file_becomes_a_package_and_is_told_as_it_does(inbox, client, small):
+    inbox.drop("district.json", {"service": small, "levels": "0-2", "tilePackage": True, "name": "district-{date}"})
+
+    accepted = inbox.answer("accepted/district.json")
+    finished = inbox.hear(jobId=accepted["jobId"], status="finished")
+
+    assert finished["name"].startswith("district-20")
+    assert finished["tiles"] == {"selected": 21, "done": 21, "packed": 21, "missing": 0}
+    assert finished["result"]["fileName"] == f"{finished['name']}.tpkx"
+    job = client.wait(small, accepted["jobId"])
+    assert len(client.package(small, job)) == finished["bytes"]
+    told = [event["detail"]["status"] for event in inbox.heard if event["detail"].get("jobId") == accepted["jobId"]]
+    assert told == ["submitted", "progress", "finished"]
+
+
+def test_a_file_that_asks_for_the_impossible_is_answered_in_words(inbox):
+    inbox.drop("typo.json", {"service": "Wrold_Imagery", "levels": "0-2"})
+    inbox.drop("no.json", b"levels=0-2")
+
+    assert inbox.answer("rejected/typo.json")["reasons"] == ["There is no image service 'Wrold_Imagery'."]
+    assert "It is not JSON" in inbox.answer("rejected/no.json")["reasons"][0]
+    assert inbox.hear(request="requests/typo.json")["service"] == "Wrold_Imagery"
+
+
+def test_a_message_that_comes_again_finds_its_job(inbox, cloud, small):
+    event = {
+        "id": "7bf73129-1428-4cd3-a780-95db273d1602",
+        "source": "survey.office",
+        "detail-type": "ExportTilesRequested",
+        "detail": {"service": small, "levels": "1", "tilePackage": True, "callbackData": "again"},
+    }
+    for _ in range(3):
+        inbox.sqs.send_message(QueueUrl=cloud.outputs["RequestQueueUrl"], MessageBody=json.dumps(event))
+
+    assert inbox.hear(callbackData="again", status="finished")
+    told = [e["detail"]["status"] for e in inbox.heard if e["detail"].get("callbackData") == "again"]
+    assert told.count("submitted") == told.count("finished") == 1
+
+
+def test_an_event_on_the_bus_starts_an_export(inbox, small):
+    inbox.ask({"service": small, "levels": "0-1", "tilePackage": "true", "callbackData": {"order": 4711}})
+
+    finished = inbox.hear(callbackData={"order": 4711}, status="finished")
+
+    assert finished["tiles"]["packed"] == 5
+    assert finished["result"]["url"].endswith("/Small.tpkx")
+
+
+def test_the_address_in_an_event_gives_a_fresh_link_that_resumes(inbox):
+    finished = inbox.hear(status="finished")
+
+    with urlopen(Request(finished["result"]["url"], headers={"Range": "bytes=4-"})) as response:
+        assert response.status == 206
+        assert len(response.read()) == finished["bytes"] - 4
+
+
+def test_a_request_that_cannot_be_handled_waits_and_is_replayed(inbox, cloud, small):
+    source = cloud.outputs["RequestDeadLetterQueueUrl"]
+    request = {"service": small, "levels": "0", "tilePackage": True, "callbackData": "late"}
+    event = {"id": "1", "source": "s", "detail-type": "ExportTilesRequested", "detail": request}
+    inbox.sqs.send_message(QueueUrl=source, MessageBody=json.dumps(event))
+
+    exporttiles(cloud, "replay")
+
+    assert inbox.hear(callbackData="late", status="finished")
+    assert "Messages" not in inbox.sqs.receive_message(QueueUrl=source)
+
+
+def test_what_cannot_be_handled_is_tried_four_times_and_kept(inbox, cloud):
+    queue, dead_letters = cloud.outputs["RequestQueueUrl"], cloud.outputs["RequestDeadLetterQueueUrl"]
+    inbox.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})  # not to wait for minutes
+    inbox.sqs.send_message(QueueUrl=queue, MessageBody='{"poison": true}')
+
+    def look():
+        return inbox.sqs.receive_message(QueueUrl=dead_letters, AttributeNames=["All"]).get("Messages")
+
+    (message,) = wait_for(look)
+    inbox.sqs.delete_message(QueueUrl=dead_letters, ReceiptHandle=message["ReceiptHandle"])
+    inbox.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "360"})
+
+    assert message["Body"] == '{"poison": true}'
+
+
+def test_a_schedule_asks_for_exports_until_it_is_removed(inbox, cloud, small, tmp_path, capfd):
+    area = tmp_path / "area.json"
+    ring = [[0, 0], [0, 40], [40, 40], [40, 0], [0, 0]]
+    area.write_text(json.dumps({"rings": [ring], "spatialReference": {"wkid": 4326}}))
+    what = ["--service", small, "--levels", "0-3", "--area", str(area)]
+    exporttiles(cloud, "schedule", "add", "weekly", "--cron", "0 5 ? * MON *", *what)
+    exporttiles(cloud, "schedule", "add", "weekly", "--cron", "* * * * ? *", *what)
+    exporttiles(cloud, "schedule", "list")
+    assert "cron(* * * * ? *) UTC" in capfd.readouterr().out.splitlines()[-1]
+
+    finished = inbox.hear(seconds=150, name=f"weekly-{datetime.now(UTC):%Y-%m-%d}", status="finished")
+    exporttiles(cloud, "schedule", "remove", "weekly")
+    exporttiles(cloud, "schedule", "list")
+
+    assert 4 <= finished["tiles"]["selected"] < 21
+    assert capfd.readouterr().out == "Removed weekly.\n"

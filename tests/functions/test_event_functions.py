@@ -1,0 +1,222 @@
+"""The functions of events in and out, each with its real event, on a runtime of fakes."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from exporttiles.domain.api_key import ApiKey
+from exporttiles.domain.job import JobStatus, Operation
+from exporttiles.events.announcements import announcements
+from exporttiles.events.request_document import MAX_REQUEST_BYTES, OWN_NAMES
+from exporttiles.rest.parameters import KNOWN_NAMES
+from functions.announce_job import app as announce_job
+from functions.request_export import app as request_export
+from tests.builders_rest import a_job, a_rest_runtime
+from tests.fakes import run_workflow
+from tests.functions.test_workflow_functions import Context, event
+
+BASE = "https://maps.example.org"
+KEY, VERSION = "requests/nightly/district.json", "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e"
+REQUEST = {"service": "World_Imagery", "levels": "0-2", "tilePackage": True}
+
+
+def schema(name):
+    path = Path(__file__).parents[2] / "events" / "schemas" / f"{name}.json"
+    return jsonschema.Draft202012Validator(json.loads(path.read_text()))
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
+    runtime = a_rest_runtime()
+    return replace(runtime, settings=replace(runtime.settings, public_base_url=BASE))
+
+
+def drop(runtime, body):
+    """Put a file down, deliver its event, and return the answer beside it."""
+    runtime.inbox.files = {(KEY, VERSION): body if isinstance(body, bytes) else json.dumps(body).encode()}
+    request_export.handler(event("request_export.file_dropped"), Context(), runtime=runtime)
+    ((folder, answer),) = [
+        (key.partition("/")[0], json.loads(text)) for (key, _), text in runtime.inbox.files.items() if key != KEY
+    ]
+    return folder, answer
+
+
+def started(runtime):
+    return runtime.submit_export.workflow.started
+
+
+def test_a_dropped_file_starts_an_export_and_is_answered(runtime):
+    folder, answer = drop(runtime, REQUEST)
+
+    (job_id,) = started(runtime)
+    assert folder == "accepted"
+    assert answer["jobId"] == job_id
+    assert answer["jobUrl"] == f"{BASE}/arcgis/rest/services/World_Imagery/ImageServer/jobs/{job_id}"
+    assert answer["tiles"] == 21
+
+
+def test_a_file_that_is_delivered_twice_starts_one_job(runtime):
+    first = drop(runtime, REQUEST)
+    run_workflow(runtime, first[1]["jobId"])
+
+    assert drop(runtime, REQUEST) == first
+    assert started(runtime) == [first[1]["jobId"]]
+
+
+def test_a_job_that_was_not_started_is_started_by_the_next_delivery(runtime, monkeypatch):
+    def fail(_):
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.submit_export.workflow, "start", fail)
+        with pytest.raises(ConnectionError):
+            drop(runtime, REQUEST)
+
+    assert drop(runtime, REQUEST)[1]["jobId"] == started(runtime)[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"levels=0-2", "It is not JSON"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"[1]", "must be a JSON object"),
+        (b" " * (MAX_REQUEST_BYTES + 1), "too large"),
+        (b'{"service":' + b"[" * 200_000, "nested too deep"),
+        (b'{"service": "World_Imagery", "areaOfInterest": ' + b"[" * 900 + b"]" * 900 + b"}", ""),
+        ({"levels": "0-2"}, "must be the name of an image service"),
+        ({"service": "Nowhere"}, "There is no image service 'Nowhere'."),
+        ({"service": "../tokens/x"}, "There is no image service"),
+        ({"service": "Closed"}, "does not allow"),
+        (REQUEST | {"levels": "99"}, "levels"),
+        (REQUEST | {"level": "1"}, "No such member"),
+        (REQUEST | {"name": "../x"}, "Legal are up to 100"),
+        (REQUEST | {"name": 7}, "Legal are up to 100"),
+        (REQUEST | {"callbackData": "x" * 3000}, "2,048"),
+        (REQUEST | {"levels": "15"}, "ERROR 001564"),
+    ],
+    ids=range(16),
+)
+def test_what_cannot_be_exported_is_rejected_in_words(runtime, body, reason):
+    folder, answer = drop(runtime, body)
+
+    assert folder == "rejected"
+    assert reason in answer["reasons"][0]
+    assert started(runtime) == []
+
+
+def a_key(**changes):
+    return replace(
+        ApiKey("0f" * 32, "survey", ("World_Imagery",), 10, datetime(2027, 1, 1, tzinfo=UTC)),
+        **changes,
+    )
+
+
+def test_with_tokens_on_an_export_is_made_in_the_name_of_a_key(runtime):
+    runtime = replace(runtime, settings=replace(runtime.settings, token_security=True))
+    runtime.api_keys.put(a_key())
+
+    assert drop(runtime, REQUEST | {"key": "survey", "levels": "1"})[0] == "accepted"
+    assert runtime.jobs.get(started(runtime)[0]).owner == "0f" * 32
+
+
+@pytest.mark.parametrize(
+    ("changes", "request_changes", "reason"),
+    [
+        ({}, {}, "Parameter 'key'"),
+        ({}, {"key": "other"}, "Parameter 'key'"),
+        ({}, {"key": ["survey"]}, "Parameter 'key'"),
+        ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, {"key": "survey"}, "Parameter 'key'"),
+        ({"services": ("Survey/*",)}, {"key": "survey"}, "does not open this service"),
+        ({}, {"key": "survey"}, "ERROR 001564"),
+    ],
+)
+def test_with_tokens_on_what_the_key_does_not_open_is_rejected(runtime, changes, request_changes, reason):
+    runtime = replace(runtime, settings=replace(runtime.settings, token_security=True))
+    runtime.api_keys.put(a_key(**changes))
+
+    folder, answer = drop(runtime, REQUEST | request_changes)
+
+    assert (folder, started(runtime)) == ("rejected", [])
+    assert reason in answer["reasons"][0]
+
+
+def test_a_rejection_is_told_on_the_bus(runtime):
+    drop(runtime, REQUEST | {"service": "Nowhere", "callbackData": {"order": 1}})
+
+    (told,) = runtime.announcer.events
+    schema("request_rejected").validate(told.detail)
+    assert told.detail_type == "ExportTiles Request Rejected"
+    assert told.detail["callbackData"] == {"order": 1}
+
+
+def test_a_file_that_was_taken_back_and_a_folder_are_passed_over(runtime):
+    request_export.handler(event("request_export.file_dropped"), Context(), runtime=runtime)
+
+    assert runtime.inbox.files == {}
+
+
+def test_an_event_starts_one_export_however_often_it_comes(runtime):
+    for _ in range(2):
+        request_export.handler(event("request_export.event"), Context(), runtime=runtime)
+
+    (job_id,) = started(runtime)
+    job = runtime.jobs.get(job_id)
+    assert job.name.startswith("district-2026-11-")
+    assert run_workflow(runtime, job_id).package.name == f"{job.name}.tpkx"
+
+
+def test_what_is_no_request_stays_in_the_queue(runtime):
+    with pytest.raises(KeyError):
+        request_export.handler({"Records": [{"body": "{}"}]}, Context(), runtime=runtime)
+
+
+def test_the_documented_members_are_those_that_are_read():
+    requested = schema("export_tiles_requested")
+    requested.validate(REQUEST)
+
+    assert requested.schema["properties"].keys() == {*KNOWN_NAMES, *OWN_NAMES}
+
+
+def test_the_life_of_a_job_is_told_in_order(runtime):
+    announce_job.handler(event("announce_job"), Context(), runtime=runtime)
+
+    details = [told.detail for told in runtime.announcer.events]
+    for detail in details:
+        schema("job_status_change").validate(detail)
+    assert [(d["status"], d["percent"]) for d in details] == [("submitted", 0), ("progress", 29), ("finished", 100)]
+    finished = details[-1]
+    assert finished["tiles"] == {"selected": 341, "done": 341, "packed": 340, "missing": 1}
+    assert finished["estimatedCost"] == {"currency": "USD", "amount": 0.0021}
+    assert finished["callbackData"] == {"order": 4711}
+    assert finished["result"]["url"].startswith(
+        f"{BASE}/arcgis/rest/directories/arcgisoutput/World_Imagery_ImageServer/"
+    )
+    assert "X-Amz" not in json.dumps(details)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(JobStatus.FAILED, "failed"), (JobStatus.TIMED_OUT, "failed"), (JobStatus.CANCELLED, "cancelled")],
+)
+def test_an_unhappy_end_is_told_with_its_reason(runtime, status, told):
+    drop(runtime, REQUEST)
+    before = runtime.jobs.get(started(runtime)[0])
+    runtime.close_job._end(before.job_id, status, "Why.")
+
+    (event,) = announcements(before, runtime.jobs.get(before.job_id), BASE)
+
+    schema("job_status_change").validate(event.detail)
+    assert (event.detail["status"], event.detail["reason"]) == (told, "Why.")
+
+
+def test_an_end_is_told_once_and_an_estimate_not_at_all():
+    ended = a_job(JobStatus.SUCCEEDED)
+
+    assert list(announcements(ended, ended, BASE)) == []
+    assert list(announcements(None, replace(ended, operation=Operation.ESTIMATE_EXPORT_TILES_SIZE), BASE)) == []

@@ -1,0 +1,66 @@
+"""Requests as JSON documents: what is read from them."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from exporttiles.domain.errors import RequestError
+from exporttiles.events.request_document import read_request_document
+
+NOW = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
+
+
+def read(**members):
+    return read_request_document(json.dumps({"service": "World"} | members).encode(), NOW)
+
+
+def test_json_values_become_what_a_client_would_send():
+    document = read(levels=5, tilePackage=True, exportBy=None, areaOfInterest={"rings": [[[0, 0.5]]]}, extent="")
+
+    assert document.parameters == {
+        "levels": "5",
+        "tilePackage": "true",
+        "exportBy": "",
+        "areaOfInterest": '{"rings": [[[0, 0.5]]]}',
+        "extent": "",
+    }
+
+
+def test_callback_data_comes_back_as_it_was_sent():
+    assert read(callbackData={"order": 4711, "share": 0.5, "to": ["a", 1]}).callback_data == (
+        '{"order": 4711, "share": 0.5, "to": ["a", 1]}'
+    )
+    assert read().callback_data == ""
+    assert read(callbackData=0).callback_data == "0"
+
+
+def test_a_name_may_hold_the_day():
+    assert read(name="district-{date}").package_name == "district-2026-11-23"
+    assert read().package_name == ""
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "-x", "a b", "a" * 101, "{time}", "ä", "a\n", 1, None, ["a"]])
+def test_a_name_that_is_no_file_name_is_refused(name):
+    with pytest.raises(RequestError, match="Legal are up to 100"):
+        read(name=name)
+
+
+@pytest.mark.parametrize("depth", [500, 900, 990, 1000, 5000])
+def test_deep_nesting_is_refused_and_never_an_accident(depth):
+    nested = b"[" * depth + b"]" * depth
+    for member in (b"areaOfInterest", b"callbackData", b"service", b"name", b"levels"):
+        body = b'{"service": "World", "%s": %s}' % (member, nested)
+        try:
+            read_request_document(body, NOW)
+        except RequestError:
+            continue
+
+
+def test_a_byte_order_mark_is_no_reason_to_refuse():
+    assert read_request_document(b'\xef\xbb\xbf{"service": "World"}', NOW).service_name == "World"
+
+
+def test_numbers_that_are_none_are_refused():
+    with pytest.raises(RequestError, match="NaN is not a number"):
+        read_request_document(b'{"service": "World", "levels": NaN}', NOW)
