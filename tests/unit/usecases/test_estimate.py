@@ -52,7 +52,7 @@ class ManyTiles:
 
     asked: int = 0
 
-    def open(self, cache):
+    def open(self, _cache):
         return self
 
     def tile_sizes(self, bundle, selected):
