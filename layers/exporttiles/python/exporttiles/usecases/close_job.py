@@ -78,7 +78,7 @@ class CloseJob:
 
 
 def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, now: datetime) -> list[Message]:
-    service, request = export.service, export.request
+    request = export.request
     warnings = [
         (packed.missing_count, "Selected tiles that do not exist in the cache and are left out", ()),
         (packed.left_out.count, "Selected tiles that cannot be used and are left out", packed.left_out.examples),
