@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporttiles.cli import main
+from exporttiles.cli.main import main
 from exporttiles.formats.cache_check import check_cache_archive, check_cache_folder
 from tests.oracles.build_package import pack
 from tests.unit.usecases.test_outputs import OUTPUTS, export, files_of

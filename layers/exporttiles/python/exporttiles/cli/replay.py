@@ -5,7 +5,7 @@ from typing import Any
 
 import boto3
 
-from exporttiles.cli_stack import Outputs, add_stack_option
+from exporttiles.cli.stack import Outputs, add_stack_option
 
 
 def add_replay_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError, ParamValidationError
 
-from exporttiles.cli_stack import Outputs, StackError, add_stack_option
+from exporttiles.cli.stack import Outputs, StackError, add_stack_option
 from exporttiles.events.request_document import read_request_document
 from exporttiles.events.requests import REQUESTED
 

@@ -1,0 +1,1 @@
+"""The command ``exporttiles``, for whoever runs a stack or holds a package."""
