@@ -6,13 +6,13 @@ the other; ordinary zip readers accept much more.
 Source: PKWARE APPNOTE.TXT 6.3.10, section 4.3.
 """
 
-import struct
 import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.zip_archive import CENTRAL_HEADER, END, LOCAL_HEADER, ZIP64_END, ZIP64_LOCATOR
+from exporttiles.formats.zip_directory import zip64_values
 
 MAX_DIRECTORY_BYTES = 16 * 2**20
 """Enough for 200,000 bundles; a longer directory is not read."""
@@ -125,7 +125,7 @@ def _read_directory(file: BinaryIO, directory: _Directory, findings: Findings) -
         name = data[at : at + name_size]
         extra = data[at + name_size : at + name_size + extra_size]
         at += name_size + extra_size + comment_size
-        size, compressed, offset = _wide(extra, fields[9], fields[8], fields[16])
+        size, compressed, offset = zip64_values(extra, fields[9], fields[8], fields[16])
         headers.append(_Header(fields[2], fields[3], fields[4], fields[7], compressed, size, name, offset))
     whole = at == len(data) == directory.size_bytes and len(headers) == directory.count
     findings.require(whole, "", f"The central directory holds {len(headers)} of {directory.count} members.")
@@ -178,7 +178,7 @@ def _read_local(file: BinaryIO, offset: int) -> tuple[_Header | None, int]:
         return None, 0
     _, needed, flags, method, _, _, crc32, compressed, size, name_size, extra_size = LOCAL_HEADER.unpack(data)
     rest = file.read(name_size + extra_size)
-    size, compressed, _ = _wide(rest[name_size:], size, compressed, 0)
+    size, compressed, _ = zip64_values(rest[name_size:], size, compressed, 0)
     header = _Header(needed, flags, method, crc32, compressed, size, rest[:name_size])
     return header, LOCAL_HEADER.size + name_size + extra_size
 
@@ -188,20 +188,6 @@ def _compare(name: str, local: _Header, central: _Header, findings: Findings) ->
         one, other = getattr(local, what), getattr(central, what)
         text = f"Its local header and the directory differ in {what}: {one!r}, {other!r}."
         findings.require(one == other, name, text)
-
-
-def _wide(extra: bytes, size: int, compressed: int, offset: int) -> tuple[int, int, int]:
-    """Return size, compressed size and offset, from the ZIP64 field where they are told there."""
-    values = [size, compressed, offset]
-    at = 0
-    while at + 4 <= len(extra):
-        tag, length = struct.unpack_from("<2H", extra, at)
-        if tag == 0x0001:
-            field = extra[at + 4 : at + 4 + length]
-            told = struct.iter_unpack("<Q", field[: len(field) // 8 * 8])
-            values = [next(told, (value,))[0] if value == _MAX_32 else value for value in values]
-        at += 4 + length
-    return values[0], values[1], values[2]
 
 
 def _check_crc(file: BinaryIO, member: StoredMember, findings: Findings) -> None:
