@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="exporttiles", description="Publish tile caches, run a stack, check packages.")
+    parser = argparse.ArgumentParser(
+        prog="exporttiles", description="Publish tile caches, run a stack, check packages."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_publish_command(commands)
     add_token_command(commands)
