@@ -1,7 +1,7 @@
 """Ports in memory, with real state; and the workflow, run step by step."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,8 +17,8 @@ from exporttiles.domain.errors import ExportTilesError, JobNotFoundError
 from exporttiles.domain.job import SUCCESSORS, Delivery, Job, JobStatus, Message, Package, Progress
 from exporttiles.domain.parts import CopiedPart, Part, check_part
 from exporttiles.domain.service import TileCache
-from exporttiles.messages import Failure, WorkItem
-from exporttiles.ports import Event, TileSource
+from exporttiles.messages import FOLDERS, Failure, WorkItem, owner_of
+from exporttiles.ports import Event, Execution, ExecutionStatus, TileSource
 from exporttiles.settings import Settings
 
 
@@ -48,6 +48,10 @@ class FakeJobs:
         if job is None or job.expires_at <= self.clock.time:
             raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
         return job
+
+    def open_jobs(self) -> Iterator[Job]:
+        waiting = [job for job in self.jobs.values() if not job.status.is_final]
+        return iter(sorted(waiting, key=lambda job: job.submitted_at))
 
     def advance(
         self,
@@ -102,6 +106,8 @@ class FakePackages:
         self.objects = objects
         self.written_bytes = 0
         """Bytes that went through memory."""
+        self.uploads: list[str] = []
+        """Keys of uploads that were begun by someone who died."""
 
     def join(self, key: str, parts: Iterable[Part]) -> None:
         parts = list(parts)
@@ -115,19 +121,39 @@ class FakePackages:
                 self.written_bytes += part.size_bytes
         self.objects.write(key, body)
 
+    def owners(self, beginning: str) -> Iterator[str]:
+        for folder in FOLDERS:
+            owners = (owner_of(stored.key) for stored in self.objects.list(folder))
+            yield from (owner for owner in owners if owner.startswith(beginning))
+
+    def abort_uploads(self, is_unwanted: Callable[[str], bool]) -> int:
+        unwanted = [key for key in self.uploads if is_unwanted(key)]
+        self.uploads = [key for key in self.uploads if key not in unwanted]
+        return len(unwanted)
+
     def download_url(self, package: Package) -> str:
         return f"https://packages.example/{package.key}?signed"
 
 
 class FakeWorkflow:
-    """Remembers which jobs were started; a second start of one does nothing."""
+    """Remembers which jobs were started and how their steps ended; a second start of one does nothing."""
 
     def __init__(self) -> None:
-        self.started: list[str] = []
+        self.executions: dict[str, Execution] = {}
+
+    @property
+    def started(self) -> list[str]:
+        return list(self.executions)
 
     def start(self, job_id: str) -> None:
-        if job_id not in self.started:
-            self.started.append(job_id)
+        self.executions.setdefault(job_id, Execution(ExecutionStatus.RUNNING))
+
+    def find(self, job_id: str) -> Execution | None:
+        return self.executions.get(job_id)
+
+    def stop(self, job_id: str) -> None:
+        if self.find(job_id) == Execution(ExecutionStatus.RUNNING):
+            self.executions[job_id] = Execution(ExecutionStatus.ABORTED)
 
 
 class FakeInbox:

@@ -7,6 +7,10 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
+from tests.workflow.test_state_machine import RESOURCES
+
+TABLE = RESOURCES["JobTable"]["Properties"]
+
 
 @pytest.fixture(scope="session")
 def s3_endpoint():
@@ -46,7 +50,6 @@ def table(s3_endpoint):
     yield dynamodb.create_table(
         TableName=f"jobs-{uuid4()}",
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "job_id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "job_id", "KeyType": "HASH"}],
+        **{name: TABLE[name] for name in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")},
     )
     dynamodb.meta.client.close()

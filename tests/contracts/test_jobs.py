@@ -102,6 +102,25 @@ def test_advancing_appends_messages_and_keeps_what_is_not_named(jobs):
     assert job.finished_at == finished_at
 
 
+def test_open_jobs_are_those_that_have_not_ended_the_oldest_first(jobs):
+    jobs.create(a_job("j1", submitted_at=CLOCK.time))
+    jobs.create(a_job("j2", submitted_at=CLOCK.time - timedelta(minutes=2)))
+    jobs.create(a_job("j3", submitted_at=CLOCK.time - timedelta(minutes=1)))
+    jobs.create(a_job("j4", status=JobStatus.FAILED))
+    jobs.advance("j2", JobStatus.EXECUTING, work_items=1)
+    jobs.advance("j3", JobStatus.CANCELLED)
+    jobs.count_work_item("j2", 1, 1)
+
+    assert [job.job_id for job in jobs.open_jobs()] == ["j2", "j1"]
+
+
+def test_open_jobs_are_as_many_as_there_are(jobs):
+    for number in range(120):
+        jobs.create(a_job(f"j{number}"))
+
+    assert len(list(jobs.open_jobs())) == 120
+
+
 def test_progress_counts_items_and_bytes(jobs):
     jobs.create(a_job())
     jobs.advance("j1", JobStatus.EXECUTING, work_items=3)

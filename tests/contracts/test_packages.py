@@ -81,6 +81,24 @@ def test_a_missing_fragment_is_an_error_and_leaves_nothing(stores):
     assert list(objects.list("packages/")) == []
 
 
+def test_the_owners_of_objects_are_found_by_the_beginning_of_their_ids(stores):
+    packages, objects = stores
+    for key in ("jobs/j1a/request.json", "jobs/j1a/fragments/0", "packages/j1b/a", "packages/j2a/a"):
+        objects.write(key, b"x")
+
+    assert set(packages.owners("j1")) == {"j1a", "j1b"}
+
+
+def test_only_uploads_that_are_unwanted_are_ended(s3, bucket):
+    packages = S3Packages(s3, bucket, link_seconds=60)
+    for key in ("packages/j1/a", "packages/j2/a"):
+        s3.create_multipart_upload(Bucket=bucket, Key=key)
+
+    assert packages.abort_uploads(lambda key: "j1" in key) == 1
+
+    assert [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == ["packages/j2/a"]
+
+
 def test_a_failed_join_leaves_no_upload_behind(s3, bucket):
     packages = S3Packages(s3, bucket, link_seconds=60)
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from functions.close_job import app as close_job
 from functions.export_tile_range import app as export_tile_range
 from functions.pack_tile_package import app as pack_tile_package
 from functions.plan_export import app as plan_export
+from functions.watch_jobs import app as watch_jobs
 from tests.builders import a_request, a_service, put_files
 from tests.fakes import a_runtime, memory
 
@@ -113,3 +115,26 @@ def test_the_event_of_an_execution_that_failed_changes_nothing_after_close_job(r
     run(close_job, "close_job.execution_timed_out", runtime)
 
     assert runtime.jobs.get(before.job_id) == before
+
+
+def test_the_watchman_closes_what_nobody_closed_and_tells_what_is_open(runtime, capsys, caplog):
+    job_id = event("plan_export")["job_id"]
+    run(plan_export, "plan_export", runtime)
+    runtime.watch_jobs.workflow.stop(job_id)
+    runtime.clock.time += timedelta(minutes=6)
+
+    run(watch_jobs, "watch_jobs", runtime)
+
+    assert runtime.jobs.get(job_id).status is JobStatus.CANCELLED
+    said = capsys.readouterr().out
+    assert '"OpenJobs":[1.0]' in said
+    assert '"JobsClosedByWatchman":[1.0]' in said
+    assert [record.job_id for record in caplog.records] == [job_id]
+
+
+def test_the_watchman_fails_aloud_where_it_could_not_look(runtime, monkeypatch):
+    monkeypatch.setattr(runtime.watch_jobs.workflow, "find", lambda _: 1 / 0)
+    runtime.clock.time += timedelta(minutes=6)
+
+    with pytest.raises(ExceptionGroup, match="could not be looked at"):
+        run(watch_jobs, "watch_jobs", runtime)

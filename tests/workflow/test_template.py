@@ -2,6 +2,7 @@
 
 import pytest
 
+from exporttiles.adapters.dynamodb_jobs import OPEN_JOBS_INDEX
 from tests.workflow.test_state_machine import RESOURCES, ROOT, TEMPLATE
 
 FUNCTIONS = {
@@ -96,6 +97,22 @@ def test_jobs_expire_and_are_paid_by_use():
 
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_open_jobs_are_found_by_an_index_that_holds_them_alone():
+    table = RESOURCES["JobTable"]["Properties"]
+
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == OPEN_JOBS_INDEX
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}  # progress of a job must not be written twice
+
+
+def test_the_watchman_knows_how_long_an_export_may_take():
+    machine = MACHINES["ExportTilesStateMachine"]["DefinitionSubstitutions"]
+    watchman = FUNCTIONS["WatchJobsFunction"]
+
+    assert machine["ExportTimeoutSeconds"] == watchman["Environment"]["Variables"]["EXPORT_TIMEOUT_SECONDS"]
+    assert watchman["Events"]["EveryFiveMinutes"]["Properties"]["Schedule"] == "rate(5 minutes)"
 
 
 def test_functions_run_where_the_layer_was_resolved_for():

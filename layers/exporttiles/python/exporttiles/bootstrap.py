@@ -32,6 +32,8 @@ from exporttiles.usecases.export_tile_range import ExportTileRange
 from exporttiles.usecases.pack_tile_package import PackTilePackage
 from exporttiles.usecases.plan_export import PlanExport
 from exporttiles.usecases.submit_export import SubmitExport
+from exporttiles.usecases.sweep_leftovers import SweepLeftovers
+from exporttiles.usecases.watch_jobs import WatchJobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Runtime:
     export_tile_range: ExportTileRange
     pack_tile_package: PackTilePackage
     close_job: CloseJob
+    watch_jobs: WatchJobs
+    sweep_leftovers: SweepLeftovers
     browse_package: BrowsePackage
     read_parameters: ReadParameters
     read_tile: ReadTile
@@ -91,6 +95,7 @@ def assemble(
 ) -> Runtime:
     """Return a runtime on whatever the ports are."""
     codecs = ThreadPoolExecutor(settings.codec_threads, thread_name_prefix="codec")
+    close_job = CloseJob(jobs, objects, clock)
     return Runtime(
         settings=settings,
         api_keys=api_keys,
@@ -109,7 +114,9 @@ def assemble(
         plan_export=PlanExport(jobs, objects),
         export_tile_range=ExportTileRange(jobs, objects, sources, clock, codecs),
         pack_tile_package=PackTilePackage(jobs, objects, packages, sources),
-        close_job=CloseJob(jobs, objects, clock),
+        close_job=close_job,
+        watch_jobs=WatchJobs(jobs, workflow, close_job, clock, settings.export_timeout),
+        sweep_leftovers=SweepLeftovers(jobs, objects, packages),
         browse_package=BrowsePackage(objects),
         read_parameters=ReadParameters(objects),
         read_tile=ReadTile(sources),

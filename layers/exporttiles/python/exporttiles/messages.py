@@ -37,6 +37,15 @@ class MemberReport:
     crc32: int
 
 
+FOLDERS = ("jobs/", "packages/")
+"""What the package bucket holds: what only the steps need, and what is delivered."""
+
+
+def owner_of(key: str) -> str:
+    """Return the id of the job that an object of the package bucket belongs to."""
+    return key.split("/", 2)[1]
+
+
 @dataclass(frozen=True, slots=True)
 class JobKeys:
     """The keys of everything that belongs to a job."""

@@ -4,9 +4,10 @@ The adapters implement these for AWS and for a folder; the tests bring fakes
 that keep real state.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,6 +51,30 @@ class StoredFolder:
 
     objects: Sequence[StoredObject]
     folders: Sequence[str]
+
+
+class ExecutionStatus(StrEnum):
+    """The states of an execution, in the words of Step Functions."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+    PENDING_REDRIVE = "PENDING_REDRIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The steps of a job on their way, or at their end.
+
+    Attributes:
+        error, cause: of one that failed, as the workflow tells them.
+    """
+
+    status: ExecutionStatus
+    error: str = ""
+    cause: str = ""
 
 
 class ObjectReader(Protocol):
@@ -142,6 +167,18 @@ class PackageStore(Protocol):
 
         Raises:
             PackageError: the parts break the store's rules on sizes or count.
+        """
+        ...
+
+    def owners(self, beginning: str) -> Iterator[str]:
+        """Yield the ids of the jobs that own an object, of those that begin so; some come twice."""
+        ...
+
+    def abort_uploads(self, is_unwanted: Callable[[str], bool]) -> int:
+        """End uploads that are not complete; return how many.
+
+        Args:
+            is_unwanted: tells by its key whether an upload is to end.
         """
         ...
 
@@ -254,6 +291,10 @@ class JobTable(Protocol):
         """
         ...
 
+    def open_jobs(self) -> Iterator[Job]:
+        """Yield the jobs that have not ended, those that wait longest first; one that just ended may be missed."""
+        ...
+
     def advance(
         self,
         job_id: str,
@@ -286,6 +327,14 @@ class Workflow(Protocol):
 
     def start(self, job_id: str) -> None:
         """Start the steps for a job; a second start of one job does nothing."""
+        ...
+
+    def find(self, job_id: str) -> Execution | None:
+        """Return how the steps of a job fare; None if they were never started."""
+        ...
+
+    def stop(self, job_id: str) -> None:
+        """End the steps of a job; steps that have ended stay as they are."""
         ...
 
 

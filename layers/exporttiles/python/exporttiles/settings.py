@@ -11,7 +11,8 @@ class Settings:
     """The environment of a function.
 
     Attributes:
-        state_machine_arn: only the function that starts exports has one.
+        state_machine_arn: only the functions that start exports have one.
+        export_timeout: how long the steps of an export may take.
         inbox_bucket, event_bus: only the functions that receive requests or
             announce jobs have them.
         public_base_url: scheme and host that clients use; empty takes those of
@@ -26,6 +27,7 @@ class Settings:
     job_table: str
     job_lifetime: timedelta
     state_machine_arn: str = ""
+    export_timeout: timedelta = timedelta(days=1)
     inbox_bucket: str = ""
     event_bus: str = ""
     public_base_url: str = ""
@@ -48,6 +50,7 @@ class Settings:
                 job_table=variables["JOB_TABLE"],
                 job_lifetime=timedelta(days=int(variables.get("JOB_LIFETIME_DAYS", "3"))),
                 state_machine_arn=variables.get("STATE_MACHINE_ARN", ""),
+                export_timeout=timedelta(seconds=int(variables.get("EXPORT_TIMEOUT_SECONDS", "86400"))),
                 inbox_bucket=variables.get("INBOX_BUCKET", ""),
                 event_bus=variables.get("EVENT_BUS", ""),
                 public_base_url=variables.get("PUBLIC_BASE_URL", "").rstrip("/"),

@@ -1,11 +1,12 @@
 """Jobs in DynamoDB: one item a job, every change conditional on its state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, Key
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
@@ -28,11 +29,22 @@ if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_dynamodb.service_resource import Table
 
 
+OPEN_JOBS_INDEX = "open-jobs"
+"""Index of the jobs that have not ended: an item is in it as long as it has a ``phase``.
+
+It stays as small as the work at hand, and holds keys alone, so that progress costs it nothing.
+"""
+
+_OPEN = "open"
+_PAGE = 100
+
+
 class DynamoDbJobs:
     """The jobs of one table.
 
     Args:
-        table: has the partition key ``job_id`` and expires items by ``expires_at``.
+        table: has the partition key ``job_id``, the index `OPEN_JOBS_INDEX` by
+            ``phase`` and ``waiting_since``, and expires items by ``expires_at``.
         clock: tells which jobs have expired; DynamoDB removes them up to two
             days late.
     """
@@ -58,6 +70,22 @@ class DynamoDbJobs:
         if item is None or int(item["expires_at"]) <= self._clock.now().timestamp():
             raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
         return job_of_item(item)
+
+    def open_jobs(self) -> Iterator[Job]:
+        """Yield the jobs that have not ended, those that wait longest first."""
+        start: dict[str, Any] = {}
+        while True:
+            page = self._table.query(
+                IndexName=OPEN_JOBS_INDEX, KeyConditionExpression=Key("phase").eq(_OPEN), Limit=_PAGE, **start
+            )
+            for found in page["Items"]:
+                with suppress(JobNotFoundError):
+                    job = self.get(str(found["job_id"]))
+                    if not job.status.is_final:  # the index is a moment behind
+                        yield job
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def advance(
         self,
@@ -96,7 +124,7 @@ class DynamoDbJobs:
         try:
             self._table.update_item(
                 Key={"job_id": job_id},
-                UpdateExpression="SET " + ", ".join(changes),
+                UpdateExpression=f"SET {', '.join(changes)}{' REMOVE phase' if status.is_final else ''}",
                 ConditionExpression=f"#status IN ({allowed})",
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues=values,
@@ -160,6 +188,8 @@ def _item(job: Job) -> dict[str, Any]:
         "done_tile_count": job.progress.done_tile_count,
         "done_bytes": job.progress.done_bytes,
     }
+    if not job.status.is_final:
+        item |= {"phase": _OPEN, "waiting_since": job.submitted_at.isoformat()}
     if job.finished_at:
         item["finished_at"] = job.finished_at.isoformat()
     if job.package:

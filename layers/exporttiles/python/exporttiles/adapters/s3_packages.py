@@ -1,6 +1,6 @@
 """Packages in S3, joined on the server side."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from exporttiles.domain.errors import PackageError
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import CopiedPart, Part, check_part
+from exporttiles.messages import FOLDERS
 
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_s3 import S3Client
@@ -54,6 +55,28 @@ class S3Packages:
             if isinstance(error, ClientError):
                 raise PackageError(f"S3 did not accept the package: {error}") from error
             raise
+
+    def owners(self, beginning: str) -> Iterator[str]:
+        """Yield the ids of the jobs that own an object, of those that begin so; some come twice."""
+        for folder in FOLDERS:
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=f"{folder}{beginning}", Delimiter="/"
+            )
+            for page in pages:
+                for found in page.get("CommonPrefixes", []):
+                    yield found["Prefix"].removeprefix(folder).rstrip("/")
+
+    def abort_uploads(self, is_unwanted: Callable[[str], bool]) -> int:
+        """End uploads that are not complete; return how many."""
+        count = 0
+        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket):
+            for upload in page.get("Uploads", []):
+                if is_unwanted(upload["Key"]):
+                    self._client.abort_multipart_upload(
+                        Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+                    count += 1
+        return count
 
     def download_url(self, package: Package) -> str:
         """Return a presigned link that saves the file under the package's name."""

@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING
 
+from exporttiles.ports import Execution, ExecutionStatus
+
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -24,3 +26,21 @@ class StepFunctionsWorkflow:
             )
         except self._client.exceptions.ExecutionAlreadyExists:
             return
+
+    def find(self, job_id: str) -> Execution | None:
+        """Return how the steps of a job fare; None if they were never started."""
+        try:
+            found = self._client.describe_execution(executionArn=self._arn(job_id))
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return None
+        return Execution(ExecutionStatus(found["status"]), found.get("error", ""), found.get("cause", ""))
+
+    def stop(self, job_id: str) -> None:
+        """End the steps of a job; steps that have ended stay as they are."""
+        try:
+            self._client.stop_execution(executionArn=self._arn(job_id))
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return
+
+    def _arn(self, job_id: str) -> str:
+        return f"{self._state_machine_arn.replace(':stateMachine:', ':execution:')}:{job_id}"

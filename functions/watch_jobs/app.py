@@ -1,0 +1,39 @@
+"""Every five minutes: jobs that nobody closes are closed, and what jobs left behind is removed."""
+
+from datetime import datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from exporttiles.bootstrap import Runtime, from_environment
+from exporttiles.usecases.sweep_leftovers import slice_at
+
+logger = Logger(service="watch_jobs")
+metrics = Metrics(namespace="ExportTiles", service="watch_jobs")
+tracer = Tracer(service="watch_jobs")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
+    """Watch the open jobs; sweep the part of the bucket whose turn it is."""
+    runtime = runtime or from_environment()
+    watch = runtime.watch_jobs()
+    for job in watch.started:
+        logger.warning("Started again", extra={"job_id": job.job_id})
+    for job in watch.closed:
+        logger.warning("Closed", extra={"job_id": job.job_id, "status": job.status})
+    metrics.add_metric("OpenJobs", MetricUnit.Count, watch.open_count)
+    metrics.add_metric("OldestOpenJobSeconds", MetricUnit.Seconds, watch.oldest.total_seconds())
+    metrics.add_metric("JobsClosedByWatchman", MetricUnit.Count, len(watch.closed))
+
+    beginning = slice_at(datetime.fromisoformat(event["time"]))
+    sweep = runtime.sweep_leftovers(beginning)
+    if sweep.object_count or sweep.upload_count:
+        swept = {"objects": sweep.object_count, "uploads": sweep.upload_count}
+        logger.warning("Swept", extra={"beginning": beginning, **swept})
+    if watch.troubles:
+        raise ExceptionGroup("Some jobs could not be looked at.", list(watch.troubles))

@@ -1,0 +1,106 @@
+"""Find the jobs that nobody closes, and close them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+
+from exporttiles.domain.errors import JobNotFoundError
+from exporttiles.domain.job import Job, JobStatus
+from exporttiles.messages import Failure
+from exporttiles.ports import Clock, Execution, ExecutionStatus, JobTable, Workflow
+from exporttiles.usecases.close_job import CloseJob
+
+PATIENCE = timedelta(minutes=5)
+"""Younger jobs are left alone: their own steps and events are on their way."""
+
+START_PATIENCE = timedelta(minutes=15)
+"""How long starting the steps of a job is tried again."""
+
+_MOST_JOBS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What was seen and done.
+
+    Attributes:
+        open_count: jobs that had not ended, as far as they were looked at.
+        oldest: how long the first of them has waited.
+        started: jobs whose steps were started again.
+        closed: jobs as they were closed.
+        troubles: what kept single jobs from being looked at.
+    """
+
+    open_count: int
+    oldest: timedelta
+    started: tuple[Job, ...]
+    closed: tuple[Job, ...]
+    troubles: tuple[Exception, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchJobs:
+    """Asks the workflow about every job that is open for long, and believes it.
+
+    Jobs end by their last step, or by the event of their execution. This is for
+    those that lost both: a start that failed, an event that never came, steps
+    that hang.
+
+    Attributes:
+        export_timeout: how long the steps of a job may take.
+    """
+
+    jobs: JobTable
+    workflow: Workflow
+    close_job: CloseJob
+    clock: Clock
+    export_timeout: timedelta
+
+    def __call__(self) -> Watch:
+        """Look at the open jobs, those that wait longest first."""
+        now = self.clock.now()
+        jobs = list(islice(self.jobs.open_jobs(), _MOST_JOBS))
+        started: list[Job] = []
+        closed: list[Job] = []
+        troubles: list[Exception] = []
+        for job in jobs:
+            age = now - job.submitted_at
+            if age < PATIENCE:
+                break  # so are all that follow
+            try:
+                execution = self.workflow.find(job.job_id)
+                if execution is None and job.status is JobStatus.SUBMITTED and age < START_PATIENCE:
+                    self.workflow.start(job.job_id)
+                    started.append(job)
+                else:
+                    closed += self._close(job, execution, is_late=age > self.export_timeout + PATIENCE)
+            except Exception as error:  # noqa: BLE001  (one bad job must not keep the others waiting)
+                error.add_note(f"while looking at the job {job.job_id}")
+                troubles.append(error)
+        oldest = now - jobs[0].submitted_at if jobs else timedelta()
+        return Watch(len(jobs), oldest, tuple(started), tuple(closed), tuple(troubles))
+
+    def _close(self, job: Job, execution: Execution | None, *, is_late: bool) -> Iterator[Job]:
+        """Close a job if its steps have ended or should have; yield it then."""
+        try:
+            # Again: the steps may have closed it themselves before they ended.
+            is_open = not self.jobs.get(job.job_id).status.is_final
+        except JobNotFoundError:
+            return
+        if not is_open:
+            return
+        match execution:
+            case None:
+                words = "could not be started" if job.status is JobStatus.SUBMITTED else "is lost"
+                yield self.close_job.fail(job.job_id, Failure("", f"Its workflow {words}. Try again."))
+            case Execution(ExecutionStatus.RUNNING | ExecutionStatus.PENDING_REDRIVE):
+                if is_late:
+                    yield self.close_job.stop(job.job_id, timed_out=True)
+                    self.workflow.stop(job.job_id)
+            case Execution(ExecutionStatus.TIMED_OUT | ExecutionStatus.ABORTED as status):
+                yield self.close_job.stop(job.job_id, timed_out=status is ExecutionStatus.TIMED_OUT)
+            case Execution(ExecutionStatus.FAILED, error, cause):
+                yield self.close_job.fail(job.job_id, Failure.from_json({"error": error, "cause": cause}))
+            case Execution(ExecutionStatus.SUCCEEDED):
+                yield self.close_job.fail(job.job_id, Failure("", "Its workflow ended without a result. Try again."))

@@ -1,0 +1,227 @@
+"""The watchman: jobs that nobody closes, and what they left behind."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from exporttiles.domain.job import JobStatus
+from exporttiles.messages import JobKeys
+from exporttiles.ports import Execution, ExecutionStatus
+from exporttiles.usecases.sweep_leftovers import slice_at
+from tests.builders import a_request, a_service, put_files
+from tests.fakes import a_runtime, memory, run_workflow
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def runtime():
+    tiles = memory()
+    put_files(tiles, 1)
+    return a_runtime(tiles)
+
+
+@pytest.fixture
+def job_id(runtime):
+    """A job whose steps were started."""
+    service = a_service(runtime.services._objects)
+    return runtime.submit_export(service, a_request(service, range(2)), {}).job_id
+
+
+def executions(runtime):
+    return runtime.watch_jobs.workflow.executions
+
+
+def end(runtime, job_id, status, error="", cause=""):
+    executions(runtime)[job_id] = Execution(status, error, cause)
+
+
+def wait(runtime, time):
+    runtime.clock.time += time
+
+
+def test_a_young_job_is_left_alone(runtime, job_id):
+    end(runtime, job_id, ExecutionStatus.FAILED)
+
+    watch = runtime.watch_jobs()
+
+    assert (watch.open_count, watch.started, watch.closed) == (1, (), ())
+    assert runtime.jobs.get(job_id).status is JobStatus.SUBMITTED
+
+
+def test_a_job_at_work_is_left_alone_until_its_time_is_over(runtime, job_id):
+    runtime.plan_export(job_id)
+    wait(runtime, 60 * MINUTE)
+
+    watch = runtime.watch_jobs()
+
+    assert watch.closed == ()
+    assert 60 * MINUTE < watch.oldest < 61 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("ended", "status", "words"),
+    [
+        (Execution(ExecutionStatus.FAILED, "SourceError", "no answer"), JobStatus.FAILED, "no answer"),
+        (Execution(ExecutionStatus.TIMED_OUT), JobStatus.TIMED_OUT, "longer than allowed"),
+        (Execution(ExecutionStatus.ABORTED), JobStatus.CANCELLED, "stopped by an operator"),
+        (Execution(ExecutionStatus.SUCCEEDED), JobStatus.FAILED, "ended without a result"),
+    ],
+)
+def test_a_job_whose_steps_have_ended_is_closed_as_they_did(runtime, job_id, ended, status, words):
+    runtime.plan_export(job_id)
+    executions(runtime)[job_id] = ended
+    wait(runtime, 6 * MINUTE)
+
+    (closed,) = runtime.watch_jobs().closed
+
+    assert (closed.job_id, closed.status) == (job_id, status)
+    assert words in closed.messages[-1].text
+    assert runtime.watch_jobs().open_count == 0
+
+
+def test_a_job_that_was_never_started_is_started_again(runtime, job_id):
+    executions(runtime).clear()
+    wait(runtime, 6 * MINUTE)
+
+    assert [job.job_id for job in runtime.watch_jobs().started] == [job_id]
+    assert run_workflow(runtime, job_id).status is JobStatus.SUCCEEDED
+
+
+def test_a_job_that_cannot_be_started_fails_and_says_so(runtime, job_id):
+    executions(runtime).clear()
+    wait(runtime, 16 * MINUTE)
+
+    (closed,) = runtime.watch_jobs().closed
+
+    assert (closed.job_id, closed.status) == (job_id, JobStatus.FAILED)
+    assert "could not be started" in closed.messages[-1].text
+
+
+def test_a_job_that_was_cancelled_before_it_was_started_is_cancelled(runtime, job_id):
+    executions(runtime).clear()
+    runtime.cancel_export(job_id)
+    wait(runtime, 6 * MINUTE)
+
+    (closed,) = runtime.watch_jobs().closed
+
+    assert closed.status is JobStatus.CANCELLED
+
+
+def test_steps_that_hang_are_stopped_and_the_job_has_timed_out(runtime, job_id):
+    runtime.plan_export(job_id)
+    wait(runtime, timedelta(days=1, minutes=6))
+
+    (closed,) = runtime.watch_jobs().closed
+
+    assert closed.status is JobStatus.TIMED_OUT
+    assert executions(runtime)[job_id].status is ExecutionStatus.ABORTED
+
+
+def test_a_job_that_ends_while_it_is_looked_at_keeps_its_end(runtime, job_id):
+    run_workflow(runtime, job_id)
+    before = runtime.jobs.get(job_id)
+    end(runtime, job_id, ExecutionStatus.SUCCEEDED)
+    stale = replace(before, status=JobStatus.EXECUTING)
+    wait(runtime, 6 * MINUTE)
+
+    watch = replace(runtime.watch_jobs, jobs=Stale(runtime.jobs, stale))()
+
+    assert watch.closed == ()
+    assert runtime.jobs.get(job_id) == before
+
+
+class Stale:
+    """A table whose index is a moment behind."""
+
+    def __init__(self, jobs, listed):
+        self.get, self.listed = jobs.get, listed
+
+    def open_jobs(self):
+        return iter([self.listed])
+
+
+def test_one_job_that_makes_trouble_does_not_keep_the_others_waiting(runtime, job_id, monkeypatch):
+    service = a_service(runtime.services._objects)
+    other = runtime.submit_export(service, a_request(service, (0,)), {}).job_id
+    end(runtime, other, ExecutionStatus.TIMED_OUT)
+    wait(runtime, 6 * MINUTE)
+    find = runtime.watch_jobs.workflow.find
+
+    def refuse(asked):
+        if asked == job_id:
+            raise ConnectionError
+        return find(asked)
+
+    monkeypatch.setattr(runtime.watch_jobs.workflow, "find", refuse)
+    watch = runtime.watch_jobs()
+
+    assert [job.job_id for job in watch.closed] == [other]
+    assert [type(trouble) for trouble in watch.troubles] == [ConnectionError]
+
+
+def leave(runtime, job_id):
+    """Leave behind what a crash between two steps does."""
+    keys = JobKeys(job_id)
+    for key in (keys.fragment(0, []), keys.delivered("World.tpkx"), keys.report(0)):
+        runtime.objects.write(key, b"x")
+    runtime.packages.uploads.append(keys.delivered("World.tpkx"))
+    return keys
+
+
+def left(runtime, job_id):
+    keys = JobKeys(job_id)
+    found = [stored.key for prefix in (keys.fragments, keys.packages) for stored in runtime.objects.list(prefix)]
+    return found + runtime.packages.uploads
+
+
+def test_what_a_job_at_work_has_written_is_left_alone(runtime, job_id):
+    runtime.plan_export(job_id)
+    leave(runtime, job_id)
+
+    runtime.sweep_leftovers(job_id[:3])
+
+    assert len(left(runtime, job_id)) == 3
+
+
+@pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT])
+def test_of_a_job_that_ended_badly_nothing_large_stays(runtime, job_id, status):
+    runtime.jobs.advance(job_id, status)
+    leave(runtime, job_id)
+
+    sweep = runtime.sweep_leftovers(job_id[:3])
+
+    assert (sweep.object_count, sweep.upload_count) == (2, 1)
+    assert left(runtime, job_id) == []
+
+
+def test_of_a_job_that_succeeded_the_package_stays(runtime, job_id):
+    package = run_workflow(runtime, job_id).package
+    runtime.objects.write(JobKeys(job_id).fragment(7, []), b"x")
+
+    assert runtime.sweep_leftovers(job_id[:3]).object_count == 1
+    assert left(runtime, job_id) == [package.key]
+
+
+def test_of_a_job_that_is_forgotten_nothing_large_stays(runtime):
+    job_id = f"j{7:032x}"
+    leave(runtime, job_id)
+
+    runtime.sweep_leftovers(job_id[:3])
+
+    assert left(runtime, job_id) == []
+
+
+def test_the_jobs_of_another_slice_wait_for_their_turn(runtime):
+    leave(runtime, f"j00{7:030x}")
+
+    assert runtime.sweep_leftovers("j01").object_count == 0
+
+
+def test_every_job_has_its_turn_within_a_day():
+    start = datetime(2026, 11, 23, tzinfo=UTC)
+
+    turns = {slice_at(start + number * 5 * MINUTE) for number in range(24 * 12)}
+
+    assert turns == {f"j{number:02x}" for number in range(256)}
