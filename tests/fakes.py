@@ -12,7 +12,7 @@ from exporttiles.adapters.archives import within
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.tile_sources import read_cache
-from exporttiles.bootstrap import Runtime, assemble
+from exporttiles.bootstrap import Runtime
 from exporttiles.domain.errors import ExportTilesError, JobNotFoundError
 from exporttiles.domain.job import SUCCESSORS, Delivery, Job, JobStatus, Message, Package, Progress
 from exporttiles.domain.parts import CopiedPart, Part, check_part
@@ -198,8 +198,8 @@ def memory() -> ObjectStore:
 def a_runtime(tiles: ObjectStore | None = None) -> Runtime:
     """Return a runtime of fakes; tiles and services lie in one store, jobs in another."""
     tiles, objects, clock = tiles or memory(), memory(), FakeClock()
-    return assemble(
-        Settings("tiles", "packages", "jobs", timedelta(days=3)),
+    return Runtime(
+        settings=Settings("tiles", "packages", "jobs", timedelta(days=3)),
         api_keys=ApiKeys(tiles),
         services=ServiceCatalog(tiles),
         jobs=FakeJobs(clock),

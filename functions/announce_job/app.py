@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exporttiles.adapters.dynamodb_jobs import jobs_of_change
@@ -10,11 +10,9 @@ from exporttiles.bootstrap import Runtime, from_environment
 from exporttiles.events.announcements import announcements
 
 logger = Logger(service="announce_job")
-tracer = Tracer(service="announce_job")
 
 
 @logger.inject_lambda_context
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
     """Announce what happened to jobs, in the order in which it happened."""
     runtime = runtime or from_environment()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -12,12 +12,10 @@ from exporttiles.messages import Failure, PackedPackage
 
 logger = Logger(service="close_job")
 metrics = Metrics(namespace="ExportTiles", service="close_job")
-tracer = Tracer(service="close_job")
 
 
 @logger.inject_lambda_context(correlation_id_path="job_id || detail.name")
 @metrics.log_metrics
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
     """Write the last status of a job."""
     job = _close(event, runtime or from_environment())

@@ -2,18 +2,16 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exporttiles.bootstrap import Runtime, from_environment
 from exporttiles.messages import WorkItem
 
 logger = Logger(service="export_tile_range")
-tracer = Tracer(service="export_tile_range")
 
 
 @logger.inject_lambda_context(correlation_id_path="job_id")
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
     """Build the bundles of one work item."""
     runtime = runtime or from_environment()

@@ -2,17 +2,15 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exporttiles.bootstrap import Runtime, from_environment
 
 logger = Logger(service="plan_export")
-tracer = Tracer(service="plan_export")
 
 
 @logger.inject_lambda_context(correlation_id_path="job_id")
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> dict[str, Any]:
     """Cut the export of a job into work items."""
     runtime = runtime or from_environment()

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -12,12 +12,10 @@ from exporttiles.events.requests import receive
 
 logger = Logger(service="request_export")
 metrics = Metrics(namespace="ExportTiles", service="request_export")
-tracer = Tracer(service="request_export")
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
     """Start or reject what each message asks for; one that cannot be read stays in the queue."""
     for message in event["Records"]:

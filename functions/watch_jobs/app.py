@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -12,12 +12,10 @@ from exporttiles.usecases.sweep_leftovers import slice_at
 
 logger = Logger(service="watch_jobs")
 metrics = Metrics(namespace="ExportTiles", service="watch_jobs")
-tracer = Tracer(service="watch_jobs")
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-@tracer.capture_lambda_handler(capture_response=False)
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
     """Watch the open jobs; sweep the part of the bucket whose turn it is."""
     runtime = runtime or from_environment()

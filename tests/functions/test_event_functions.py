@@ -30,8 +30,7 @@ def schema(name):
 
 
 @pytest.fixture
-def runtime(monkeypatch):
-    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
+def runtime():
     runtime = a_rest_runtime()
     return replace(runtime, settings=replace(runtime.settings, public_base_url=BASE))
 

@@ -35,9 +35,8 @@ def event(name):
 
 
 @pytest.fixture
-def runtime(monkeypatch):
+def runtime():
     """A runtime with a submitted job of levels 0-2, under the id of the events."""
-    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
     tiles = memory()
     put_files(tiles, 2)
     runtime, service = a_runtime(tiles), a_service(tiles)

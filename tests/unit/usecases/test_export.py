@@ -143,7 +143,7 @@ def test_a_job_whose_steps_cannot_be_started_has_failed(world):
 
     with pytest.raises(ConnectionError) as refused:
         submit(
-            replace(runtime, submit_export=replace(runtime.submit_export, workflow=Refusing())),
+            replace(runtime, workflow=Refusing()),
             service,
             a_request(service, (0,)),
         )

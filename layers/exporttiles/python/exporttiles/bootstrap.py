@@ -1,44 +1,43 @@
 """The one place that joins use cases and adapters."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import boto3
-from botocore.config import Config
-
-from exporttiles.adapters.api_keys import ApiKeys
-from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
-from exporttiles.adapters.eventbridge_announcer import EventBridgeAnnouncer
-from exporttiles.adapters.object_stores import open_store
-from exporttiles.adapters.s3_inbox import S3Inbox
-from exporttiles.adapters.s3_packages import S3Packages
-from exporttiles.adapters.service_catalog import ServiceCatalog
-from exporttiles.adapters.stepfunctions_workflow import StepFunctionsWorkflow
-from exporttiles.adapters.tile_sources import TileSources
 from exporttiles.ports import Announcer, ApiKeyStore, Clock, Inbox, JobTable, ObjectStore, PackageStore, Workflow
 from exporttiles.ports import ServiceCatalog as Services
 from exporttiles.ports import TileSources as Sources
 from exporttiles.settings import Settings
-from exporttiles.usecases.authenticate import Authenticate
-from exporttiles.usecases.browse_package import BrowsePackage
-from exporttiles.usecases.browse_service import ReadParameters, ReadTile, ReadTilemap
-from exporttiles.usecases.cancel_export import CancelExport
-from exporttiles.usecases.close_job import CloseJob
-from exporttiles.usecases.estimate_export import EstimateExport
-from exporttiles.usecases.export_tile_range import ExportTileRange
-from exporttiles.usecases.pack_tile_package import PackTilePackage
-from exporttiles.usecases.plan_export import PlanExport
-from exporttiles.usecases.submit_export import SubmitExport
-from exporttiles.usecases.sweep_leftovers import SweepLeftovers
-from exporttiles.usecases.watch_jobs import WatchJobs
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from botocore.config import Config
+    from mypy_boto3_s3 import S3Client
+
+    from exporttiles.usecases.authenticate import Authenticate
+    from exporttiles.usecases.browse_package import BrowsePackage
+    from exporttiles.usecases.browse_service import ReadParameters, ReadTile, ReadTilemap
+    from exporttiles.usecases.cancel_export import CancelExport
+    from exporttiles.usecases.close_job import CloseJob
+    from exporttiles.usecases.estimate_export import EstimateExport
+    from exporttiles.usecases.export_tile_range import ExportTileRange
+    from exporttiles.usecases.pack_tile_package import PackTilePackage
+    from exporttiles.usecases.plan_export import PlanExport
+    from exporttiles.usecases.submit_export import SubmitExport
+    from exporttiles.usecases.sweep_leftovers import SweepLeftovers
+    from exporttiles.usecases.watch_jobs import WatchJobs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Everything that a function can do."""
+    """Everything that a function can do, on whatever the ports are.
+
+    A use case is imported and made when it is first asked for: a function
+    that tells how a job stands starts without arrays, projections and codecs.
+    """
 
     settings: Settings
     api_keys: ApiKeyStore
@@ -47,23 +46,219 @@ class Runtime:
     objects: ObjectStore
     packages: PackageStore
     sources: Sources
+    workflow: Workflow
     inbox: Inbox
     announcer: Announcer
     clock: Clock
-    authenticate: Authenticate
-    submit_export: SubmitExport
-    estimate_export: EstimateExport
-    cancel_export: CancelExport
-    plan_export: PlanExport
-    export_tile_range: ExportTileRange
-    pack_tile_package: PackTilePackage
-    close_job: CloseJob
-    watch_jobs: WatchJobs
-    sweep_leftovers: SweepLeftovers
-    browse_package: BrowsePackage
-    read_parameters: ReadParameters
-    read_tile: ReadTile
-    read_tilemap: ReadTilemap
+
+    @cached_property
+    def authenticate(self) -> "Authenticate":
+        """Return what tells whose key a token is."""
+        from exporttiles.usecases.authenticate import Authenticate
+
+        return Authenticate(self.api_keys, self.clock)
+
+    @cached_property
+    def submit_export(self) -> "SubmitExport":
+        """Return what accepts exports."""
+        from exporttiles.usecases.submit_export import SubmitExport
+
+        lifetime = self.settings.job_lifetime
+        return SubmitExport(self.jobs, self.objects, self.workflow, self.clock, new_job_id, lifetime)
+
+    @cached_property
+    def estimate_export(self) -> "EstimateExport":
+        """Return what tells the size of an export before it is made."""
+        from exporttiles.usecases.estimate_export import EstimateExport
+
+        lifetime = self.settings.job_lifetime
+        return EstimateExport(self.jobs, self.objects, self.sources, self.clock, new_job_id, lifetime)
+
+    @cached_property
+    def cancel_export(self) -> "CancelExport":
+        """Return what gives up exports."""
+        from exporttiles.usecases.cancel_export import CancelExport
+
+        return CancelExport(self.jobs)
+
+    @cached_property
+    def plan_export(self) -> "PlanExport":
+        """Return what cuts exports into work items."""
+        from exporttiles.usecases.plan_export import PlanExport
+
+        return PlanExport(self.jobs, self.objects)
+
+    @cached_property
+    def export_tile_range(self) -> "ExportTileRange":
+        """Return what works off one work item."""
+        from exporttiles.usecases.export_tile_range import ExportTileRange
+
+        return ExportTileRange(self.jobs, self.objects, self.sources, self.clock, self.codecs)
+
+    @cached_property
+    def pack_tile_package(self) -> "PackTilePackage":
+        """Return what joins fragments."""
+        from exporttiles.usecases.pack_tile_package import PackTilePackage
+
+        return PackTilePackage(self.jobs, self.objects, self.packages, self.sources)
+
+    @cached_property
+    def close_job(self) -> "CloseJob":
+        """Return what ends jobs."""
+        from exporttiles.usecases.close_job import CloseJob
+
+        return CloseJob(self.jobs, self.objects, self.clock)
+
+    @cached_property
+    def watch_jobs(self) -> "WatchJobs":
+        """Return what closes the jobs that nobody else closes."""
+        from exporttiles.usecases.watch_jobs import WatchJobs
+
+        return WatchJobs(self.jobs, self.workflow, self.close_job, self.clock, self.settings.export_timeout)
+
+    @cached_property
+    def sweep_leftovers(self) -> "SweepLeftovers":
+        """Return what removes what jobs left behind."""
+        from exporttiles.usecases.sweep_leftovers import SweepLeftovers
+
+        return SweepLeftovers(self.jobs, self.objects, self.packages)
+
+    @cached_property
+    def browse_package(self) -> "BrowsePackage":
+        """Return what finds the files that a job delivered."""
+        from exporttiles.usecases.browse_package import BrowsePackage
+
+        return BrowsePackage(self.objects)
+
+    @cached_property
+    def read_parameters(self) -> "ReadParameters":
+        """Return what knows how a job was asked for."""
+        from exporttiles.usecases.browse_service import ReadParameters
+
+        return ReadParameters(self.objects)
+
+    @cached_property
+    def read_tile(self) -> "ReadTile":
+        """Return what serves single tiles."""
+        from exporttiles.usecases.browse_service import ReadTile
+
+        return ReadTile(self.sources)
+
+    @cached_property
+    def read_tilemap(self) -> "ReadTilemap":
+        """Return what tells which tiles exist."""
+        from exporttiles.usecases.browse_service import ReadTilemap
+
+        return ReadTilemap(self.sources)
+
+    @cached_property
+    def codecs(self) -> "Executor":
+        """Return the threads that recompress tiles."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(self.settings.codec_threads, thread_name_prefix="codec")
+
+
+class AwsRuntime(Runtime):
+    """The ports of AWS; a client, which costs 50 to 200 ms, is made when it is first asked for."""
+
+    def __init__(self) -> None:
+        """Make nothing yet."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Return what the environment says."""
+        return Settings.from_environment()
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Return the time of this machine."""
+        return SystemClock()
+
+    @cached_property
+    def api_keys(self) -> ApiKeyStore:
+        """Return the keys in the tile bucket."""
+        from exporttiles.adapters.api_keys import ApiKeys
+
+        return ApiKeys(self._tiles)
+
+    @cached_property
+    def services(self) -> Services:
+        """Return the services in the tile bucket."""
+        from exporttiles.adapters.service_catalog import ServiceCatalog
+
+        return ServiceCatalog(self._tiles)
+
+    @cached_property
+    def jobs(self) -> JobTable:
+        """Return the jobs in DynamoDB."""
+        import boto3
+
+        from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
+
+        table = boto3.resource("dynamodb", config=_config()).Table(self.settings.job_table)
+        return DynamoDbJobs(table, self.clock)
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        """Return the package bucket."""
+        from exporttiles.adapters.object_stores import open_store
+
+        return open_store(f"s3://{self.settings.package_bucket}")
+
+    @cached_property
+    def packages(self) -> PackageStore:
+        """Return the finished packages in the package bucket."""
+        from exporttiles.adapters.s3_packages import S3Packages
+
+        return S3Packages(self._s3, self.settings.package_bucket, self.settings.download_link_seconds)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Return what opens tile caches."""
+        from exporttiles.adapters.tile_sources import TileSources
+
+        return TileSources()
+
+    @cached_property
+    def workflow(self) -> Workflow:
+        """Return the state machine."""
+        import boto3
+
+        from exporttiles.adapters.stepfunctions_workflow import StepFunctionsWorkflow
+
+        return StepFunctionsWorkflow(boto3.client("stepfunctions", config=_config()), self.settings.state_machine_arn)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """Return the inbox bucket."""
+        from exporttiles.adapters.s3_inbox import S3Inbox
+
+        return S3Inbox(self._s3, self.settings.inbox_bucket)
+
+    @cached_property
+    def announcer(self) -> Announcer:
+        """Return the bus that hears of jobs."""
+        import boto3
+
+        from exporttiles.adapters.eventbridge_announcer import EventBridgeAnnouncer
+
+        return EventBridgeAnnouncer(boto3.client("events", config=_config()), self.settings.event_bus)
+
+    @cached_property
+    def _tiles(self) -> ObjectStore:
+        from exporttiles.adapters.object_stores import open_store
+
+        return open_store(f"s3://{self.settings.tile_bucket}")
+
+    @cached_property
+    def _s3(self) -> "S3Client":
+        import boto3
+
+        # Links must be signed as SigV4, and uploads need no second checksum: the
+        # packer compares what was written with what it put together.
+        s3 = _config(signature_version="s3v4", request_checksum_calculation="when_required", max_pool_connections=32)
+        return boto3.client("s3", config=s3)
 
 
 class SystemClock:
@@ -79,78 +274,14 @@ def new_job_id() -> str:
     return f"j{uuid4().hex}"
 
 
-def assemble(
-    settings: Settings,
-    *,
-    api_keys: ApiKeyStore,
-    services: Services,
-    jobs: JobTable,
-    objects: ObjectStore,
-    packages: PackageStore,
-    sources: Sources,
-    workflow: Workflow,
-    inbox: Inbox,
-    announcer: Announcer,
-    clock: Clock,
-) -> Runtime:
-    """Return a runtime on whatever the ports are."""
-    codecs = ThreadPoolExecutor(settings.codec_threads, thread_name_prefix="codec")
-    close_job = CloseJob(jobs, objects, clock)
-    return Runtime(
-        settings=settings,
-        api_keys=api_keys,
-        services=services,
-        jobs=jobs,
-        objects=objects,
-        packages=packages,
-        sources=sources,
-        inbox=inbox,
-        announcer=announcer,
-        clock=clock,
-        authenticate=Authenticate(api_keys, clock),
-        submit_export=SubmitExport(jobs, objects, workflow, clock, new_job_id, settings.job_lifetime),
-        estimate_export=EstimateExport(jobs, objects, sources, clock, new_job_id, settings.job_lifetime),
-        cancel_export=CancelExport(jobs),
-        plan_export=PlanExport(jobs, objects),
-        export_tile_range=ExportTileRange(jobs, objects, sources, clock, codecs),
-        pack_tile_package=PackTilePackage(jobs, objects, packages, sources),
-        close_job=close_job,
-        watch_jobs=WatchJobs(jobs, workflow, close_job, clock, settings.export_timeout),
-        sweep_leftovers=SweepLeftovers(jobs, objects, packages),
-        browse_package=BrowsePackage(objects),
-        read_parameters=ReadParameters(objects),
-        read_tile=ReadTile(sources),
-        read_tilemap=ReadTilemap(sources),
-    )
+def _config(**options: Any) -> "Config":
+    """Return options of a client that slows down when it is told to, and tries eight times in all."""
+    from botocore.config import Config
+
+    return Config(retries={"mode": "adaptive", "total_max_attempts": 8}, **options)
 
 
 @cache
 def from_environment() -> Runtime:
     """Return the runtime of this function, the same for all its requests."""
-    settings = Settings.from_environment()
-    # Links must be signed as SigV4, and uploads need no second checksum: the
-    # packer compares what was written with what it put together.
-    s3 = boto3.client(
-        "s3",
-        config=Config(
-            signature_version="s3v4",
-            request_checksum_calculation="when_required",
-            retries={"mode": "adaptive", "max_attempts": 8},
-            max_pool_connections=32,
-        ),
-    )
-    clock = SystemClock()
-    tiles = open_store(f"s3://{settings.tile_bucket}")
-    return assemble(
-        settings,
-        api_keys=ApiKeys(tiles),
-        services=ServiceCatalog(tiles),
-        jobs=DynamoDbJobs(boto3.resource("dynamodb").Table(settings.job_table), clock),
-        objects=open_store(f"s3://{settings.package_bucket}"),
-        packages=S3Packages(s3, settings.package_bucket, settings.download_link_seconds),
-        sources=TileSources(),
-        workflow=StepFunctionsWorkflow(boto3.client("stepfunctions"), settings.state_machine_arn),
-        inbox=S3Inbox(s3, settings.inbox_bucket),
-        announcer=EventBridgeAnnouncer(boto3.client("events"), settings.event_bus),
-        clock=clock,
-    )
+    return AwsRuntime()

@@ -14,7 +14,6 @@ from zlib import crc32
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.area_json import read_area, write_area
 from exporttiles.formats.service_descriptor import read_service, write_service
 
 _EXAMPLES = 3
@@ -109,6 +108,8 @@ class Export:
 
     def to_json(self) -> bytes:
         """Return the export as a JSON document."""
+        from exporttiles.formats.area_json import write_area
+
         request = self.request
         document = {
             "service": write_service(self.service),
@@ -124,6 +125,8 @@ class Export:
     @classmethod
     def from_json(cls, body: bytes) -> "Export":
         """Return the export of a JSON document."""
+        from exporttiles.formats.area_json import read_area
+
         document = json.loads(body)
         service = read_service(document["service"])
         request = ExportRequest(

@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.job import Delivery, Job, JobStatus, Message, Package
@@ -19,13 +16,17 @@ from exporttiles.domain.parts import Part
 from exporttiles.domain.service import ImageService, TileCache
 from exporttiles.domain.tiling import BundleIndex
 
+if TYPE_CHECKING:  # who asks for a job's status needs no arrays
+    import numpy as np
+    from numpy.typing import NDArray
+
 Tile = bytes | memoryview
 """An encoded image."""
 
 PlacedTile = tuple[tuple[int, int], Tile]
 """Row and column in the scheme, and the tile."""
 
-Mask = NDArray[np.bool_]
+Mask: TypeAlias = "NDArray[np.bool_]"
 """(128, 128) tiles of a bundle, row before column, from its top-left tile."""
 
 
@@ -206,7 +207,7 @@ class TileSource(Protocol):
         """
         ...
 
-    def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
+    def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> "NDArray[np.int32]":
         """Return the bytes of the tiles that are wanted, without reading them.
 
         Args:

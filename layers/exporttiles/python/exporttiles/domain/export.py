@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from exporttiles.domain.area import Area
+if TYPE_CHECKING:  # arrays, which the pages and documents that name a format do not need
+    from exporttiles.domain.area import Area
 
 
 class StorageFormat(StrEnum):
@@ -31,7 +33,7 @@ class ExportRequest:
 
     service_name: str
     levels: tuple[int, ...]
-    area: Area
+    area: "Area"
     tile_package: bool
     storage_format: StorageFormat
     compression_quality: int | None

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import AreaError
-from exporttiles.domain.reprojection import reproject
-from exporttiles.domain.rings import COORDINATE_LIMIT, Box, bounding_box, box_polygon
 from exporttiles.domain.spatial_reference import SpatialReference
-from exporttiles.domain.world import period
+
+if TYPE_CHECKING:  # every service has an extent, but few requests carry one elsewhere
+    from exporttiles.domain.rings import Box
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Extent:
     spatial_reference: SpatialReference
 
     @property
-    def sides(self) -> Box:
+    def sides(self) -> "Box":
         """Return xmin, ymin, xmax and ymax."""
         return self.xmin, self.ymin, self.xmax, self.ymax
 
@@ -56,6 +57,10 @@ class Extent:
             AreaError: the envelope holds no area, is not finite or not of
                 this world, or no part of it can be expressed there.
         """
+        from exporttiles.domain.reprojection import reproject
+        from exporttiles.domain.rings import COORDINATE_LIMIT, bounding_box, box_polygon
+        from exporttiles.domain.world import period
+
         xmin, ymin, xmax, ymax = self.sides
         if xmin > xmax and self.spatial_reference.is_geographic:
             world = period(self.spatial_reference)

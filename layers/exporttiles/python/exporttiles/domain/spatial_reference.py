@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-
-from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
+from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import UnknownSpatialReferenceError
+
+if TYPE_CHECKING:  # loaded when the first one is needed: most requests never need one
+    from pyproj import CRS, Transformer
 
 WEB_MERCATOR_WKIDS = frozenset({3785, 3857, 900913, 102100, 102113})
 """The ids under which Web Mercator has gone; the coordinates are the same."""
@@ -33,7 +34,7 @@ class SpatialReference:
     wkt: str | None = None
 
     @property
-    def crs(self) -> CRS:
+    def crs(self) -> "CRS":
         """Return the coordinate system behind the ids.
 
         Raises:
@@ -71,8 +72,10 @@ WGS84 = SpatialReference(wkid=4326, latest_wkid=4326)
 
 
 @lru_cache(maxsize=_CACHED)
-def transformer(source: SpatialReference, target: SpatialReference) -> Transformer:
+def transformer(source: SpatialReference, target: SpatialReference) -> "Transformer":
     """Return the transformation between two references, x (east) first."""
+    from pyproj import Transformer
+
     return Transformer.from_crs(source.crs, target.crs, always_xy=True)
 
 
@@ -94,7 +97,7 @@ def _geographic(reference: SpatialReference) -> SpatialReference:
 
 
 @lru_cache(maxsize=_CACHED)
-def _crs(reference: SpatialReference) -> CRS:
+def _crs(reference: SpatialReference) -> "CRS":
     found = _registered(reference) or _described(reference.wkt)
     if found is None:
         shown = reference.latest_wkid or reference.wkid or (reference.wkt or "")[:60]
@@ -105,7 +108,10 @@ def _crs(reference: SpatialReference) -> CRS:
     return flat
 
 
-def _registered(reference: SpatialReference) -> CRS | None:
+def _registered(reference: SpatialReference) -> "CRS | None":
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
     # The EPSG id comes first: ESRI:102100 and EPSG:3857 are the same place,
     # but only the second is known to every version of PROJ.
     for wkid in (reference.latest_wkid, reference.wkid):
@@ -121,7 +127,10 @@ def _registered(reference: SpatialReference) -> CRS | None:
     return None
 
 
-def _described(wkt: str | None) -> CRS | None:
+def _described(wkt: str | None) -> "CRS | None":
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
     if not wkt or len(wkt) > _WKT_LIMIT:
         return None
     try:

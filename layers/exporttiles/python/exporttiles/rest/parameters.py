@@ -5,14 +5,16 @@ parameter is an absent one; words are read in any case; unknown parameters are i
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from exporttiles.domain.area import Area
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.rest.errors import ExportNotAllowedError
-from exporttiles.rest.geometry import area_of_extent, area_of_interest
 from exporttiles.rest.levels import ExportBy, read_levels
+
+if TYPE_CHECKING:
+    from exporttiles.domain.area import Area
 
 DEFAULT_QUALITY = 75
 """JPEG quality when a client asks to optimise and names none, as Esri's own client does."""
@@ -68,8 +70,11 @@ def read_export_request(parameters: Mapping[str, str], service: ImageService) ->
     )
 
 
-def _read_area(sent: Mapping[str, str], service: ImageService) -> tuple[Area, tuple[str, ...]]:
+def _read_area(sent: Mapping[str, str], service: ImageService) -> "tuple[Area, tuple[str, ...]]":
     """Return the area; an area of interest supersedes an extent."""
+    from exporttiles.domain.area import Area
+    from exporttiles.rest.geometry import area_of_extent, area_of_interest
+
     for name in _AREA_NAMES:
         if name in sent:
             return area_of_interest(name, sent[name], service)
