@@ -19,7 +19,8 @@ metrics = Metrics(namespace="ExportTiles", service="close_job")
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
     """Write the last status of a job."""
     job = _close(event, runtime or from_environment())
-    metrics.add_metric(name=f"Exports{job.status}", unit=MetricUnit.Count, value=1)
+    end = "Unchanged" if job.found_nothing_new else job.status
+    metrics.add_metric(name=f"Exports{end}", unit=MetricUnit.Count, value=1)
     logger.info("Closed", extra={"status": job.status, "tile_count": job.tile_count})
 
 

@@ -1,5 +1,7 @@
 """What every object store does: in memory, in a folder, in S3 (moto)."""
 
+from datetime import UTC, datetime
+
 import pytest
 from obstore.store import LocalStore, MemoryStore, S3Store
 
@@ -54,6 +56,17 @@ def test_ranges_are_half_open_and_end_with_the_object(store):
     found = list(store.read_ranges("ranges", [(0, 3), (2, 5), (8, 20)]))
 
     assert found == [b"012", b"234", b"89"]
+
+
+def test_it_is_told_when_objects_were_written(store):
+    began = datetime.now(UTC).replace(microsecond=0)
+    store.write("dated", b"1")
+
+    (written, nothing) = store.modified_at(["dated", "nothing"])
+
+    assert began <= written <= datetime.now(UTC)
+    assert written.microsecond == 0
+    assert nothing is None
 
 
 def test_sizes_are_told_without_reading(store):

@@ -1,5 +1,6 @@
 """What every reader of tile caches does: on the same tiles in every layout, in memory and in S3 (moto)."""
 
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from exporttiles.adapters.archives import within
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.bundle import RECORDS_OFFSET
@@ -131,6 +133,19 @@ def test_where_there_is_no_bundle_there_are_no_tiles(source, bundle):
 
     assert list(source.read_bundle(bundle, few)) == []
     assert source.tile_sizes(bundle, few).sum() == 0
+
+
+def test_tiles_are_unchanged_if_they_exist_and_were_written_before(source):
+    later, before = datetime.now(UTC) + timedelta(minutes=1), datetime.now(UTC) - timedelta(minutes=1)
+    exist = {
+        (bundle.level, *place)
+        for bundle in BUNDLES
+        for place in selected_places(bundle, source.unchanged(bundle, around(bundle), later))
+    }
+
+    assert exist == TILES.keys()
+    assert not any(source.unchanged(bundle, around(bundle), before).any() for bundle in BUNDLES)
+    assert not source.unchanged(BundleIndex(9, 128, 0), everything(), later).any()
 
 
 def test_sizes_are_those_of_the_tiles_wanted(source):

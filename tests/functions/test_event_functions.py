@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from exporttiles.domain.api_key import ApiKey
-from exporttiles.domain.job import JobStatus, Operation
+from exporttiles.domain.job import Delivery, JobStatus, Message, MessageKind, Operation
 from exporttiles.events.announcements import announcements
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, OWN_NAMES
 from exporttiles.rest.parameters import KNOWN_NAMES
@@ -212,6 +212,27 @@ def test_an_unhappy_end_is_told_with_its_reason(runtime, status, told):
 
     schema("job_status_change").validate(event.detail)
     assert (event.detail["status"], event.detail["reason"]) == (told, "Why.")
+
+
+def test_a_delta_of_nothing_is_told_as_unchanged_and_not_as_a_failure():
+    before, delivery = a_job(JobStatus.EXECUTING), Delivery(0, 1, 0.001, 340)
+    messages = (Message(MessageKind.ERROR, "Nothing to deliver."),)
+
+    (event,) = announcements(before, a_job(JobStatus.FAILED, delivery=delivery, messages=messages), BASE)
+
+    schema("job_status_change").validate(event.detail)
+    assert (event.detail["status"], event.detail["reason"]) == ("unchanged", "Nothing to deliver.")
+    assert event.detail["tiles"] == {"selected": 341, "done": 0, "packed": 0, "missing": 1, "upToDate": 340}
+
+
+def test_a_delta_tells_where_its_tiles_are_listed():
+    finished = a_job(JobStatus.SUCCEEDED, delivery=Delivery(2, 1, 0.001, 338))
+
+    (event,) = announcements(a_job(JobStatus.EXECUTING), finished, BASE)
+
+    schema("job_status_change").validate(event.detail)
+    url = f"{BASE}/arcgis/rest/directories/arcgisoutput/World_Imagery_ImageServer/{finished.job_id}/changes.json"
+    assert event.detail["result"]["changesUrl"] == url
 
 
 def test_an_end_is_told_once_and_an_estimate_not_at_all():

@@ -1,5 +1,7 @@
 """The other parameters, and how all of them come together."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from exporttiles.domain.errors import InvalidParameterError
@@ -146,3 +148,28 @@ def test_the_jpeg_tiles_of_a_mixed_cache_are_recompressed():
     service = a_service(tile_format=TileFormat.MIXED, compression_quality=0)
 
     assert read(service, optimizeTilesForSize="true", compressionQuality="60").compression_quality == 60
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2026-11-23T05:00:00Z", "2026-11-23T05:00", "2026-11-23 06:00:00+01:00", "20261123T050000Z", "1795410000000"],
+)
+def test_since_is_a_time(value):
+    request = read(since=value)
+
+    assert (request.since, request.since_job) == (datetime(2026, 11, 23, 5, tzinfo=UTC), "")
+
+
+def test_since_may_be_a_job():
+    request = read(since="j" + "0f" * 16)
+
+    assert (request.since, request.since_job) == (None, "j" + "0f" * 16)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["yesterday", "j0f", "J" + "0f" * 16, "2026-13-01", "1" * 16, "1" * 5000, "-1", "٣", "0001-01-01T00:00+14:00"],
+)
+def test_since_is_nothing_else(value):
+    with pytest.raises(InvalidParameterError, match="'since'"):
+        read(since=value)

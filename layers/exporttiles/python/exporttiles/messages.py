@@ -7,14 +7,19 @@ the package bucket under the job's prefix.
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from datetime import datetime
 from typing import Any
 from zlib import crc32
 
+from exporttiles.domain.changes import ChangedBlock
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService
-from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.service_descriptor import read_service, write_service
+
+CHANGES_NAME = "changes.json"
+"""Name of the file beside a delta that lists its tiles."""
 
 _EXAMPLES = 3
 """Flawed tiles that a job names; the others are only counted."""
@@ -119,6 +124,7 @@ class Export:
             "storageFormat": str(request.storage_format),
             "compressionQuality": request.compression_quality,
             "packageName": request.package_name,
+            "since": request.since.isoformat() if request.since else None,
         }
         return json.dumps(document).encode()
 
@@ -128,7 +134,7 @@ class Export:
         from exporttiles.formats.area_json import read_area
 
         document = json.loads(body)
-        service = read_service(document["service"])
+        service, since = read_service(document["service"]), document.get("since")
         request = ExportRequest(
             service_name=service.name,
             levels=tuple(document["levels"]),
@@ -137,6 +143,7 @@ class Export:
             storage_format=StorageFormat(document["storageFormat"]),
             compression_quality=document["compressionQuality"],
             package_name=document.get("packageName", ""),
+            since=datetime.fromisoformat(since) if since else None,
         )
         return cls(service, request)
 
@@ -203,6 +210,8 @@ class FragmentReport:
         unchanged: tiles that could not be recompressed and were left as they are.
         source_bytes: tiles as they lie in the cache, before recompression.
         seconds: what the worker took, for the cost of the job.
+        up_to_date_count: of a delta, tiles that exist and have not changed.
+        changes: of a delta, where the tiles in the fragment lie.
     """
 
     number: int
@@ -214,6 +223,8 @@ class FragmentReport:
     unchanged: FlawedTiles
     source_bytes: int
     seconds: float
+    up_to_date_count: int = 0
+    changes: tuple[ChangedBlock, ...] = ()
 
     @property
     def tile_count(self) -> int:
@@ -232,6 +243,8 @@ class FragmentReport:
             "unchanged": self.unchanged.to_json(),
             "source_bytes": self.source_bytes,
             "seconds": self.seconds,
+            "up_to_date_count": self.up_to_date_count,
+            "changes": [[*astuple(block.tiles), block.tile_count] for block in self.changes],
         }
         return json.dumps(document).encode()
 
@@ -241,13 +254,19 @@ class FragmentReport:
         document = json.loads(body)
         document["members"] = tuple(MemberReport(*member) for member in document["members"])
         document["tile_counts"] = dict(document["tile_counts"])
+        document["changes"] = tuple(
+            ChangedBlock(TileRange(*places), tile_count) for *places, tile_count in document["changes"]
+        )
         document |= {name: FlawedTiles.from_json(document[name]) for name in ("left_out", "unchanged")}
         return cls(**document)
 
 
 @dataclass(frozen=True, slots=True)
 class PackedPackage:
-    """What the packer hands to CloseJob through the state of the workflow."""
+    """What the packer hands to CloseJob through the state of the workflow.
+
+    A delta of no tiles is no file: its key is empty and so is its size.
+    """
 
     key: str
     name: str
@@ -259,6 +278,7 @@ class PackedPackage:
     source_bytes: int
     worker_seconds: float
     work_items: int
+    up_to_date_count: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the members as JSON."""

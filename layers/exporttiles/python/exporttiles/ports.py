@@ -129,6 +129,14 @@ class ObjectReader(Protocol):
         """
         ...
 
+    def modified_at(self, keys: Sequence[str]) -> Iterator[datetime | None]:
+        """Yield when objects were written, in the order of their keys, to the second; None where there is none.
+
+        Raises:
+            SourceError: the store did not answer as it should.
+        """
+        ...
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose keys begin with a prefix, in key order."""
         ...
@@ -217,6 +225,23 @@ class TileSource(Protocol):
         Returns:
             (128, 128) bytes, row before column; 0 where a tile does not exist
             or is not wanted.
+
+        Raises:
+            SourceError: the cache cannot be read.
+            DamagedCacheError: the cache is not what it claims to be.
+        """
+        ...
+
+    def unchanged(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
+        """Return which of the tiles that are wanted exist and were written before a time.
+
+        The store knows when an object was written: of a cache of files that
+        is one tile, of others all tiles of a bundle or of an archive.
+
+        Args:
+            bundle: which 128 by 128 block.
+            selected: the tiles that are wanted.
+            since: in UTC; what was written in that second has changed.
 
         Raises:
             SourceError: the cache cannot be read.

@@ -4,6 +4,7 @@ A tile package that lies in S3 is a cache like any other: nothing is unpacked.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 
 from exporttiles.adapters.object_stores import open_store
@@ -85,6 +86,12 @@ class ArchivedObjects:
         """Yield the lengths of members in the order of their keys."""
         members = self._members
         return iter([members[key].size_bytes if key in members else None for key in keys])
+
+    def modified_at(self, keys: Sequence[str]) -> Iterator[datetime | None]:
+        """Yield when members were written, as far as is known: when the archive was."""
+        (written_at,) = self._objects.modified_at([self._archive])
+        members = self._members
+        return iter([written_at if key in members else None for key in keys])
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the members whose names begin with a prefix, by name."""

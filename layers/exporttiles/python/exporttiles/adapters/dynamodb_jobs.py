@@ -165,11 +165,14 @@ def _package(package: Package) -> dict[str, Any]:
 
 
 def _delivery(delivery: Delivery) -> dict[str, Any]:
-    return {
+    item: dict[str, Any] = {
         "tile_count": delivery.tile_count,
         "missing_count": delivery.missing_count,
         "cost_dollars": Decimal(f"{delivery.cost_dollars:.6f}"),
     }
+    if delivery.up_to_date_count is not None:
+        item["up_to_date_count"] = delivery.up_to_date_count
+    return item
 
 
 def _item(job: Job) -> dict[str, Any]:
@@ -240,9 +243,17 @@ def job_of_item(item: Mapping[str, Any]) -> Job:
         estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
         failure=item.get("failure"),
         owner=item.get("owner", ""),
-        delivery=Delivery(int(delivery["tile_count"]), int(delivery["missing_count"]), float(delivery["cost_dollars"]))
-        if delivery
-        else None,
+        delivery=_delivery_of_item(delivery) if delivery else None,
         name=item.get("name", ""),
         callback_data=item.get("callback_data", ""),
+    )
+
+
+def _delivery_of_item(item: Mapping[str, Any]) -> Delivery:
+    up_to_date_count = item.get("up_to_date_count")
+    return Delivery(
+        tile_count=int(item["tile_count"]),
+        missing_count=int(item["missing_count"]),
+        cost_dollars=float(item["cost_dollars"]),
+        up_to_date_count=None if up_to_date_count is None else int(up_to_date_count),
     )

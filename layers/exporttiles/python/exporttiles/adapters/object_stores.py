@@ -7,6 +7,7 @@ interpreter is free meanwhile, so threads are enough to read many at once.
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache, partial
 
 import obstore
@@ -73,6 +74,10 @@ class ObjectStore:
         """Yield the lengths of objects in the order of their keys."""
         return self._readers.map(self._size_if_there, keys)
 
+    def modified_at(self, keys: Sequence[str]) -> Iterator[datetime | None]:
+        """Yield when objects were written, in the order of their keys."""
+        return self._readers.map(self._modified_if_there, keys)
+
     def write(self, key: str, body: bytes) -> None:
         """Store an object whole."""
         with _translated(key):
@@ -125,6 +130,13 @@ class ObjectStore:
         try:
             with _translated(key):
                 return obstore.head(self._store, key)["size"]
+        except KeyError:
+            return None
+
+    def _modified_if_there(self, key: str) -> datetime | None:
+        try:
+            with _translated(key):
+                return obstore.head(self._store, key)["last_modified"].replace(microsecond=0)
         except KeyError:
             return None
 

@@ -1,6 +1,7 @@
 """An export as it was understood: every default filled in, every limit known."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,10 @@ class ExportRequest:
             tiles as they are.
         package_name: of the file that is delivered, without its suffix; ''
             takes that of the service.
+        since: only tiles that have changed since then are exported; None exports
+            all that are selected.
+        since_job: an earlier job that stands for the time at which it was
+            submitted; '' once that is known.
         warnings: what the client should know of how the request was read.
     """
 
@@ -38,4 +43,6 @@ class ExportRequest:
     storage_format: StorageFormat
     compression_quality: int | None
     package_name: str = ""
+    since: datetime | None = None
+    since_job: str = ""
     warnings: tuple[str, ...] = ()

@@ -75,11 +75,14 @@ class Delivery:
         tile_count: tiles in the package.
         missing_count: selected tiles that the cache does not have.
         cost_dollars: about what AWS asks for, without storage and download.
+        up_to_date_count: selected tiles that have not changed since the time
+            that the request names; None if it names none.
     """
 
     tile_count: int
     missing_count: int
     cost_dollars: float
+    up_to_date_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,11 @@ class Job:
     delivery: Delivery | None = None
     name: str = ""
     callback_data: str = ""
+
+    @property
+    def found_nothing_new(self) -> bool:
+        """Tell whether all went well and there is no package: no tile has changed since the time that was named."""
+        return self.status is JobStatus.FAILED and self.delivery is not None
 
     @property
     def percent(self) -> int:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from exporttiles.domain.job import Job, JobStatus, MessageKind, Operation
+from exporttiles.messages import CHANGES_NAME
 from exporttiles.ports import Event
 from exporttiles.rest import addresses
 
@@ -39,7 +40,7 @@ def announcements(before: Job | None, now: Job, base_url: str) -> Iterator[Event
     if before is None:
         yield _event("submitted", now, base_url)
     if now.status in _ENDS and (before is None or before.status not in _ENDS):
-        yield _event(_ENDS[now.status], now, base_url)
+        yield _event("unchanged" if now.found_nothing_new else _ENDS[now.status], now, base_url)
     elif now.status is JobStatus.EXECUTING and before is not None and _passes_a_mark(before, now):
         yield _event("progress", now, base_url)
 
@@ -71,6 +72,8 @@ def _event(status: str, job: Job, base_url: str) -> Event:
         detail["finishedAt"] = _time(job.finished_at)
     if job.delivery:
         detail["tiles"] |= {"packed": job.delivery.tile_count, "missing": job.delivery.missing_count}
+        if job.delivery.up_to_date_count is not None:
+            detail["tiles"]["upToDate"] = job.delivery.up_to_date_count
         detail["estimatedCost"] = {"currency": "USD", "amount": round(job.delivery.cost_dollars, 6)}
     if job.package:
         detail["result"] = {
@@ -78,6 +81,8 @@ def _event(status: str, job: Job, base_url: str) -> Event:
             "fileName": job.package.name,
             "expiresAt": _time(job.expires_at),
         }
+        if job.delivery and job.delivery.up_to_date_count is not None:
+            detail["result"]["changesUrl"] = f"{addresses.listing_url(rest_url, job)}/{CHANGES_NAME}"
     errors = [message.text for message in job.messages if message.kind is MessageKind.ERROR]
     if errors and status != "submitted":
         detail["reason"] = errors[-1]

@@ -4,7 +4,9 @@ Names and values: ArcGIS REST API, "Export Tiles (Image Service)". An empty
 parameter is an absent one; words are read in any case; unknown parameters are ignored.
 """
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import InvalidParameterError
@@ -28,14 +30,17 @@ PARAMETERS = {
     "areaOfInterest": "polygons as JSON; supersedes the extent",
     "optimizeTilesForSize": "true to recompress JPEG tiles",
     "compressionQuality": "JPEG quality from 0 to 100, with optimizeTilesForSize",
+    "since": "only tiles changed since this time (2026-11-23T05:00Z) or this job; not a parameter of ArcGIS",
 }
-"""The documented parameters, each in a few words."""
+"""The documented parameters and one of our own, each in a few words."""
 
 _AREA_NAMES = ("areaOfInterest", "polygon")
 _EXTENT_NAMES = ("exportExtent", "extent")
 _STORAGE_NAMES = ("storageFormatType", "storageFormat")
 KNOWN_NAMES = {*PARAMETERS, *_AREA_NAMES, *_EXTENT_NAMES, *_STORAGE_NAMES}
 """The documented names, and the others that clients use for them."""
+
+_JOB_ID = re.compile(r"j[0-9a-f]{32}")
 
 _BOOLEANS = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
 _STORAGE_FORMATS = {name.lower(): name for name in StorageFormat}
@@ -59,6 +64,7 @@ def read_export_request(parameters: Mapping[str, str], service: ImageService) ->
     area, area_warnings = _read_area(sent, service)
     levels = _read_levels(sent, service)
     quality, quality_warnings = _read_quality(sent, service)
+    since, since_job = _read_since(sent)
     return ExportRequest(
         service_name=service.name,
         levels=levels,
@@ -66,6 +72,8 @@ def read_export_request(parameters: Mapping[str, str], service: ImageService) ->
         tile_package=_read_boolean(sent, "tilePackage"),
         storage_format=_read_storage_format(sent),
         compression_quality=quality,
+        since=since,
+        since_job=since_job,
         warnings=(*area_warnings, *_empty_levels(levels, service), *quality_warnings),
     )
 
@@ -116,6 +124,25 @@ def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int |
     if 0 < service.compression_quality <= int(text):
         return None, (f"Tiles are copied unchanged: their quality is {service.compression_quality} already.",)
     return int(text), ()
+
+
+def _read_since(sent: Mapping[str, str]) -> tuple[datetime | None, str]:
+    """Return a time, or the id of a job that stands for one.
+
+    A time is as in ISO 8601, in UTC unless it says otherwise, or in
+    milliseconds since 1970, as Esri writes times.
+    """
+    text = sent.get("since", "")
+    if not text or _JOB_ID.fullmatch(text):
+        return None, text
+    try:
+        if text.isascii() and text.isdecimal():
+            return datetime.fromtimestamp(int(text) / 1000, UTC), ""
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC), ""
+    except (ValueError, OverflowError, OSError) as error:
+        legal = "Legal are a time, such as 2026-11-23T05:00:00Z, and the id of an earlier job."
+        raise InvalidParameterError("since", text, legal) from error
 
 
 def _read_storage_format(sent: Mapping[str, str]) -> StorageFormat:

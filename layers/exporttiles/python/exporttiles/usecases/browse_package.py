@@ -34,7 +34,9 @@ class BrowsePackage:
         if path == job.package.name:
             return job.package
         if not path:
-            return PackageFolder((job.package.name,), self._look(JobKeys(job.job_id).packages).folders)
+            found = self._look(JobKeys(job.job_id).packages)
+            others = (name for name in found.files if name != job.package.name)
+            return PackageFolder((job.package.name, *others), found.folders)  # clients take the first
         if any(part in {"", ".", ".."} for part in path.split("/")):
             return None  # a folder on disk would be left through these
         key = JobKeys(job.job_id).delivered(path)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from exporttiles.domain.cost import estimated_dollars
 from exporttiles.domain.job import Delivery, Job, JobStatus, Message, MessageKind, Package
-from exporttiles.messages import Export, Failure, JobKeys, PackedPackage
+from exporttiles.messages import CHANGES_NAME, Export, Failure, JobKeys, PackedPackage
 from exporttiles.ports import Clock, JobTable, ObjectStore
 
 
@@ -23,17 +23,27 @@ class CloseJob:
     clock: Clock
 
     def succeed(self, job_id: str, packed: PackedPackage) -> Job:
-        """Announce a finished package, unless the job was cancelled meanwhile; return the job."""
+        """Announce a finished package, unless the job was cancelled meanwhile; return the job.
+
+        A delta of no tiles has no package. The job ends as one that failed,
+        with a delivery that tells it apart.
+        """
         job, now = self.jobs.get(job_id), self.clock.now()
         export = Export.from_json(self.objects.read(JobKeys(job_id).export))
         layout = export.service.cache.layout
         dollars = estimated_dollars(layout, job.tile_count, packed.work_items, packed.worker_seconds)
+        up_to_date_count = packed.up_to_date_count if export.request.since else None
+        delivery = Delivery(packed.tile_count, packed.missing_count, dollars, up_to_date_count)
+        if not packed.tile_count:
+            text = f"Nothing to deliver: none of the tiles that exist has changed since {_time(export)}."
+            self._end(job_id, JobStatus.FAILED, text, delivery)
+            return self.jobs.get(job_id)
         is_closed = self.jobs.advance(
             job_id,
             JobStatus.SUCCEEDED,
             messages=_success(job, export, packed, dollars, now),
             package=Package(packed.key, packed.name, packed.size_bytes),
-            delivery=Delivery(packed.tile_count, packed.missing_count, dollars),
+            delivery=delivery,
             finished_at=now,
         )
         if is_closed:
@@ -66,10 +76,10 @@ class CloseJob:
             self._end(job_id, JobStatus.CANCELLED, "The export was stopped by an operator.")
         return self.jobs.get(job_id)
 
-    def _end(self, job_id: str, status: JobStatus, text: str) -> None:
+    def _end(self, job_id: str, status: JobStatus, text: str, delivery: Delivery | None = None) -> None:
         now = self.clock.now()
         message = Message(MessageKind.ERROR, text)
-        if self.jobs.advance(job_id, status, messages=[message], finished_at=now):
+        if self.jobs.advance(job_id, status, messages=[message], delivery=delivery, finished_at=now):
             self._remove(JobKeys(job_id).fragments)
             self._remove(JobKeys(job_id).packages)
 
@@ -89,6 +99,11 @@ def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, no
         ),
     ]
     texts = [f"{packed.tile_count:,} tiles are in {packed.name}: {packed.size_bytes:,} bytes."]
+    if request.since:
+        texts.append(
+            f"{packed.up_to_date_count:,} tiles have not changed since {_time(export)} and are left out; "
+            f"{CHANGES_NAME} beside the package lists the others."
+        )
     if request.compression_quality is not None:
         texts.append(
             f"Recompressed to JPEG quality {request.compression_quality}; "
@@ -107,6 +122,10 @@ def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, no
         ),
         *(Message(MessageKind.INFORMATIVE, text) for text in texts),
     ]
+
+
+def _time(export: Export) -> str:
+    return f"{export.request.since:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _listed(examples: Sequence[str]) -> str:

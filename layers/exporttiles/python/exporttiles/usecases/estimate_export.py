@@ -86,6 +86,8 @@ class EstimateExport:
         else:
             size_bytes, source = self._size_bytes(service, selection, bundles)
         said = f"{tile_count:,} tiles, {size_bytes:,} bytes before any recompression, as {source} tells."
+        if request.since or request.since_job:
+            said += " What has not changed since is counted, too: only the export itself looks."
         return Estimate(tile_count, size_bytes), said
 
     def _size_bytes(

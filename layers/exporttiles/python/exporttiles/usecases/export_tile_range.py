@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from zlib import crc32
 
+from exporttiles.domain.changes import ChangedBlock, changed_blocks
 from exporttiles.domain.errors import DamagedCacheError, ExportCancelledError, ExportTilesError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.selection import TileSelection
@@ -76,13 +77,21 @@ class ExportTileRange:
         fragment_bytes = selected_count = 0
         members: list[MemberReport] = []
         tile_counts, tally = Counter[int](), _Tally()
+        since, up_to_date_count = export.request.since, 0
+        changes: list[ChangedBlock] = []
         for bundle in item.bundles:
             selected = selection.mask(bundle)
             selected_count += int(selected.sum())
+            if since:
+                unchanged = source.unchanged(bundle, selected, since)
+                up_to_date_count += int(unchanged.sum())
+                selected = selected & ~unchanged
             tiles = dict(self._tiles(export, bundle.level, source.read_bundle(bundle, selected), tally))
             if not tiles:
                 continue
             tile_counts[bundle.level] += len(tiles)
+            if since:
+                changes += changed_blocks(bundle, tiles)
             for name, pieces in output.bundle_members(bundle, tiles):
                 member = _member(name, pieces)
                 header = local_header(member)
@@ -104,6 +113,8 @@ class ExportTileRange:
             unchanged=FlawedTiles.of(tally.unchanged),
             source_bytes=tally.source_bytes,
             seconds=(self.clock.now() - began).total_seconds(),
+            up_to_date_count=up_to_date_count,
+            changes=tuple(changes),
         )
 
     def _tiles(self, export: Export, level: int, found: Iterator[PlacedTile], tally: "_Tally") -> Iterator[PlacedTile]:

@@ -19,7 +19,7 @@ from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPa
 from exporttiles.domain.selection import TileSelection
 from exporttiles.formats.outputs import Contents, Output, output_of
 from exporttiles.formats.zip_archive import ZipMember, central_directory, local_header
-from exporttiles.messages import Export, FlawedTiles, FragmentReport, JobKeys, PackedPackage
+from exporttiles.messages import CHANGES_NAME, Export, FlawedTiles, FragmentReport, JobKeys, PackedPackage
 from exporttiles.ports import JobTable, ObjectStore, PackageStore, Tile, TileSources
 
 _WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
@@ -43,6 +43,10 @@ class PackTilePackage:
     def __call__(self, job_id: str) -> PackedPackage:
         """Write the package and check what was written.
 
+        Returns:
+            What was written; nothing, if no tile has changed since the time
+            that the request names.
+
         Raises:
             ExportCancelledError: the job is no longer wanted.
             EmptyExportError: none of the selected tiles exists.
@@ -56,6 +60,8 @@ class PackTilePackage:
         export = Export.from_json(self.objects.read(keys.export))
         reports = self._reports(keys)
         _check_counts(job, export, reports)
+        if not any(report.tile_count for report in reports):
+            return _packed(job, reports, "", "", 0)
 
         # What a store can copy comes first; all that is small follows in one tail.
         copied = [report for report in reports if report.fragment_bytes >= MIN_PART_BYTES]
@@ -74,20 +80,9 @@ class PackTilePackage:
             for name, body in documents.items():
                 self.objects.write(keys.delivered(name), body)
 
-        tile_count = sum(report.tile_count for report in reports)
-        left_out = FlawedTiles.joined([report.left_out for report in reports])
-        return PackedPackage(
-            key=key,
-            name=file_name,
-            size_bytes=end + len(directory),
-            tile_count=tile_count,
-            missing_count=job.tile_count - tile_count - left_out.count,
-            left_out=left_out,
-            unchanged=FlawedTiles.joined([report.unchanged for report in reports]),
-            source_bytes=sum(report.source_bytes for report in reports),
-            worker_seconds=sum(report.seconds for report in reports),
-            work_items=len(reports),
-        )
+        if export.request.since:
+            self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
+        return _packed(job, reports, key, file_name, end + len(directory))
 
     def _reports(self, keys: JobKeys) -> list[FragmentReport]:
         """Return the report of every work item, in order."""
@@ -160,13 +155,48 @@ def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -
     selected_count = sum(report.selected_count for report in reports)
     if selected_count != job.tile_count:
         raise PackageError(f"{selected_count} tiles were looked for, but {job.tile_count} are selected.")
-    if not any(report.tile_count for report in reports):
+    if not any(report.tile_count or report.up_to_date_count for report in reports):
         service = export.service
         raise EmptyExportError(
             f"None of the {selected_count:,} selected tiles exists in the cache of "
             f"{service.name}, which has tiles of the levels "
             f"{service.min_level}-{service.max_level}."
         )
+
+
+def _packed(job: Job, reports: Sequence[FragmentReport], key: str, name: str, size_bytes: int) -> PackedPackage:
+    tile_count = sum(report.tile_count for report in reports)
+    left_out = FlawedTiles.joined([report.left_out for report in reports])
+    up_to_date_count = sum(report.up_to_date_count for report in reports)
+    return PackedPackage(
+        key=key,
+        name=name,
+        size_bytes=size_bytes,
+        tile_count=tile_count,
+        missing_count=job.tile_count - tile_count - left_out.count - up_to_date_count,
+        left_out=left_out,
+        unchanged=FlawedTiles.joined([report.unchanged for report in reports]),
+        source_bytes=sum(report.source_bytes for report in reports),
+        worker_seconds=sum(report.seconds for report in reports),
+        work_items=len(reports),
+        up_to_date_count=up_to_date_count,
+    )
+
+
+def _changes(export: Export, reports: Sequence[FragmentReport]) -> bytes:
+    """Return where the tiles of a delta lie, as a JSON document; its schema is `events/schemas/changes.json`."""
+    blocks = [
+        {
+            "level": block.tiles.level,
+            "rows": [block.tiles.row_start, block.tiles.row_stop],
+            "columns": [block.tiles.column_start, block.tiles.column_stop],
+            "tiles": block.tile_count,
+        }
+        for report in reports
+        for block in report.changes
+    ]
+    since = f"{export.request.since:%Y-%m-%dT%H:%M:%SZ}"
+    return json.dumps({"service": export.service.name, "since": since, "changed": blocks}).encode()
 
 
 def _file_name(export: Export, output: Output) -> str:

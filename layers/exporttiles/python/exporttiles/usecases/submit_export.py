@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from exporttiles.domain.errors import JobNotFoundError
+from exporttiles.domain.errors import InvalidParameterError, JobNotFoundError
 from exporttiles.domain.export import ExportRequest
-from exporttiles.domain.job import Job, JobStatus, Message, MessageKind
+from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
 from exporttiles.messages import Export, JobKeys
@@ -54,9 +54,11 @@ class SubmitExport:
 
         Raises:
             AreaError: the area is too complex to count.
+            InvalidParameterError: the earlier job or time that the request names is none.
         """
         if job_id and (existing := self._find(job_id)):
             return existing
+        request = self._dated(request, owner)
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
         # The deepest first: an area that is too complex for it is refused before any work.
         tile_count = sum(map(selection.count, reversed(request.levels)))
@@ -95,6 +97,30 @@ class SubmitExport:
         if not refusal:
             self._start(job.job_id)
         return job
+
+    def _dated(self, request: ExportRequest, owner: str) -> ExportRequest:
+        """Return a request with the time that its earlier job stands for.
+
+        What changed while that job ran may be in its package or not: the time
+        is that of its submission.
+        """
+        if request.since and request.since > self.clock.now():
+            raise InvalidParameterError("since", request.since.isoformat(), "It must lie in the past.")
+        if not request.since_job:
+            return request
+        try:
+            earlier = self.jobs.get(request.since_job)
+        except JobNotFoundError:
+            earlier = None
+        if earlier is None or (earlier.service_name, earlier.owner, earlier.operation, earlier.status) != (
+            request.service_name,
+            owner,
+            Operation.EXPORT_TILES,
+            JobStatus.SUCCEEDED,
+        ):
+            legal = "It must be a time, or the id of an export of this service that succeeded and is still kept."
+            raise InvalidParameterError("since", request.since_job, legal)
+        return replace(request, since=earlier.submitted_at, since_job="")
 
     def _find(self, job_id: str) -> Job | None:
         """Return a job that is there already; start it, should that have failed."""

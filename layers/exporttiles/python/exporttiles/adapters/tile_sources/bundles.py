@@ -1,5 +1,7 @@
 """Compact caches: one file for 128 by 128 tiles."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,6 +49,9 @@ class CompactV1Tiles(_BundleTiles):
         offsets = self._offsets(bundle)
         lengths = record_extents(offsets, file_size)
         return offsets, np.where((offsets > 0) & (lengths == 0), -1, lengths).astype(np.int32)
+
+    def _keys(self, bundle: BundleIndex) -> Sequence[str]:
+        return [self._key(bundle), f"{self._folder}{bundlx_path(bundle)}"]
 
     def _offsets(self, bundle: BundleIndex) -> NDArray[np.int64]:
         try:

@@ -6,7 +6,8 @@ bytes, so that whoever asked can count it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,14 @@ class IndexedTiles(ABC):
         _, lengths = self._find(bundle, selected)
         return np.where(selected, self._sizes(lengths), 0).astype(np.int32)
 
+    def unchanged(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
+        """Return the tiles that exist, if what holds them was written before a time; none otherwise."""
+        written = [moment for moment in self._objects.modified_at(self._keys(bundle)) if moment is not None]
+        if not written or max(written) >= since.replace(microsecond=0):
+            return np.zeros_like(selected)
+        _, lengths = self._find(bundle, selected)
+        return selected & ((self._sizes(lengths) > 0) | (lengths < 0))
+
     def _find(self, bundle: BundleIndex, selected: Mask) -> Records:
         try:
             return self._records(bundle, selected)
@@ -72,6 +81,10 @@ class IndexedTiles(ABC):
     @abstractmethod
     def _key(self, bundle: BundleIndex) -> str:
         """Return the object that holds the tiles of a bundle."""
+
+    def _keys(self, bundle: BundleIndex) -> Sequence[str]:
+        """Return all objects that tell of the tiles of a bundle."""
+        return [self._key(bundle)]
 
     @abstractmethod
     def _records(self, bundle: BundleIndex, selected: Mask) -> Records:
