@@ -7,12 +7,12 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --f
 	--generate-hashes --no-strip-extras --no-header --no-emit-index-url
 # boto3 and its kin are in the Lambda runtime: 31 MB that the layer need not carry.
 IN_LAMBDA = botocore jmespath python-dateutil six urllib3
-FAST_TESTS = tests/functions tests/unit tests/workflow
+FAST_TESTS = tests/functions tests/fuzz tests/unit tests/workflow
 
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environments demo demo-events serve lint check test test-arcgis build deploy lock clean
+.PHONY: help setup environments demo demo-events serve lint check test test-arcgis fuzz build deploy lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ test: setup lint ## all tests, with exports on the emulator
 test-arcgis: setup .venv-arcgis/installed ## let Esri's own Python client export from the local stack
 	.venv-arcgis/bin/pytest -c tests/arcgis/pytest.ini tests/arcgis
 
+fuzz: .venv-fuzz/installed ## hunt for inputs that crash a parser: SECONDS=60 for each, TARGETS="tile area" or all
+	PYTHONPATH=layers/exporttiles/python .venv-fuzz/bin/python -m tests.fuzz $(TARGETS) --seconds $(or $(SECONDS),60)
+
 build: setup .venv-build/installed ## build what is deployed to AWS, and test that
 	.venv-build/bin/sam validate --lint --region us-east-1
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
@@ -65,9 +68,11 @@ lock: .venv/installed ## resolve the dependencies anew
 	$(COMPILE) --group emulator -o requirements/emulator.txt
 	$(COMPILE) --group build -o requirements/build.txt
 	$(COMPILE) --group arcgis -o requirements/arcgis.txt
+	$(COMPILE) layers/exporttiles/pyproject.toml --extra aws --group fuzz -c layers/dependencies/requirements.txt \
+		-o requirements/fuzz.txt
 
 clean: ## remove environments, caches and what the demo made
-	rm -rf .venv .venv-arcgis .venv-build .venv-emulator .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
+	rm -rf .venv .venv-arcgis .venv-build .venv-emulator .venv-fuzz .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache .coverage World_Imagery.tpkx World_Imagery.png nightly-*.tpkx
 	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -85,6 +90,11 @@ clean: ## remove environments, caches and what the demo made
 .venv-build/installed: requirements/build.txt | .venv/installed
 	@$(call create_venv,.venv-build,the AWS SAM CLI)
 	@.venv/bin/python -m pip --python .venv-build/bin/python install $(PIP_OPTIONS) -r requirements/build.txt
+	@touch $@
+
+.venv-fuzz/installed: requirements/fuzz.txt | .venv/installed
+	@$(call create_venv,.venv-fuzz,the fuzzer)
+	@.venv/bin/python -m pip --python .venv-fuzz/bin/python install $(PIP_OPTIONS) -r requirements/fuzz.txt
 	@touch $@
 
 .venv-arcgis/installed: requirements/arcgis.txt | .venv/installed

@@ -24,16 +24,22 @@ class Client:
     """Speaks to the services over HTTP, as a client of ArcGIS does."""
 
     cloud: LocalCloud
+    token: str = ""
+
+    @property
+    def sent(self) -> dict[str, str]:
+        """What goes with every request."""
+        return {"f": "json"} | ({"token": self.token} if self.token else {})
 
     def get(self, path: str, **parameters: str) -> Any:
         """GET a resource below the services directory, or at an address."""
         url = path if path.startswith("http") else f"{self.cloud.services_url}/{path}"
-        with urlopen(f"{url}?{urlencode({'f': 'json'} | parameters)}") as response:
+        with urlopen(f"{url}?{urlencode(self.sent | parameters)}") as response:
             return json.load(response)
 
     def post(self, path: str, **parameters: str) -> Any:
         """POST a form to a resource below the services directory."""
-        body = urlencode({"f": "json"} | parameters).encode()
+        body = urlencode(self.sent | parameters).encode()
         with urlopen(Request(f"{self.cloud.services_url}/{path}", data=body)) as response:
             return json.load(response)
 
@@ -59,7 +65,7 @@ class Client:
         job_url = f"{service}/ImageServer/exportTiles/jobs/{job['jobId']}"
         folder = self.get(f"{job_url}/{job['results']['out_service_url']['paramUrl']}")["value"]
         (file,) = self.get(folder)["files"]
-        with urlopen(file["url"]) as response:
+        with urlopen(f"{file['url']}?{urlencode(self.sent)}") as response:
             body: bytes = response.read()
         return body
 

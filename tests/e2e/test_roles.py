@@ -2,11 +2,16 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from exporttiles.adapters.api_keys import ApiKeys
+from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
+from exporttiles.events.requests import job_id_of
 from local.cloud import ROOT, LocalCloud
-from local.services import publish, upload_folder
+from local.services import publish, store_of, upload_folder
 from tests.builders import a_tile
 from tests.e2e.conftest import Client
 
@@ -30,28 +35,77 @@ def read_when_there(s3, bucket, key):
     return json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
 
 
-def test_an_export_succeeds_with_the_rights_of_the_roles_alone(template, tmp_path):
+@pytest.fixture(scope="module")
+def cloud(template, tmp_path_factory):
+    """Roles enforced, tokens on, and a small service."""
+    folder = tmp_path_factory.mktemp("tiles")
     for level, row, column in [(0, 0, 0), (1, 0, 0), (1, 0, 1), (1, 1, 0)]:
-        path = tmp_path / f"{level}/{column}/{row}.jpg"
+        path = folder / f"{level}/{column}/{row}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(a_tile(level, row, column))
-
-    with LocalCloud(template=template, enforce_roles=True) as cloud:
-        upload_folder(cloud, tmp_path, "caches/Small")
+    with LocalCloud(template=template, enforce_roles=True, parameters={"TokenSecurity": "on"}) as cloud:
+        upload_folder(cloud, folder, "caches/Small")
         publish(cloud, "Small")
-        client = Client(cloud)
-        job = client.export("Small", levels="0-1", optimizeTilesForSize="true", compressionQuality="50")
+        yield cloud
 
-        assert job["jobStatus"] == "esriJobSucceeded", job
-        assert client.package("Small", job)
-        assert client.get("Small/ImageServer/tilemap/1/0/0/2/2")["data"] == [1, 1, 1, 0]
-        s3, inbox = cloud.client("s3"), cloud.outputs["InboxBucketName"]
-        for name, levels in (("good", "0-1"), ("bad", "99")):
-            request = json.dumps({"service": "Small", "levels": levels, "tilePackage": True})
-            s3.put_object(Bucket=inbox, Key=f"requests/{name}.json", Body=request)
-        accepted = read_when_there(s3, inbox, "accepted/good.json")
-        assert client.wait("Small", accepted["jobId"])["jobStatus"] == "esriJobSucceeded"
-        assert read_when_there(s3, inbox, "rejected/bad.json")["reasons"]
-        cancelled = client.post("Small/ImageServer/exportTiles", tilePackage="true", levels="0-1")["jobId"]
-        client.post(f"Small/ImageServer/jobs/{cancelled}/cancel")
-        assert client.wait("Small", cancelled)["jobStatus"] in {"esriJobCancelled", "esriJobSucceeded"}
+
+@pytest.fixture(scope="module")
+def client(cloud):
+    """The holder of a key for the service, and nothing else."""
+    token = token_of(b"0123456789abcdef0123456789abcdef")
+    in_a_day = datetime.now(UTC) + timedelta(days=1)
+    ApiKeys(ObjectStore(store_of(cloud))).put(ApiKey(key_id_of(token), "survey", ("Small",), 100, in_a_day))
+    return Client(cloud, token)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"tilePackage": "true", "optimizeTilesForSize": "true", "compressionQuality": "50"},
+        {"tilePackage": "true", "storageFormatType": "Compact"},
+        {"tilePackage": "false"},
+        {"tilePackage": "false", "storageFormatType": "Compact"},
+    ],
+    ids=["tpkx", "tpk", "dataset", "dataset of the older format"],
+)
+def test_every_output_is_made_with_the_rights_of_the_roles_alone(client, parameters):
+    job = client.export("Small", levels="0-1", **parameters)
+
+    assert job["jobStatus"] == "esriJobSucceeded", job
+    assert client.package("Small", job)
+
+
+def test_a_service_is_looked_at_and_estimated(client):
+    assert client.get("Small/ImageServer/tilemap/1/0/0/2/2")["data"] == [1, 1, 1, 0]
+    job_id = client.post("Small/ImageServer/estimateExportTilesSize", levels="0-1")["jobId"]
+    job = f"Small/ImageServer/estimateExportTilesSize/jobs/{job_id}"
+
+    assert client.get(f"{job}/results/out_service_url")["value"]["totalTilesToExport"] == 5
+    assert client.get(f"{job}/inputs/levels")["value"] == "0-1"
+
+
+def test_an_export_is_cancelled(client):
+    job_id = client.post("Small/ImageServer/exportTiles", tilePackage="true", levels="0-1")["jobId"]
+
+    client.post(f"Small/ImageServer/jobs/{job_id}/cancel")
+
+    assert client.wait("Small", job_id)["jobStatus"] in {"esriJobCancelled", "esriJobSucceeded"}
+
+
+def test_requests_in_the_inbox_and_on_the_bus_are_answered(cloud, client):
+    s3, inbox = cloud.client("s3"), cloud.outputs["InboxBucketName"]
+    request = {"service": "Small", "levels": "0-1", "tilePackage": True, "key": "survey"}
+    for name, changes in (("good", {}), ("bad", {"levels": "99"}), ("nobodys", {"key": "other"})):
+        s3.put_object(Bucket=inbox, Key=f"requests/{name}.json", Body=json.dumps(request | changes))
+    entry = {"EventBusName": cloud.outputs["EventBusName"], "Source": "a", "DetailType": "ExportTilesRequested"}
+    event = cloud.client("events").put_events(Entries=[entry | {"Detail": json.dumps(request)}])["Entries"][0]
+
+    accepted = read_when_there(s3, inbox, "accepted/good.json")
+    assert client.wait("Small", accepted["jobId"])["jobStatus"] == "esriJobSucceeded"
+    assert "levels" in read_when_there(s3, inbox, "rejected/bad.json")["reasons"][0]
+    assert "key" in read_when_there(s3, inbox, "rejected/nobodys.json")["reasons"][0]
+    assert client.wait("Small", job_id_of("a", event["EventId"]))["jobStatus"] == "esriJobSucceeded"
+
+
+def test_without_a_key_nothing_is_shown(cloud):
+    assert Client(cloud).get("Small/ImageServer")["error"]["code"] == 499

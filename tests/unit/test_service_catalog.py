@@ -35,8 +35,19 @@ def test_a_name_that_could_climb_out_of_the_catalog_finds_nothing(tiles, name):
         ServiceCatalog(tiles).get(name)
 
 
-def test_a_descriptor_that_was_damaged_says_what_is_wrong(tiles):
-    tiles.write("services/World.json", b'{"name": "World"}')
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"name": "World"}', "tileInfo"),
+        (b"{", "is no JSON"),
+        (b"\xff", "is no JSON"),
+        (b"[" * 100_000, "is no JSON"),
+        (b'{"tileInfo": {"rows": 1, "cols": 1, "spatialReference": []}}', "AttributeError"),
+        (b'{"tileInfo": {"rows": 1e999, "cols": 1e999, "spatialReference": {"wkid": 1e999}}}', "OverflowError"),
+    ],
+)
+def test_a_descriptor_that_was_damaged_says_which_and_what_is_wrong(tiles, body, reason):
+    tiles.write("services/World.json", body)
 
-    with pytest.raises(DamagedCacheError, match="tileInfo"):
+    with pytest.raises(DamagedCacheError, match=f"services/World.json: .*{reason}"):
         ServiceCatalog(tiles).get("World")

@@ -27,6 +27,11 @@ def changed(path, value):
     return json.dumps(root).encode()
 
 
+BILLION_LAUGHS = b"<!DOCTYPE a [<!ENTITY a0 'ha'>%s]>" % b"".join(
+    b"<!ENTITY a%d '%s'>" % (number, b"&a%d;" % (number - 1) * 10) for number in range(1, 10)
+)
+
+
 def test_the_documents_of_arcmap_are_read():
     info = read_conf_xml(CONF, CDI)
 
@@ -83,6 +88,11 @@ def test_an_unusable_root_json_is_named(body):
         CONF.replace(b"PNG8", b"BMP"),
         b'<!DOCTYPE a [<!ENTITY b "c">]>' + CONF.partition(b"?>")[2],
         b'<!DOCTYPE a SYSTEM "file:///etc/passwd">' + CONF.partition(b"?>")[2],
+        b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><CacheInfo>&x;</CacheInfo>',
+        BILLION_LAUGHS + CONF.partition(b"?>")[2],
+        CONF.replace(b"utf-8", b"utf-4"),
+        CONF.decode().encode("utf-16"),
+        b"<a>" * 100_000,
     ],
 )
 def test_an_unusable_conf_xml_is_named(conf):

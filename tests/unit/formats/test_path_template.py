@@ -46,3 +46,11 @@ def test_a_shard_that_no_rule_explains_is_refused():
 
     with pytest.raises(DamagedCacheError, match="called in several ways"):
         listing.files.template(is_row_first=False, row_field="row")
+
+
+def test_braces_in_the_names_of_a_cache_stand_for_themselves():
+    for folder in ("a{b}c/", "{level:>99999999}/", "{0}/", "{{/", "{md5}/", "{row.__class__}/"):
+        listing = CacheListing.of([(f"{folder}0/0/0.png", 1), (f"{folder}1/0/1.png", 1)])
+        template = listing.files.template(is_row_first=False, row_field="row")
+
+        assert PathTemplate(template).path(PLACE) == f"{folder}5/31/10.png"

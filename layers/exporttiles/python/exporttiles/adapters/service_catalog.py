@@ -1,12 +1,11 @@
 """Published services: JSON descriptors below ``services/`` in the tile bucket."""
 
-import json
 import re
 from collections.abc import Sequence
 
-from exporttiles.domain.errors import ServiceNotFoundError
+from exporttiles.domain.errors import DamagedCacheError, ServiceNotFoundError
 from exporttiles.domain.service import ImageService
-from exporttiles.formats.service_descriptor import read_service, service_to_json
+from exporttiles.formats.service_descriptor import service_from_json, service_to_json
 from exporttiles.ports import ObjectStore
 
 _PREFIX = "services/"
@@ -23,11 +22,13 @@ class ServiceCatalog:
 
     def get(self, name: str) -> ImageService:
         """Return a service by ``Name`` or ``Folder/Name``."""
+        key = _key(name)
         try:
-            body = self._objects.read(_key(name))
+            return service_from_json(self._objects.read(key))
         except KeyError as error:
             raise ServiceNotFoundError(_not_found(name)) from error
-        return read_service(json.loads(body))
+        except DamagedCacheError as error:
+            raise DamagedCacheError(f"{key}: {error}") from error
 
     def names(self) -> Sequence[str]:
         """Return the names of all services, in order."""

@@ -12,9 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import ParseError, fromstring
-
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.formats import cache_conf, tile_package_v1
@@ -23,6 +20,7 @@ from exporttiles.formats.bundle import DATASET_RECORD_COUNT, parse_bundle_path
 from exporttiles.formats.bundle_check import check_bundle
 from exporttiles.formats.bundle_v1_check import check_bundle_v1
 from exporttiles.formats.cache_documents import CacheInfo, read_conf_xml
+from exporttiles.formats.esri_xml import read_document
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.item_check import check_thumbnail
 from exporttiles.formats.json_check import part, read_object
@@ -138,9 +136,9 @@ def _check_item(files: CacheFiles, findings: Findings) -> None:
         check_thumbnail(thumbnail, findings, path=tile_package_v1.THUMBNAIL)
     for name, texts in ((tile_package_v1.PKINFO, ("ID", "name")), (tile_package_v1.ITEMINFO, _ITEM_TEXTS)):
         try:
-            root = fromstring(bodies[name] or b"<none/>", forbid_dtd=True)
-        except (ParseError, DefusedXmlException, ValueError) as error:
-            findings.add(name, f"It is no XML: {error}.")
+            root = read_document(bodies[name] or b"<none/>")
+        except ValueError as error:
+            findings.add(name, f"{error}.")
             continue
         for text in texts if bodies[name] else ():
             findings.require(root.find(text) is not None, name, f"{text} is missing.")

@@ -8,10 +8,7 @@ import json
 import math
 from dataclasses import dataclass
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError  # the parser below is the safe one
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from xml.etree.ElementTree import Element
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
@@ -19,6 +16,7 @@ from exporttiles.domain.service import TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
 from exporttiles.formats.esri_json import read_extent, read_tile_info
+from exporttiles.formats.esri_xml import read_document
 from exporttiles.formats.tile_image import MAX_SIDE_PIXELS
 
 COMPACT_V2 = "esriMapCacheStorageModeCompactV2"
@@ -74,7 +72,7 @@ def read_conf_xml(conf: bytes, cdi: bytes | None) -> CacheInfo:
         DamagedCacheError: an element is missing or unusable.
     """
     try:
-        info = fromstring(conf, forbid_dtd=True)
+        info = read_document(conf)
         tiles, image = _child(info, "TileCacheInfo"), _child(info, "TileImageInfo")
         reference = SpatialReference(
             wkid=_id(tiles, "WKID"),
@@ -103,9 +101,9 @@ def read_conf_xml(conf: bytes, cdi: bytes | None) -> CacheInfo:
             compression_quality=int(image.findtext("CompressionQuality") or 0),
             lerc_error=float(image.findtext("LERCError") or 0),
             bundle_folder="_alllayers/",
-            full_extent=_envelope(fromstring(cdi, forbid_dtd=True), reference) if cdi else None,
+            full_extent=_envelope(read_document(cdi), reference) if cdi else None,
         )
-    except (ParseError, DefusedXmlException, KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DamagedCacheError(f"conf.xml cannot be used: {type(error).__name__} {error}") from error
 
 

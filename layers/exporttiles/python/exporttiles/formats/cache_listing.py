@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import parse_bundle_path
-from exporttiles.formats.path_template import TilePlace, find_shard
+from exporttiles.formats.path_template import TilePlace, find_shard, literal
 
 DOCUMENTS = frozenset({"conf.xml", "root.json", "tilemapresource.xml", "metadata.json", "tilejson.json"})
 
@@ -100,7 +100,10 @@ class ListedFiles:
         Raises:
             DamagedCacheError: the paths have nothing in common.
         """
-        prefix = self.prefixes.copy().pop() if len(self.prefixes) == 1 else self._sharded(is_row_first=is_row_first)
+        if len(self.prefixes) == 1:
+            prefix = literal(next(iter(self.prefixes)))
+        else:
+            prefix = self._sharded(is_row_first=is_row_first)
         extension = "{extension}" if len(self.extensions) > 1 else next(iter(self.extensions))
         ending = f".{extension}" if extension else ""
         if self.is_exploded:
@@ -118,7 +121,7 @@ class ListedFiles:
             folder = f"{found}/" if (found := folders.pop()) else ""
             shard = find_shard(folder, list(self.places(is_row_first=is_row_first)))
             if shard:
-                return f"{folder}{shard}/"
+                return f"{literal(folder)}{shard}/"
         shown = ", ".join(f"'{prefix}'" for prefix in sorted(self.prefixes)[:5])
         raise DamagedCacheError(f"There are several caches, or their tiles are called in several ways: {shown}.")
 

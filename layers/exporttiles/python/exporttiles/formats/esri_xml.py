@@ -6,7 +6,11 @@ gives to coordinates of 0.1 millimetres, and to degrees.
 
 import re
 from dataclasses import dataclass
+from xml.etree.ElementTree import Element, ParseError  # the parser below is the safe one
 from xml.sax.saxutils import escape
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 from exporttiles.domain.spatial_reference import SpatialReference
 
@@ -38,6 +42,19 @@ class CoordinateDomain:
     def end(self) -> float:
         """Return the corner opposite of the origin, in map units."""
         return self.origin + _INTEGERS / self.scale
+
+
+def read_document(body: bytes) -> Element:
+    """Return the root of a document from anywhere.
+
+    Raises:
+        ValueError: it is no XML, or has a document type: entities grow, and name files.
+    """
+    try:
+        root: Element = fromstring(body, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, LookupError) as error:  # the last: an encoding that nobody knows
+        raise ValueError(f"It is no XML that can be read: {type(error).__name__} {error}") from error
+    return root
 
 
 def element(name: str, *content: str, esri_type: str = "") -> str:

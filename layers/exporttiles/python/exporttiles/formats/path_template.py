@@ -72,6 +72,11 @@ class PathTemplate:
         return self.text[: shard.end()].format(**fields) + rest
 
 
+def literal(text: str) -> str:
+    """Return the template of a text that stands for itself, braces and all."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def find_shard(folder: str, examples: Sequence[tuple[str, TilePlace]]) -> str | None:
     """Return the template of the shard folder that all paths have, such as ``{md5:.5}``.
 

@@ -39,8 +39,11 @@ def write_service(service: ImageService) -> dict[str, Any]:
     }
 
 
-def read_service(document: dict[str, Any]) -> ImageService:
+def read_service(document: Any) -> ImageService:
     """Return the service that a descriptor describes.
+
+    Args:
+        document: JSON, whatever it holds.
 
     Raises:
         DamagedCacheError: a member is missing or unusable; it says which.
@@ -70,10 +73,22 @@ def read_service(document: dict[str, Any]) -> ImageService:
             export_tiles_allowed=bool(document.get("exportTilesAllowed", True)),
             max_export_tiles_count=int(document.get("maxExportTilesCount", 100_000)),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise DamagedCacheError(f"The service descriptor cannot be used: {type(error).__name__} {error}") from error
 
 
 def service_to_json(service: ImageService) -> bytes:
     """Return a descriptor as a JSON file that a person can read and edit."""
     return json.dumps(write_service(service), indent=2).encode()
+
+
+def service_from_json(body: bytes) -> ImageService:
+    """Return the service of a JSON file that a person may have edited.
+
+    Raises:
+        DamagedCacheError: it is no JSON, or a member is missing or unusable.
+    """
+    try:
+        return read_service(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        raise DamagedCacheError(f"The service descriptor is no JSON: {error}") from error

@@ -10,12 +10,15 @@ import numpy as np
 
 from exporttiles.domain.export import ExportRequest
 from exporttiles.domain.job import Estimate, Job, JobStatus, Message, MessageKind, Operation
-from exporttiles.domain.plan import BUNDLE_OVERHEAD_BYTES, MAX_BUNDLES, PlannedBundle
+from exporttiles.domain.plan import BUNDLE_OVERHEAD_BYTES, PlannedBundle
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout, ImageService
 from exporttiles.formats.bundle import SIZE_PREFIX_BYTES
 from exporttiles.messages import JobKeys
 from exporttiles.ports import Clock, JobTable, Mask, ObjectStore, TileSources
+
+_MOST_BUNDLES = 100_000
+"""Bundles to look through, a second of work: whoever may ask, may ask for the world at every level."""
 
 _SAMPLED_BUNDLES = 256
 _DOCUMENT_BYTES = 50_000
@@ -79,9 +82,9 @@ class EstimateExport:
         levels = [level for level in request.levels if service.min_level <= level <= service.max_level]
         bundles = [
             PlannedBundle(index, count)
-            for index, count in islice(chain.from_iterable(map(selection.bundles, levels)), MAX_BUNDLES + 1)
+            for index, count in islice(chain.from_iterable(map(selection.bundles, levels)), _MOST_BUNDLES + 1)
         ]
-        if len(bundles) > MAX_BUNDLES:
+        if len(bundles) > _MOST_BUNDLES:
             size_bytes, source = tile_count * service.cache.average_tile_bytes, "the cache's mean tile"
         else:
             size_bytes, source = self._size_bytes(service, selection, bundles)

@@ -1,0 +1,416 @@
+"""Every parser of bytes from outside, as a function of bytes, with examples of what it is made for.
+
+The contract of all of them: it returns, or raises an error of ours, in bounded time and memory. `test_targets.py` holds
+it with hypothesis; `make fuzz` hunts for longer, by coverage.
+"""
+
+import json
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from exporttiles.adapters.archives import within
+from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.domain.errors import ExportTilesError, SourceError
+from exporttiles.domain.service import CacheLayout, TileCache
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.events.request_document import read_request_document
+from exporttiles.formats import cache_conf, tile_image
+from exporttiles.formats.bundle import HEADER_BYTES, INDEX_BYTES, RECORDS_OFFSET
+from exporttiles.formats.bundle_v1 import BUNDLX_BYTES
+from exporttiles.formats.bundle_v1 import RECORDS_OFFSET as V1_RECORDS_OFFSET
+from exporttiles.formats.cache_check import check_cache_archive, check_cache_folder
+from exporttiles.formats.cache_documents import is_counted_from_bottom, read_conf_xml, read_root_json
+from exporttiles.formats.findings import Findings
+from exporttiles.formats.item_check import check_iteminfo, check_thumbnail
+from exporttiles.formats.package_check import check_package
+from exporttiles.formats.root_check import check_extents, check_root, check_scheme
+from exporttiles.formats.service_descriptor import service_to_json
+from exporttiles.formats.tile_package import thumbnail
+from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.ports import StoredObject
+from exporttiles.rest.geometry import area_of_extent, area_of_interest
+from exporttiles.rest.http import Request
+from exporttiles.rest.levels import ExportBy, read_levels
+from exporttiles.rest.parameters import read_export_request
+from exporttiles.rest.routes import refuse, respond
+from exporttiles.usecases.inspect_cache import InspectCache
+from tests.builders import a_tile
+from tests.builders_rest import WORLD, a_rest_runtime, a_service
+from tests.caches import put_pmtiles, put_tpk, put_tpkx, v1_files, v2_files
+from tests.fakes import FakeClock, memory
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+TILES = {(1, row, column): a_tile(1, row, column, quality=20) for row in range(2) for column in range(2)}
+BUNDLE = BundleIndex(1, 0, 0)
+BUNDLE_PATH = "L01/R0000C0000.bundle"
+ALL = np.ones((128, 128), np.bool_)
+SEPARATOR = b"\n--\n"
+_V1_HEADER_BYTES, _BUNDLX_HEADER_BYTES = 60, 16
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parser and examples."""
+
+    read: Callable[[bytes], object]
+    seeds: Callable[[], Iterable[bytes]]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects in memory, read without threads."""
+
+    bodies: Mapping[str, bytes]
+
+    def read(self, key):
+        return self.bodies[key]
+
+    def read_start(self, key, size_bytes):
+        return memoryview(self.bodies[key])[:size_bytes], len(self.bodies[key])
+
+    def read_many(self, keys):
+        return map(self.bodies.get, keys)
+
+    def read_ranges(self, key, ranges):
+        body = memoryview(self.bodies[key])
+        for start, stop in ranges:
+            if not start < min(stop, len(body)):
+                raise SourceError(f"{start}-{stop} of {len(body)}")
+            yield body[start:stop]
+
+    def sizes_bytes(self, keys: Sequence[str]):
+        return (len(self.bodies[key]) if key in self.bodies else None for key in keys)
+
+    def list(self, prefix):
+        return (StoredObject(key, len(body)) for key, body in sorted(self.bodies.items()) if key.startswith(prefix))
+
+
+def read_tiles(bodies: Mapping[str, bytes], layout: CacheLayout, path_template: str = "") -> None:
+    source = read_cache(Objects(bodies), TileCache("file:///", layout, path_template, 1))
+    source.tile_sizes(BUNDLE, ALL)
+    for _ in source.read_bundle(BUNDLE, ALL):
+        pass
+
+
+def inspect(bodies: Mapping[str, bytes], name: str = "") -> None:
+    objects = within(Objects(bodies), name)
+    InspectCache(objects, read_cache, WEB_MERCATOR_256)("Name", f"file:///{name}")
+
+
+# Bundles: an index is long and mostly empty. The fuzzer has a few entries of it, and the rest of the file.
+
+
+def packed(header: bytes, entries: Mapping[int, int], rest: bytes) -> bytes:
+    return header + bytes([len(entries)]) + b"".join(struct.pack("<HQ", *each) for each in entries.items()) + rest
+
+
+def unpacked(data: bytes, header_bytes: int) -> tuple[bytes, list[tuple[int, int]], bytes]:
+    header, count = data[:header_bytes], data[header_bytes] if len(data) > header_bytes else 0
+    table, rest = data[header_bytes + 1 :][: 10 * count], data[header_bytes + 1 + 10 * count :]
+    return header, list(struct.iter_unpack("<HQ", table[: len(table) // 10 * 10])), rest
+
+
+def read_bundle_v2(data: bytes) -> None:
+    header, entries, rest = unpacked(data, HEADER_BYTES)
+    index = np.full(INDEX_BYTES // 8, 4, "<u8")
+    for slot, entry in entries:
+        index[slot % len(index)] = entry
+    bundle = header + index.tobytes() + rest
+    with suppress(ExportTilesError):
+        read_tiles({BUNDLE_PATH: bundle}, CacheLayout.COMPACT_V2)
+    check_cache_folder({f"_alllayers/{BUNDLE_PATH}": len(bundle), **_CONF_SIZES}, _opener(bundle))
+
+
+def bundles_v2() -> Iterable[bytes]:
+    ((_, body),) = v2_files(TILES, 16_384)
+    index = np.frombuffer(body, "<u8", INDEX_BYTES // 8, HEADER_BYTES)
+    entries = {int(slot): int(index[slot]) for slot in np.flatnonzero(index != 4)}
+    yield packed(body[:HEADER_BYTES], entries, body[RECORDS_OFFSET:])
+
+
+def read_bundle_v1(data: bytes) -> None:
+    header, entries, rest = unpacked(data, _V1_HEADER_BYTES)
+    bundlx_header, rest = rest[:_BUNDLX_HEADER_BYTES], rest[_BUNDLX_HEADER_BYTES:]
+    offsets = np.zeros((16_384, 8), np.uint8)
+    offsets.view("<u8")[:, 0] = _V1_HEADER_BYTES + 4 * np.arange(16_384)
+    for slot, entry in entries:
+        offsets.view("<u8")[slot % 16_384, 0] = entry
+    bundlx = bundlx_header + offsets[:, :5].tobytes() + bytes(BUNDLX_BYTES - 16 - 5 * 16_384)
+    bundle = header + bytes(V1_RECORDS_OFFSET - _V1_HEADER_BYTES) + rest
+    read_tiles({BUNDLE_PATH: bundle, BUNDLE_PATH.replace(".bundle", ".bundlx"): bundlx}, CacheLayout.COMPACT_V1)
+
+
+def bundles_v1() -> Iterable[bytes]:
+    (_, body), (_, bundlx) = v1_files(TILES)
+    slots = np.zeros((16_384, 8), np.uint8)
+    slots[:, :5] = np.frombuffer(bundlx, np.uint8, 5 * 16_384, _BUNDLX_HEADER_BYTES).reshape(-1, 5)
+    offsets = slots.view("<u8")[:, 0]
+    used = np.flatnonzero(offsets >= V1_RECORDS_OFFSET)
+    entries = {int(slot): int(offsets[slot]) for slot in used}
+    yield packed(body[:60], entries, bundlx[:_BUNDLX_HEADER_BYTES] + body[V1_RECORDS_OFFSET:])
+
+
+# Archives
+
+
+def read_pmtiles(data: bytes) -> None:
+    with suppress(ExportTilesError):
+        read_tiles({"World.pmtiles": data}, CacheLayout.PMTILES, "World.pmtiles")
+    inspect({"World.pmtiles": data}, "World.pmtiles")
+
+
+def archives_pmtiles() -> Iterable[bytes]:
+    store = memory()
+    put_pmtiles(store, TILES)
+    yield store.read("World.pmtiles")
+
+
+def read_zip(data: bytes) -> None:
+    check_package(BytesIO(data))
+    check_cache_archive(BytesIO(data), is_package=True)
+    members = within(Objects({"World.zip": data}), "World.zip")
+    for member in members.list(""):
+        with suppress(ExportTilesError):
+            members.read(member.key)
+            list(members.read_ranges(member.key, [(0, member.size_bytes)] if member.size_bytes else []))
+    inspect({"World.zip": data}, "World.zip")
+
+
+@cache
+def archives_zip() -> Iterable[bytes]:
+    store, tile = memory(), {(1, 0, 0): TILES[1, 0, 0]}
+    put_tpkx(store, tile)
+    put_tpk(store, tile)
+    return [store.read("World.tpkx"), store.read("World.tpk"), small_zip()]
+
+
+def small_zip() -> bytes:
+    """An archive of two documents, its directory told by a ZIP64 end record."""
+    name, body = b"root.json", b"{}"
+    local = struct.pack("<4s5H3L2H", b"PK\3\4", 45, 0, 0, 0, 0, 0, len(body), len(body), len(name), 0) + name + body
+    extra = struct.pack("<2H3Q", 1, 24, len(body), len(body), 0)
+    sizes = (0, 0xFFFFFFFF, 0xFFFFFFFF, len(name), len(extra), 0, 0, 0, 0, 0xFFFFFFFF)
+    central = struct.pack("<4s4B4H3L5H2L", b"PK\1\2", 45, 3, 45, 0, 0, 0, 0, 0, *sizes) + name + extra
+    end64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(central), len(local))
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(local) + len(central), 1)
+    return local + central + end64 + locator + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 2**32 - 1, 2**32 - 1, 0)
+
+
+# Documents
+
+
+def read_conf(data: bytes) -> None:
+    conf, _, cdi = data.partition(SEPARATOR)
+    with suppress(ExportTilesError):
+        read_conf_xml(conf, cdi or None)
+    bodies = {"conf.xml": conf, "conf.cdi": cdi, "_alllayers/L00/R0000C0000.bundle": _A_BUNDLE}
+    check_cache_folder({name: len(body) for name, body in bodies.items()}, lambda name: BytesIO(bodies[name]))
+    inspect(bodies)
+
+
+def confs() -> Iterable[bytes]:
+    yield _CONF_XML + SEPARATOR + cache_conf.write_conf_cdi(WORLD)
+
+
+def read_root(data: bytes) -> None:
+    findings = Findings()
+    root = check_root(data, findings)
+    if scheme := check_scheme(root, findings):
+        check_extents(root, scheme, findings)
+    check_iteminfo(data, root, None, findings)
+    is_counted_from_bottom("metadata.json", data)
+    with suppress(ExportTilesError):
+        read_root_json(data)
+    inspect({"root.json": data, "tile/L00/R0000C0000.bundle": _A_BUNDLE})
+
+
+def roots() -> Iterable[bytes]:
+    for folder in ("arcgis-pro", "esri-usa"):
+        yield (GOLDEN / folder / "root.json").read_bytes()
+        yield (GOLDEN / folder / "iteminfo.json").read_bytes()
+
+
+def read_descriptor(data: bytes) -> None:
+    service = ServiceCatalog(Objects({"services/Name.json": data})).get("Name")
+    service_to_json(service)
+
+
+def descriptors() -> Iterable[bytes]:
+    yield service_to_json(a_service())
+
+
+def read_paths(data: bytes) -> None:
+    """Names of objects, one a line: the paths of a stranger's cache."""
+    tile = TILES[1, 0, 0]
+    keys = [line for line in data.decode(errors="replace").split("\n")[:64] if line]
+    objects = Objects(dict.fromkeys(keys, tile))
+    service = InspectCache(objects, read_cache, WEB_MERCATOR_256)("Name", "file:///x")
+    source = read_cache(objects, service.cache)
+    for level in range(service.min_level, service.max_level + 1):
+        source.tile_sizes(BundleIndex(level, 0, 0), np.eye(128, dtype=np.bool_))
+
+
+def paths() -> Iterable[bytes]:
+    yield b"World/0/0/0.png\nWorld/1/0/1.png"
+    yield b"Layers/_alllayers/L00/R00000000/C00000000.jpg"
+    yield b"Layers/_alllayers/L00/R0000C0000.bundle\nconf.xml"
+    yield b"a/00/0/0/0.png\na/11/1/1/1.png\na/01/1/0/1.png"
+    yield b"tilejson.json\nx/0/0/0.jpg\nx/1/1/1.png"
+
+
+# Tiles
+
+
+def read_tile(data: bytes) -> None:
+    for read in (
+        tile_image.sniff,
+        tile_image.image_size,
+        tile_image.decode,
+        lambda tile: tile_image.recompress_jpeg(tile, 50),
+        tile_image.estimate_jpeg_quality,
+        lambda tile: thumbnail({(0, 0): tile}),
+        lambda tile: check_thumbnail(tile, Findings()),
+    ):
+        with suppress(ExportTilesError):
+            read(data)
+
+
+def tiles() -> Iterable[bytes]:
+    grey = Image.linear_gradient("L").resize((64, 64))
+    for mode, image_format, options in (
+        ("L", "JPEG", {}),
+        ("RGB", "JPEG", {"progressive": True}),
+        ("RGB", "JPEG", {"subsampling": 0, "restart_marker_blocks": 1}),
+        ("CMYK", "JPEG", {}),
+        ("RGB", "PNG", {}),
+        ("P", "PNG", {}),
+        ("RGBA", "PNG", {}),
+        ("I;16", "PNG", {}),
+    ):
+        body = BytesIO()
+        grey.convert(mode).save(body, image_format, **options)
+        yield body.getvalue()
+    yield b"Lerc2 \4\0\0\0" + bytes(60)
+
+
+# Requests
+
+
+def read_area(data: bytes) -> None:
+    text = data.decode(errors="replace")
+    with suppress(ExportTilesError):
+        area_of_extent("exportExtent", text, a_service())
+    area_of_interest("areaOfInterest", text, a_service())
+
+
+def areas() -> Iterable[bytes]:
+    ring = "[[[-100,35],[-100,45],[-90,45],[-90,35],[-100,35]]]"
+    yield f'{{"rings":{ring},"spatialReference":{{"wkid":4326,"latestWkid":4326}}}}'.encode()
+    yield f'{{"features":[{{"geometry":{{"rings":{ring}}}}}]}},"spatialReference":{{"wkid":102100}}}}]}}'.encode()
+    yield f'{{"type":"Polygon","coordinates":{ring},"crs":null}}'.encode()
+    yield f'{{"type":"MultiPolygon","coordinates":[{ring},{ring}]}}'.encode()
+    yield b'{"xmin":-100,"ymin":35,"xmax":170,"ymax":80,"spatialReference":{"wkt":"GEOGCS[]"}}'
+    yield b"-1e6,0,1.5e+7,20000000"
+
+
+def read_level_list(data: bytes) -> None:
+    kind, _, text = data.decode(errors="replace").partition(":")
+    by = {"s": ExportBy.SCALE, "r": ExportBy.RESOLUTION}.get(kind, ExportBy.LEVEL_ID)
+    read_levels(text, by, WEB_MERCATOR_256)
+
+
+def level_lists() -> Iterable[bytes]:
+    return [b":1-4,7-9", b":0, 1, 2", b"s:591657527.591555-1e6", b"r:.5,1e-1"]
+
+
+def read_request_file(data: bytes) -> None:
+    document = read_request_document(data, FakeClock().now())
+    read_export_request(document.parameters, a_service())
+
+
+def request_files() -> Iterable[bytes]:
+    yield json.dumps(
+        {
+            "service": "World_Imagery",
+            "levels": "0-7",
+            "name": "district-{date}",
+            "callbackData": {"order": 1},
+            "optimizeTilesForSize": True,
+            "compressionQuality": 60,
+            "exportExtent": {"xmin": 0, "ymin": 0, "xmax": 10, "ymax": 10, "spatialReference": {"wkid": 4326}},
+            "key": "survey",
+        }
+    ).encode()
+
+
+def read_http(data: bytes) -> None:
+    """A request as a client sends it; every reply is whole, and none is an error of ours."""
+    head, _, body = data.decode(errors="replace").partition("\n\n")
+    line, *fields = head.split("\n")
+    method, _, target = line.partition(" ")
+    path, _, query = target.partition("?")
+    headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
+    request = Request(method, path, query, {"host": "tiles.example.org", **headers}, body)
+    runtime = _runtime()
+    runtime.jobs.jobs.clear()
+    try:
+        response = respond(request, runtime)
+    except ExportTilesError as error:
+        response = refuse(request, error)
+    if any("\n" in value or "\r" in value for value in response.headers.values()):
+        raise ValueError("a header of two lines")
+    if response.headers.get("content-type", "").startswith("text/html") and b"<script" in response.body.lower():
+        raise ValueError("a page with a script")
+
+
+def http_requests() -> Iterable[bytes]:
+    service = "/arcgis/rest/services/World_Imagery/ImageServer"
+    yield b"GET /arcgis/rest/services?f=html"
+    yield f"GET {service}/tile/3/1/2".encode()
+    yield f"GET {service}/tilemap/3/0/0/8/8?f=pjson".encode()
+    yield f"POST {service}/exportTiles\ncontent-type: application/x-www-form-urlencoded\n\nlevels=0-3&f=json".encode()
+    yield f"POST {service}/estimateExportTilesSize?f=json&levels=0-2&exportExtent=0,0,1,1".encode()
+    yield f"GET {service}/exportTiles/jobs/jeeb938cbb2774269a7ca9910df4ee700/results/out_service_url?f=html".encode()
+    yield b"GET /arcgis/rest/directories/arcgisoutput/World_Imagery_ImageServer/j0/World.tpkx\nhost: [::1]:80"
+    yield b"POST /arcgis/rest/generateToken\naccept: text/html\n\nusername=a&password=b"
+
+
+_runtime = cache(a_rest_runtime)
+_CONF_XML = cache_conf.write_conf_xml(
+    cache_conf.scheme_from_0(WEB_MERCATOR_256, 3),
+    "esriMapCacheStorageModeCompactV2",
+    a_service().tile_format,
+    compression_quality=75,
+)
+_CONF_SIZES = {"conf.xml": len(_CONF_XML)}
+_A_BUNDLE = next(body for _, body in v2_files({(0, 0, 0): TILES[1, 0, 0]}, 16_384))
+
+
+def _opener(bundle: bytes) -> Callable[[str], BytesIO]:
+    return lambda name: BytesIO(_CONF_XML if name == "conf.xml" else bundle)
+
+
+TARGETS = {
+    "bundle_v2": Target(read_bundle_v2, bundles_v2),
+    "bundle_v1": Target(read_bundle_v1, bundles_v1),
+    "pmtiles": Target(read_pmtiles, archives_pmtiles),
+    "zip": Target(read_zip, archives_zip),
+    "conf": Target(read_conf, confs),
+    "root_json": Target(read_root, roots),
+    "descriptor": Target(read_descriptor, descriptors),
+    "paths": Target(read_paths, paths),
+    "tile": Target(read_tile, tiles),
+    "area": Target(read_area, areas),
+    "levels": Target(read_level_list, level_lists),
+    "request_file": Target(read_request_file, request_files),
+    "http": Target(read_http, http_requests),
+}
