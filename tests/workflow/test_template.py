@@ -63,7 +63,7 @@ def test_open_jobs_are_found_by_an_index_that_holds_them_alone():
 
 
 def test_the_watchman_knows_how_long_an_export_may_take():
-    machine = MACHINES["ExportTilesStateMachine"]["DefinitionSubstitutions"]
+    machine = RESOURCES["ExportTilesStateMachine"]["Properties"]["DefinitionSubstitutions"]
     watchman = FUNCTIONS["WatchJobsFunction"]
 
     assert machine["ExportTimeoutSeconds"] == watchman["Environment"]["Variables"]["EXPORT_TIMEOUT_SECONDS"]
