@@ -28,7 +28,7 @@ from ministack import app as ministack
 from ministack.core import lambda_runtime
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.core.router import extract_access_key_id, extract_region
-from ministack.services import apigateway, eventbridge, lambda_svc, s3
+from ministack.services import apigateway, eventbridge, lambda_svc, s3, stepfunctions
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -177,6 +177,20 @@ def name_scheduled_events() -> None:
     eventbridge._dispatch_to_event_bus = dispatch_to_event_bus
 
 
+def bound_maps_by_their_paths() -> None:
+    """Gap: a distributed map ignores its MaxConcurrencyPath, and runs as many items at a time as there are."""
+    run = stepfunctions._run_distributed_map
+
+    @wraps(run)
+    def run_distributed_map(state: dict[str, Any], given: Any, effective: Any, *rest: Any) -> Any:
+        if path := state.get("MaxConcurrencyPath"):
+            *_, context = rest
+            state = state | {"MaxConcurrency": stepfunctions._resolve_path_or_ctx(path, effective, context)}
+        return run(state, given, effective, *rest)
+
+    stepfunctions._run_distributed_map = run_distributed_map
+
+
 def end_with_standard_input() -> None:
     """Wait for the end of standard input, then end this process and the functions it started."""
     sys.stdin.buffer.read()
@@ -189,6 +203,7 @@ def main() -> None:
     name_handler_errors()
     end_logs()
     name_scheduled_events()
+    bound_maps_by_their_paths()
     threading.Thread(target=end_with_standard_input, daemon=True).start()
     app = front_door(ministack.app)
     uvicorn.run(  # twice as fast as ministack's own choice, hypercorn

@@ -216,7 +216,7 @@ def a_runtime(tiles: ObjectStore | None = None) -> Runtime:
 def run_workflow(runtime: Runtime, job_id: str) -> Job:
     """Run the steps of a started job as the state machine does; return the job."""
     try:
-        key = runtime.plan_export(job_id)
+        key = runtime.plan_export(job_id).work_items_key
         for item in json.loads(runtime.objects.read(key)):
             runtime.export_tile_range(WorkItem.from_json(item))
         packed = runtime.pack_tile_package(job_id)

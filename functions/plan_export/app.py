@@ -14,4 +14,4 @@ logger = Logger(service="plan_export")
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> dict[str, Any]:
     """Cut the export of a job into work items."""
     runtime = runtime or from_environment()
-    return {"work_items_key": runtime.plan_export(event["job_id"])}
+    return runtime.plan_export(event["job_id"]).to_json()

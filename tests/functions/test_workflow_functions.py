@@ -51,10 +51,11 @@ def run(function, name, runtime):
     return function.handler(event(name), Context(), runtime=runtime)
 
 
-def test_plan_export_tells_where_the_work_items_lie(runtime):
+def test_plan_export_tells_where_the_work_items_lie_and_how_many_run_at_a_time(runtime):
     answer = run(plan_export, "plan_export", runtime)
 
     items = json.loads(runtime.objects.read(answer["work_items_key"]))
+    assert answer["max_concurrency"] == 1
     assert [WorkItem.from_json(item).to_json() for item in items] == [event("export_tile_range")]
 
 

@@ -258,3 +258,33 @@ def test_what_a_schedule_puts_on_a_bus_is_called_as_it_says(cloud):
 
     event = json.loads(message["Body"])
     assert (event["detail-type"], event["detail"]) == ("Asked", {"a": 1})
+
+
+def test_a_distributed_map_runs_as_many_items_at_a_time_as_its_input_says(cloud):
+    states = cloud.client("stepfunctions")
+    wait = {"Type": "Wait", "Seconds": 1, "End": True}
+    items = {
+        "Type": "Map",
+        "ItemsPath": "$.items",
+        "MaxConcurrencyPath": "$.most",
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "Wait",
+            "States": {"Wait": wait},
+        },
+        "End": True,
+    }
+    machine = states.create_state_machine(
+        name="bounded",
+        definition=json.dumps({"StartAt": "Items", "States": {"Items": items}}),
+        roleArn="arn:aws:iam::000000000000:role/any",
+    )["stateMachineArn"]
+    began = time.monotonic()
+    execution = states.start_execution(stateMachineArn=machine, input='{"items": [1, 2, 3, 4], "most": 2}')
+
+    while states.describe_execution(executionArn=execution["executionArn"])["status"] == "RUNNING":
+        time.sleep(0.05)
+
+    assert time.monotonic() - began >= 2  # unpatched: all four at once
+    (run,) = states.list_map_runs(executionArn=execution["executionArn"])["mapRuns"]
+    assert states.describe_map_run(mapRunArn=run["mapRunArn"])["maxConcurrency"] == 2

@@ -114,6 +114,10 @@ def test_one_thing_has_one_name_everywhere(name, state):
 def test_the_map_runs_a_bounded_number_of_workers_and_keeps_no_result():
     (fan_out,) = (state for _, state in states() if state["Type"] == "Map")
 
-    assert '"MaxConcurrency": ${MaxConcurrency}' in TEXT
+    planned = MACHINE["States"]["PlanExport"]
+    assert fan_out["MaxConcurrencyPath"] == f"{planned['ResultPath']}.max_concurrency"
+    assert planned["ResultSelector"]["max_concurrency.$"] == "$.Payload.max_concurrency"
+    environment = RESOURCES["PlanExportFunction"]["Properties"]["Environment"]["Variables"]
+    assert environment["MAX_CONCURRENCY"] == {"Ref": "MaxConcurrency"}
     assert fan_out["ResultPath"] is None
     assert fan_out["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"

@@ -10,9 +10,11 @@ from exporttiles.domain.plan import (
     FRAGMENT_TARGET_BYTES,
     MAX_BUNDLES,
     PlannedBundle,
+    concurrency,
     fragment_target_bytes,
     group_bundles,
     limited,
+    worker_seconds,
 )
 from exporttiles.domain.tiling import BundleIndex
 
@@ -65,3 +67,26 @@ def test_more_bundles_than_a_planner_takes_on_are_refused():
     with pytest.raises(AreaError, match="1,000,000 bundles"):
         for _ in limited(range(MAX_BUNDLES + 1)):
             pass
+
+
+@given(st.integers(1, 10_000), st.floats(0, 10**7), st.integers(1, 10_000))
+def test_an_export_has_a_worker_and_never_more_than_it_has_items_or_is_allowed(work_items, seconds, most):
+    assert 1 <= concurrency(work_items, seconds, most) <= min(work_items, most)
+
+
+def test_a_worker_is_started_for_ten_seconds_of_work():
+    assert [concurrency(90, seconds, 200) for seconds in (0.5, 10, 28, 600, 10_000)] == [1, 1, 3, 60, 90]
+
+
+def test_an_export_of_a_million_tiles_takes_all_that_it_may_have():
+    seconds = worker_seconds(1_000_000, 1_000_000 * TILE_BYTES, from_files=True, recompressed=False)
+
+    assert concurrency(900, seconds, 50) == 50
+
+
+def test_files_and_recompression_make_tiles_heavier():
+    bundles = worker_seconds(10_000, 10_000 * TILE_BYTES, from_files=False, recompressed=False)
+    files = worker_seconds(10_000, 10_000 * TILE_BYTES, from_files=True, recompressed=False)
+    recompressed = worker_seconds(10_000, 10_000 * TILE_BYTES, from_files=False, recompressed=True)
+
+    assert bundles < files < bundles + recompressed

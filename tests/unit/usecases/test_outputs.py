@@ -161,7 +161,7 @@ def test_a_cancelled_dataset_leaves_nothing():
     runtime, service = a_runtime(WORLD), a_service(WORLD)
     request = replace(a_request(service, range(3)), tile_package=False)
     job_id = runtime.submit_export(service, request, {}).job_id
-    for item in json.loads(runtime.objects.read(runtime.plan_export(job_id))):
+    for item in json.loads(runtime.objects.read(runtime.plan_export(job_id).work_items_key)):
         runtime.export_tile_range(WorkItem.from_json(item))
     assert list(runtime.objects.list(JobKeys(job_id).packages))
 

@@ -86,7 +86,7 @@ class Runtime:
         """Return what cuts exports into work items."""
         from exporttiles.usecases.plan_export import PlanExport
 
-        return PlanExport(self.jobs, self.objects)
+        return PlanExport(self.jobs, self.objects, self.settings.max_concurrency)
 
     @cached_property
     def export_tile_range(self) -> "ExportTileRange":

@@ -149,6 +149,18 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """What the planner hands to the distributed Map: where its items lie, and how many may run at a time."""
+
+    work_items_key: str
+    max_concurrency: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as the state of the workflow carries it."""
+        return {"work_items_key": self.work_items_key, "max_concurrency": self.max_concurrency}
+
+
+@dataclass(frozen=True, slots=True)
 class WorkItem:
     """Bundles that one worker builds as one fragment; ``number`` counts from 0."""
 

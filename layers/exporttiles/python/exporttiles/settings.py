@@ -19,6 +19,7 @@ class Settings:
             the request.
         download_link_seconds: how long a presigned link works.
         token_security: a request must bring an API key.
+        max_concurrency: workers that one export may have at a time.
         codec_threads: tiles that one worker recompresses at a time.
     """
 
@@ -33,6 +34,7 @@ class Settings:
     public_base_url: str = ""
     download_link_seconds: int = 3600
     token_security: bool = False
+    max_concurrency: int = 200
     codec_threads: int = 2
 
     @classmethod
@@ -56,6 +58,7 @@ class Settings:
                 public_base_url=variables.get("PUBLIC_BASE_URL", "").rstrip("/"),
                 download_link_seconds=int(variables.get("DOWNLOAD_LINK_SECONDS", "3600")),
                 token_security=_is_on("TOKEN_SECURITY", variables.get("TOKEN_SECURITY", "off")),
+                max_concurrency=int(variables.get("MAX_CONCURRENCY", "200")),
                 codec_threads=len(os.sched_getaffinity(0)),
             )
         except KeyError as error:

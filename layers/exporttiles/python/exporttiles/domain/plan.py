@@ -4,6 +4,7 @@ A work item is one or more whole bundles: a bundle has one writer, always, so
 that no tile can be lost between two of them.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -25,6 +26,14 @@ BUNDLE_OVERHEAD_BYTES = 64 + 128 * 128 * 8
 
 MAX_BUNDLES = 1_000_000
 """Bundles of one export that a planner takes on."""
+
+_WORKER_SECONDS = 10
+"""Work that a worker is started for: ten times what it takes to start one."""
+
+# What one worker does in a second, on one processor and the network of a function.
+_BYTES_PER_SECOND = 50_000_000
+_FILES_PER_SECOND = 1_500
+_RECOMPRESSED_PER_SECOND = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +92,34 @@ def group_bundles(
             group, group_bytes = [], 0
     if group:
         yield tuple(group)
+
+
+def worker_seconds(tile_count: int, size_bytes: int, *, from_files: bool, recompressed: bool) -> float:
+    """Return about how long one worker would take for a whole export.
+
+    Args:
+        tile_count: tiles to look for.
+        size_bytes: about what they come to.
+        from_files: each tile is a request of its own.
+        recompressed: each tile is decoded and encoded.
+    """
+    seconds = size_bytes / _BYTES_PER_SECOND
+    if from_files:
+        seconds += tile_count / _FILES_PER_SECOND
+    if recompressed:
+        seconds += tile_count / _RECOMPRESSED_PER_SECOND
+    return seconds
+
+
+def concurrency(work_items: int, seconds: float, most: int) -> int:
+    """Return how many work items of an export run at a time.
+
+    Each worker that is started has seconds of work to do, so that a small
+    export leaves the account's functions, and the cache's requests, to others.
+
+    Args:
+        work_items: how many there are.
+        seconds: what one worker would take for all of them.
+        most: what the operator allows one export.
+    """
+    return max(1, min(most, work_items, math.ceil(seconds / _WORKER_SECONDS)))

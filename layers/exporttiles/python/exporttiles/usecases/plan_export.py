@@ -6,21 +6,36 @@ from dataclasses import dataclass
 
 from exporttiles.domain.errors import ExportCancelledError
 from exporttiles.domain.job import JobStatus
-from exporttiles.domain.plan import PlannedBundle, fragment_target_bytes, group_bundles, limited
+from exporttiles.domain.plan import (
+    BUNDLE_OVERHEAD_BYTES,
+    PlannedBundle,
+    concurrency,
+    fragment_target_bytes,
+    group_bundles,
+    limited,
+    worker_seconds,
+)
 from exporttiles.domain.selection import TileSelection
-from exporttiles.messages import Export, JobKeys, WorkItem
+from exporttiles.domain.service import CacheLayout
+from exporttiles.messages import Export, JobKeys, Plan, WorkItem
 from exporttiles.ports import JobTable, ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
 class PlanExport:
-    """Writes the work items of a job where the distributed Map reads them."""
+    """Writes the work items of a job where the distributed Map reads them.
+
+    Attributes:
+        objects: the package bucket.
+        max_concurrency: workers that one export may have at a time.
+    """
 
     jobs: JobTable
     objects: ObjectStore
+    max_concurrency: int
 
-    def __call__(self, job_id: str) -> str:
-        """Return the key of the work items, a JSON array in the package bucket.
+    def __call__(self, job_id: str) -> Plan:
+        """Return where the work items lie, a JSON array in the package bucket, and how many may run at a time.
 
         Raises:
             ExportCancelledError: the job is no longer wanted.
@@ -32,7 +47,9 @@ class PlanExport:
         export = Export.from_json(self.objects.read(keys.export))
         tile_bytes = export.service.cache.average_tile_bytes
 
-        total_bytes = sum(bundle.size_bytes(tile_bytes) for bundle in limited(_bundles(export)))
+        tile_counts = [bundle.tile_count for bundle in limited(_bundles(export))]
+        tile_count = sum(tile_counts)
+        total_bytes = len(tile_counts) * BUNDLE_OVERHEAD_BYTES + tile_count * tile_bytes
         groups = group_bundles(_bundles(export), tile_bytes, fragment_target_bytes(total_bytes))
         items = [
             WorkItem(job_id, number, tuple(bundle.index for bundle in group)).to_json()
@@ -40,7 +57,13 @@ class PlanExport:
         ]
         self.objects.write(keys.work_items, json.dumps(items).encode())
         self.jobs.advance(job_id, JobStatus.EXECUTING, work_items=len(items))
-        return keys.work_items
+        seconds = worker_seconds(
+            tile_count,
+            total_bytes,
+            from_files=export.service.cache.layout is CacheLayout.FILES,
+            recompressed=export.request.compression_quality is not None,
+        )
+        return Plan(keys.work_items, concurrency(len(items), seconds, self.max_concurrency))
 
 
 def _bundles(export: Export) -> Iterator[PlannedBundle]:
