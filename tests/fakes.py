@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zlib import crc32 as crc32_of
 
 from obstore.store import MemoryStore
 
@@ -13,7 +14,7 @@ from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.bootstrap import Runtime
-from exporttiles.domain.errors import ExportTilesError, JobNotFoundError
+from exporttiles.domain.errors import DamagedPackageError, ExportTilesError, JobNotFoundError
 from exporttiles.domain.job import SUCCESSORS, Delivery, Job, JobStatus, Message, Package, Progress
 from exporttiles.domain.parts import CopiedPart, Part, check_part
 from exporttiles.domain.service import TileCache
@@ -109,7 +110,7 @@ class FakePackages:
         self.uploads: list[str] = []
         """Keys of uploads that were begun by someone who died."""
 
-    def join(self, key: str, parts: Iterable[Part]) -> None:
+    def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
         parts = list(parts)
         body = b""
         for number, part in enumerate(parts, start=1):
@@ -119,6 +120,8 @@ class FakePackages:
             else:
                 body += part.body
                 self.written_bytes += part.size_bytes
+        if crc32_of(body) != crc32:
+            raise DamagedPackageError(f"The package has the checksum {crc32_of(body):08x} instead of {crc32:08x}.")
         self.objects.write(key, body)
 
     def owners(self, beginning: str) -> Iterator[str]:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporttiles.domain.errors import PackageError
-from exporttiles.formats.archive_check import check_archive
+from exporttiles.formats.archive_check import Scope, check_archive
 from exporttiles.formats.findings import Findings
+from exporttiles.formats.ranged_file import RangedFile
 from exporttiles.formats.zip_archive import DOS_EPOCH, ZipMember, central_directory, local_header
 from tests.oracles.build_package import pack
 
@@ -31,7 +32,9 @@ def test_another_reader_finds_every_member(members):
 def test_a_strict_reader_finds_nothing_wrong(members):
     findings = Findings()
 
-    check_archive(BytesIO(pack({name.lower(): data for name, data in members.items()})), findings)
+    body = BytesIO(pack({name.lower(): data for name, data in members.items()}))
+
+    check_archive(RangedFile.of(body), findings, Scope())
 
     assert findings.all == []
 

@@ -169,12 +169,18 @@ class ObjectStore(ObjectReader, Protocol):
 class PackageStore(Protocol):
     """Finished packages: joined from parts, visible only when whole."""
 
-    def join(self, key: str, parts: Iterable[Part]) -> None:
+    def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
         """Make one object of parts, in order; nothing is visible until all is there.
 
         When anything goes wrong, nothing is left behind.
 
+        Args:
+            key: of the object.
+            parts: at least one.
+            crc32: of the whole object; the store compares it with the bytes that it has.
+
         Raises:
+            DamagedPackageError: the bytes that the store has are others.
             PackageError: the parts break the store's rules on sizes or count.
         """
         ...

@@ -1,14 +1,19 @@
-"""Packages in S3, joined on the server side."""
+"""Packages in S3, joined on the server side.
 
+Source: Amazon S3 User Guide, "Checking object integrity", full object checksums of multipart uploads.
+"""
+
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+from zlib import crc32 as crc32_of
 
 from botocore.exceptions import ClientError
 
-from exporttiles.domain.errors import PackageError
+from exporttiles.domain.errors import DamagedPackageError, PackageError
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import CopiedPart, Part, check_part
 from exporttiles.messages import FOLDERS
@@ -35,11 +40,15 @@ class S3Packages:
         self._bucket = bucket
         self._link_seconds = link_seconds
 
-    def join(self, key: str, parts: Iterable[Part]) -> None:
+    def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
         """Make one object of parts; nothing is visible until all is there."""
-        upload_id = self._client.create_multipart_upload(Bucket=self._bucket, Key=key, ContentType=CONTENT_TYPE)[
-            "UploadId"
-        ]
+        upload_id = self._client.create_multipart_upload(
+            Bucket=self._bucket,
+            Key=key,
+            ContentType=CONTENT_TYPE,
+            ChecksumAlgorithm="CRC32",
+            ChecksumType="FULL_OBJECT",
+        )["UploadId"]
         try:
             with ThreadPoolExecutor(_COPIERS) as copiers:
                 # Consecutive numbers: S3 refuses gaps in uploads with checksums.
@@ -49,12 +58,26 @@ class S3Packages:
                 Key=key,
                 UploadId=upload_id,
                 MultipartUpload={"Parts": done},
+                ChecksumType="FULL_OBJECT",
+                ChecksumCRC32=_as_header(crc32),
             )
         except BaseException as error:
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
             if isinstance(error, ClientError):
-                raise PackageError(f"S3 did not accept the package: {error}") from error
+                is_damage = error.response["Error"]["Code"] in {"BadDigest", "InvalidDigest"}
+                refused = DamagedPackageError if is_damage else PackageError
+                raise refused(f"S3 did not accept the package: {error}") from error
             raise
+        self._compare(key, crc32)
+
+    def _compare(self, key: str, crc32: int) -> None:
+        """Compare the checksum that S3 made with what it should be: a store may overlook the one it is given."""
+        found = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+        if found.get("ChecksumType") != "FULL_OBJECT" or found.get("ChecksumCRC32") != _as_header(crc32):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+            raise DamagedPackageError(
+                f"S3 has the checksum {found.get('ChecksumCRC32')} of the package instead of {_as_header(crc32)}."
+            )
 
     def owners(self, beginning: str) -> Iterator[str]:
         """Yield the ids of the jobs that own an object, of those that begin so; some come twice."""
@@ -107,8 +130,14 @@ class S3Packages:
                 UploadId=upload_id,
                 PartNumber=number,
                 Body=part.body,
+                ChecksumCRC32=_as_header(crc32_of(part.body)),
             )["ETag"]
         return {"PartNumber": number, "ETag": etag}
+
+
+def _as_header(crc32: int) -> str:
+    """Return a checksum as S3 writes it."""
+    return b64encode(crc32.to_bytes(4, "big")).decode()
 
 
 def _checked(parts: Iterable[Part]) -> Iterator[tuple[int, Part]]:

@@ -80,3 +80,7 @@ class AnnouncementError(ExportTilesError):
 
 class PackageError(ExportTilesError):
     """The package cannot be built or does not hold what it should."""
+
+
+class DamagedPackageError(PackageError):
+    """The finished package is not what was put together; joining it again may help."""

@@ -7,20 +7,47 @@ Source: PKWARE APPNOTE.TXT 6.3.10, section 4.3.
 """
 
 import zlib
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from exporttiles.formats.findings import Findings
+from exporttiles.formats.ranged_file import RangedFile, Span
 from exporttiles.formats.zip_archive import CENTRAL_HEADER, END, LOCAL_HEADER, ZIP64_END, ZIP64_LOCATOR
 from exporttiles.formats.zip_directory import zip64_values
 
-MAX_DIRECTORY_BYTES = 16 * 2**20
-"""Enough for 200,000 bundles; a longer directory is not read."""
+MAX_DIRECTORY_BYTES = 128 * 2**20
+"""Enough for 1,500,000 bundles; a longer directory is not read."""
 
 _MAX_16 = 0xFFFF
 _MAX_32 = 0xFFFFFFFF
+_ZIP64_EXTRA_BYTES = 20
 _VERSIONS_NEEDED = frozenset({10, 20, 45})
-_CHUNK_BYTES = 2**20
+_CHUNK_BYTES = 8 * 2**20
+_EXTRA_BYTES = 64
+"""Of a local header, read in the hope that it has no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How much of a file is read; all of it, unless something else is said.
+
+    Attributes:
+        headers: names of the members whose headers and indexes are read; None for all.
+        contents: names of those of which every byte is read, for their checksum; None for all.
+        tiles: look at the beginning of every tile.
+    """
+
+    headers: Collection[str] | None = None
+    contents: Collection[str] | None = None
+    tiles: bool = True
+
+    def has_header(self, name: str) -> bool:
+        """Tell whether header and index of a member are read."""
+        return self.headers is None or name in self.headers
+
+    def has_contents(self, name: str) -> bool:
+        """Tell whether all of a member is read."""
+        return self.contents is None or name in self.contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +59,10 @@ class StoredMember:
     crc32: int
     header_offset: int
     offset: int
+
+    def head(self, size_bytes: int) -> Span:
+        """Return where its first bytes lie, fewer if it is shorter."""
+        return self.offset, self.offset + min(size_bytes, self.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,38 +85,43 @@ class _Header:
     name: bytes
     header_offset: int = 0
 
+    @property
+    def text(self) -> str:
+        """Return the name, with whatever is not ASCII made visible."""
+        return self.name.decode("ascii", "backslashreplace")
 
-def check_archive(file: BinaryIO, findings: Findings) -> list[StoredMember]:
+    @property
+    def expected_size(self) -> int:
+        """Return how many bytes the local header has if it holds no more than it must."""
+        return LOCAL_HEADER.size + len(self.name) + (_ZIP64_EXTRA_BYTES if self.size >= _MAX_32 else 0)
+
+
+def check_archive(file: RangedFile, findings: Findings, scope: Scope) -> list[StoredMember]:
     """Note what is wrong with an archive and return the files in it.
 
     Args:
-        file: seekable; read in pieces of at most `MAX_DIRECTORY_BYTES`.
+        file: read in pieces of at most `MAX_DIRECTORY_BYTES`.
         findings: faults are added here.
+        scope: of which members headers and bytes are read. The directory is
+            read whole, and tells of the others that they lie without gaps.
 
     Returns:
         The files in the order in which they lie; none if their places cannot
         be trusted. Every one of them lies inside the file.
     """
-    file_size = file.seek(0, 2)
-    directory = _find_directory(file, file_size, findings)
+    directory = _find_directory(file, findings)
     if directory is None:
         return []
     headers = _read_directory(file, directory, findings)
-    members = _locate(file, headers, directory, findings)
-    for member in members or ():
-        _check_crc(file, member, findings)
-    return [member for member in members or () if not member.name.endswith("/")]
+    members = _locate(file, headers, directory, scope, findings) or []
+    _check_contents(file, [member for member in members if scope.has_contents(member.name)], findings)
+    return [member for member in members if not member.name.endswith("/")]
 
 
-def read_at(file: BinaryIO, offset: int, size: int) -> bytes:
-    """Return bytes from a place in a file; fewer if it ends before."""
-    file.seek(offset)
-    return file.read(size)
-
-
-def _find_directory(file: BinaryIO, file_size: int, findings: Findings) -> _Directory | None:
+def _find_directory(file: RangedFile, findings: Findings) -> _Directory | None:
+    file_size = file.size_bytes
     tail_size = min(file_size, END.size + _MAX_16)
-    tail = read_at(file, file_size - tail_size, tail_size)
+    tail = file.read(file_size - tail_size, file_size)
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < END.size:
         findings.add("", "It is no zip archive, or its end is missing.")
@@ -96,10 +132,10 @@ def _find_directory(file: BinaryIO, file_size: int, findings: Findings) -> _Dire
     findings.require(disk == first_disk == 0 and here == count, "", "The archive is split into several files.")
 
     if count == _MAX_16 or _MAX_32 in (size, offset):
-        locator = read_at(file, max(0, end_offset - ZIP64_LOCATOR.size), ZIP64_LOCATOR.size)
+        locator = file.read(max(0, end_offset - ZIP64_LOCATOR.size), end_offset)
         if locator.startswith(b"PK\6\7") and len(locator) == ZIP64_LOCATOR.size:
             end_offset = ZIP64_LOCATOR.unpack(locator)[2]
-            record = read_at(file, end_offset, ZIP64_END.size) if end_offset < file_size else b""
+            record = file.read(end_offset, end_offset + ZIP64_END.size)
             if not record.startswith(b"PK\6\6") or len(record) < ZIP64_END.size:
                 findings.add("", "The archive's ZIP64 end record is not where it should be.")
                 return None
@@ -114,8 +150,8 @@ def _find_directory(file: BinaryIO, file_size: int, findings: Findings) -> _Dire
     return _Directory(offset, size, count)
 
 
-def _read_directory(file: BinaryIO, directory: _Directory, findings: Findings) -> list[_Header]:
-    data = read_at(file, directory.offset, directory.size_bytes)
+def _read_directory(file: RangedFile, directory: _Directory, findings: Findings) -> list[_Header]:
+    data = file.read(directory.offset, directory.offset + directory.size_bytes)
     headers: list[_Header] = []
     at = 0
     while data.startswith(b"PK\1\2", at) and len(data) >= at + CENTRAL_HEADER.size:
@@ -133,26 +169,30 @@ def _read_directory(file: BinaryIO, directory: _Directory, findings: Findings) -
 
 
 def _locate(
-    file: BinaryIO, headers: list[_Header], directory: _Directory, findings: Findings
+    file: RangedFile, headers: list[_Header], directory: _Directory, scope: Scope, findings: Findings
 ) -> list[StoredMember] | None:
     """Return where the members lie, or None if two share bytes or one leaves the archive."""
     members: list[StoredMember] = []
     names: set[str] = set()
     end = 0
-    for header in sorted(headers, key=lambda header: header.header_offset):
-        name = header.name.decode("ascii", "backslashreplace")
+    headers = sorted(headers, key=lambda header: header.header_offset)
+    wanted = [header for header in headers if scope.has_header(header.text)]
+    local_headers = file.ranges(_span(header, directory) for header in wanted)
+    for header in headers:
+        name, start = header.text, header.header_offset
         _check_header(name, header, findings)
         findings.require(name.lower() not in names, name, "The name is in the archive twice.")
         names.add(name.lower())
-        start = header.header_offset
-        local, local_size = _read_local(file, start) if start < directory.offset else (None, 0)
-        if local is None:
-            findings.add(name, f"There is no local header at byte {start}.")
-            return None
+        local_size = header.expected_size
+        if scope.has_header(name):
+            local, local_size = _read_local(file, start, next(local_headers))
+            if local is None:
+                findings.add(name, f"There is no local header at byte {start}.")
+                return None
+            _compare(name, local, header, findings)
         if not findings.require(start >= end, name, f"It begins at byte {start}, inside the member before it."):
             return None
         findings.require(start == end, name, f"The {start - end} bytes before it belong to no member.")
-        _compare(name, local, header, findings)
         end = start + local_size + header.compressed
         if not findings.require(end <= directory.offset, name, "It reaches into the central directory."):
             return None
@@ -160,6 +200,11 @@ def _locate(
             members.append(StoredMember(name, header.size, header.crc32, start, start + local_size))
     findings.require(end == directory.offset, "", "There are bytes between the last member and the directory.")
     return members
+
+
+def _span(header: _Header, directory: _Directory) -> Span:
+    start = header.header_offset
+    return start, min(start + LOCAL_HEADER.size + len(header.name) + _EXTRA_BYTES, directory.offset)
 
 
 def _check_header(name: str, header: _Header, findings: Findings) -> None:
@@ -172,15 +217,18 @@ def _check_header(name: str, header: _Header, findings: Findings) -> None:
     findings.require(header.needed in _VERSIONS_NEEDED, name, f"It asks for zip version {header.needed / 10}.")
 
 
-def _read_local(file: BinaryIO, offset: int) -> tuple[_Header | None, int]:
-    data = read_at(file, offset, LOCAL_HEADER.size)
+def _read_local(file: RangedFile, offset: int, data: bytes | memoryview) -> tuple[_Header | None, int]:
+    """Return a local header and its length, from its first bytes and perhaps one more request."""
+    data = bytes(data)
     if len(data) < LOCAL_HEADER.size or not data.startswith(b"PK\3\4"):
         return None, 0
-    _, needed, flags, method, _, _, crc32, compressed, size, name_size, extra_size = LOCAL_HEADER.unpack(data)
-    rest = file.read(name_size + extra_size)
-    size, compressed, _ = zip64_values(rest[name_size:], size, compressed, 0)
-    header = _Header(needed, flags, method, crc32, compressed, size, rest[:name_size])
-    return header, LOCAL_HEADER.size + name_size + extra_size
+    _, needed, flags, method, _, _, crc32, compressed, size, name_size, extra_size = LOCAL_HEADER.unpack_from(data)
+    local_size = LOCAL_HEADER.size + name_size + extra_size
+    if local_size > len(data):
+        data = file.read(offset, offset + local_size)
+    name, extra = data[LOCAL_HEADER.size :][:name_size], data[LOCAL_HEADER.size + name_size : local_size]
+    size, compressed, _ = zip64_values(extra, size, compressed, 0)
+    return _Header(needed, flags, method, crc32, compressed, size, name), local_size
 
 
 def _compare(name: str, local: _Header, central: _Header, findings: Findings) -> None:
@@ -190,10 +238,16 @@ def _compare(name: str, local: _Header, central: _Header, findings: Findings) ->
         findings.require(one == other, name, text)
 
 
-def _check_crc(file: BinaryIO, member: StoredMember, findings: Findings) -> None:
-    file.seek(member.offset)
-    left, crc32 = member.size_bytes, 0
-    while left and (chunk := file.read(min(left, _CHUNK_BYTES))):
-        crc32 = zlib.crc32(chunk, crc32)
-        left -= len(chunk)
-    findings.require(not left and crc32 == member.crc32, member.name, "Its checksum (CRC-32) is wrong.")
+def _check_contents(file: RangedFile, members: list[StoredMember], findings: Findings) -> None:
+    chunks = file.ranges(span for member in members for span in _chunks(member))
+    for member in members:
+        crc32 = 0
+        for _ in _chunks(member):
+            crc32 = zlib.crc32(next(chunks), crc32)
+        findings.require(crc32 == member.crc32, member.name, "Its checksum (CRC-32) is wrong.")
+
+
+def _chunks(member: StoredMember) -> Iterator[Span]:
+    end = member.offset + member.size_bytes
+    for start in range(member.offset, end, _CHUNK_BYTES):
+        yield start, min(start + _CHUNK_BYTES, end)

@@ -7,21 +7,20 @@ slots and size prefixes as measured in files by ArcGIS.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, TileRange
-from exporttiles.formats.archive_check import StoredMember, read_at
+from exporttiles.formats.archive_check import StoredMember
 from exporttiles.formats.bundle import (
     EMPTY_SLOT,
     HEADER,
     INDEX_BYTES,
     OFFSET_BYTE_COUNT,
     PACKAGE_RECORD_COUNT,
-    RECORDS_OFFSET,
     SIZE_PREFIX_BYTES,
     USER_HEADER_BYTES,
     USER_HEADER_OFFSET,
@@ -29,10 +28,13 @@ from exporttiles.formats.bundle import (
     TileIndex,
     read_index,
 )
+from exporttiles.formats.byte_ranges import coalesce, slice_records
 from exporttiles.formats.findings import Findings
+from exporttiles.formats.ranged_file import RangedFile
 from exporttiles.formats.tile_image import image_size, sniff
 
 _HEAD_BYTES = 1024  # of a tile: its format, and mostly its size in pixels
+_RANGE_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,56 +49,72 @@ class ExpectedTiles:
     record_count: int = PACKAGE_RECORD_COUNT
 
 
-def check_bundle(file: BinaryIO, member: StoredMember, expected: ExpectedTiles, findings: Findings) -> int:
-    """Note what is wrong with one bundle inside a file.
+def check_bundle(
+    head: bytes | memoryview, member: StoredMember, expected: ExpectedTiles, findings: Findings
+) -> TileIndex | None:
+    """Note what is wrong with header and index of a bundle.
 
     Args:
-        file: seekable; the index and the head of each tile are read.
-        member: where the bundle lies in the file.
+        head: its first `RECORDS_OFFSET` bytes, or all of it if there are fewer.
+        member: where the bundle lies.
         expected: what the tiles should be.
         findings: faults are added here.
 
     Returns:
-        How many tiles the index holds; 0 if it cannot be used.
+        Where the tiles lie in the bundle, all of them inside; None if it cannot be told.
     """
-    path, size_bytes = member.name, member.size_bytes
-    data = read_at(file, member.offset, min(RECORDS_OFFSET, size_bytes))
     try:
-        index = read_index(data, file_size_bytes=size_bytes)
+        index = read_index(head, file_size_bytes=member.size_bytes)
     except DamagedCacheError as error:
-        findings.add(path, str(error))
-        return 0
-    _check_header(member, data, index, expected.record_count, findings)
-    _check_index(path, index, findings)
-    return check_tiles(file, member, index, expected, findings)
+        findings.add(member.name, str(error))
+        return None
+    _check_header(member, head, index, expected.record_count, findings)
+    _check_index(member.name, index, findings)
+    check_place(member.name, index.size > 0, expected, findings)
+    return index
 
 
 def check_tiles(
-    file: BinaryIO, member: StoredMember, index: TileIndex, expected: ExpectedTiles, findings: Findings
-) -> int:
-    """Note tiles that are not what they should be, or not where; return how many there are.
+    file: RangedFile, member: StoredMember, index: TileIndex, expected: ExpectedTiles, findings: Findings
+) -> None:
+    """Note tiles that are not what they should be.
 
     Args:
-        file: seekable; the head of each tile is read.
+        file: the beginning of each tile is read, and what lies between if it is cheaper.
         member: where the bundle lies in the file.
         index: where the tiles lie in the bundle, all of them inside.
         expected: what the tiles should be.
         findings: faults are added here.
     """
-    path = member.name
-    _check_place(path, index, expected, findings)
     rows, columns = np.nonzero(index.size)
-    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        tile_size = int(index.size[row, column])
-        start = member.offset + int(index.offset[row, column]) - SIZE_PREFIX_BYTES
-        head = read_at(file, start, SIZE_PREFIX_BYTES + min(tile_size, _HEAD_BYTES))
+    sizes = index.size[rows, columns]
+    starts = index.offset[rows, columns] - SIZE_PREFIX_BYTES
+    heads = read_records(file, member, starts, SIZE_PREFIX_BYTES + np.minimum(sizes, _HEAD_BYTES))
+    for row, column, tile_size, head in zip(rows.tolist(), columns.tolist(), sizes.tolist(), heads, strict=True):
         place = f"Row {expected.bundle_row + row}, column {expected.bundle_column + column}"
-        for text in _tile_faults(head, tile_size, expected):
-            findings.add(path, f"{place}: {text}")
-    return len(rows)
+        for text in _tile_faults(bytes(head), tile_size, expected):
+            findings.add(member.name, f"{place}: {text}")
 
 
-def _check_header(member: StoredMember, data: bytes, index: TileIndex, record_count: int, findings: Findings) -> None:
+def read_records(
+    file: RangedFile, member: StoredMember, offsets: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> Iterator[memoryview]:
+    """Yield records of a bundle, in their order.
+
+    Args:
+        file: which holds the bundle.
+        member: where the bundle lies in the file.
+        offsets: (n) first bytes of the records in the bundle, ascending or not.
+        sizes: (n) their lengths in bytes; all of them lie inside.
+    """
+    spans = coalesce(offsets, sizes, max_range_bytes=_RANGE_BYTES)
+    bodies = list(file.ranges((member.offset + start, member.offset + stop) for start, stop in spans))
+    yield from slice_records(spans, bodies, offsets, sizes)
+
+
+def _check_header(
+    member: StoredMember, data: bytes | memoryview, index: TileIndex, record_count: int, findings: Findings
+) -> None:
     wanted = (
         ("version", VERSION),
         ("record count", record_count),
@@ -128,11 +146,19 @@ def _check_index(path: str, index: TileIndex, findings: Findings) -> None:
     findings.require(not shared, path, f"{shared} records overlap the record before them.")
 
 
-def _check_place(path: str, index: TileIndex, expected: ExpectedTiles, findings: Findings) -> None:
+def check_place(path: str, there: NDArray[np.bool_], expected: ExpectedTiles, findings: Findings) -> None:
+    """Note tiles where none should be.
+
+    Args:
+        path: of the bundle.
+        there: (128, 128) which tiles there are.
+        expected: where they may be.
+        findings: faults are added here.
+    """
     allowed = expected.allowed
     if allowed is None:
         return
-    rows, columns = np.nonzero(index.size)
+    rows, columns = np.nonzero(there)
     rows, columns = rows + expected.bundle_row, columns + expected.bundle_column
     inside = (rows >= allowed.row_start) & (rows < allowed.row_stop)
     inside &= (columns >= allowed.column_start) & (columns < allowed.column_stop)

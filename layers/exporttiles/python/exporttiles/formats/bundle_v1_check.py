@@ -5,70 +5,59 @@ ArcGIS Server 10.1.
 """
 
 import struct
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.tiling import PACKET_SIZE
-from exporttiles.formats.archive_check import StoredMember, read_at
+from exporttiles.formats.archive_check import StoredMember
 from exporttiles.formats.bundle import SIZE_PREFIX_BYTES, TileIndex
-from exporttiles.formats.bundle_check import ExpectedTiles, check_tiles
+from exporttiles.formats.bundle_check import ExpectedTiles, check_place, check_tiles, read_records
 from exporttiles.formats.bundle_v1 import RECORDS_OFFSET, read_bundlx
 from exporttiles.formats.findings import Findings
+from exporttiles.formats.ranged_file import RangedFile
 
 _HEADER = struct.Struct("<4I3Q5I")
+_OUTSIDE = "Row {}, column {}: the tile lies outside the bundle's records."
 
 
 def check_bundle_v1(
-    file: BinaryIO, member: StoredMember, bundlx: bytes, expected: ExpectedTiles, findings: Findings
-) -> int:
-    """Note what is wrong with one bundle inside a file.
+    head: bytes | memoryview, member: StoredMember, bundlx: bytes, expected: ExpectedTiles, findings: Findings
+) -> NDArray[np.int64] | None:
+    """Note what is wrong with the header and the offsets of a bundle.
 
     Args:
-        file: seekable; the size and the head of each tile are read.
-        member: where the ``.bundle`` lies in the file.
+        head: the first `HEADER_BYTES` of the ``.bundle``, or all of it if there are fewer.
+        member: where the ``.bundle`` lies.
         bundlx: the whole ``.bundlx``.
         expected: what the tiles should be.
         findings: faults are added here.
 
     Returns:
-        How many tiles it holds; 0 if it cannot be used.
+        (128, 128) where the records begin in the ``.bundle``; 0 where there is
+        no tile. None if it cannot be told.
     """
     path = member.name
     try:
         offsets = read_bundlx(bundlx)
     except DamagedCacheError as error:
         findings.add(path, str(error))
-        return 0
+        return None
     if not findings.require(member.size_bytes >= RECORDS_OFFSET, path, "It ends before its first record."):
-        return 0
-    sizes = np.zeros(offsets.shape, np.int32)
-    for row, column in np.argwhere(offsets).tolist():
-        at = int(offsets[row, column])
-        prefix = read_at(file, member.offset + at, SIZE_PREFIX_BYTES)
-        size = int.from_bytes(prefix, "little")
-        place = f"Row {expected.bundle_row + row}, column {expected.bundle_column + column}"
-        inside = at >= RECORDS_OFFSET and at + SIZE_PREFIX_BYTES + size <= member.size_bytes
-        if findings.require(inside, path, f"{place}: the tile lies outside the bundle's records."):
-            sizes[row, column] = size
-    _check_header(file, member, sizes, expected, findings)
-    findings.require(sizes.any(), path, "It holds no tiles.")
-    index = TileIndex(offsets + SIZE_PREFIX_BYTES, sizes, file_size_bytes=member.size_bytes)
-    return check_tiles(file, member, index, expected, findings)
-
-
-def _check_header(
-    file: BinaryIO, member: StoredMember, sizes: NDArray[np.int32], expected: ExpectedTiles, findings: Findings
-) -> None:
+        return None
+    outside = (offsets > 0) & ((offsets < RECORDS_OFFSET) | (offsets + SIZE_PREFIX_BYTES > member.size_bytes))
+    for row, column in np.argwhere(outside).tolist():
+        findings.add(path, _OUTSIDE.format(expected.bundle_row + row, expected.bundle_column + column))
+    there = (offsets > 0) & ~outside
+    findings.require(there.any(), path, "It holds no tiles.")
     row, column = expected.bundle_row, expected.bundle_column
     wanted = (
         ("version", 3),
         ("record count", PACKET_SIZE * PACKET_SIZE),
-        ("maximum tile size", int(sizes.max())),
+        ("maximum tile size", None),
         ("offset byte count", 5),
-        ("size of the length words", SIZE_PREFIX_BYTES * int((sizes > 0).sum())),
+        ("size of the length words", SIZE_PREFIX_BYTES * int(there.sum())),
         ("file size", member.size_bytes),
         ("user header offset", 40),
         ("user header size", 16),
@@ -77,7 +66,36 @@ def _check_header(
         ("first column", column),
         ("last column", column + PACKET_SIZE - 1),
     )
-    found = _HEADER.unpack(read_at(file, member.offset, _HEADER.size))
-    for word, (name, value) in zip(found, wanted, strict=True):
+    for word, (name, value) in zip(_HEADER.unpack_from(head), wanted, strict=True):
         text = f"The header has the {name} {word}; ArcGIS writes {value}."
-        findings.require(word == value, member.name, text)
+        findings.require(value is None or word == value, path, text)
+    check_place(path, there, expected, findings)
+    return np.where(there, offsets, 0)
+
+
+def check_tiles_v1(
+    file: RangedFile, member: StoredMember, offsets: NDArray[np.int64], expected: ExpectedTiles, findings: Findings
+) -> None:
+    """Note tiles that are not what they should be.
+
+    Args:
+        file: the size and the beginning of each tile are read.
+        member: where the ``.bundle`` lies in the file.
+        offsets: as `check_bundle_v1` returns them.
+        expected: what the tiles should be.
+        findings: faults are added here.
+    """
+    path, sizes = member.name, np.zeros(offsets.shape, np.int32)
+    rows, columns = np.nonzero(offsets)
+    starts = offsets[rows, columns]
+    prefixes = read_records(file, member, starts, np.full(len(starts), SIZE_PREFIX_BYTES))
+    for row, column, at, prefix in zip(rows.tolist(), columns.tolist(), starts.tolist(), prefixes, strict=True):
+        size = int.from_bytes(prefix, "little")
+        text = _OUTSIDE.format(expected.bundle_row + row, expected.bundle_column + column)
+        if findings.require(at + SIZE_PREFIX_BYTES + size <= member.size_bytes, path, text):
+            sizes[row, column] = size
+    largest, told = int(sizes.max()), _HEADER.unpack(file.read(member.offset, member.offset + _HEADER.size))[2]
+    text = f"The header has the maximum tile size {told}; ArcGIS writes {largest}."
+    findings.require(told == largest, path, text)
+    index = TileIndex(offsets + SIZE_PREFIX_BYTES, sizes, file_size_bytes=member.size_bytes)
+    check_tiles(file, member, index, expected, findings)

@@ -8,7 +8,7 @@ written by ArcGIS.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -16,11 +16,12 @@ from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import BundleIndex, TilingScheme
-from exporttiles.formats.archive_check import StoredMember, check_archive, read_at
-from exporttiles.formats.bundle import parse_bundle_path
-from exporttiles.formats.bundle_check import ExpectedTiles, check_bundle
+from exporttiles.formats.archive_check import Scope, StoredMember, check_archive
+from exporttiles.formats.bundle import RECORDS_OFFSET, parse_bundle_path
+from exporttiles.formats.bundle_check import ExpectedTiles, check_bundle, check_tiles
 from exporttiles.formats.findings import Finding, Findings
 from exporttiles.formats.item_check import check_iteminfo, check_thumbnail
+from exporttiles.formats.ranged_file import RangedFile
 from exporttiles.formats.root_check import check_extents, check_root, check_scheme
 from exporttiles.formats.tile_package import BUNDLE_FOLDER, ITEMINFO, MEMBER_ORDER, ROOT, THUMBNAIL
 
@@ -36,13 +37,22 @@ class PackageReport:
 
     Attributes:
         size_bytes: length of the file.
-        tile_counts: level -> tiles, ascending; levels without a bundle do not appear.
-        findings: the faults; none means that the package is sound.
+        members: the files in it, in their order.
+        tile_counts: level -> tiles, ascending; levels without a bundle that was read do not appear.
+        damage: faults of the archive, of bundles and of tiles: something is lost.
+        remarks: faults of the documents that describe the tiles.
     """
 
     size_bytes: int
+    members: Sequence[StoredMember]
     tile_counts: Mapping[int, int]
-    findings: tuple[Finding, ...]
+    damage: tuple[Finding, ...]
+    remarks: tuple[Finding, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return all faults; none means that the package is sound."""
+        return self.remarks + self.damage
 
     @property
     def is_sound(self) -> bool:
@@ -50,47 +60,61 @@ class PackageReport:
         return not self.findings
 
 
-def check_package(file: BinaryIO) -> PackageReport:
-    """Read a whole tile package and report on it.
+def check_package(file: BinaryIO | RangedFile, scope: Scope | None = None) -> PackageReport:
+    """Read a tile package and report on it.
 
     Safe with hostile input: nothing is decompressed but the thumbnail and
     sizes are bounded. The memory needed does not grow with the package.
 
     Args:
-        file: seekable, opened for reading bytes.
+        file: of ranges; or seekable, opened for reading bytes.
+        scope: how much of it is read; None for all.
     """
-    findings = Findings()
-    members = {member.name: member for member in check_archive(file, findings)}
-    documents = {name: _read_document(file, members, name, findings) for name in MEMBER_ORDER}
-    root = check_root(documents[ROOT], findings) if documents[ROOT] else {}
-    scheme = check_scheme(root, findings) if root else None
-    extent = check_extents(root, scheme, findings) if scheme else None
+    file = file if isinstance(file, RangedFile) else RangedFile.of(file)
+    scope = scope or Scope()
+    damage, remarks = Findings(), Findings()
+    members = check_archive(file, damage, scope)
+    places = {member.name: member for member in members}
+    documents = {name: _read_document(file, places, name, damage) for name in MEMBER_ORDER}
+    root = check_root(documents[ROOT], remarks) if documents[ROOT] else {}
+    scheme = check_scheme(root, remarks) if root else None
+    extent = check_extents(root, scheme, remarks) if scheme else None
     if documents[ITEMINFO]:
-        check_iteminfo(documents[ITEMINFO], root, extent, findings)
+        check_iteminfo(documents[ITEMINFO], root, extent, remarks)
     if documents[THUMBNAIL]:
-        check_thumbnail(documents[THUMBNAIL], findings)
+        check_thumbnail(documents[THUMBNAIL], remarks)
 
-    tile_counts: Counter[int] = Counter()
-    for bundle, member in _bundles(members, findings).items():
-        expected = expected_tiles(ROOT, bundle, findings, tile_format=_tile_format(root), scheme=scheme, extent=extent)
-        tile_counts[bundle.level] += check_bundle(file, member, expected, findings)
+    bundles = _bundles(places, damage)
     if root:
-        _check_levels(root, tile_counts, findings)
-    return PackageReport(file.seek(0, 2), dict(sorted(tile_counts.items())), tuple(findings.all))
+        _check_levels(root, {bundle.level for bundle, _ in bundles}, remarks, damage)
+    bundles = [(bundle, member) for bundle, member in bundles if scope.has_header(member.name)]
+    heads = file.ranges(
+        (member.offset, member.offset + min(RECORDS_OFFSET, member.size_bytes)) for _, member in bundles
+    )
+    tile_counts: Counter[int] = Counter()
+    for (bundle, member), head in zip(bundles, heads, strict=True):
+        expected = expected_tiles(ROOT, bundle, remarks, tile_format=_tile_format(root), scheme=scheme, extent=extent)
+        index = check_bundle(head, member, expected, damage)
+        if index is not None and scope.tiles:
+            check_tiles(file, member, index, expected, damage)
+        tile_counts[bundle.level] += int((index.size > 0).sum()) if index is not None else 0
+    return PackageReport(
+        file.size_bytes, members, dict(sorted(tile_counts.items())), tuple(damage.all), tuple(remarks.all)
+    )
 
 
-def _read_document(file: BinaryIO, members: Mapping[str, StoredMember], name: str, findings: Findings) -> bytes:
+def _read_document(file: RangedFile, members: Mapping[str, StoredMember], name: str, findings: Findings) -> bytes:
     member = members.get(name)
     if not findings.require(member, name, "It is missing.") or member is None:
         return b""
     text = f"It has {member.size_bytes} bytes and is not read."
     if not findings.require(0 < member.size_bytes <= MAX_DOCUMENT_BYTES, name, text):
         return b""
-    return read_at(file, member.offset, member.size_bytes)
+    return file.read(member.offset, member.offset + member.size_bytes)
 
 
-def _bundles(members: Mapping[str, StoredMember], findings: Findings) -> dict[BundleIndex, StoredMember]:
-    bundles: dict[BundleIndex, StoredMember] = {}
+def _bundles(members: Mapping[str, StoredMember], findings: Findings) -> list[tuple[BundleIndex, StoredMember]]:
+    bundles = []
     for name, member in members.items():
         folder, _, path = name.partition("/")
         if name in MEMBER_ORDER:
@@ -99,7 +123,7 @@ def _bundles(members: Mapping[str, StoredMember], findings: Findings) -> dict[Bu
             findings.add(name, "It has no place in a tile package.")
             continue
         try:
-            bundles[parse_bundle_path(path)] = member
+            bundles.append((parse_bundle_path(path), member))
         except DamagedCacheError as error:
             findings.add(name, str(error))
     return bundles
@@ -137,8 +161,8 @@ def _grown(extent: Extent, by: float) -> Extent:
     return Extent(extent.xmin - by, extent.ymin - by, extent.xmax + by, extent.ymax + by, extent.spatial_reference)
 
 
-def _check_levels(root: Mapping[str, Any], tile_counts: Mapping[int, int], findings: Findings) -> None:
-    if not findings.require(tile_counts, "", "The package has no bundles."):
+def _check_levels(root: Mapping[str, Any], levels: Collection[int], remarks: Findings, damage: Findings) -> None:
+    if not damage.require(levels, "", "The package has no bundles."):
         return
-    for key, packed in (("minLOD", min(tile_counts)), ("maxLOD", max(tile_counts))):
-        findings.require(root.get(key) == packed, ROOT, f"{key} is {root.get(key)!r}; level {packed} is packed.")
+    for key, packed in (("minLOD", min(levels)), ("maxLOD", max(levels))):
+        remarks.require(root.get(key) == packed, ROOT, f"{key} is {root.get(key)!r}; level {packed} is packed.")

@@ -11,6 +11,9 @@ packages written by ArcGIS Pro.
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from zlib import crc32
+
+from zlib_ng.zlib_ng import crc32_combine
 
 from exporttiles.domain.errors import PackageError
 
@@ -102,6 +105,22 @@ def central_directory(members: Iterable[tuple[ZipMember, int]], *, modified: int
         start += len(local_header(member)) + member.size_bytes
     directory = b"".join(entries)
     return directory + _end(len(entries), len(directory), start)
+
+
+def archive_crc32(members: Iterable[ZipMember], directory: bytes) -> int:
+    """Return the CRC-32 of a whole archive, from those of its members: no byte of them is needed.
+
+    Args:
+        members: in the order in which they stand in the archive, from its beginning.
+        directory: as `central_directory` returns it.
+
+    Raises:
+        PackageError: a name cannot be written.
+    """
+    checksum = 0
+    for member in members:
+        checksum = crc32_combine(crc32(local_header(member), checksum), member.crc32, member.size_bytes)
+    return crc32(directory, checksum)
 
 
 def _name(member: ZipMember) -> bytes:

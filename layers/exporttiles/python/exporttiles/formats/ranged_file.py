@@ -1,0 +1,64 @@
+"""A file of which only byte ranges are read: on a disk, or in a store."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+Span = tuple[int, int]
+"""Bytes ``[start, stop)`` of a file."""
+
+_BATCH_RANGES = 256
+_BATCH_BYTES = 64 * 2**20
+"""What is asked for at a time is held in memory together."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangedFile:
+    """A file of a known length.
+
+    Attributes:
+        size_bytes: its length; nothing behind it is asked for.
+        read_ranges: yields ranges of it, in their order, several read at a time.
+    """
+
+    size_bytes: int
+    read_ranges: Callable[[Sequence[Span]], Iterator[bytes | memoryview]]
+
+    @classmethod
+    def of(cls, file: BinaryIO) -> "RangedFile":
+        """Return a file that is open for reading bytes, and seekable."""
+
+        def read_ranges(spans: Sequence[Span]) -> Iterator[bytes]:
+            for start, stop in spans:
+                file.seek(start)
+                yield file.read(stop - start)
+
+        return cls(file.seek(0, 2), read_ranges)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return bytes ``[start, stop)``; fewer if the file ends before."""
+        return bytes(next(self.ranges([(start, stop)])))
+
+    def ranges(self, spans: Iterable[Span]) -> Iterator[bytes | memoryview]:
+        """Yield bytes ``[start, stop)`` in the order of the spans; fewer where the file ends before.
+
+        However many there are, no more than a batch of them is in memory.
+        """
+        inside = ((start, max(start, min(stop, self.size_bytes))) for start, stop in spans)
+        for batch in _batches(inside):
+            found = self.read_ranges([(start, stop) for start, stop in batch if start < stop])
+            for start, stop in batch:
+                yield next(found) if start < stop else b""
+
+
+def _batches(spans: Iterable[Span]) -> Iterator[list[Span]]:
+    batch: list[Span] = []
+    size_bytes = 0
+    for start, stop in spans:
+        if len(batch) >= _BATCH_RANGES or (batch and size_bytes + stop - start > _BATCH_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append((start, stop))
+        size_bytes += stop - start
+    if batch:
+        yield batch
