@@ -6,11 +6,13 @@ the process that started it. `tests/local/test_launcher.py` has a test for every
 emulator is refused: this file holds on to private parts of it.
 """
 
+import base64
 import importlib.metadata
 import os
 import signal
 import sys
 import threading
+import zlib
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from queue import Empty
@@ -191,6 +193,33 @@ def bound_maps_by_their_paths() -> None:
     stepfunctions._run_distributed_map = run_distributed_map
 
 
+def checksum_whole_uploads() -> None:
+    """Gap: the checksum of a multipart upload is that of its parts' checksums, even where that of the whole is told."""
+    complete = s3._complete_multipart_upload
+
+    @wraps(complete)
+    def complete_multipart_upload(
+        bucket: str, key: str, body: bytes, query: dict[str, Any], headers: dict[str, str]
+    ) -> Any:
+        upload = s3._multipart_uploads.get(s3._qp(query, "uploadId"))
+        told = headers.get("x-amz-checksum-crc32")
+        if upload is None or headers.get("x-amz-checksum-type") != "FULL_OBJECT" or told is None:
+            return complete(bucket, key, body, query, headers)
+        checksum = 0
+        for number in sorted(upload["parts"]):
+            checksum = zlib.crc32(upload["parts"][number]["body"], checksum)
+        found = base64.b64encode(checksum.to_bytes(4, "big")).decode()
+        if found != told:
+            return s3._error("BadDigest", f"The CRC32 is {found}, not {told}.", 400, f"/{bucket}/{key}")
+        upload["checksum_algorithm"] = None  # or its own kind of checksum would be compared, too
+        response = complete(bucket, key, body, query, headers)
+        if response[0] == 200:
+            s3._buckets[bucket]["objects"][key] |= {"checksums": {"CRC32": found}, "checksum_type": "FULL_OBJECT"}
+        return response
+
+    s3._complete_multipart_upload = complete_multipart_upload
+
+
 def end_with_standard_input() -> None:
     """Wait for the end of standard input, then end this process and the functions it started."""
     sys.stdin.buffer.read()
@@ -204,6 +233,7 @@ def main() -> None:
     end_logs()
     name_scheduled_events()
     bound_maps_by_their_paths()
+    checksum_whole_uploads()
     threading.Thread(target=end_with_standard_input, daemon=True).start()
     app = front_door(ministack.app)
     uvicorn.run(  # twice as fast as ministack's own choice, hypercorn

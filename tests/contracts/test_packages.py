@@ -1,13 +1,14 @@
 """What every package store does: in memory, in S3 (moto, which enforces part sizes)."""
 
 import urllib.request
+from zlib import crc32
 
 import pytest
 from obstore.store import S3Store
 
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.s3_packages import S3Packages
-from exporttiles.domain.errors import PackageError
+from exporttiles.domain.errors import DamagedPackageError, PackageError
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, WrittenPart
 from tests.fakes import FakePackages, memory
@@ -40,25 +41,23 @@ def test_parts_become_one_object_in_their_order(stores):
     objects.write("fragments/0", FRAGMENT)
     objects.write("fragments/1", FRAGMENT[::-1] + b"1")
 
-    packages.join(
-        "packages/a",
-        iter(
-            [
-                CopiedPart("fragments/0", len(FRAGMENT)),
-                WrittenPart(b"w" * MIN_PART_BYTES),
-                CopiedPart("fragments/1", len(FRAGMENT) + 1),
-                WrittenPart(b"tail"),
-            ]
-        ),
-    )
+    parts = [
+        CopiedPart("fragments/0", len(FRAGMENT)),
+        WrittenPart(b"w" * MIN_PART_BYTES),
+        CopiedPart("fragments/1", len(FRAGMENT) + 1),
+        WrittenPart(b"tail"),
+    ]
+    whole = FRAGMENT + b"w" * MIN_PART_BYTES + FRAGMENT[::-1] + b"1" + b"tail"
 
-    assert objects.read("packages/a") == (FRAGMENT + b"w" * MIN_PART_BYTES + FRAGMENT[::-1] + b"1" + b"tail")
+    packages.join("packages/a", iter(parts), crc32(whole))
+
+    assert objects.read("packages/a") == whole
 
 
 def test_a_single_small_part_is_enough(stores):
     packages, objects = stores
 
-    packages.join("packages/small", [WrittenPart(b"all of it")])
+    packages.join("packages/small", [WrittenPart(b"all of it")], crc32(b"all of it"))
 
     assert objects.read("packages/small") == b"all of it"
 
@@ -67,7 +66,7 @@ def test_a_small_part_in_the_middle_is_refused_and_leaves_nothing(stores):
     packages, objects = stores
 
     with pytest.raises(PackageError, match=r"Part 1 .* 5 bytes"):
-        packages.join("packages/bad", [WrittenPart(b"small"), WrittenPart(b"tail")])
+        packages.join("packages/bad", [WrittenPart(b"small"), WrittenPart(b"tail")], crc32(b"smalltail"))
 
     assert list(objects.list("packages/")) == []
 
@@ -76,7 +75,7 @@ def test_a_missing_fragment_is_an_error_and_leaves_nothing(stores):
     packages, objects = stores
 
     with pytest.raises((PackageError, KeyError)):
-        packages.join("packages/bad", [CopiedPart("nothing", MIN_PART_BYTES), WrittenPart(b"x")])
+        packages.join("packages/bad", [CopiedPart("nothing", MIN_PART_BYTES), WrittenPart(b"x")], 0)
 
     assert list(objects.list("packages/")) == []
 
@@ -99,18 +98,26 @@ def test_only_uploads_that_are_unwanted_are_ended(s3, bucket):
     assert [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == ["packages/j2/a"]
 
 
+def test_a_package_with_another_checksum_is_refused(stores):
+    packages, objects = stores
+    objects.write("fragments/0", b"?" + FRAGMENT[1:])  # not what its writer had in memory
+
+    with pytest.raises(DamagedPackageError, match="checksum"):
+        packages.join("packages/bad", [CopiedPart("fragments/0", len(FRAGMENT))], crc32(FRAGMENT))
+
+
 def test_a_failed_join_leaves_no_upload_behind(s3, bucket):
     packages = S3Packages(s3, bucket, link_seconds=60)
 
     with pytest.raises(PackageError):
-        packages.join("packages/bad", [WrittenPart(b"small"), WrittenPart(b"tail")])
+        packages.join("packages/bad", [WrittenPart(b"small"), WrittenPart(b"tail")], crc32(b"smalltail"))
 
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
 
 
 def test_the_link_is_signed_as_sigv4_and_names_the_file(s3, bucket):
     packages = S3Packages(s3, bucket, link_seconds=60)
-    packages.join("packages/j1/World.tpkx", [WrittenPart(b"package")])
+    packages.join("packages/j1/World.tpkx", [WrittenPart(b"package")], crc32(b"package"))
 
     url = packages.download_url(Package("packages/j1/World.tpkx", "World.tpkx", 7))
 

@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -288,3 +289,27 @@ def test_a_distributed_map_runs_as_many_items_at_a_time_as_its_input_says(cloud)
     assert time.monotonic() - began >= 2  # unpatched: all four at once
     (run,) = states.list_map_runs(executionArn=execution["executionArn"])["mapRuns"]
     assert states.describe_map_run(mapRunArn=run["mapRunArn"])["maxConcurrency"] == 2
+
+
+def test_an_upload_in_parts_is_compared_with_the_checksum_of_the_whole(cloud):
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="whole")
+    parts = [b"a" * 5_000, b"b" * 300]
+    checksum = base64.b64encode(zlib.crc32(b"".join(parts)).to_bytes(4, "big")).decode()
+    wrong = base64.b64encode(bytes(4)).decode()
+    upload = {"Bucket": "whole", "Key": "parts"}
+    upload["UploadId"] = s3.create_multipart_upload(
+        Bucket="whole", Key="parts", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
+    )["UploadId"]
+    done = [
+        {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=part)["ETag"]}
+        for number, part in enumerate(parts, start=1)
+    ]
+    complete = {**upload, "MultipartUpload": {"Parts": done}, "ChecksumType": "FULL_OBJECT"}
+
+    with pytest.raises(ClientError, match="BadDigest"):
+        s3.complete_multipart_upload(**complete, ChecksumCRC32=wrong)
+    s3.complete_multipart_upload(**complete, ChecksumCRC32=checksum)
+
+    found = s3.head_object(Bucket="whole", Key="parts", ChecksumMode="ENABLED")
+    assert (found["ChecksumType"], found["ChecksumCRC32"]) == ("FULL_OBJECT", checksum)

@@ -74,6 +74,13 @@ def test_every_substitution_is_declared_in_the_template_and_none_in_vain():
     assert declared.keys() == SUBSTITUTIONS
 
 
+def test_a_package_that_came_out_damaged_is_packed_again():
+    no_retry, retry = MACHINE["States"]["PackTilePackage"]["Retry"]
+
+    assert errors.DamagedPackageError.__name__ not in no_retry["ErrorEquals"]
+    assert (retry["ErrorEquals"], retry["MaxAttempts"]) == (["States.ALL"], 3)
+
+
 def test_every_error_that_is_waited_for_is_one_that_can_be_raised():
     raised = {name for name, _ in inspect.getmembers(errors, inspect.isclass)}
     for _, state in states():

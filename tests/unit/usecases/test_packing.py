@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from exporttiles.domain import parts, plan
 from exporttiles.domain.errors import PackageError
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.messages import JobKeys, WorkItem
+from exporttiles.messages import WorkItem
 from tests.builders import a_request, a_service, put_files
 from tests.fakes import FakePackages, a_runtime, memory, run_workflow
 from tests.unit.usecases.test_export import package_of, submit
@@ -83,21 +82,3 @@ def test_tiles_that_were_not_looked_for_are_no_package():
 
     with pytest.raises(PackageError, match="5 tiles were looked for, but 21 are selected"):
         runtime.pack_tile_package(job_id)
-
-
-def test_a_package_that_is_not_what_was_written_is_refused():
-    runtime, service = a_runtime(TILES), a_service(TILES)
-    job_id = submit(runtime, service, a_request(service, range(3))).job_id
-    runtime.plan_export(job_id)
-    runtime.export_tile_range(WorkItem(job_id, 0, tuple(BundleIndex(level, 0, 0) for level in range(3))))
-
-    class Torn(FakePackages):
-        def join(self, key, parts):
-            super().join(key, parts)
-            self.objects.write(key, self.objects.read(key)[:-7])
-
-    pack = replace(runtime.pack_tile_package, packages=Torn(runtime.objects))
-
-    with pytest.raises(PackageError, match="instead of"):
-        pack(job_id)
-    assert list(runtime.objects.list(JobKeys(job_id).fragments))

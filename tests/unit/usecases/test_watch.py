@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from exporttiles.domain.job import JobStatus
-from exporttiles.messages import JobKeys
+from exporttiles.messages import VERIFICATION_NAME, JobKeys
 from exporttiles.ports import Execution, ExecutionStatus
 from exporttiles.usecases.sweep_leftovers import slice_at
 from tests.builders import a_request, a_service, put_files
@@ -201,7 +201,7 @@ def test_of_a_job_that_succeeded_the_package_stays(runtime, job_id):
     runtime.objects.write(JobKeys(job_id).fragment(7, []), b"x")
 
     assert runtime.sweep_leftovers(job_id[:3]).object_count == 1
-    assert left(runtime, job_id) == [package.key]
+    assert left(runtime, job_id) == [package.key, JobKeys(job_id).delivered(VERIFICATION_NAME)]
 
 
 def test_of_a_job_that_is_forgotten_nothing_large_stays(runtime):

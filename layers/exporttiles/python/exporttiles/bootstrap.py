@@ -99,8 +99,10 @@ class Runtime:
     def pack_tile_package(self) -> "PackTilePackage":
         """Return what joins fragments."""
         from exporttiles.usecases.pack_tile_package import PackTilePackage
+        from exporttiles.usecases.verify_package import VerifyPackage
 
-        return PackTilePackage(self.jobs, self.objects, self.packages, self.sources)
+        verify = VerifyPackage(self.objects, self.clock)
+        return PackTilePackage(self.jobs, self.objects, self.packages, self.sources, verify)
 
     @cached_property
     def close_job(self) -> "CloseJob":
@@ -255,8 +257,8 @@ class AwsRuntime(Runtime):
     def _s3(self) -> "S3Client":
         import boto3
 
-        # Links must be signed as SigV4, and uploads need no second checksum: the
-        # packer compares what was written with what it put together.
+        # Links must be signed as SigV4. Packages bring the checksum of their bytes
+        # with them; other uploads need none besides that of their connection.
         s3 = _config(signature_version="s3v4", request_checksum_calculation="when_required", max_pool_connections=32)
         return boto3.client("s3", config=s3)
 

@@ -21,6 +21,9 @@ from exporttiles.formats.service_descriptor import read_service, write_service
 CHANGES_NAME = "changes.json"
 """Name of the file beside a delta that lists its tiles."""
 
+VERIFICATION_NAME = "verification.json"
+"""Name of the report on the finished package; no listing shows it, or clients would take it for one."""
+
 _EXAMPLES = 3
 """Flawed tiles that a job names; the others are only counted."""
 
@@ -283,6 +286,7 @@ class PackedPackage:
     key: str
     name: str
     size_bytes: int
+    crc32: int
     tile_count: int
     missing_count: int
     left_out: FlawedTiles

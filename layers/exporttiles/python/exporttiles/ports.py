@@ -172,7 +172,7 @@ class PackageStore(Protocol):
     def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
         """Make one object of parts, in order; nothing is visible until all is there.
 
-        When anything goes wrong, nothing is left behind.
+        When parts are refused, nothing is left behind.
 
         Args:
             key: of the object.
@@ -180,7 +180,7 @@ class PackageStore(Protocol):
             crc32: of the whole object; the store compares it with the bytes that it has.
 
         Raises:
-            DamagedPackageError: the bytes that the store has are others.
+            DamagedPackageError: the bytes are others; an object may be left.
             PackageError: the parts break the store's rules on sizes or count.
         """
         ...

@@ -74,7 +74,6 @@ class S3Packages:
         """Compare the checksum that S3 made with what it should be: a store may overlook the one it is given."""
         found = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
         if found.get("ChecksumType") != "FULL_OBJECT" or found.get("ChecksumCRC32") != _as_header(crc32):
-            self._client.delete_object(Bucket=self._bucket, Key=key)
             raise DamagedPackageError(
                 f"S3 has the checksum {found.get('ChecksumCRC32')} of the package instead of {_as_header(crc32)}."
             )

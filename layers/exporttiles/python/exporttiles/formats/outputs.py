@@ -13,8 +13,12 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats import cache_conf, tile_package, tile_package_v1
+from exporttiles.formats.archive_check import Scope
 from exporttiles.formats.bundle import DATASET_RECORD_COUNT, bundle_path, write_bundle
 from exporttiles.formats.bundle_v1 import bundlx_path, write_bundle_v1
+from exporttiles.formats.cache_check import check_cache_archive
+from exporttiles.formats.package_check import PackageReport, check_package
+from exporttiles.formats.ranged_file import RangedFile
 
 Tiles = Mapping[tuple[int, int], bytes | memoryview]
 """Row and column in the scheme -> encoded image."""
@@ -68,6 +72,10 @@ class Output(Protocol):
         """
         ...
 
+    def check(self, file: RangedFile, scope: Scope) -> PackageReport:
+        """Read the one file that holds all, as far as it is wanted, and report on it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class TilePackage:
@@ -96,6 +104,10 @@ class TilePackage:
             ),
             tile_package.THUMBNAIL: tile_package.thumbnail(contents.read_overview()),
         }
+
+    def check(self, file: RangedFile, scope: Scope) -> PackageReport:
+        """Return what is wrong with the package."""
+        return check_package(file, scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +155,10 @@ class CacheDataset:
             f"{self.folder}/{cache_conf.CONF_PROPERTIES}": cache_conf.write_conf_properties(),
             f"{self.folder}/{cache_conf.CONF_XML}": conf_xml,
         }
+
+    def check(self, file: RangedFile, scope: Scope) -> PackageReport:
+        """Return what is wrong with the archive."""
+        return check_cache_archive(file, scope, is_package=not self.is_folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from exporttiles.domain.job import Job, Package, PackageFolder
-from exporttiles.messages import JobKeys
+from exporttiles.messages import VERIFICATION_NAME, JobKeys
 from exporttiles.ports import ObjectStore
 
 
@@ -35,7 +35,7 @@ class BrowsePackage:
             return job.package
         if not path:
             found = self._look(JobKeys(job.job_id).packages)
-            others = (name for name in found.files if name != job.package.name)
+            others = (name for name in found.files if name not in {job.package.name, VERIFICATION_NAME})
             return PackageFolder((job.package.name, *others), found.folders)  # clients take the first
         if any(part in {"", ".", ".."} for part in path.split("/")):
             return None  # a folder on disk would be left through these

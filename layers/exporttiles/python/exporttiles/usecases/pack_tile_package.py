@@ -14,13 +14,14 @@ from zlib import crc32
 import numpy as np
 
 from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError
-from exporttiles.domain.job import Job, JobStatus
+from exporttiles.domain.job import Job, JobStatus, Package
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
 from exporttiles.domain.selection import TileSelection
 from exporttiles.formats.outputs import Contents, Output, output_of
-from exporttiles.formats.zip_archive import ZipMember, central_directory, local_header
+from exporttiles.formats.zip_archive import ZipMember, archive_crc32, central_directory, local_header
 from exporttiles.messages import CHANGES_NAME, Export, FlawedTiles, FragmentReport, JobKeys, PackedPackage
 from exporttiles.ports import JobTable, ObjectStore, PackageStore, Tile, TileSources
+from exporttiles.usecases.verify_package import VerifyPackage
 
 _WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
 _THUMBNAIL_ROWS, _THUMBNAIL_COLUMNS = 3, 4
@@ -33,15 +34,17 @@ class PackTilePackage:
     Attributes:
         objects: the package bucket, where fragments and reports lie.
         packages: joins parts in the same bucket.
+        verify: looks at what was joined.
     """
 
     jobs: JobTable
     objects: ObjectStore
     packages: PackageStore
     sources: TileSources
+    verify: VerifyPackage
 
     def __call__(self, job_id: str) -> PackedPackage:
-        """Write the package and check what was written.
+        """Write the package and verify what was written.
 
         Returns:
             What was written; nothing, if no tile has changed since the time
@@ -50,8 +53,8 @@ class PackTilePackage:
         Raises:
             ExportCancelledError: the job is no longer wanted.
             EmptyExportError: none of the selected tiles exists.
-            PackageError: a report is missing, the counts do not add up, or the
-                finished package is not what was put together.
+            PackageError: a report is missing, or the counts do not add up.
+            DamagedPackageError: the finished package is not what was put together.
         """
         job = self.jobs.get(job_id)
         if job.status is not JobStatus.EXECUTING:
@@ -61,7 +64,7 @@ class PackTilePackage:
         reports = self._reports(keys)
         _check_counts(job, export, reports)
         if not any(report.tile_count for report in reports):
-            return _packed(job, reports, "", "", 0)
+            return _packed(job, reports, Package("", "", 0), 0)
 
         # What a store can copy comes first; all that is small follows in one tail.
         copied = [report for report in reports if report.fragment_bytes >= MIN_PART_BYTES]
@@ -70,19 +73,21 @@ class PackTilePackage:
         documents = output.documents(self._contents(job_id, export, reports))
         members, end = _members(copied, documents, small)
         directory = central_directory(members)
+        checksum = archive_crc32((member for member, _ in members), directory)
 
         file_name = _file_name(export, output)
         key = keys.delivered(file_name)
         parts = self._parts(keys, copied, documents, small, directory)
-        self.packages.join(key, parts)
-        self._check_written(key, end, directory)
+        self.packages.join(key, parts, checksum)
         if output.is_folder:  # where the workers left its bundles
             for name, body in documents.items():
                 self.objects.write(keys.delivered(name), body)
 
         if export.request.since:
             self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
-        return _packed(job, reports, key, file_name, end + len(directory))
+        packed = _packed(job, reports, Package(key, file_name, end + len(directory)), checksum)
+        self.verify(job_id, packed, output, [member for member, _ in members], reports)
+        return packed
 
     def _reports(self, keys: JobKeys) -> list[FragmentReport]:
         """Return the report of every work item, in order."""
@@ -141,15 +146,6 @@ class PackTilePackage:
                 tail.clear()
         yield WrittenPart(bytes(tail + directory))
 
-    def _check_written(self, key: str, end: int, directory: bytes) -> None:
-        (size_bytes,) = self.objects.sizes_bytes([key])
-        (found,) = self.objects.read_ranges(key, [(end, end + len(directory))])
-        if size_bytes != end + len(directory) or found != directory:
-            raise PackageError(
-                f"The finished package has {size_bytes} bytes instead of {end + len(directory)}, "
-                "or its directory is not where it belongs."
-            )
-
 
 def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -> None:
     selected_count = sum(report.selected_count for report in reports)
@@ -164,14 +160,15 @@ def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -
         )
 
 
-def _packed(job: Job, reports: Sequence[FragmentReport], key: str, name: str, size_bytes: int) -> PackedPackage:
+def _packed(job: Job, reports: Sequence[FragmentReport], package: Package, checksum: int) -> PackedPackage:
     tile_count = sum(report.tile_count for report in reports)
     left_out = FlawedTiles.joined([report.left_out for report in reports])
     up_to_date_count = sum(report.up_to_date_count for report in reports)
     return PackedPackage(
-        key=key,
-        name=name,
-        size_bytes=size_bytes,
+        key=package.key,
+        name=package.name,
+        size_bytes=package.size_bytes,
+        crc32=checksum,
         tile_count=tile_count,
         missing_count=job.tile_count - tile_count - left_out.count - up_to_date_count,
         left_out=left_out,

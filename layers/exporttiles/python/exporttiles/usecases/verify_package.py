@@ -1,0 +1,229 @@
+"""Look at a finished package as its readers will, before anybody is told that it is there."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from zlib import crc32
+
+from exporttiles import __version__
+from exporttiles.domain.errors import DamagedPackageError
+from exporttiles.formats.archive_check import Scope
+from exporttiles.formats.bundle import RECORDS_OFFSET
+from exporttiles.formats.findings import Finding, Findings
+from exporttiles.formats.outputs import Output
+from exporttiles.formats.package_check import PackageReport
+from exporttiles.formats.ranged_file import RangedFile, Span
+from exporttiles.formats.zip_archive import ZipMember
+from exporttiles.messages import (
+    CHANGES_NAME,
+    VERIFICATION_NAME,
+    FlawedTiles,
+    FragmentReport,
+    JobKeys,
+    PackedPackage,
+)
+from exporttiles.ports import Clock, ObjectStore
+
+INDEX_BYTES = 256 * 2**20
+"""Headers and indexes that are read, about: of 2,000 bundles. Of more bundles, work items are picked evenly."""
+
+CONTENTS_BYTES = 16 * 2**20
+"""Members that are read whole, for their own checksums: all of a small package, a few of a large one."""
+
+_TOLD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPackage:
+    """Compares what lies in the store with what the workers say they wrote.
+
+    The store has compared every byte by the checksum of the whole. Here the
+    archive is taken apart by ranges, as a reader does that knows only its
+    address: directory, documents, headers and indexes. What is read is bounded,
+    however large the package is.
+
+    Attributes:
+        objects: the package bucket.
+    """
+
+    objects: ObjectStore
+    clock: Clock
+
+    def __call__(
+        self,
+        job_id: str,
+        packed: PackedPackage,
+        output: Output,
+        members: Sequence[ZipMember],
+        reports: Sequence[FragmentReport],
+    ) -> None:
+        """Check a package and leave a report beside it.
+
+        Args:
+            job_id: the job.
+            packed: the package as it should be.
+            output: which kind it is.
+            members: the files in it as they should be, in their order.
+            reports: of all workers.
+
+        Raises:
+            DamagedPackageError: it is not what was put together.
+        """
+        sampled = list(_sampled(reports))
+        in_fragments = {member.name for report in sampled for member in report.members}
+        documents = _documents(members, reports)
+        contents = documents | _readable([member for member in members if member.name in in_fragments])
+        damage, reading = Findings(), _Reading()
+
+        (size_bytes,) = self.objects.sizes_bytes([packed.key])
+        _require_size(packed, size_bytes)
+        file = RangedFile(packed.size_bytes, partial(self._read_ranges, reading, packed.key))
+        found = output.check(file, Scope(in_fragments | documents, contents, tiles=False))
+        _compare_members(members, found, damage)
+        _compare_tile_counts(sampled, found, damage)
+        if output.is_folder:
+            self._check_folder(JobKeys(job_id), packed, members, contents, damage)
+        _refuse([*found.damage, *damage.all])
+
+        document = {
+            "package": packed.name,
+            "sizeBytes": packed.size_bytes,
+            "verifiedAt": f"{self.clock.now():%Y-%m-%dT%H:%M:%SZ}",
+            "exporttiles": __version__,
+            "tiles": {
+                "selected": sum(report.selected_count for report in reports),
+                "packed": packed.tile_count,
+                "upToDate": packed.up_to_date_count,
+                "missing": packed.missing_count,
+                "leftOut": _flawed(packed.left_out),
+                "unchanged": _flawed(packed.unchanged),
+            },
+            "levels": _levels(reports, sampled),
+            "bundles": {"packed": _bundle_count(reports), "verified": _bundle_count(sampled)},
+            "checksums": {
+                "algorithm": "CRC-32",
+                "package": f"{packed.crc32:08x}",
+                "comparedByStore": {"bytes": packed.size_bytes},
+                "readBack": {
+                    "members": len(contents),
+                    "bytes": sum(member.size_bytes for member in members if member.name in contents),
+                },
+            },
+            "read": {"requests": reading.requests, "bytes": reading.bytes},
+            "remarks": [_told(remark) for remark in found.remarks],
+        }
+        self.objects.write(JobKeys(job_id).delivered(VERIFICATION_NAME), json.dumps(document, indent=2).encode())
+
+    def _read_ranges(self, reading: "_Reading", key: str, spans: Sequence[Span]) -> Iterator[memoryview]:
+        reading.requests += len(spans)
+        reading.bytes += sum(stop - start for start, stop in spans)
+        return self.objects.read_ranges(key, spans)
+
+    def _check_folder(
+        self,
+        keys: JobKeys,
+        packed: PackedPackage,
+        members: Sequence[ZipMember],
+        contents: set[str],
+        damage: Findings,
+    ) -> None:
+        """Compare the files of a dataset with those in its archive."""
+        expected = {keys.delivered(member.name): member for member in members}
+        sizes_bytes = {stored.key: stored.size_bytes for stored in self.objects.list(keys.packages)}
+        beside = {packed.key, *map(keys.delivered, (VERIFICATION_NAME, CHANGES_NAME))}
+        for key in sizes_bytes.keys() - expected.keys() - beside:
+            damage.add(key, "It belongs to no dataset.")
+        for key, member in expected.items():
+            text = f"The file has {sizes_bytes.get(key, 'no')} bytes instead of {member.size_bytes}."
+            damage.require(sizes_bytes.get(key) == member.size_bytes, key, text)
+        read = [key for key, member in expected.items() if member.name in contents]
+        for key, body in zip(read, self.objects.read_many(read), strict=True):
+            text = "The file's checksum (CRC-32) is wrong."
+            damage.require(body is not None and crc32(body) == expected[key].crc32, key, text)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was asked of the store."""
+
+    requests: int = 0
+    bytes: int = 0
+
+
+def _sampled(reports: Sequence[FragmentReport]) -> Iterator[FragmentReport]:
+    """Yield the work items whose bundles are looked at: all, or evenly chosen ones."""
+    index_bytes = sum(min(RECORDS_OFFSET, member.size_bytes) for report in reports for member in report.members)
+    step = -(-index_bytes // INDEX_BYTES) or 1
+    return (report for report in reports[::step] if report.members)
+
+
+def _readable(members: Sequence[ZipMember]) -> set[str]:
+    """Return the names of members that are read whole: as many as may be, in an order that follows nothing."""
+    names, left_bytes = set(), CONTENTS_BYTES
+    for member in sorted(members, key=lambda member: member.crc32):
+        if member.size_bytes <= left_bytes:
+            names.add(member.name)
+            left_bytes -= member.size_bytes
+    return names
+
+
+def _documents(members: Sequence[ZipMember], reports: Sequence[FragmentReport]) -> set[str]:
+    return {member.name for member in members} - {member.name for report in reports for member in report.members}
+
+
+def _require_size(packed: PackedPackage, size_bytes: int | None) -> None:
+    if size_bytes != packed.size_bytes:
+        raise DamagedPackageError(f"The finished package has {size_bytes} bytes instead of {packed.size_bytes}.")
+
+
+def _compare_members(members: Sequence[ZipMember], found: PackageReport, damage: Findings) -> None:
+    expected = {member.name: member for member in members}
+    listed = {member.name: ZipMember(member.name, member.size_bytes, member.crc32) for member in found.members}
+    for name in expected.keys() - listed.keys():
+        damage.add(name, "It is missing.")
+    for name, member in listed.items():
+        damage.require(expected.get(name) == member, name, "It is listed as something that was not packed.")
+
+
+def _compare_tile_counts(sampled: Sequence[FragmentReport], found: PackageReport, damage: Findings) -> None:
+    """Compare level by level: a dataset counts its levels from 0, so that only their order is the same."""
+    expected = _tile_counts(sampled)
+    if list(expected.values()) != list(found.tile_counts.values()):
+        damage.add("", f"The indexes tell of {dict(found.tile_counts)} tiles a level, the workers of {expected}.")
+
+
+def _tile_counts(reports: Sequence[FragmentReport]) -> dict[int, int]:
+    counts: Counter[int] = Counter()
+    for report in reports:
+        counts.update(report.tile_counts)
+    return dict(sorted(counts.items()))
+
+
+def _bundle_count(reports: Sequence[FragmentReport]) -> int:
+    return sum(member.name.endswith(".bundle") for report in reports for member in report.members)
+
+
+def _levels(reports: Sequence[FragmentReport], sampled: Sequence[FragmentReport]) -> list[Mapping[str, int]]:
+    verified = _tile_counts(sampled)
+    return [
+        {"level": level, "packed": count, "verified": verified.get(level, 0)}
+        for level, count in _tile_counts(reports).items()
+    ]
+
+
+def _flawed(tiles: FlawedTiles) -> dict[str, object]:
+    return {"count": tiles.count, "examples": list(tiles.examples)}
+
+
+def _told(finding: Finding) -> str:
+    return f"{finding.path}: {finding.text}" if finding.path else finding.text
+
+
+def _refuse(damage: Sequence[Finding]) -> None:
+    if damage:
+        more = f" And {len(damage) - _TOLD} more." if len(damage) > _TOLD else ""
+        raise DamagedPackageError(
+            f"The finished package is damaged: {' '.join(_told(finding) for finding in damage[:_TOLD])}{more}"
+        )
