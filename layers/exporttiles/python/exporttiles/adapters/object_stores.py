@@ -7,8 +7,9 @@ interpreter is free meanwhile, so threads are enough to read many at once.
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
@@ -18,9 +19,20 @@ from obstore.store import ObjectStore as Store
 from exporttiles.domain.errors import SourceError
 from exporttiles.ports import StoredFolder, StoredObject
 
+if TYPE_CHECKING:  # stubs, not there at run time
+    from obstore.store import RetryConfig
+
 _READERS = 32
 _MULTIPART_BYTES = 100 * 2**20
 _CHUNK_BYTES = 32 * 2**20
+
+# S3 says 503 SlowDown while it makes room for more requests: waits grow from 0.1 to 5 s, at random. After 15 s no
+# other attempt begins, as API Gateway gives a request 30 s; the workflow tries its steps again later.
+_RETRIES: "RetryConfig" = {
+    "max_retries": 30,
+    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5), "base": 2},
+    "retry_timeout": timedelta(seconds=15),
+}
 
 
 @cache
@@ -34,7 +46,7 @@ def open_store(url: str) -> "ObjectStore":
         if url.startswith("file:"):
             return ObjectStore(LocalStore.from_url(url))
         # Without TLS only where the operator says so: AWS_ENDPOINT_URL is an http address.
-        return ObjectStore(S3Store.from_url(url, client_options={"allow_http": True}))
+        return ObjectStore(S3Store.from_url(url, client_options={"allow_http": True}, retry_config=_RETRIES))
     except (BaseError, ValueError) as error:
         raise SourceError(f"'{url}' is no address of a tile cache, such as s3://bucket/caches/Name.") from error
 
