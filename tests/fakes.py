@@ -82,6 +82,25 @@ class FakeJobs:
         )
         return True
 
+    def series(self, key: str) -> Iterator[Job]:
+        found = [job for job in self.jobs.values() if job.series and job.series.key == key]
+        alive = [job for job in found if job.expires_at > self.clock.time]
+        return iter(sorted(alive, key=lambda job: job.submitted_at, reverse=True))
+
+    def delete(self, job_id: str, message: Message, expires_at: datetime) -> bool:
+        job = self.jobs.get(job_id)
+        if job is None or job.status is not JobStatus.SUCCEEDED:
+            return False
+        self.jobs[job_id] = replace(
+            job,
+            status=JobStatus.DELETED,
+            messages=(*job.messages, message),
+            expires_at=expires_at.replace(microsecond=0),
+            package=None,
+            series=None,
+        )
+        return True
+
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
         job = self.jobs[job_id]
         done = job.progress

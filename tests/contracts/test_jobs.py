@@ -20,6 +20,7 @@ from exporttiles.domain.job import (
     Operation,
     Package,
     Progress,
+    Series,
 )
 from tests.fakes import FakeClock, FakeJobs
 
@@ -54,9 +55,10 @@ def test_a_job_comes_back_as_it_was_stored(jobs):
         finished_at=CLOCK.time,
         failure="why",
         owner="0f" * 32,
-        delivery=Delivery(5, 1, 0.0021),
+        delivery=Delivery(5, 1, 0.0021, 3),
         name="district-2026-11-23",
         callback_data='{"order": 4711}',
+        series=Series("0a" * 32, 4),
     )
 
     assert jobs.create(job)
@@ -119,6 +121,41 @@ def test_open_jobs_are_as_many_as_there_are(jobs):
         jobs.create(a_job(f"j{number}"))
 
     assert len(list(jobs.open_jobs())) == 120
+
+
+def test_the_jobs_of_a_series_come_the_last_first(jobs):
+    series, other = Series("0a" * 32, 2), Series("0b" * 32, 2)
+    for minutes in (1, 3, 2):
+        jobs.create(a_job(f"j{minutes}", submitted_at=CLOCK.time + timedelta(minutes=minutes), series=series))
+    jobs.create(a_job("j4", series=other))
+    jobs.create(a_job("j5"))
+
+    assert [job.job_id for job in jobs.series(series.key)] == ["j3", "j2", "j1"]
+    assert list(jobs.series("0c" * 32)) == []
+
+
+def test_a_deleted_job_has_no_package_says_why_and_leaves_its_series(jobs):
+    series = Series("0a" * 32, 2)
+    jobs.create(a_job(series=series))
+    jobs.advance("j1", JobStatus.SUCCEEDED, package=Package("k", "n", 1), finished_at=CLOCK.now())
+    expires_at, message = CLOCK.time.replace(microsecond=0) + timedelta(days=9), Message(MessageKind.ERROR, "why")
+
+    assert jobs.delete("j1", message, expires_at)
+    assert not jobs.delete("j1", message, expires_at)
+
+    job = jobs.get("j1")
+    assert (job.status, job.package, job.series, job.expires_at) == (JobStatus.DELETED, None, None, expires_at)
+    assert job.messages[-1] == message
+    assert list(jobs.series(series.key)) == []
+
+
+@pytest.mark.parametrize("status", [status for status in JobStatus if status is not JobStatus.SUCCEEDED])
+def test_only_a_job_that_succeeded_can_be_deleted(jobs, status):
+    jobs.create(a_job(status=status))
+
+    assert not jobs.delete("j1", Message(MessageKind.ERROR, "why"), CLOCK.time)
+    assert not jobs.delete("j404", Message(MessageKind.ERROR, "why"), CLOCK.time)
+    assert jobs.get("j1").status is status
 
 
 def test_progress_counts_items_and_bytes(jobs):

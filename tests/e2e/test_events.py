@@ -2,7 +2,8 @@
 
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -124,6 +125,44 @@ def test_an_event_on_the_bus_starts_an_export(inbox, small):
 
     assert finished["tiles"]["packed"] == 5
     assert finished["result"]["url"].endswith("/Small.tpkx")
+
+
+def test_of_a_series_only_the_newest_packages_are_kept(inbox, client, small):
+    request = {"service": small, "levels": "0", "tilePackage": True, "name": "series-{date}", "keep": 1}
+    inbox.ask(request | {"callbackData": "first"})
+    first = inbox.hear(callbackData="first", status="finished")
+    inbox.ask(request | {"callbackData": "second"})
+    second = inbox.hear(callbackData="second", status="finished")
+
+    removed = inbox.hear(callbackData="first", status="removed")
+
+    assert "make room for newer ones: 1 of this series" in removed["reason"]
+    assert client.get(first["jobUrl"])["jobStatus"] == "esriJobDeleted"
+    with urlopen(second["result"]["url"]) as response:
+        assert len(response.read()) == second["bytes"]
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(first["result"]["url"])
+    where = {"Bucket": inbox.cloud.outputs["PackageBucketName"], "Prefix": f"packages/{first['jobId']}"}
+    assert wait_for(lambda: inbox.s3.list_objects_v2(**where)["KeyCount"] == 0 or None)
+
+
+def test_a_delta_brings_what_was_written_since_and_lists_it(inbox, client, small, tiles):
+    began = datetime.now(UTC) + timedelta(seconds=1)
+    time.sleep(2)
+    request = {"service": small, "levels": "0-3", "tilePackage": True, "since": began.isoformat()}
+    inbox.ask(request | {"callbackData": "calm"})
+    calm = inbox.hear(callbackData="calm", status="unchanged")
+    key = f"caches/{small}/3/5/2.jpg"
+    tiles.write(key, tiles.read(key))
+    inbox.ask(request | {"callbackData": "news"})
+    news = inbox.hear(callbackData="news", status="finished")
+
+    assert calm["tiles"]["upToDate"] == 85
+    assert "none of the tiles that exist has changed" in calm["reason"]
+    assert news["tiles"] == {"selected": 85, "done": 85, "packed": 1, "missing": 0, "upToDate": 84}
+    with urlopen(news["result"]["changesUrl"]) as response:
+        listed = json.load(response)
+    assert listed["changed"] == [{"level": 3, "rows": [2, 3], "columns": [5, 6], "tiles": 1}]
 
 
 def test_the_address_in_an_event_gives_a_fresh_link_that_resumes(inbox):

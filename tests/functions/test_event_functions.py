@@ -35,10 +35,11 @@ def runtime():
     return replace(runtime, settings=replace(runtime.settings, public_base_url=BASE))
 
 
-def drop(runtime, body):
+def drop(runtime, body, version=VERSION):
     """Put a file down, deliver its event, and return the answer beside it."""
-    runtime.inbox.files = {(KEY, VERSION): body if isinstance(body, bytes) else json.dumps(body).encode()}
-    request_export.handler(event("request_export.file_dropped"), Context(), runtime=runtime)
+    runtime.inbox.files = {(KEY, version): body if isinstance(body, bytes) else json.dumps(body).encode()}
+    dropped = json.loads(json.dumps(event("request_export.file_dropped")).replace(VERSION, version))
+    request_export.handler(dropped, Context(), runtime=runtime)
     ((folder, answer),) = [
         (key.partition("/")[0], json.loads(text)) for (key, _), text in runtime.inbox.files.items() if key != KEY
     ]
@@ -168,6 +169,41 @@ def test_an_event_starts_one_export_however_often_it_comes(runtime):
     job = runtime.jobs.get(job_id)
     assert job.name.startswith("district-2026-11-")
     assert run_workflow(runtime, job_id).package.name == f"{job.name}.tpkx"
+
+
+def test_a_schedule_keeps_its_newest_packages_and_asks_for_what_has_changed(runtime):
+    asked = event("request_export.schedule")
+    schema("export_tiles_requested").validate(json.loads(asked["Records"][0]["body"])["detail"])
+
+    request_export.handler(asked, Context(), runtime=runtime)
+
+    job = runtime.jobs.get(started(runtime)[0])
+    assert job.series.keep == 2
+    assert "There is no earlier export of this series" in str(job.messages)
+
+
+def test_a_series_is_one_caller_s_one_service_s_and_of_one_name(runtime):
+    runtime = replace(runtime, settings=replace(runtime.settings, token_security=True))
+    runtime.api_keys.put(a_key(services=("*",), max_tile_count=100))
+    runtime.api_keys.put(a_key(key_id="0e" * 32, name="other", services=("*",), max_tile_count=100))
+    same = REQUEST | {"key": "survey", "name": "a-{date}", "keep": 1}
+    keys = []
+    for change in ({}, {"keep": 5}, {"key": "other"}, {"name": "b-{date}"}, {"service": "Survey/Ortho"}):
+        _, answer = drop(runtime, same | change | {"callbackData": len(keys)}, version=f"v{len(keys)}")
+        keys.append(runtime.jobs.get(answer["jobId"]).series.key)
+
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 4
+
+
+def test_a_package_that_made_room_is_told_as_removed():
+    before = a_job(JobStatus.SUCCEEDED)
+    messages = (*before.messages, Message(MessageKind.ERROR, "The package was removed."))
+
+    (event,) = announcements(before, replace(before, status=JobStatus.DELETED, package=None, messages=messages), BASE)
+
+    schema("job_status_change").validate(event.detail)
+    assert (event.detail["status"], event.detail["reason"]) == ("removed", "The package was removed.")
 
 
 def test_what_is_no_request_stays_in_the_queue(runtime):

@@ -64,3 +64,29 @@ def test_a_byte_order_mark_is_no_reason_to_refuse():
 def test_numbers_that_are_none_are_refused():
     with pytest.raises(RequestError, match="NaN is not a number"):
         read_request_document(b'{"service": "World", "levels": NaN}', NOW)
+
+
+def test_a_series_is_known_by_the_name_as_it_was_written():
+    document = read(name="district-{date}", keep=4)
+
+    assert (document.keep, document.name_pattern) == (4, "district-{date}")
+    assert (read(name="district-{date}").keep, read().keep) == (0, 0)
+
+
+@pytest.mark.parametrize("keep", [0, -1, 1.5, 1001, "4", True, [4], 1e300])
+def test_what_is_no_number_of_packages_is_refused(keep):
+    with pytest.raises(RequestError, match="Legal are whole numbers from 1 to 1,000"):
+        read(name="district", keep=keep)
+
+
+def test_to_keep_packages_they_must_have_a_name():
+    with pytest.raises(RequestError, match="Give the packages a name"):
+        read(keep=4)
+
+
+def test_the_last_is_one_of_a_series():
+    assert read(name="district", keep=4, since="last").is_since_last
+    assert "since" not in read(name="district", keep=4, since="last").parameters
+    assert not read(since="2026-11-23").is_since_last
+    with pytest.raises(RequestError, match="of which series the last is meant"):
+        read(name="district", since="last")

@@ -28,3 +28,9 @@ def test_a_base_url_has_no_final_slash():
 def test_a_missing_variable_is_named(name):
     with pytest.raises(ValueError, match=name):
         Settings.from_environment({key: value for key, value in VARIABLES.items() if key != name})
+
+
+def test_a_kept_package_does_not_go_before_another():
+    assert Settings.from_environment(VARIABLES).kept_lifetime == timedelta(days=35)
+    with pytest.raises(ValueError, match="KEPT_LIFETIME_DAYS must be at least JOB_LIFETIME_DAYS"):
+        Settings.from_environment(VARIABLES | {"JOB_LIFETIME_DAYS": "36"})

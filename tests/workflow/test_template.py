@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporttiles.adapters.dynamodb_jobs import OPEN_JOBS_INDEX
+from exporttiles.adapters.dynamodb_jobs import OPEN_JOBS_INDEX, SERIES_INDEX
 from tests.workflow.test_state_machine import RESOURCES, ROOT, TEMPLATE
 
 FUNCTIONS = {
@@ -40,11 +40,15 @@ def test_every_folder_of_functions_is_deployed():
 
 
 def test_packages_and_broken_uploads_are_forgotten():
-    (rule,) = BUCKETS["PackageBucket"]["LifecycleConfiguration"]["Rules"]
+    jobs, everything = BUCKETS["PackageBucket"]["LifecycleConfiguration"]["Rules"]
+    parameters = TEMPLATE["Parameters"]
 
-    assert rule["ExpirationInDays"] == {"Ref": "JobLifetimeDays"}
-    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
-    assert TEMPLATE["Parameters"]["JobLifetimeDays"]["MinValue"] >= 2
+    assert (jobs["Prefix"], jobs["ExpirationInDays"]) == ("jobs/", {"Ref": "JobLifetimeDays"})
+    assert "Prefix" not in everything
+    assert everything["ExpirationInDays"] == {"Ref": "KeptLifetimeDays"}
+    assert everything["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert parameters["JobLifetimeDays"]["MinValue"] >= 2
+    assert parameters["KeptLifetimeDays"]["Default"] >= parameters["JobLifetimeDays"]["Default"]
 
 
 def test_jobs_expire_and_are_paid_by_use():
@@ -54,12 +58,12 @@ def test_jobs_expire_and_are_paid_by_use():
     assert table["BillingMode"] == "PAY_PER_REQUEST"
 
 
-def test_open_jobs_are_found_by_an_index_that_holds_them_alone():
+def test_open_jobs_and_series_are_found_by_indexes_that_hold_keys_alone():
     table = RESOURCES["JobTable"]["Properties"]
 
-    (index,) = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == OPEN_JOBS_INDEX
-    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}  # progress of a job must not be written twice
+    indexes = {index["IndexName"]: index["Projection"] for index in table["GlobalSecondaryIndexes"]}
+    keys_alone = {"ProjectionType": "KEYS_ONLY"}  # progress of a job must not be written twice
+    assert indexes == {OPEN_JOBS_INDEX: keys_alone, SERIES_INDEX: keys_alone}
 
 
 def test_the_watchman_knows_how_long_an_export_may_take():

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from exporttiles.domain.job import SUCCESSORS, Job, JobStatus, Progress
 
-ENDS = {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT}
+ENDS = {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT, JobStatus.DELETED}
 
 
 def a_job(done_tile_count):

@@ -15,6 +15,7 @@ ESRI_STATES = {
     "esriJobFailed",
     "esriJobTimedOut",
     "esriJobSucceeded",
+    "esriJobDeleted",
 }
 
 

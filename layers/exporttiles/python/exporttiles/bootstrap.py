@@ -63,8 +63,15 @@ class Runtime:
         """Return what accepts exports."""
         from exporttiles.usecases.submit_export import SubmitExport
 
-        lifetime = self.settings.job_lifetime
-        return SubmitExport(self.jobs, self.objects, self.workflow, self.clock, new_job_id, lifetime)
+        return SubmitExport(
+            self.jobs,
+            self.objects,
+            self.workflow,
+            self.clock,
+            new_job_id,
+            self.settings.job_lifetime,
+            self.settings.kept_lifetime,
+        )
 
     @cached_property
     def estimate_export(self) -> "EstimateExport":
@@ -109,7 +116,7 @@ class Runtime:
         """Return what ends jobs."""
         from exporttiles.usecases.close_job import CloseJob
 
-        return CloseJob(self.jobs, self.objects, self.clock)
+        return CloseJob(self.jobs, self.objects, self.clock, self.settings.job_lifetime)
 
     @cached_property
     def watch_jobs(self) -> "WatchJobs":

@@ -345,6 +345,18 @@ class JobTable(Protocol):
         """
         ...
 
+    def series(self, key: str) -> Iterator[Job]:
+        """Yield the jobs of a series, the last submitted first; one that was just made may not be among them."""
+        ...
+
+    def delete(self, job_id: str, message: Message, expires_at: datetime) -> bool:
+        """Take the package from a job that succeeded, say why, and set when the job is forgotten.
+
+        Returns:
+            False, with nothing changed, when the job has not succeeded.
+        """
+        ...
+
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
         """Add one finished work item, its tiles and its bytes to the progress."""
         ...

@@ -11,6 +11,8 @@ class Settings:
     """The environment of a function.
 
     Attributes:
+        job_lifetime: of a job and its package.
+        kept_lifetime: at most, of one whose series keeps it.
         state_machine_arn: only the functions that start exports have one.
         export_timeout: how long the steps of an export may take.
         inbox_bucket, event_bus: only the functions that receive requests or
@@ -27,6 +29,7 @@ class Settings:
     package_bucket: str
     job_table: str
     job_lifetime: timedelta
+    kept_lifetime: timedelta = timedelta(days=35)
     state_machine_arn: str = ""
     export_timeout: timedelta = timedelta(days=1)
     inbox_bucket: str = ""
@@ -36,6 +39,15 @@ class Settings:
     token_security: bool = False
     max_concurrency: int = 200
     codec_threads: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuse what would take packages away before their jobs.
+
+        Raises:
+            ValueError: KEPT_LIFETIME_DAYS is less than JOB_LIFETIME_DAYS.
+        """
+        if self.kept_lifetime < self.job_lifetime:
+            raise ValueError("KEPT_LIFETIME_DAYS must be at least JOB_LIFETIME_DAYS.")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
@@ -51,6 +63,7 @@ class Settings:
                 package_bucket=variables["PACKAGE_BUCKET"],
                 job_table=variables["JOB_TABLE"],
                 job_lifetime=timedelta(days=int(variables.get("JOB_LIFETIME_DAYS", "3"))),
+                kept_lifetime=timedelta(days=int(variables.get("KEPT_LIFETIME_DAYS", "35"))),
                 state_machine_arn=variables.get("STATE_MACHINE_ARN", ""),
                 export_timeout=timedelta(seconds=int(variables.get("EXPORT_TIMEOUT_SECONDS", "86400"))),
                 inbox_bucket=variables.get("INBOX_BUCKET", ""),

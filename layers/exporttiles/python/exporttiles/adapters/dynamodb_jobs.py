@@ -22,6 +22,7 @@ from exporttiles.domain.job import (
     Operation,
     Package,
     Progress,
+    Series,
 )
 from exporttiles.ports import Clock
 
@@ -35,6 +36,9 @@ OPEN_JOBS_INDEX = "open-jobs"
 It stays as small as the work at hand, and holds keys alone, so that progress costs it nothing.
 """
 
+SERIES_INDEX = "series"
+"""Index of the jobs whose series keeps some of their packages; it holds keys alone, too."""
+
 _OPEN = "open"
 _PAGE = 100
 
@@ -44,7 +48,8 @@ class DynamoDbJobs:
 
     Args:
         table: has the partition key ``job_id``, the index `OPEN_JOBS_INDEX` by
-            ``phase`` and ``waiting_since``, and expires items by ``expires_at``.
+            ``phase`` and ``waiting_since``, the index `SERIES_INDEX` by
+            ``series`` and ``submitted_at``, and expires items by ``expires_at``.
         clock: tells which jobs have expired; DynamoDB removes them up to two
             days late.
     """
@@ -73,16 +78,21 @@ class DynamoDbJobs:
 
     def open_jobs(self) -> Iterator[Job]:
         """Yield the jobs that have not ended, those that wait longest first."""
+        found = self._query(IndexName=OPEN_JOBS_INDEX, KeyConditionExpression=Key("phase").eq(_OPEN))
+        return (job for job in found if not job.status.is_final)  # the index is a moment behind
+
+    def series(self, key: str) -> Iterator[Job]:
+        """Yield the jobs of a series, the last submitted first."""
+        return self._query(IndexName=SERIES_INDEX, KeyConditionExpression=Key("series").eq(key), ScanIndexForward=False)
+
+    def _query(self, **query: Any) -> Iterator[Job]:
+        """Yield the jobs that an index names, as they are now."""
         start: dict[str, Any] = {}
         while True:
-            page = self._table.query(
-                IndexName=OPEN_JOBS_INDEX, KeyConditionExpression=Key("phase").eq(_OPEN), Limit=_PAGE, **start
-            )
+            page = self._table.query(Limit=_PAGE, **query, **start)
             for found in page["Items"]:
                 with suppress(JobNotFoundError):
-                    job = self.get(str(found["job_id"]))
-                    if not job.status.is_final:  # the index is a moment behind
-                        yield job
+                    yield self.get(str(found["job_id"]))
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
@@ -128,6 +138,30 @@ class DynamoDbJobs:
                 ConditionExpression=f"#status IN ({allowed})",
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if _is_refused(error):
+                return False
+            raise
+        return True
+
+    def delete(self, job_id: str, message: Message, expires_at: datetime) -> bool:
+        """Take the package from a job that succeeded; it leaves its series."""
+        try:
+            self._table.update_item(
+                Key={"job_id": job_id},
+                UpdateExpression=(
+                    "SET #status = :deleted, messages = list_append(messages, :messages), expires_at = :expires_at "
+                    "REMOVE package, series"
+                ),
+                ConditionExpression="#status = :succeeded",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":deleted": str(JobStatus.DELETED),
+                    ":succeeded": str(JobStatus.SUCCEEDED),
+                    ":messages": [_message(message)],
+                    ":expires_at": int(expires_at.timestamp()),
+                },
             )
         except ClientError as error:
             if _is_refused(error):
@@ -204,6 +238,8 @@ def _item(job: Job) -> dict[str, Any]:
         }
     if job.delivery:
         item["delivery"] = _delivery(job.delivery)
+    if job.series:
+        item |= {"series": job.series.key, "keep": job.series.keep}
     for name in ("failure", "name", "callback_data"):
         if value := getattr(job, name):
             item[name] = value
@@ -246,6 +282,7 @@ def job_of_item(item: Mapping[str, Any]) -> Job:
         delivery=_delivery_of_item(delivery) if delivery else None,
         name=item.get("name", ""),
         callback_data=item.get("callback_data", ""),
+        series=Series(item["series"], int(item["keep"])) if "series" in item else None,
     )
 
 

@@ -10,6 +10,7 @@ import boto3
 from botocore.exceptions import ClientError, ParamValidationError
 
 from exporttiles.cli.stack import Outputs, StackError, add_stack_option
+from exporttiles.domain.export import LAST
 from exporttiles.events.request_document import read_request_document
 from exporttiles.events.requests import REQUESTED
 
@@ -29,6 +30,8 @@ def add_schedule_command(commands: "argparse._SubParsersAction[argparse.Argument
     add.add_argument("--levels", required=True, help="as in 10-16")
     add.add_argument("--area", type=Path, help="file with the area of interest as Esri JSON (default: all)")
     add.add_argument("--package-name", help="of the package; {date} stands for the day (default: name-{date})")
+    add.add_argument("--keep", type=int, help="packages that are kept, the newest; older ones are removed")
+    add.add_argument("--since-last", action="store_true", help="with --keep: only tiles changed since the last package")
     add.add_argument("--key", help="name of the API key in whose name it is made, if the stack asks for tokens")
     add.add_argument("--quality", type=int, help="recompress JPEG tiles to this quality")
     add.set_defaults(run=_add)
@@ -81,6 +84,10 @@ def _request(options: argparse.Namespace) -> str:
     }
     if options.area:
         request["areaOfInterest"] = options.area.read_text(encoding="utf-8")
+    if options.keep is not None:
+        request["keep"] = options.keep
+    if options.since_last:
+        request["since"] = LAST
     if options.key:
         request["key"] = options.key
     if options.quality is not None:
@@ -95,7 +102,8 @@ def _list(options: argparse.Namespace) -> int:
             schedule = scheduler.get_schedule(Name=found["Name"], GroupName=group)
             request = json.loads(schedule["Target"]["Input"])
             when = f"{schedule['ScheduleExpression']} {schedule.get('ScheduleExpressionTimezone', 'UTC')}"
-            print(f"{found['Name']:24} {when:40} {request['service']} levels {request['levels']}")
+            kept = f", {request['keep']} kept" if "keep" in request else ""
+            print(f"{found['Name']:24} {when:40} {request['service']} levels {request['levels']}{kept}")
     return 0
 
 

@@ -16,6 +16,10 @@ class StorageFormat(StrEnum):
     COMPACT_V2 = "esriMapCacheStorageModeCompactV2"
 
 
+LAST = "last"
+"""Stands for the newest export of a series that succeeded."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
     """What a client asked for, checked against the service.
@@ -32,7 +36,7 @@ class ExportRequest:
         since: only tiles that have changed since then are exported; None exports
             all that are selected.
         since_job: an earlier job that stands for the time at which it was
-            submitted; '' once that is known.
+            submitted, or `LAST` for the newest of the series; '' once that is known.
         warnings: what the client should know of how the request was read.
     """
 

@@ -15,10 +15,11 @@ class JobStatus(StrEnum):
     FAILED = "Failed"
     CANCELLED = "Cancelled"
     TIMED_OUT = "TimedOut"
+    DELETED = "Deleted"
 
     @property
     def is_final(self) -> bool:
-        """Tell whether the job has ended: nothing may follow."""
+        """Tell whether the job has ended: nothing may follow, but that a package is taken away."""
         return not SUCCESSORS[self]
 
 
@@ -31,8 +32,9 @@ SUCCESSORS: dict[JobStatus, frozenset[JobStatus]] = {
     # A job that is being cancelled may no longer succeed: its package goes.
     JobStatus.CANCELLING: _ENDS - {JobStatus.SUCCEEDED},
     **{end: frozenset() for end in _ENDS},
+    JobStatus.DELETED: frozenset(),
 }
-"""Which states may follow which."""
+"""Which states may follow which by the work itself."""
 
 
 class Operation(StrEnum):
@@ -86,6 +88,19 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """Exports of which only the newest packages are kept, such as those of a schedule.
+
+    Attributes:
+        key: the same for all of a series, and for no other.
+        keep: how many packages are kept, from 1.
+    """
+
+    key: str
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
 class PackageFolder:
     """A folder of a finished dataset: the names of what lies directly in it."""
 
@@ -131,6 +146,7 @@ class Job:
         owner: id of the API key that it was made with; '' where none was needed.
         name: what the one who asked for it calls it; '' if they gave no name.
         callback_data: JSON of theirs that each event of the job carries; '' for none.
+        series: to which it belongs; its package lives as long as the series wants it.
     """
 
     job_id: str
@@ -150,6 +166,7 @@ class Job:
     delivery: Delivery | None = None
     name: str = ""
     callback_data: str = ""
+    series: Series | None = None
 
     @property
     def found_nothing_new(self) -> bool:

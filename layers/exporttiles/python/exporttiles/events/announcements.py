@@ -41,6 +41,8 @@ def announcements(before: Job | None, now: Job, base_url: str) -> Iterator[Event
         yield _event("submitted", now, base_url)
     if now.status in _ENDS and (before is None or before.status not in _ENDS):
         yield _event("unchanged" if now.found_nothing_new else _ENDS[now.status], now, base_url)
+    elif now.status is JobStatus.DELETED and before is not None and before.status is not JobStatus.DELETED:
+        yield _event("removed", now, base_url)
     elif now.status is JobStatus.EXECUTING and before is not None and _passes_a_mark(before, now):
         yield _event("progress", now, base_url)
 

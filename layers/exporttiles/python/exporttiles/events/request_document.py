@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from exporttiles.domain.errors import InvalidParameterError, RequestError
+from exporttiles.domain.export import LAST
 from exporttiles.rest.json_text import read_object
 from exporttiles.rest.parameters import KNOWN_NAMES
 
@@ -21,7 +22,10 @@ MAX_REQUEST_BYTES = 2**20
 MAX_CALLBACK_CHARACTERS = 2048
 """Longest callback data, as JSON: every event of the job carries it."""
 
-OWN_NAMES = ("service", "name", "callbackData", "key")
+MAX_KEPT = 1_000
+"""Most packages of a series that may be kept."""
+
+OWN_NAMES = ("service", "name", "callbackData", "key", "keep")
 """The members that are no parameters."""
 
 _LEGAL = 'It must be a JSON object such as {"service": "World_Imagery", "levels": "0-7", "tilePackage": true}.'
@@ -40,6 +44,9 @@ class RequestDocument:
         package_name: what the package is to be called, without a suffix; '' for nothing.
         key_name: of the API key in whose name the export is made; '' for none.
         callback_data: JSON that comes back in the events of the job; '' for none.
+        name_pattern: the name as it was written, the same for all exports of a series.
+        keep: how many packages of the series are kept; 0 where it is none.
+        is_since_last: only what has changed since the last of the series is wanted.
     """
 
     service_name: str
@@ -47,6 +54,9 @@ class RequestDocument:
     package_name: str
     key_name: str
     callback_data: str
+    name_pattern: str
+    keep: int
+    is_since_last: bool
 
 
 def read_request_document(body: bytes, now: datetime) -> RequestDocument:
@@ -73,13 +83,20 @@ def read_request_document(body: bytes, now: datetime) -> RequestDocument:
     service_name = document.get("service")
     if not isinstance(service_name, str) or not service_name:
         raise InvalidParameterError("service", service_name, "It must be the name of an image service, as text.")
+    keep, is_since_last = _read_keep(document), document.get("since") == LAST
+    if is_since_last and not keep:
+        raise InvalidParameterError("since", LAST, "Say with keep and name of which series the last is meant.")
+    own_meaning = {"since"} if is_since_last else set()
     try:
         return RequestDocument(
             service_name=service_name,
-            parameters={name: _as_text(document[name]) for name in document.keys() & KNOWN_NAMES},
+            parameters={name: _as_text(document[name]) for name in document.keys() & KNOWN_NAMES - own_meaning},
             package_name=_read_name(document.get("name", ""), now),
             key_name=_read_key_name(document.get("key", "")),
             callback_data=_read_callback_data(document.get("callbackData")),
+            name_pattern=document.get("name", ""),
+            keep=keep,
+            is_since_last=is_since_last,
         )
     except RecursionError as error:
         raise RequestError("The request is nested too deep.") from error
@@ -112,6 +129,20 @@ def _read_name(name: Any, now: datetime) -> str:
     if not _NAME.fullmatch(dated):
         raise InvalidParameterError("name", name, _LEGAL_NAME)
     return dated
+
+
+def _read_keep(document: Mapping[str, Any]) -> int:
+    """Return how many packages are kept; 0 if it is not said."""
+    keep = document.get("keep")
+    if keep is None:
+        return 0
+    if not isinstance(keep, float) or not keep.is_integer() or not 1 <= keep <= MAX_KEPT:
+        raise InvalidParameterError("keep", keep, f"Legal are whole numbers from 1 to {MAX_KEPT:,}.")
+    if not document.get("name"):
+        raise InvalidParameterError(
+            "keep", int(keep), "Give the packages a name, such as district-{date}, to keep some."
+        )
+    return int(keep)
 
 
 def _read_key_name(name: Any) -> str:

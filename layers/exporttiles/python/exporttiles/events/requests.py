@@ -12,7 +12,8 @@ from hashlib import sha256
 from typing import Any
 
 from exporttiles.domain.errors import InvalidParameterError, RequestError
-from exporttiles.domain.job import Job, JobStatus, MessageKind
+from exporttiles.domain.export import LAST
+from exporttiles.domain.job import Job, JobStatus, MessageKind, Series
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, RequestDocument, read_request_document
 from exporttiles.events.runtime import Runtime
 from exporttiles.ports import Event
@@ -102,6 +103,8 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
         caller.require(document.service_name)
         service = caller.limited(runtime.services.get(document.service_name))
         request = read_export_request(document.parameters, service)
+        if document.is_since_last:
+            request = replace(request, since_job=LAST)
         job = runtime.submit_export(
             service,
             replace(request, package_name=document.package_name),
@@ -109,6 +112,7 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
             caller.owner,
             job_id=job_id,
             callback_data=document.callback_data,
+            series=_series(document, caller),
         )
     except RequestError as error:
         outcome = Outcome(origin, None, (str(error),))
@@ -118,6 +122,14 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
         errors = tuple(message.text for message in job.messages if message.kind is MessageKind.ERROR)
         return Outcome(origin, job, errors)
     return Outcome(origin, job)
+
+
+def _series(document: RequestDocument, caller: Caller) -> Series | None:
+    """Return the series of an export: what one caller calls by one name, of one service."""
+    if not document.keep:
+        return None
+    identity = json.dumps([caller.owner, document.service_name, document.name_pattern])
+    return Series(sha256(identity.encode()).hexdigest(), document.keep)
 
 
 def _caller(document: RequestDocument, runtime: Runtime) -> Caller:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from exporttiles.domain.export import ExportRequest
-from exporttiles.domain.job import Job
+from exporttiles.domain.job import Job, Series
 from exporttiles.domain.service import ImageService
 from exporttiles.ports import Announcer, ApiKeyStore, Clock, Inbox, ServiceCatalog
 
@@ -22,6 +22,7 @@ class SubmitExport(Protocol):
         *,
         job_id: str,
         callback_data: str,
+        series: Series | None,
     ) -> Job:
         """Start an export, once for a job id, and return its job."""
         ...

@@ -76,5 +76,5 @@ class ReadParameters:
         try:
             parameters: dict[str, str] = json.loads(self.objects.read(JobKeys(job_id).parameters))
         except KeyError as error:
-            raise JobNotFoundError(f"There is no job {job_id}, or it has expired.") from error
+            raise JobNotFoundError(f"What the job {job_id} was asked with is no longer kept.") from error
         return parameters

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from exporttiles.domain.cost import estimated_dollars
-from exporttiles.domain.job import Delivery, Job, JobStatus, Message, MessageKind, Package
+from exporttiles.domain.job import Delivery, Job, JobStatus, Message, MessageKind, Package, Series
 from exporttiles.messages import CHANGES_NAME, Export, Failure, JobKeys, PackedPackage
 from exporttiles.ports import Clock, JobTable, ObjectStore
 
@@ -16,11 +16,16 @@ class CloseJob:
 
     Reached on every path of the workflow, and by the event of an execution
     that ended without it; the second to come changes nothing.
+
+    Attributes:
+        objects: the package bucket.
+        job_lifetime: how long it is told that a package has made room for newer ones.
     """
 
     jobs: JobTable
     objects: ObjectStore
     clock: Clock
+    job_lifetime: timedelta
 
     def succeed(self, job_id: str, packed: PackedPackage) -> Job:
         """Announce a finished package, unless the job was cancelled meanwhile; return the job.
@@ -50,6 +55,9 @@ class CloseJob:
             self._remove(JobKeys(job_id).fragments)
         elif not self.jobs.get(job_id).status.is_final:
             self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.")
+        closed = self.jobs.get(job_id)
+        if closed.status is JobStatus.SUCCEEDED and closed.series:  # when tried again, too
+            self._make_room(closed, closed.series)
         return self.jobs.get(job_id)
 
     def fail(self, job_id: str, failure: Failure) -> Job:
@@ -75,6 +83,21 @@ class CloseJob:
         else:
             self._end(job_id, JobStatus.CANCELLED, "The export was stopped by an operator.")
         return self.jobs.get(job_id)
+
+    def _make_room(self, newest: Job, series: Series) -> None:
+        """Remove the packages of a series beyond those that are kept.
+
+        Told first and removed then, so that no link leads to nothing; what a
+        crash leaves between the two is swept.
+        """
+        found = {job.job_id: job for job in self.jobs.series(series.key) if job.status is JobStatus.SUCCEEDED}
+        found[newest.job_id] = newest  # the index may not have it yet
+        by_age = sorted(found.values(), key=lambda job: (job.submitted_at, job.job_id), reverse=True)
+        text = f"The package was removed to make room for newer ones: {series.keep} of this series are kept."
+        for job in by_age[series.keep :]:
+            expires_at = self.clock.now() + self.job_lifetime
+            if self.jobs.delete(job.job_id, Message(MessageKind.ERROR, text), expires_at):
+                self._remove(JobKeys(job.job_id).packages)
 
     def _end(self, job_id: str, status: JobStatus, text: str, delivery: Delivery | None = None) -> None:
         now = self.clock.now()

@@ -1,13 +1,13 @@
 """Accept an export: count its tiles exactly, remember it, start it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from exporttiles.domain.errors import InvalidParameterError, JobNotFoundError
-from exporttiles.domain.export import ExportRequest
-from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation
+from exporttiles.domain.export import LAST, ExportRequest
+from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, Series
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
 from exporttiles.messages import Export, JobKeys
@@ -22,6 +22,7 @@ class SubmitExport:
         objects: the package bucket.
         new_job_id: returns ``j`` and 32 hexadecimal digits that no one can guess.
         job_lifetime: how long a job and its package are kept.
+        kept_lifetime: how long at most, if its series keeps them.
     """
 
     jobs: JobTable
@@ -30,6 +31,7 @@ class SubmitExport:
     clock: Clock
     new_job_id: Callable[[], str]
     job_lifetime: timedelta
+    kept_lifetime: timedelta
 
     def __call__(
         self,
@@ -40,6 +42,7 @@ class SubmitExport:
         *,
         job_id: str = "",
         callback_data: str = "",
+        series: Series | None = None,
     ) -> Job:
         """Create a job and start it, or create it failed where ArcGIS does so.
 
@@ -51,6 +54,7 @@ class SubmitExport:
             job_id: of a request that may come more than once: the first makes
                 the job, the others find it. '' makes a new job.
             callback_data: JSON that each event of the job carries.
+            series: of which some packages are kept, for longer than others.
 
         Raises:
             AreaError: the area is too complex to count.
@@ -58,7 +62,7 @@ class SubmitExport:
         """
         if job_id and (existing := self._find(job_id)):
             return existing
-        request = self._dated(request, owner)
+        request = self._dated(request, owner, series)
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
         # The deepest first: an area that is too complex for it is refused before any work.
         tile_count = sum(map(selection.count, reversed(request.levels)))
@@ -80,12 +84,13 @@ class SubmitExport:
             status=JobStatus.FAILED if refusal else JobStatus.SUBMITTED,
             submitted_at=now,
             finished_at=now if refusal else None,
-            expires_at=now + self.job_lifetime,
+            expires_at=now + (self.kept_lifetime if series else self.job_lifetime),
             tile_count=tile_count,
             messages=tuple(messages),
             owner=owner,
             name=request.package_name,
             callback_data=callback_data,
+            series=series,
         )
         keys = JobKeys(job.job_id)
         self.objects.write(keys.parameters, json.dumps(dict(parameters)).encode())
@@ -98,7 +103,7 @@ class SubmitExport:
             self._start(job.job_id)
         return job
 
-    def _dated(self, request: ExportRequest, owner: str) -> ExportRequest:
+    def _dated(self, request: ExportRequest, owner: str, series: Series | None) -> ExportRequest:
         """Return a request with the time that its earlier job stands for.
 
         What changed while that job ran may be in its package or not: the time
@@ -108,6 +113,12 @@ class SubmitExport:
             raise InvalidParameterError("since", request.since.isoformat(), "It must lie in the past.")
         if not request.since_job:
             return request
+        if request.since_job == LAST:
+            last = next((job for job in self._series(series) if job.status is JobStatus.SUCCEEDED), None)
+            if last:
+                return replace(request, since=last.submitted_at, since_job="")
+            warning = "There is no earlier export of this series: all tiles are exported."
+            return replace(request, since_job="", warnings=(*request.warnings, warning))
         try:
             earlier = self.jobs.get(request.since_job)
         except JobNotFoundError:
@@ -121,6 +132,9 @@ class SubmitExport:
             legal = "It must be a time, or the id of an export of this service that succeeded and is still kept."
             raise InvalidParameterError("since", request.since_job, legal)
         return replace(request, since=earlier.submitted_at, since_job="")
+
+    def _series(self, series: Series | None) -> Iterator[Job]:
+        return self.jobs.series(series.key) if series else iter(())
 
     def _find(self, job_id: str) -> Job | None:
         """Return a job that is there already; start it, should that have failed."""
