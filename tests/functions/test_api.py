@@ -168,6 +168,19 @@ def test_the_way_of_esris_python_client_from_the_service_to_the_file(client):
     assert found["headers"]["location"].startswith("https://packages.example/")
 
 
+def test_the_report_on_a_package_is_a_result_that_can_be_downloaded(client):
+    submitted = client.json(f"{SERVICE}/exportTiles", "f=json&tilePackage=true&levels=0-2")
+    run_workflow(client.runtime, submitted["jobId"])
+
+    job = f"{SERVICE}/exportTiles/jobs/{submitted['jobId']}"
+    told = client.json(f"{job}/{client.json(job)['results']['verification']['paramUrl']}")
+
+    assert (told["paramName"], told["dataType"]) == ("verification", "GPDataFile")
+    url = told["value"]["url"]
+    assert url in client.get(job, "f=html")["body"]
+    assert client.get(url.removeprefix(HOST), "")["headers"]["location"].split("?")[0].endswith("/verification.json")
+
+
 def test_too_many_tiles_are_accepted_and_fail_with_the_number_that_clients_look_for(client):
     query = "f=json&tilePackage=true&levels=13-19&areaOfInterest=" + quote(EXAMPLE_THREE_AREA)
     submitted = client.json(f"{SERVICE}/exportTiles", query)
@@ -193,6 +206,7 @@ def test_an_estimate_tells_bytes_and_tiles_and_needs_no_package(client):
         "dataType": "GPString",
         "value": {"totalSize": ANY, "totalTilesToExport": 21},
     }
+    assert client.error(f"{job}/results/verification")["message"] == "Invalid URL"
 
 
 @pytest.mark.parametrize("query", ["", "f=json", "token=abc&f=json"])

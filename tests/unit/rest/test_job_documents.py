@@ -76,7 +76,10 @@ def test_progress_is_told_while_the_job_executes():
 def test_results_inputs_and_output_come_with_success():
     document = document_of(a_job(JobStatus.SUCCEEDED))
 
-    assert document["results"] == {"out_service_url": {"paramUrl": "results/out_service_url"}}
+    assert document["results"] == {
+        "out_service_url": {"paramUrl": "results/out_service_url"},
+        "verification": {"paramUrl": "results/verification"},
+    }
     assert document["inputs"]["levels"] == {"paramUrl": "inputs/levels"}
     assert document["output"] == {"outputUrl": [FILE_URL], "itemId": None}
     for status in set(JobStatus) - {JobStatus.SUCCEEDED}:
@@ -86,7 +89,7 @@ def test_results_inputs_and_output_come_with_success():
 def test_an_estimate_has_results_and_no_output():
     job = a_job(JobStatus.SUCCEEDED, operation=Operation.ESTIMATE_EXPORT_TILES_SIZE, package=None)
 
-    assert "results" in document_of(job)
+    assert document_of(job)["results"].keys() == {"out_service_url"}
     assert "output" not in document_of(job)
 
 

@@ -4,8 +4,10 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 from zlib import crc32
 
+import jsonschema
 import pytest
 
 from exporttiles.domain.export import StorageFormat
@@ -19,6 +21,7 @@ from tests.builders import a_request, a_service, put_files
 from tests.fakes import FakePackages, a_runtime, memory, run_workflow
 from tests.oracles.build_package import pack
 
+SCHEMA = json.loads((Path(__file__).parents[3] / "events/schemas/verification.json").read_text())
 TILES = memory()
 put_files(TILES, 4)
 OUTPUTS = {
@@ -170,6 +173,7 @@ def test_the_report_tells_what_an_independent_look_finds(output):
         "bytes": sum(member.size_bytes for member in found.members),
     }
     assert report["remarks"] == []
+    jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
 
 
 def test_what_is_read_back_is_counted_and_bounded(monkeypatch):

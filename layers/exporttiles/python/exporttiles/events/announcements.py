@@ -81,6 +81,7 @@ def _event(status: str, job: Job, base_url: str) -> Event:
         detail["result"] = {
             "url": addresses.package_url(rest_url, job),
             "fileName": job.package.name,
+            "verificationUrl": addresses.verification_url(rest_url, job),
             "expiresAt": _time(job.expires_at),
         }
         if job.delivery and job.delivery.up_to_date_count is not None:

@@ -1,6 +1,7 @@
 """Where things are, for whoever is told an address."""
 
 from exporttiles.domain.job import Job
+from exporttiles.messages import VERIFICATION_NAME
 
 ROOT = "/arcgis/rest"
 """Where all of it lies, below the host."""
@@ -24,6 +25,11 @@ def job_url(rest_url: str, job: Job) -> str:
 def listing_url(rest_url: str, job: Job) -> str:
     """Return the address of the folder of a job's package, without a final slash."""
     return f"{rest_url}/directories/arcgisoutput/{job.service_name}_ImageServer/{job.job_id}"
+
+
+def verification_url(rest_url: str, job: Job) -> str:
+    """Return the address that sends a client to the report on the package."""
+    return f"{listing_url(rest_url, job)}/{VERIFICATION_NAME}"
 
 
 def package_url(rest_url: str, job: Job) -> str | None:

@@ -11,6 +11,9 @@ from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operati
 
 RESULT_NAME = "out_service_url"
 
+VERIFICATION = "verification"
+"""Result of an export besides those of ArcGIS Server: what was found when the package was read back."""
+
 INPUT_NAMES: dict[str, str] = {
     "storage_format_type": "storageFormatType",
     "tile_package": "tilePackage",
@@ -60,7 +63,8 @@ def job_document(job: Job, file_url: str | None, *, ends_known_to_all: bool) -> 
     if job.status is JobStatus.EXECUTING:
         document["progress"] = _progress(job)
     if job.status is JobStatus.SUCCEEDED:
-        document["results"] = {RESULT_NAME: {"paramUrl": f"results/{RESULT_NAME}"}}
+        names = (RESULT_NAME, VERIFICATION) if job.package else (RESULT_NAME,)
+        document["results"] = {name: {"paramUrl": f"results/{name}"} for name in names}
         document["inputs"] = {name: {"paramUrl": f"inputs/{name}"} for name in INPUT_NAMES}
         if file_url is not None:  # clients of ArcGIS Online look for it here
             document["output"] = {"outputUrl": [file_url], "itemId": None}
@@ -73,6 +77,11 @@ def result_document(job: Job, listing_url: str) -> dict[str, Any]:
     if job.operation is Operation.ESTIMATE_EXPORT_TILES_SIZE and job.estimate is not None:
         value = {"totalSize": job.estimate.size_bytes, "totalTilesToExport": job.estimate.tile_count}
     return {"paramName": RESULT_NAME, "dataType": "GPString", "value": value}
+
+
+def verification_document(url: str) -> dict[str, Any]:
+    """Return the result that is a report on the package, by the address of the report."""
+    return {"paramName": VERIFICATION, "dataType": "GPDataFile", "value": {"url": url}}
 
 
 def input_document(name: str, parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -3,19 +3,21 @@
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
 from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder
 from exporttiles.rest import pages
-from exporttiles.rest.addresses import package_url
+from exporttiles.rest.addresses import package_url, verification_url
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import InvalidUrlError, NotFoundError
 from exporttiles.rest.http import Response, redirect
 from exporttiles.rest.job_documents import (
     INPUT_NAMES,
     RESULT_NAME,
+    VERIFICATION,
     cancel_document,
     input_document,
     job_document,
     listing_document,
     result_document,
     submit_document,
+    verification_document,
 )
 from exporttiles.rest.parameters import KNOWN_NAMES, read_export_request
 
@@ -50,9 +52,14 @@ def job_result(call: Call) -> Document:
     Raises:
         JobStateError: the job has not succeeded.
     """
-    if call.arguments["name"] != RESULT_NAME:
-        raise InvalidUrlError(f"The only result is {RESULT_NAME}.")
+    name = call.arguments["name"]
+    if name not in {RESULT_NAME, VERIFICATION}:
+        raise InvalidUrlError(f"The results are {RESULT_NAME} and {VERIFICATION}.")
     _require_success(call.job)
+    if name == VERIFICATION:
+        if call.job.package is None:
+            raise InvalidUrlError("Only the job of an export has a package that was verified.")
+        return Document(verification_document(verification_url(call.rest_url, call.job)), "Verification")
     return Document(result_document(call.job, call.listing_url), "Result")
 
 
@@ -139,6 +146,6 @@ def _job_sections(call: Call, file_url: str | None) -> tuple[str, ...]:
         targets = {"Result": f"{call.job_url}/results/{RESULT_NAME}?f=html"}
         if call.job.package and file_url:
             text = f"Download {call.job.package.name} ({call.job.package.size_bytes:,} bytes)"
-            targets = {text: file_url, **targets}
+            targets = {text: file_url, "Verification": verification_url(call.rest_url, call.job), **targets}
         return (pages.links(targets),)
     return ()

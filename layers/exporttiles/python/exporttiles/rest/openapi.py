@@ -9,6 +9,7 @@ from typing import Any
 
 from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.http import FORMATS
+from exporttiles.rest.job_documents import INPUT_NAMES, RESULT_NAME, VERIFICATION
 from exporttiles.rest.parameters import PARAMETERS
 from exporttiles.rest.routes import ROUTES, Route
 
@@ -90,12 +91,14 @@ def _paths(route: Route) -> Iterator[str]:
 
 def _path_item(path: str, route: Route) -> dict[str, Any]:
     methods = {"get": _operation(path, route, "get"), "post": _operation(path, route, "post")}
-    named = [_path_parameter(name) for name in re.findall(r"{(\w+)}", path)]
+    named = [_path_parameter(path, name) for name in re.findall(r"{(\w+)}", path)]
     return {"parameters": named, **methods} if named else methods
 
 
-def _path_parameter(name: str) -> dict[str, Any]:
-    schema = {"type": "integer", "minimum": 0} if name in _NUMBERS else {"type": "string"}
+def _path_parameter(path: str, name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "integer", "minimum": 0} if name in _NUMBERS else {"type": "string"}
+    if name == "name":
+        schema["enum"] = list(INPUT_NAMES) if path.endswith("/inputs/{name}") else [RESULT_NAME, VERIFICATION]
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
