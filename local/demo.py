@@ -17,10 +17,10 @@ from urllib.request import urlopen
 import rasterio
 from PIL import Image
 
+from exporttiles.cli.terminal import ProgressBar, say
 from exporttiles.formats.bundle import RECORDS_OFFSET, parse_bundle_path, read_index
 from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.services import exporttiles, publish, upload_folder
-from local.terminal import ProgressBar, say
 from local.world_cache import make_xyz_cache
 
 SERVICE = "World_Imagery"

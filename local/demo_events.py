@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from exporttiles.cli.terminal import ProgressBar, say
 from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.demo import download
 from local.services import exporttiles, publish, upload_folder
-from local.terminal import ProgressBar, say
 from local.world_cache import make_xyz_cache
 
 SERVICE = "World_Imagery"

@@ -4,10 +4,10 @@ import argparse
 import signal
 import sys
 
+from exporttiles.cli.terminal import ProgressBar, say
 from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.compact_cache import make_compact_cache
 from local.services import publish, upload_folder
-from local.terminal import ProgressBar, say
 from local.world_cache import JPEG_QUALITY, make_xyz_cache
 
 CACHES = ROOT / ".cache"

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zlib import crc32 as crc32_of
 
@@ -10,12 +9,13 @@ from obstore.store import MemoryStore
 
 from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.adapters.archives import within
+from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.bootstrap import Runtime
-from exporttiles.domain.errors import DamagedPackageError, ExportTilesError, JobNotFoundError
-from exporttiles.domain.job import SUCCESSORS, Delivery, Job, JobStatus, Message, Package, Progress
+from exporttiles.domain.errors import DamagedPackageError, ExportTilesError
+from exporttiles.domain.job import Job, Package
 from exporttiles.domain.parts import CopiedPart, Part, check_part
 from exporttiles.domain.service import TileCache
 from exporttiles.messages import FOLDERS, Failure, WorkItem, owner_of
@@ -32,91 +32,6 @@ class FakeClock:
     def now(self) -> datetime:
         self.time += timedelta(seconds=1)
         return self.time
-
-
-class FakeJobs:
-    """The job table."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.jobs: dict[str, Job] = {}
-        self.clock = clock
-
-    def create(self, job: Job) -> bool:
-        return self.jobs.setdefault(job.job_id, job) is job
-
-    def get(self, job_id: str) -> Job:
-        job = self.jobs.get(job_id)
-        if job is None or job.expires_at <= self.clock.time:
-            raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
-        return job
-
-    def open_jobs(self) -> Iterator[Job]:
-        waiting = [job for job in self.jobs.values() if not job.status.is_final]
-        return iter(sorted(waiting, key=lambda job: job.submitted_at))
-
-    def advance(
-        self,
-        job_id: str,
-        status: JobStatus,
-        *,
-        messages: Sequence[Message] = (),
-        work_items: int | None = None,
-        package: Package | None = None,
-        delivery: Delivery | None = None,
-        finished_at: datetime | None = None,
-    ) -> bool:
-        job = self.jobs.get(job_id)
-        if job is None or status not in SUCCESSORS[job.status]:
-            return False
-        progress = job.progress
-        if work_items is not None:
-            progress = replace(progress, work_items=work_items)
-        self.jobs[job_id] = replace(
-            job,
-            status=status,
-            messages=(*job.messages, *messages),
-            progress=progress,
-            package=package or job.package,
-            delivery=delivery or job.delivery,
-            finished_at=finished_at or job.finished_at,
-        )
-        return True
-
-    def series(self, key: str) -> Iterator[Job]:
-        found = [job for job in self.jobs.values() if job.series and job.series.key == key]
-        alive = [job for job in found if job.expires_at > self.clock.time]
-        return iter(sorted(alive, key=lambda job: job.submitted_at, reverse=True))
-
-    def delete(self, job_id: str, message: Message, expires_at: datetime) -> bool:
-        job = self.jobs.get(job_id)
-        if job is None or job.status is not JobStatus.SUCCEEDED:
-            return False
-        self.jobs[job_id] = replace(
-            job,
-            status=JobStatus.DELETED,
-            messages=(*job.messages, message),
-            expires_at=expires_at.replace(microsecond=0),
-            package=None,
-            series=None,
-        )
-        return True
-
-    def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
-        job = self.jobs[job_id]
-        done = job.progress
-        self.jobs[job_id] = replace(
-            job,
-            progress=Progress(
-                done.work_items,
-                done.done_work_items + 1,
-                done.done_tile_count + tile_count,
-                done.done_bytes + size_bytes,
-            ),
-        )
-
-    def note_failure(self, job_id: str, text: str) -> None:
-        job = self.jobs[job_id]
-        self.jobs[job_id] = replace(job, failure=job.failure or text)
 
 
 class FakePackages:
@@ -224,7 +139,7 @@ def a_runtime(tiles: ObjectStore | None = None) -> Runtime:
         settings=Settings("tiles", "packages", "jobs", timedelta(days=3)),
         api_keys=ApiKeys(tiles),
         services=ServiceCatalog(tiles),
-        jobs=FakeJobs(clock),
+        jobs=MemoryJobs(clock),
         objects=objects,
         packages=FakePackages(objects),
         sources=FakeSources(tiles),

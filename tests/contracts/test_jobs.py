@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
+from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import (
     SUCCESSORS,
@@ -22,7 +23,7 @@ from exporttiles.domain.job import (
     Progress,
     Series,
 )
-from tests.fakes import FakeClock, FakeJobs
+from tests.fakes import FakeClock
 
 CLOCK = FakeClock()
 
@@ -43,7 +44,7 @@ def a_job(job_id="j1", **changes):
 @pytest.fixture(params=["memory", "dynamodb"])
 def jobs(request):
     if request.param == "memory":
-        return FakeJobs(CLOCK)
+        return MemoryJobs(CLOCK)
     return DynamoDbJobs(request.getfixturevalue("table"), CLOCK)
 
 

@@ -103,9 +103,10 @@ def test_a_folder_shows_what_lies_directly_in_it(store):
 
 
 def test_deleting_passes_over_what_is_not_there(store):
-    store.write("gone", b"x")
+    store.write("gone/1", b"x")
+    store.write("gone/2", b"x")
 
-    store.delete(["gone"])
+    store.delete(["gone/0", "gone/1", "gone/2"])
     store.delete([])
 
     assert list(store.list("gone")) == []

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from exporttiles.usecases.cancel_export import CancelExport
     from exporttiles.usecases.close_job import CloseJob
     from exporttiles.usecases.estimate_export import EstimateExport
+    from exporttiles.usecases.export_at_once import ExportAtOnce
     from exporttiles.usecases.export_tile_range import ExportTileRange
     from exporttiles.usecases.pack_tile_package import PackTilePackage
     from exporttiles.usecases.plan_export import PlanExport
@@ -110,6 +111,13 @@ class Runtime:
 
         verify = VerifyPackage(self.objects, self.clock)
         return PackTilePackage(self.jobs, self.objects, self.packages, self.sources, verify)
+
+    @cached_property
+    def export_at_once(self) -> "ExportAtOnce":
+        """Return what makes a whole export by itself."""
+        from exporttiles.usecases.export_at_once import ExportAtOnce
+
+        return ExportAtOnce(self.objects, self.plan_export, self.export_tile_range, self.pack_tile_package)
 
     @cached_property
     def close_job(self) -> "CloseJob":

@@ -166,8 +166,8 @@ class ObjectStore(ObjectReader, Protocol):
         ...
 
 
-class PackageStore(Protocol):
-    """Finished packages: joined from parts, visible only when whole."""
+class PackageJoiner(Protocol):
+    """Makes packages of parts, visible only when whole."""
 
     def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
         """Make one object of parts, in order; nothing is visible until all is there.
@@ -184,6 +184,10 @@ class PackageStore(Protocol):
             PackageError: the parts break the store's rules on sizes or count.
         """
         ...
+
+
+class PackageStore(PackageJoiner, Protocol):
+    """Finished packages, and those that are being made."""
 
     def owners(self, beginning: str) -> Iterator[str]:
         """Yield the ids of the jobs that own an object, of those that begin so; some come twice."""
@@ -366,12 +370,16 @@ class JobTable(Protocol):
         ...
 
 
-class Workflow(Protocol):
-    """Runs the steps of an export."""
+class Starter(Protocol):
+    """Starts the steps of an export."""
 
     def start(self, job_id: str) -> None:
         """Start the steps for a job; a second start of one job does nothing."""
         ...
+
+
+class Workflow(Starter, Protocol):
+    """Runs the steps of exports."""
 
     def find(self, job_id: str) -> Execution | None:
         """Return how the steps of a job fare; None if they were never started."""

@@ -6,7 +6,7 @@ interpreter is free meanwhile, so threads are enough to read many at once.
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -128,9 +128,15 @@ class ObjectStore:
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects."""
         unwanted = list(keys)
-        if unwanted:
+        if not unwanted:
+            return
+        try:
             with _translated(unwanted[0]):
                 obstore.delete(self._store, unwanted)
+        except KeyError:  # a folder, unlike S3, stops at what is not there
+            for key in unwanted:
+                with suppress(KeyError), _translated(key):
+                    obstore.delete(self._store, key)
 
     def _read_if_there(self, key: str) -> bytes | None:
         try:

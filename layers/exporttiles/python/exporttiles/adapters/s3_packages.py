@@ -6,7 +6,6 @@ Source: Amazon S3 User Guide, "Checking object integrity", full object checksums
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 from zlib import crc32 as crc32_of
@@ -15,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from exporttiles.domain.errors import DamagedPackageError, PackageError
 from exporttiles.domain.job import Package
-from exporttiles.domain.parts import CopiedPart, Part, check_part
+from exporttiles.domain.parts import CopiedPart, Part, checked_parts
 from exporttiles.messages import FOLDERS
 
 if TYPE_CHECKING:  # stubs, not in the layer
@@ -52,7 +51,7 @@ class S3Packages:
         try:
             with ThreadPoolExecutor(_COPIERS) as copiers:
                 # Consecutive numbers: S3 refuses gaps in uploads with checksums.
-                done = list(copiers.map(lambda part: self._upload(key, upload_id, *part), _checked(parts)))
+                done = list(copiers.map(lambda part: self._upload(key, upload_id, *part), checked_parts(parts)))
             self._client.complete_multipart_upload(
                 Bucket=self._bucket,
                 Key=key,
@@ -137,11 +136,3 @@ class S3Packages:
 def _as_header(crc32: int) -> str:
     """Return a checksum as S3 writes it."""
     return b64encode(crc32.to_bytes(4, "big")).decode()
-
-
-def _checked(parts: Iterable[Part]) -> Iterator[tuple[int, Part]]:
-    """Yield numbered parts once it is known whether each is the last."""
-    for number, (part, after) in enumerate(pairwise(chain(parts, [None])), start=1):
-        if part is not None:
-            check_part(part, number, is_last=after is None)
-            yield number, part

@@ -3,7 +3,9 @@
 Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits".
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 from exporttiles.domain.errors import PackageError
 
@@ -53,3 +55,15 @@ def check_part(part: Part, number: int, *, is_last: bool) -> None:
         raise PackageError(
             f"Part {number} of the package has {part.size_bytes} bytes; {smallest} to {MAX_PART_BYTES} are allowed."
         )
+
+
+def checked_parts(parts: Iterable[Part]) -> Iterator[tuple[int, Part]]:
+    """Yield parts with their numbers, from 1, once it is known whether each is the last.
+
+    Raises:
+        PackageError: as `check_part`.
+    """
+    for number, (part, after) in enumerate(pairwise(chain(parts, [None])), start=1):
+        if part is not None:
+            check_part(part, number, is_last=after is None)
+            yield number, part

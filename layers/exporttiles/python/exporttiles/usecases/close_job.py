@@ -110,7 +110,8 @@ class CloseJob:
         self.objects.delete(stored.key for stored in self.objects.list(prefix))
 
 
-def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, now: datetime) -> list[Message]:
+def told_of(export: Export, packed: PackedPackage) -> list[Message]:
+    """Return what a person should know of a finished package."""
     request = export.request
     warnings = [
         (packed.missing_count, "Selected tiles that do not exist in the cache and are left out", ()),
@@ -132,11 +133,6 @@ def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, no
             f"Recompressed to JPEG quality {request.compression_quality}; "
             f"the tiles had {packed.source_bytes:,} bytes before."
         )
-    seconds = (now - job.submitted_at).total_seconds()
-    texts += [
-        f"Estimated AWS cost: ${dollars:.4f}, without storage and download.",
-        f"Succeeded at {now:%A, %B %-d, %Y %-I:%M:%S %p} UTC (Elapsed Time: {seconds:.2f} seconds)",
-    ]
     return [
         *(
             Message(MessageKind.WARNING, f"{text}: {count:,}{_listed(examples)}.")
@@ -145,6 +141,15 @@ def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, no
         ),
         *(Message(MessageKind.INFORMATIVE, text) for text in texts),
     ]
+
+
+def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, now: datetime) -> list[Message]:
+    seconds = (now - job.submitted_at).total_seconds()
+    texts = [
+        f"Estimated AWS cost: ${dollars:.4f}, without storage and download.",
+        f"Succeeded at {now:%A, %B %-d, %Y %-I:%M:%S %p} UTC (Elapsed Time: {seconds:.2f} seconds)",
+    ]
+    return [*told_of(export, packed), *(Message(MessageKind.INFORMATIVE, text) for text in texts)]
 
 
 def _time(export: Export) -> str:

@@ -20,7 +20,7 @@ from exporttiles.domain.selection import TileSelection
 from exporttiles.formats.outputs import Contents, Output, output_of
 from exporttiles.formats.zip_archive import ZipMember, archive_crc32, central_directory, local_header
 from exporttiles.messages import CHANGES_NAME, Export, FlawedTiles, FragmentReport, JobKeys, PackedPackage
-from exporttiles.ports import JobTable, ObjectStore, PackageStore, Tile, TileSources
+from exporttiles.ports import JobTable, ObjectStore, PackageJoiner, Tile, TileSources
 from exporttiles.usecases.verify_package import VerifyPackage
 
 _WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
@@ -39,7 +39,7 @@ class PackTilePackage:
 
     jobs: JobTable
     objects: ObjectStore
-    packages: PackageStore
+    packages: PackageJoiner
     sources: TileSources
     verify: VerifyPackage
 

@@ -11,7 +11,7 @@ from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operati
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
 from exporttiles.messages import Export, JobKeys
-from exporttiles.ports import Clock, JobTable, ObjectStore, Workflow
+from exporttiles.ports import Clock, JobTable, ObjectStore, Starter
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SubmitExport:
 
     jobs: JobTable
     objects: ObjectStore
-    workflow: Workflow
+    workflow: Starter
     clock: Clock
     new_job_id: Callable[[], str]
     job_lifetime: timedelta

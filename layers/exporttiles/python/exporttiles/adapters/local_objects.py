@@ -1,0 +1,116 @@
+"""The objects of one export in a folder of this machine, and the package that is joined from them.
+
+A package is built in the file that it will be: it begins with the large
+fragments in the order of their work items, which is the order they are
+written in. So they stand where they belong, and no byte of them is copied.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from heapq import merge
+from io import FileIO
+from pathlib import Path
+
+from obstore.store import LocalStore
+
+from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart, checked_parts
+from exporttiles.ports import StoredObject
+
+
+class LocalObjects(ObjectStore):
+    """Objects as files; but those that can be parts of a package stand in one file, in the order they came.
+
+    A `PackageJoiner` as well; for one writer.
+
+    Args:
+        folder: an empty one, of nobody else.
+        delivered: prefix of what must be a file of its own, however large.
+    """
+
+    def __init__(self, folder: Path, *, delivered: str = "packages/") -> None:
+        self._files = folder / "files"
+        self._files.mkdir()
+        super().__init__(LocalStore(self._files))
+        self._delivered = delivered
+        self._parts = (folder / "parts").open("x+b", buffering=0)
+        self._joined = folder / "joined"
+        self._spans: dict[str, tuple[int, int]] = {}
+        """Key of a part -> its bytes ``[start, stop)`` in the file of parts."""
+
+    def close(self) -> None:
+        """Let go of the file of parts."""
+        self._parts.close()
+
+    def path(self, key: str) -> Path:
+        """Return where a file is, or a folder of files."""
+        return self._files / key
+
+    def write(self, key: str, body: bytes) -> None:
+        """Store an object whole."""
+        if len(body) < MIN_PART_BYTES or key.startswith(self._delivered):
+            super().write(key, body)
+        else:
+            start = self._parts.seek(0, os.SEEK_END)
+            _write(self._parts, body)
+            self._spans[key] = start, start + len(body)
+
+    def read(self, key: str) -> bytes:
+        """Return a whole object."""
+        if key not in self._spans:
+            return super().read(key)
+        start, stop = self._spans[key]
+        return os.pread(self._parts.fileno(), stop - start, start)
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects whose keys begin with a prefix, in key order."""
+        parts = [StoredObject(key, stop - start) for key, (start, stop) in sorted(self._spans.items())]
+        found = (part for part in parts if part.key.startswith(prefix))
+        return merge(found, super().list(prefix), key=lambda stored: stored.key)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects; a part is only forgotten."""
+        super().delete([key for key in keys if not self._spans.pop(key, None)])
+
+    def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
+        """Make one file of parts; those that stand where they belong are not copied."""
+        del crc32  # nothing lies between memory and this file that could change a byte
+        file, end = self._parts, 0
+        try:
+            for _, part in checked_parts(parts):
+                start, stop = self._spans[part.key] if isinstance(part, CopiedPart) else (-1, -1)
+                if file is not self._parts or start != end:
+                    file = self._ending_at(end, file)
+                    if isinstance(part, WrittenPart):
+                        _write(file, part.body)
+                    else:
+                        _copy(self._parts, start, stop, file)
+                end += part.size_bytes
+            file = self._ending_at(end, file)
+            self.path(key).parent.mkdir(parents=True, exist_ok=True)
+            Path(file.name).rename(self.path(key))
+        finally:
+            if file is not self._parts:
+                file.close()
+                self._joined.unlink(missing_ok=True)
+
+    def _ending_at(self, end: int, file: FileIO) -> FileIO:
+        """Return a file, or a copy of its beginning if more stands in it."""
+        if file.seek(0, os.SEEK_END) == end:
+            return file
+        beginning = self._joined.open("xb", buffering=0)
+        _copy(file, 0, end, beginning)
+        return beginning
+
+
+def _write(file: FileIO, body: bytes) -> None:
+    left = memoryview(body)
+    while left:  # one call writes 2 GiB at most
+        left = left[file.write(left) :]
+
+
+def _copy(source: FileIO, start: int, stop: int, target: FileIO) -> None:
+    """Append bytes of one file to another, or to itself, in the kernel."""
+    target.seek(0, os.SEEK_END)
+    while start < stop:
+        start += os.copy_file_range(source.fileno(), target.fileno(), stop - start, offset_src=start)

@@ -1,0 +1,102 @@
+"""Jobs in the memory of one process, for exports that need no cloud."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from exporttiles.domain.errors import JobNotFoundError
+from exporttiles.domain.job import SUCCESSORS, Delivery, Job, JobStatus, Message, Package, Progress
+from exporttiles.ports import Clock
+
+
+class MemoryJobs:
+    """The jobs of one process.
+
+    Attributes:
+        jobs: by id.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.jobs: dict[str, Job] = {}
+        self._clock = clock
+
+    def create(self, job: Job) -> bool:
+        """Store a new job; tell whether its id was free."""
+        return self.jobs.setdefault(job.job_id, job) is job
+
+    def get(self, job_id: str) -> Job:
+        """Return a job."""
+        job = self.jobs.get(job_id)
+        if job is None or job.expires_at <= self._clock.now():
+            raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
+        return job
+
+    def open_jobs(self) -> Iterator[Job]:
+        """Yield the jobs that have not ended, those that wait longest first."""
+        waiting = [job for job in self.jobs.values() if not job.status.is_final]
+        return iter(sorted(waiting, key=lambda job: job.submitted_at))
+
+    def advance(
+        self,
+        job_id: str,
+        status: JobStatus,
+        *,
+        messages: Sequence[Message] = (),
+        work_items: int | None = None,
+        package: Package | None = None,
+        delivery: Delivery | None = None,
+        finished_at: datetime | None = None,
+    ) -> bool:
+        """Move a job to a state and append messages, if the move is legal."""
+        job = self.jobs.get(job_id)
+        if job is None or status not in SUCCESSORS[job.status]:
+            return False
+        progress = job.progress if work_items is None else replace(job.progress, work_items=work_items)
+        self.jobs[job_id] = replace(
+            job,
+            status=status,
+            messages=(*job.messages, *messages),
+            progress=progress,
+            package=package or job.package,
+            delivery=delivery or job.delivery,
+            finished_at=finished_at or job.finished_at,
+        )
+        return True
+
+    def series(self, key: str) -> Iterator[Job]:
+        """Yield the jobs of a series, the last submitted first."""
+        found = [job for job in self.jobs.values() if job.series and job.series.key == key]
+        alive = [job for job in found if job.expires_at > self._clock.now()]
+        return iter(sorted(alive, key=lambda job: job.submitted_at, reverse=True))
+
+    def delete(self, job_id: str, message: Message, expires_at: datetime) -> bool:
+        """Take the package from a job that succeeded, say why, and set when the job is forgotten."""
+        job = self.jobs.get(job_id)
+        if job is None or job.status is not JobStatus.SUCCEEDED:
+            return False
+        self.jobs[job_id] = replace(
+            job,
+            status=JobStatus.DELETED,
+            messages=(*job.messages, message),
+            expires_at=expires_at.replace(microsecond=0),
+            package=None,
+            series=None,
+        )
+        return True
+
+    def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
+        """Add one finished work item to the progress."""
+        job = self.jobs[job_id]
+        done = job.progress
+        progress = Progress(
+            done.work_items,
+            done.done_work_items + 1,
+            done.done_tile_count + tile_count,
+            done.done_bytes + size_bytes,
+        )
+        self.jobs[job_id] = replace(job, progress=progress)
+
+    def note_failure(self, job_id: str, text: str) -> None:
+        """Keep why a worker gave up; the first reason stays."""
+        job = self.jobs[job_id]
+        self.jobs[job_id] = replace(job, failure=job.failure or text)

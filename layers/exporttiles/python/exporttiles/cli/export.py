@@ -1,0 +1,176 @@
+"""The command ``exporttiles export``: a package out of a cache, on this machine alone."""
+
+import argparse
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from exporttiles.adapters.local_objects import LocalObjects
+from exporttiles.adapters.memory_jobs import MemoryJobs
+from exporttiles.bootstrap import SystemClock
+from exporttiles.cli.source import SingleSource, add_source_options, inspect, open_source
+from exporttiles.cli.terminal import ProgressBar
+from exporttiles.domain.errors import ExportTilesError
+from exporttiles.domain.export import StorageFormat
+from exporttiles.domain.job import Message, MessageKind
+from exporttiles.messages import Export, JobKeys, PackedPackage
+from exporttiles.ports import ObjectReader
+from exporttiles.rest.parameters import read_export_request
+from exporttiles.usecases.close_job import told_of
+from exporttiles.usecases.export_at_once import ExportAtOnce
+from exporttiles.usecases.export_tile_range import ExportTileRange
+from exporttiles.usecases.pack_tile_package import PackTilePackage
+from exporttiles.usecases.plan_export import PlanExport
+from exporttiles.usecases.submit_export import SubmitExport
+from exporttiles.usecases.verify_package import VerifyPackage
+
+OUTPUTS = {
+    ".tpkx": ("true", StorageFormat.COMPACT_V2),
+    ".tpk": ("true", StorageFormat.COMPACT),
+    ".zip": ("false", StorageFormat.COMPACT_V2),
+    "": ("false", StorageFormat.COMPACT_V2),
+}
+"""Suffix of a file, '' of a folder -> the parameters tilePackage and storageFormatType that ask for it."""
+
+_LIFETIME = timedelta(days=365)  # of a job that ends with its process
+
+
+class OutputError(ExportTilesError):
+    """The package cannot be where it is wanted."""
+
+
+def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to those of ``exporttiles``."""
+    export = commands.add_parser("export", help="export tiles of a cache into a package, without AWS")
+    export.add_argument("source", help="folder, .tpkx, .tpk or .pmtiles: a path, or as s3://bucket/caches/Name")
+    export.add_argument("out", type=Path, help=".tpkx or .tpk, or a cache raster dataset: a .zip or a folder")
+    export.add_argument("--levels", default="", help="as in 0-7 or 1-4,7-9 (default: all that have tiles)")
+    area = export.add_mutually_exclusive_group()
+    area.add_argument(
+        "--extent", default="", metavar="XMIN,YMIN,XMAX,YMAX", help="in the reference of the cache (default: all)"
+    )
+    area.add_argument("--area", type=Path, help="file with polygons, as Esri JSON or GeoJSON")
+    export.add_argument("--extent-wkid", type=int, help="reference of the extent, such as 4326 for degrees")
+    export.add_argument("--quality", type=int, help="recompress JPEG tiles to this quality, 0 to 100")
+    export.add_argument("--name", default="", help="of the map, told in the package (default: that of the file)")
+    export.add_argument("--force", action="store_true", help="replace what is there")
+    add_source_options(export)
+    export.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    out = options.out.absolute()
+    _check_out(out, is_replaced=options.force)
+    objects, url = open_source(options.source)
+    name = options.name or re.sub(r"[^A-Za-z0-9_]+", "_", out.stem)
+    service = replace(inspect(options, objects, name, url), max_export_tiles_count=sys.maxsize)
+    export = Export(service, read_export_request(_parameters(options), service))
+    with (
+        _stopped_in_order(),
+        TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder,
+        closing(LocalObjects(Path(folder))) as local,
+    ):
+        packed, messages = _export(export, objects, local)
+        made = packed.key if out.suffix else JobKeys(job_id_of(export)).delivered(service.short_name)
+        _move(local.path(made), out, is_replaced=options.force)
+    for message in [*messages, *told_of(export, replace(packed, name=out.name))]:
+        print(message.text if message.kind is MessageKind.INFORMATIVE else f"{message.kind}: {message.text}")
+    return 0
+
+
+def job_id_of(export: Export) -> str:
+    """Return the id of the job: equal exports are equal jobs, and so make equal packages."""
+    return f"j{sha256(export.to_json()).hexdigest()[:32]}"
+
+
+def _check_out(out: Path, *, is_replaced: bool) -> None:
+    if out.suffix.lower() not in OUTPUTS:
+        raise OutputError(f"'{out.name}' is of no known kind. Legal are .tpkx, .tpk, .zip, and a folder: no suffix.")
+    if out.exists() and not is_replaced:
+        raise OutputError(f"{out} exists already. --force replaces it.")
+    if not out.parent.is_dir():
+        raise OutputError(f"There is no folder {out.parent}.")
+
+
+def _parameters(options: argparse.Namespace) -> dict[str, str]:
+    """Return the parameters of `exportTiles` that ask for the same."""
+    tile_package, storage_format = OUTPUTS[options.out.suffix.lower()]
+    parameters = {"tilePackage": tile_package, "storageFormatType": storage_format, "levels": options.levels}
+    if options.area:
+        parameters["areaOfInterest"] = options.area.read_text("utf-8-sig")
+    extent = options.extent
+    if extent and options.extent_wkid is not None:
+        sides = dict(zip(("xmin", "ymin", "xmax", "ymax"), map(_number, extent.split(",")), strict=False))
+        extent = json.dumps(sides | {"spatialReference": {"wkid": options.extent_wkid}})
+    parameters["exportExtent"] = extent
+    if options.quality is not None:
+        parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(options.quality)}
+    return parameters
+
+
+def _number(text: str) -> float | str:
+    """Return a number, or what is none, to be refused with the rest of the request."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+class _AtOnce:
+    """A workflow that ends before it returns."""
+
+    def __init__(self, export_at_once: ExportAtOnce) -> None:
+        self._export_at_once = export_at_once
+        self.packed: PackedPackage | None = None
+
+    def start(self, job_id: str) -> None:
+        self.packed = self._export_at_once(job_id)
+
+
+def _export(export: Export, objects: ObjectReader, local: LocalObjects) -> tuple[PackedPackage, list[Message]]:
+    """Submit an export and make it; return what was packed, and what there is to say of the request."""
+    clock, job_id = SystemClock(), job_id_of(export)
+    jobs = MemoryJobs(clock)
+    with ProgressBar("exporting") as bar, ThreadPoolExecutor(2) as codecs:
+        sources = SingleSource(export.service.cache, objects, lambda done: bar(done, jobs.get(job_id).tile_count))
+        at_once = _AtOnce(
+            ExportAtOnce(
+                local,
+                PlanExport(jobs, local, max_concurrency=1),
+                ExportTileRange(jobs, local, sources, clock, codecs),
+                PackTilePackage(jobs, local, local, sources, VerifyPackage(local, clock)),
+            )
+        )
+        submit_export = SubmitExport(jobs, local, at_once, clock, lambda: job_id, _LIFETIME, _LIFETIME)
+        job = submit_export(export.service, export.request, {})
+    if at_once.packed is None:
+        raise ExportTilesError(job.messages[-1].text)
+    return at_once.packed, [message for message in job.messages if message.kind is not MessageKind.INFORMATIVE]
+
+
+def _move(made: Path, out: Path, *, is_replaced: bool) -> None:
+    """Put what was made where it is wanted, in one step."""
+    if out.is_dir() and is_replaced:  # a folder cannot be replaced by a name
+        out.rename(made.parent / "replaced")
+    elif out.exists() and not is_replaced:
+        raise OutputError(f"{out} exists already. --force replaces it.")
+    made.rename(out)
+
+
+@contextmanager
+def _stopped_in_order() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, so that nothing stays behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

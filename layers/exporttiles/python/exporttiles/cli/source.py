@@ -1,0 +1,111 @@
+"""Where the tiles of a command come from: the cache, and the options that tell what it cannot."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from obstore.store import LocalStore
+
+from exporttiles.adapters.archives import open_cache, within
+from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.domain.errors import SourceError
+from exporttiles.domain.service import ImageService, TileCache
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats.tiling_schemes import WELL_KNOWN
+from exporttiles.ports import Mask, ObjectReader, PlacedTile, TileSource
+from exporttiles.usecases.inspect_cache import InspectCache
+from exporttiles.usecases.survey_files import FileOrder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_TOLD_TILES = 256
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command be told what a cache without documents is."""
+    parser.add_argument(
+        "--scheme",
+        choices=sorted(WELL_KNOWN),
+        default="web_mercator_256",
+        help="tiling scheme of a cache without conf.xml or root.json (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rows-from-bottom",
+        action="store_true",
+        help="files are called level/column/row with row 0 at the bottom (TMS)",
+    )
+    parser.add_argument("--row-before-column", action="store_true", help="files are called level/row/column (WMTS)")
+    parser.add_argument("--description", default="", help="what the map shows")
+    parser.add_argument("--copyright", default="", help="to whom it is owed")
+
+
+def open_source(source: str) -> tuple[ObjectReader, str]:
+    """Return what lies at a path or an address, and its address.
+
+    Raises:
+        SourceError: there is nothing, or nothing that can hold tiles.
+    """
+    if "://" in source and not source.startswith("file://"):
+        return open_cache(source), source
+    path = Path(unquote(source.removeprefix("file://")) if "://" in source else source).absolute()
+    if not path.exists():
+        raise SourceError(f"There is no file or folder {path}.")
+    # A path is no address: it may hold any character.
+    folder = path if path.is_dir() else path.parent
+    objects = ObjectStore(LocalStore(folder))
+    return objects if path.is_dir() else within(objects, path.name), f"file://{path}"
+
+
+def inspect(options: argparse.Namespace, objects: ObjectReader, name: str, url: str) -> ImageService:
+    """Return the service that a cache can be.
+
+    Raises:
+        DamagedCacheError: there is no cache that can be read.
+        SourceError: the store does not answer.
+    """
+    order = FileOrder(is_row_first=options.row_before_column, is_from_bottom=options.rows_from_bottom)
+    service = InspectCache(objects, read_cache, WELL_KNOWN[options.scheme], order)(name, url)
+    return replace(service, description=options.description, copyright_text=options.copyright)
+
+
+class SingleSource:
+    """The one cache of a command, opened once.
+
+    Args:
+        cache: to be read.
+        objects: where it lies.
+        tell: is told, now and then, how many of the selected tiles were looked for.
+    """
+
+    def __init__(self, cache: TileCache, objects: ObjectReader, tell: Callable[[int], None]) -> None:
+        self._source = read_cache(objects, cache)
+        self._tell = tell
+        self._tile_count = 0
+
+    def open(self, _cache: TileCache) -> TileSource:
+        """Return the reader of the cache."""
+        return self
+
+    def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
+        """Yield the tiles of one bundle that are wanted and exist, as they arrive."""
+        for number, tile in enumerate(self._source.read_bundle(bundle, selected)):
+            if number % _TOLD_TILES == 0:
+                self._tell(self._tile_count + number)
+            yield tile
+        self._tile_count += int(selected.sum())
+        self._tell(self._tile_count)
+
+    def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> "NDArray[np.int32]":
+        """Return the bytes of the tiles that are wanted, without reading them."""
+        return self._source.tile_sizes(bundle, selected)
+
+    def unchanged(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
+        """Return which of the tiles that are wanted exist and were written before a time."""
+        return self._source.unchanged(bundle, selected, since)

@@ -1,0 +1,35 @@
+"""Make a whole export in one process: where it is small, or where there is no cloud."""
+
+import json
+from dataclasses import dataclass
+
+from exporttiles.messages import PackedPackage, WorkItem
+from exporttiles.ports import ObjectStore
+from exporttiles.usecases.export_tile_range import ExportTileRange
+from exporttiles.usecases.pack_tile_package import PackTilePackage
+from exporttiles.usecases.plan_export import PlanExport
+
+
+@dataclass(frozen=True, slots=True)
+class ExportAtOnce:
+    """Takes the steps of the workflow one after the other; the package is the same.
+
+    Attributes:
+        objects: the package bucket.
+    """
+
+    objects: ObjectStore
+    plan_export: PlanExport
+    export_tile_range: ExportTileRange
+    pack_tile_package: PackTilePackage
+
+    def __call__(self, job_id: str) -> PackedPackage:
+        """Plan a job, export its work items in their order, and pack what they made.
+
+        Raises:
+            ExportTilesError: as the steps do.
+        """
+        plan = self.plan_export(job_id)
+        for item in json.loads(self.objects.read(plan.work_items_key)):
+            self.export_tile_range(WorkItem.from_json(item))
+        return self.pack_tile_package(job_id)

@@ -1,0 +1,94 @@
+"""The objects of one export on this machine: large fragments stand where the package will have them."""
+
+import os
+from contextlib import closing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporttiles.adapters import local_objects
+from exporttiles.adapters.local_objects import LocalObjects
+from exporttiles.domain.parts import CopiedPart, WrittenPart
+from exporttiles.ports import StoredObject
+
+SMALLEST = 8
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr("exporttiles.domain.parts.MIN_PART_BYTES", SMALLEST)
+    monkeypatch.setattr(local_objects, "MIN_PART_BYTES", SMALLEST)
+
+
+def a_fragment(number):
+    return f"fragment{number}".encode() * (number + 1)
+
+
+@pytest.fixture
+def copied(monkeypatch):
+    """Bytes that were copied by the kernel."""
+    spans, copy = [], os.copy_file_range
+
+    def counted(source, target, count, **options):
+        spans.append(count)
+        return copy(source, target, count, **options)
+
+    monkeypatch.setattr(os, "copy_file_range", counted)
+    return spans
+
+
+def test_parts_in_the_order_they_were_written_are_not_copied(tmp_path, copied):
+    with closing(LocalObjects(tmp_path)) as objects:
+        parts = []
+        for number in range(3):
+            objects.write(f"jobs/{number}", a_fragment(number))
+            objects.write(f"jobs/{number}.json", b"{}")
+            parts.append(CopiedPart(f"jobs/{number}", len(a_fragment(number))))
+
+        objects.join("packages/a.tpkx", [*parts, WrittenPart(b"the first of the tail"), WrittenPart(b"end")], 0)
+
+        whole = b"".join(map(a_fragment, range(3))) + b"the first of the tail" + b"end"
+        assert objects.path("packages/a.tpkx").read_bytes() == objects.read("packages/a.tpkx") == whole
+        assert copied == []
+
+
+@given(
+    written=st.lists(st.integers(0, 5), min_size=1, unique=True),
+    order=st.lists(st.one_of(st.integers(0, 5), st.binary(min_size=SMALLEST, max_size=20)), min_size=1),
+)
+def test_parts_in_any_other_order_are_joined_as_well(tmp_path_factory, written, order):
+    folder = tmp_path_factory.mktemp("objects")
+    wanted = [part for part in order if isinstance(part, bytes) or part in written] or [written[0]]
+    with closing(LocalObjects(folder)) as objects:
+        for number in written:
+            objects.write(f"jobs/{number}", a_fragment(number))
+
+        objects.join(
+            "packages/a",
+            (
+                WrittenPart(part) if isinstance(part, bytes) else CopiedPart(f"jobs/{part}", len(a_fragment(part)))
+                for part in wanted
+            ),
+            0,
+        )
+
+        whole = b"".join(part if isinstance(part, bytes) else a_fragment(part) for part in wanted)
+        assert objects.read("packages/a") == whole
+        assert {number: objects.read(f"jobs/{number}") for number in written} == {
+            number: a_fragment(number) for number in written
+        }
+
+
+def test_large_objects_are_listed_and_forgotten_like_small_ones(tmp_path):
+    with closing(LocalObjects(tmp_path)) as objects:
+        for key in ("jobs/c", "jobs/a"):
+            objects.write(key, a_fragment(0))
+        objects.write("jobs/b", b"small")
+
+        sizes = {"jobs/a": len(a_fragment(0)), "jobs/b": 5, "jobs/c": len(a_fragment(0))}
+        assert list(objects.list("jobs/")) == [StoredObject(key, size) for key, size in sizes.items()]
+        objects.delete(["jobs/a", "jobs/b", "jobs/d"])
+        assert [stored.key for stored in objects.list("")] == ["jobs/c"]
+        with pytest.raises(KeyError):
+            objects.read("jobs/a")

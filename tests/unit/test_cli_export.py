@@ -1,0 +1,210 @@
+"""The command `exporttiles export`: what the cloud would deliver, made on one machine."""
+
+import errno
+import json
+import signal
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+
+import pytest
+from obstore.store import LocalStore
+
+from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.cli.export import OUTPUTS, job_id_of
+from exporttiles.cli.main import main
+from exporttiles.formats.package_check import check_package
+from exporttiles.messages import Export, JobKeys
+from exporttiles.rest.parameters import read_export_request
+from tests.builders import a_service, a_tile, put_files
+from tests.caches import CACHES
+from tests.fakes import a_runtime, run_workflow
+from tests.unit.usecases.test_export import tiles_of
+
+BOX = "0,0,5000000,4000000"
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """A folder with a world cache of files, levels 0-3."""
+    folder = tmp_path_factory.mktemp("world")
+    put_files(ObjectStore(LocalStore(folder)), 3)
+    return folder
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """The folder that commands are run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def listing(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def members(path):
+    if path.is_dir():
+        return {found.relative_to(path).as_posix(): found.read_bytes() for found in path.rglob("*") if found.is_file()}
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_a_package_appears_and_nothing_else(world, tmp_path, capsys):
+    assert main(["export", str(world), str(tmp_path / "World.tpkx"), "--levels", "0-3"]) == 0
+
+    assert listing(tmp_path) == ["World.tpkx"]
+    with (tmp_path / "World.tpkx").open("rb") as package:
+        assert check_package(package).findings == ()
+    assert "85 tiles are in World.tpkx: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", OUTPUTS)
+def test_the_package_is_that_of_the_cloud_byte_for_byte(world, tmp_path, suffix):
+    out = tmp_path / f"World{suffix}"
+    assert main(["export", str(world), str(out), "--levels=0-3", "--extent", BOX, "--quality=50"]) == 0
+
+    tiles = ObjectStore(LocalStore(world))
+    runtime, service = a_runtime(tiles), a_service(tiles, name="World", url=f"file://{world}")
+    tile_package, storage_format = OUTPUTS[suffix]
+    parameters = {
+        "tilePackage": tile_package,
+        "storageFormatType": storage_format,
+        "levels": "0-3",
+        "exportExtent": BOX,
+        "optimizeTilesForSize": "true",
+        "compressionQuality": "50",
+    }
+    request = read_export_request(parameters, service)
+    job_id = job_id_of(Export(replace(service, max_export_tiles_count=sys.maxsize), request))
+    object.__setattr__(runtime.submit_export, "new_job_id", lambda: job_id)
+    job = run_workflow(runtime, runtime.submit_export(service, request, parameters).job_id)
+    if suffix:
+        assert out.read_bytes() == runtime.objects.read(job.package.key)
+    else:
+        folder = JobKeys(job_id).delivered("World/")
+        files = {stored.key.removeprefix(folder): stored.key for stored in runtime.objects.list(folder)}
+        assert members(out) == {name: runtime.objects.read(key) for name, key in files.items()}
+
+
+def test_the_same_command_makes_the_same_bytes_and_force_replaces(world, tmp_path, capsys):
+    out = tmp_path / "World.tpkx"
+    command = ["export", str(world), str(out), "--levels", "0-2"]
+    assert main(command) == 0
+    first = out.read_bytes()
+
+    assert main(command) == 1
+    assert f"{out} exists already. --force replaces it." in capsys.readouterr().err
+    assert main([*command, "--force"]) == 0
+    assert out.read_bytes() == first
+
+
+def test_a_folder_is_replaced_whole(world, tmp_path):
+    out = tmp_path / "World"
+    out.mkdir()
+    (out / "old").write_text("old")
+
+    assert main(["export", str(world), str(out), "--levels", "0-2", "--force"]) == 0
+
+    assert listing(tmp_path) == ["World"]
+    assert listing(out) == ["Layers"]
+
+
+@pytest.mark.parametrize("kind", CACHES)
+def test_a_cache_of_any_layout_can_be_the_source(tmp_path, kind):
+    tiles = {(2, row, column): a_tile(2, row, column) for row in range(4) for column in range(4)}
+    folder = tmp_path / "ä cache % [of] tiles"
+    folder.mkdir()
+    name = CACHES[kind](ObjectStore(LocalStore(folder)), tiles).removeprefix("memory:///")
+
+    assert main(["export", str(folder / name), str(tmp_path / "out.tpkx")]) == 0
+
+    assert tiles_of((tmp_path / "out.tpkx").read_bytes()) == tiles
+
+
+@pytest.mark.parametrize(
+    "area",
+    [
+        {"rings": [[[1, 1], [1, 40], [44, 40], [44, 1], [1, 1]]], "spatialReference": {"wkid": 4326}},
+        {"type": "Polygon", "coordinates": [[[1, 1], [44, 1], [44, 40], [1, 40], [1, 1]]]},
+    ],
+    ids=["Esri JSON", "GeoJSON"],
+)
+def test_an_area_comes_from_a_file(world, tmp_path, area):
+    (tmp_path / "area.json").write_text(json.dumps(area))
+
+    main(["export", str(world), str(tmp_path / "out.tpkx"), "--levels=3", "--area", str(tmp_path / "area.json")])
+
+    assert set(tiles_of((tmp_path / "out.tpkx").read_bytes())) == {(3, 3, 4)}
+
+
+def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path):
+    command = ["export", str(world), str(tmp_path / "out.tpkx"), "--levels", "3"]
+    main([*command, "--extent", "-44,-40,-1,-1", "--extent-wkid", "4326"])
+
+    assert set(tiles_of((tmp_path / "out.tpkx").read_bytes())) == {(3, 4, 3)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("out.tpkx --levels 99", "Legal are the levels 0 to 23"),
+        ("out.tpkx --extent 1,2,3 --extent-wkid 4326", "exportExtent"),
+        ("out.tpkx --extent west,0,1,1", "exportExtent"),
+        ("out.tpkx --quality 101", "whole numbers from 0 to 100"),
+        ("out.tpkx --levels 5", "None of the 1,024 selected tiles exists"),
+        ("out.tpkx --area nowhere.json", "No such file"),
+        ("out.gpkg", "Legal are .tpkx, .tpk, .zip, and a folder"),
+        ("nowhere/out.tpkx", "There is no folder"),
+    ],
+)
+def test_what_cannot_be_exported_is_told_and_leaves_nothing(world, empty_folder, capsys, arguments, words):
+    assert main(["export", str(world), *arguments.split()]) == 1
+
+    assert words in capsys.readouterr().err
+    assert listing(empty_folder) == []
+
+
+def test_a_source_that_is_none_is_told(tmp_path, capsys):
+    assert main(["export", str(tmp_path / "nowhere"), str(tmp_path / "out.tpkx")]) == 1
+    assert "There is no file or folder" in capsys.readouterr().err
+    assert main(["export", str(tmp_path), str(tmp_path / "out.tpkx")]) == 1
+    assert "There is no tile cache" in capsys.readouterr().err
+
+
+def test_tiles_that_do_not_exist_are_counted_in_a_warning(world, tmp_path, capsys):
+    assert main(["export", str(world), str(tmp_path / "out.tpkx"), "--levels", "3-4"]) == 0
+
+    printed = capsys.readouterr().out
+    assert "Warning: The service holds no tiles at level 4." in printed
+    assert "Warning: Selected tiles that do not exist in the cache and are left out: 256." in printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_export_that_is_stopped_leaves_nothing(world, tmp_path, number):
+    program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "from exporttiles.cli import main, source; "
+    program += "source.SingleSource.read_bundle = lambda *_: (print('reading', flush=True), signal.pause()); "
+    program += "sys.exit(main.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "export", str(world), str(tmp_path / "out.tpkx")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "reading\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+
+    assert (process.returncode, said) == (130, "exporttiles: stopped\n")
+    assert listing(tmp_path) == []
+
+
+def test_a_disk_that_is_full_leaves_nothing(world, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("exporttiles.adapters.local_objects.LocalObjects.join", full)
+
+    assert main(["export", str(world), str(tmp_path / "out.tpkx")]) == 1
+
+    assert "No space left on device" in capsys.readouterr().err
+    assert listing(tmp_path) == []
