@@ -56,6 +56,29 @@ def test_what_nobody_knows_is_refused(reference):
         _ = reference.crs
 
 
+def test_an_extension_of_gdal_that_names_no_file_is_read():
+    proj = "+proj=merc +a=6378137 +b=6378137 +lat_ts=0 +lon_0=0 +x_0=0 +y_0=0 +k=1 +units=m +nadgrids=@null +wktext +no_defs"
+    wkt = (
+        'PROJCS["unnamed",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
+        'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Mercator_1SP"],'
+        'PARAMETER["central_meridian",0],PARAMETER["scale_factor",1],PARAMETER["false_easting",0],'
+        f'PARAMETER["false_northing",0],UNIT["metre",1],EXTENSION["PROJ4","{proj}"]]'
+    )
+
+    _, y = transformer(WGS84, SpatialReference(wkt=wkt)).transform(0, 50)
+
+    assert y == pytest.approx(6446275.84, abs=1)  # on the sphere, as in Web Mercator
+
+
+@pytest.mark.parametrize(
+    "extension",
+    ["+nadgrids=/dev/zero", "+nadgrids=@null,/x", "+geoidgrids=x.tif", "+init=x:1", "+proj=x +file=http://a", "a b;c"],
+)
+def test_an_extension_that_names_a_file_is_not_read(extension):
+    with pytest.raises(UnknownSpatialReferenceError, match="known as"):
+        _ = SpatialReference(wkt=f'GEOGCS["a",EXTENSION["PROJ4","{extension}"]]').crs
+
+
 @pytest.mark.parametrize("wkid", [4978, 5703])
 def test_what_is_not_of_maps_is_refused(wkid):
     with pytest.raises(UnknownSpatialReferenceError, match="not a coordinate system of maps"):

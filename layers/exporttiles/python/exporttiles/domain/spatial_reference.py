@@ -1,6 +1,7 @@
 """Coordinate systems, named as Esri names them."""
 
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ EQUATOR_DEGREE_METRES = 111_319.49079327358
 """A degree of longitude on the equator of WGS 84."""
 
 _WKT_LIMIT = 10_000  # characters; the EPSG register gets by with about 4,000
+_EXTENSION = re.compile(r"""EXTENSION\s*[\[(]\s*"PROJ4"\s*,\s*"([^"]*)"\s*[\])]""", re.IGNORECASE)
+# GDAL writes these into WKT; a value that is a plain word or number names no file.
+_PLAIN_PROJ = re.compile(r"(?:\+?\w+(?:=(?:@null|[-+\w.,]*))?(?:\s+|$))*", re.ASCII)
+_FILE_NAMES = re.compile(r"grids=(?!@null\b)|\b(?:init|file|catalog|model)=", re.IGNORECASE)
 _SAME_CONFIDENCE = 70  # percent: "equivalent, but the names are not identical" (PROJ)
 _CACHED = 64  # WKT comes from outside, so the caches need an end
 
@@ -73,10 +78,19 @@ WGS84 = SpatialReference(wkid=4326, latest_wkid=4326)
 
 @lru_cache(maxsize=_CACHED)
 def transformer(source: SpatialReference, target: SpatialReference) -> "Transformer":
-    """Return the transformation between two references, x (east) first."""
-    from pyproj import Transformer
+    """Return the transformation between two references, x (east) first.
 
-    return Transformer.from_crs(source.crs, target.crs, always_xy=True)
+    Raises:
+        UnknownSpatialReferenceError: there is none.
+    """
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    try:
+        return Transformer.from_crs(source.crs, target.crs, always_xy=True)
+    except ProjError as error:
+        names = f"'{source.crs.name[:60]}' to '{target.crs.name[:60]}'"
+        raise UnknownSpatialReferenceError(f"No way is known from {names}.") from error
 
 
 @lru_cache(maxsize=_CACHED)
@@ -131,12 +145,20 @@ def _described(wkt: str | None) -> "CRS | None":
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
-    if not wkt or len(wkt) > _WKT_LIMIT:
+    if not wkt or len(wkt) > _WKT_LIMIT or _opens_files(wkt):
         return None
     try:
         described = CRS.from_wkt(wkt)
-    except CRSError:
+    except (CRSError, UnicodeEncodeError):
         return None
     # Esri's WKT knows neither area of use nor axes: rather the register's own entry.
     known = described.to_authority(min_confidence=_SAME_CONFIDENCE)
     return CRS.from_authority(*known) if known else described
+
+
+def _opens_files(wkt: str) -> bool:
+    """Tell whether WKT makes PROJ open a file or an address: it does so for grids that a stranger names."""
+    upper, extensions = wkt.upper(), _EXTENSION.findall(wkt)
+    if "PARAMETERFILE" in upper or upper.count("EXTENSION") != len(extensions):
+        return True
+    return any(not _PLAIN_PROJ.fullmatch(text) or _FILE_NAMES.search(text) for text in extensions)

@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from exporttiles.domain.area import Area
 from exporttiles.domain.errors import AreaError, InvalidParameterError
 from exporttiles.domain.extent import Extent
@@ -146,7 +144,10 @@ def _polygons(geometry: Geometry) -> list[Rings]:
 
 
 def _require_vertices(ring: Any) -> None:
-    """Refuse text, null and nested lists where numbers should be: a vertex is x, y and perhaps z, m."""
-    vertices = np.asarray(ring)
-    if vertices.dtype.kind != "f" or vertices.ndim != 2 or not 2 <= vertices.shape[1] <= 4:
-        raise ValueError("rings")
+    """Refuse text, null and nested lists where numbers should be: a vertex is x, y and perhaps z, m.
+
+    NumPy is not asked: it makes every text of a ring as long as the longest.
+    """
+    for vertex in ring:
+        if not (type(vertex) is list and 2 <= len(vertex) <= 4 and all(type(number) is float for number in vertex)):
+            raise ValueError("rings")

@@ -9,6 +9,8 @@ from exporttiles.domain.errors import InvalidParameterError
 MAX_REPAIRS = 16
 """Brackets that the recovery may drop or append; more is no slip of the pen."""
 
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # JSON can spell what no log and no store can write
+_MAX_DEPTH = 1000  # of brackets; the parser of JSON gives up sooner
 _EXCERPT = 20  # characters shown on either side of a mistake
 _CLOSER_OF = {"{": "}", "[": "]"}
 # A string as one token, so that brackets inside it are not seen. The quantifiers
@@ -31,10 +33,14 @@ def read_object(name: str, text: str, legal: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(text, parse_int=float, parse_constant=_refuse_constant)
+        if _HALF_CHARACTER.search(text):
+            json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         excerpt = text[max(0, error.pos - _EXCERPT) : error.pos + _EXCERPT]
         where = f"It is not JSON: {error.msg} at character {error.pos + 1}, near '{excerpt}'."
         raise InvalidParameterError(name, text, f"{where} {legal}") from error
+    except UnicodeEncodeError as error:
+        raise InvalidParameterError(name, text, f"It holds half of a character. {legal}") from error
     except RecursionError as error:
         raise InvalidParameterError(name, text, f"It is nested too deep. {legal}") from error
     except _ConstantError as error:
@@ -64,6 +70,8 @@ def balance_brackets(text: str) -> str | None:
         bracket = token[0]
         if bracket in _CLOSER_OF:
             open_brackets.append(bracket)
+            if len(open_brackets) > _MAX_DEPTH:
+                return None
         elif bracket in ("}", "]"):
             if len(open_brackets) > 1 and _CLOSER_OF[open_brackets[-1]] == bracket:
                 open_brackets.pop()
@@ -71,6 +79,8 @@ def balance_brackets(text: str) -> str | None:
                 kept.append(text[position : token.start()])
                 position = token.end()
                 dropped += 1
+                if dropped > MAX_REPAIRS:
+                    return None
     missing = "".join(_CLOSER_OF[bracket] for bracket in reversed(open_brackets))
     balanced = "".join([*kept, text[position:], missing])
     # A text that was balanced loses its last closer and gets it back.

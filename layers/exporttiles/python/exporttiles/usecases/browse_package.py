@@ -37,8 +37,8 @@ class BrowsePackage:
             found = self._look(JobKeys(job.job_id).packages)
             others = (name for name in found.files if name not in {job.package.name, VERIFICATION_NAME})
             return PackageFolder((job.package.name, *others), found.folders)  # clients take the first
-        if any(part in {"", ".", ".."} for part in path.split("/")):
-            return None  # a folder on disk would be left through these
+        if not path.isprintable() or any(part in {"", ".", ".."} for part in path.split("/")):
+            return None  # no store has keys of the first kind; a folder on disk would be left through the others
         key = JobKeys(job.job_id).delivered(path)
         (size_bytes,) = self.objects.sizes_bytes([key])
         if size_bytes is not None:

@@ -77,7 +77,8 @@ class EstimateExport:
 
     def _estimate(self, service: ImageService, request: ExportRequest) -> tuple[Estimate, str]:
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
-        tile_count = sum(map(selection.count, request.levels))
+        # The deepest first: an area that is too complex for it is refused before any work.
+        tile_count = sum(map(selection.count, reversed(request.levels)))
         # Levels that hold no tiles are selected, but deliver nothing.
         levels = [level for level in request.levels if service.min_level <= level <= service.max_level]
         bundles = [

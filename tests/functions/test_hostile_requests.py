@@ -1,0 +1,330 @@
+"""What strangers may send to the API: refused early, in words, at little cost; and nothing of it is believed."""
+
+import io
+import json
+import logging
+import time
+import tracemalloc
+from contextlib import redirect_stdout
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from exporttiles.domain.job import JobStatus
+from exporttiles.rest.http import MAX_BODY_CHARACTERS
+from tests.builders_rest import a_job, a_rest_runtime
+from tests.functions.test_api import FILES, SERVICE, Client
+
+RING = [[-100, 35], [-100, 45], [-90, 45], [-90, 35], [-100, 35]]
+FILE_IN_WKT = (
+    'PROJCS["x",GEOGCS["y",DATUM["D",SPHEROID["S",6378137,298.25]{datum}],PRIMEM["G",0],UNIT["d",0.0174532925199433]],'
+    'PROJECTION["Mercator_1SP"],PARAMETER["central_meridian",0],PARAMETER["scale_factor",1],UNIT["m",1]{end}]'
+)
+MOST_SECONDS = 10  # of one request, on a busy machine
+
+
+@pytest.fixture
+def client():
+    client = Client(a_rest_runtime())
+    client.put(a_job(JobStatus.SUCCEEDED))
+    return client
+
+
+def export(client, **parameters):
+    """Submit an export; return the reply and the seconds it took."""
+    body = urlencode({"f": "json", "tilePackage": "true", "levels": "0-2"} | parameters)
+    began = time.perf_counter()
+    response = client.send("POST", f"{SERVICE}/exportTiles", body=body)
+    assert response["statusCode"] == 200
+    return json.loads(response["body"]), time.perf_counter() - began
+
+
+def bracketed(opening, closing, times):
+    return opening * times + closing * times
+
+
+AREAS = {
+    "a long text among short ones": json.dumps({"rings": [["a" * 20_000, *["b"] * 20_000]]}),
+    "a long text in a vertex": json.dumps({"rings": [[[0, "a" * 20_000], *[[0, "b"]] * 20_000]]}),
+    "vertices that are not flat": json.dumps({"rings": [[[[0, 0], [1, 1]], [0, 1], [1, 1]]]}),
+    "vertices that are true": json.dumps({"rings": [[[True, False], [0, 1], [1, 1]]]}),
+    "400,000 vertices": json.dumps({"rings": [[[0, 1]] * 400_000]}),
+    "100,000 rings": json.dumps({"rings": [[[0, 0], [0, 1], [1, 1]]] * 100_000}),
+    "a million empty rings": json.dumps({"rings": [[]] * 1_000_000}),
+    "9,000 references": json.dumps(
+        {"features": [{"geometry": {"rings": [RING], "spatialReference": {"wkid": wkid}}} for wkid in range(1, 9000)]}
+    ),
+    "deep brackets": bracketed("[", "]", 1_000_000),
+    "deep braces": bracketed('{"a":', "}", 500_000),
+    "braces that balance": bracketed("{", "}", 1_000_000),
+    "closers alone": "}" * 3_000_000,
+    "openers and one closer": "[" * 3_000_000 + "}",
+    "a text that never ends": '{"' + '\\"' * 1_000_000 + "}",
+    "deep in a member that is not looked at": f'{{"coordinates":[],"crs":{bracketed("[", "]", 940)}}}',
+    "NaN": '{"rings":[[[NaN,1],[2,3],[4,5]]]}',
+    "infinity": '{"rings":[[[1e999,1],[2,3],[4,5]]]}',
+    "the far side of the moon": '{"rings":[[[1e14,1],[-1e14,3],[4,5e13]]],"spatialReference":{"wkid":3031}}',
+    "half a character": f'{{"rings":{json.dumps([RING])},"spatialReference":{{"wkt":"\\ud800"}}}}',
+    "a nul": f'{{"rings":{json.dumps([RING])},"spatialReference":{{"wkt":"a\\u0000"}}}}',
+    "a reference of 300 digits": f'{{"rings":{json.dumps([RING])},"spatialReference":{{"wkid":1e300}}}}',
+    "a reference that is deep": json.dumps({"rings": [RING], "spatialReference": {"wkt": "A[" * 4_900}}),
+}
+
+
+@pytest.mark.parametrize("name", AREAS)
+def test_an_area_that_is_a_bomb_is_refused_before_it_goes_off(client, name):
+    reply, seconds = export(client, areaOfInterest=AREAS[name])
+
+    assert reply["error"]["code"] == 400
+    assert len(reply["error"]["message"]) < 1000
+    assert seconds < MOST_SECONDS
+    assert client.started == []
+
+
+@pytest.mark.parametrize("name", ["a long text among short ones", "a long text in a vertex"])
+def test_texts_are_not_all_made_as_long_as_the_longest(client, name):
+    tracemalloc.start()
+    export(client, areaOfInterest=AREAS[name])
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak_bytes < 100 * 2**20  # NumPy took 1.6 GB
+
+
+@pytest.mark.parametrize(
+    "wkt",
+    [
+        FILE_IN_WKT.format(datum=',EXTENSION["PROJ4_GRIDS","/etc/passwd"]', end=""),
+        FILE_IN_WKT.format(datum=',EXTENSION["PROJ4_GRIDS","http://169.254.169.254/latest/meta-data"]', end=""),
+        FILE_IN_WKT.format(datum="", end=',EXTENSION["PROJ4","+proj=merc +nadgrids=/dev/zero +wktext"]'),
+        FILE_IN_WKT.format(datum="", end=',extension ( "PROJ4" , "+init=/tmp/x:1")'),
+        FILE_IN_WKT.format(datum="", end=',PARAMETERFILE["Latitude and longitude difference file","/dev/zero"]'),
+    ],
+)
+def test_a_reference_opens_no_file_and_no_address(client, wkt):
+    area = json.dumps({"rings": [RING], "spatialReference": {"wkt": wkt}})
+
+    reply, _ = export(client, areaOfInterest=area)
+
+    assert reply["error"]["message"].startswith("No coordinate system is known as 'PROJCS")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"levels": "0-999999999"}, "levels"),
+        ({"levels": ",".join(map(str, range(100_000)))}, "levels"),
+        ({"levels": "1e400"}, "levels"),
+        ({"levels": "NaN"}, "levels"),
+        ({"levels": "-5"}, "levels"),
+        ({"levels": "\N{ARABIC-INDIC DIGIT THREE}"}, "levels"),
+        ({"levels": "\N{GRINNING FACE}\u202e\x00"}, "levels"),
+        ({"exportBy": "Scale", "levels": "1e-99"}, "levels"),
+        ({"exportBy": "__proto__"}, "exportBy"),
+        ({"exportExtent": "nan,nan,nan,nan"}, "exportExtent"),
+        ({"exportExtent": "0,0,1,1" + ",1" * 100_000}, "exportExtent"),
+        ({"optimizeTilesForSize": "true", "compressionQuality": "1e9"}, "compressionQuality"),
+        ({"optimizeTilesForSize": "true", "compressionQuality": "9" * 5000}, "compressionQuality"),
+        ({"storageFormatType": "../../x"}, "storageFormatType"),
+        ({"tilePackage": "\x00"}, "tilePackage"),
+        ({"callback": "alert(1)//"}, "callback"),
+    ],
+)
+def test_an_absurd_value_is_refused_by_the_name_of_its_parameter(client, parameters, name):
+    reply, seconds = export(client, **parameters)
+
+    assert reply["error"]["code"] == 400
+    assert reply["error"]["message"].startswith(f"Parameter '{name}'")
+    assert len(reply["error"]["message"]) < 1000
+    assert seconds < MOST_SECONDS
+
+
+def test_an_extent_beyond_all_numbers_is_refused(client):
+    assert "not finite" in export(client, exportExtent="1e400,0,1,1")[0]["error"]["message"]
+
+
+def test_an_estimate_of_an_area_too_complex_is_refused_before_it_is_counted(client):
+    zigzag = [[(number * 37) % 170, number % 2 * 80] for number in range(999)]
+    area = json.dumps({"rings": [zigzag], "spatialReference": {"wkid": 4326}})
+
+    began = time.perf_counter()
+    response = client.send("POST", f"{SERVICE}/estimateExportTilesSize", body=urlencode({"areaOfInterest": area}))
+
+    assert "too complex for level 19" in response["body"]
+    assert time.perf_counter() - began < MOST_SECONDS
+
+
+def test_of_a_parameter_that_comes_twice_the_first_counts(client):
+    client.get(f"{SERVICE}/exportTiles", "f=json&f=html&tilePackage=true&levels=1&levels=99")
+
+    (job_id,) = client.started
+    assert client.runtime.read_parameters(job_id)["levels"] == "1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["levels=" + "9" * MAX_BODY_CHARACTERS, "&".join(f"a{number}=1" for number in range(500_000)), "a=1&" * 1000],
+    ids=["too long", "too many", "many"],
+)
+def test_a_body_too_long_or_of_too_many_fields_is_refused(client, body):
+    began = time.perf_counter()
+    response = client.send("POST", f"{SERVICE}/exportTiles", body=body)
+
+    assert json.loads(response["body"])["error"]["code"] == 400
+    assert time.perf_counter() - began < MOST_SECONDS
+    assert client.started == []
+
+
+def test_text_that_is_not_utf_8_is_no_reason_to_fail(client):
+    for path in (b"\xff\xfe", "levels=1".encode("utf-16"), b"levels=%ff%fe&f=json"):
+        response = client.send("POST", f"{SERVICE}/tilemap/0/0/0/1/1", body=path.decode("latin-1"))
+        assert '"code":500' not in response["body"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..",
+        "../tokens",
+        "%2e%2e",
+        "a\0b",
+        "a\nb",
+        "World_Imagery\r\nSet-Cookie: a=b",
+        "\u202eyregamI",
+        "a" * 9000,
+        "Wörld",
+    ],
+)
+def test_no_name_of_a_service_leaves_the_catalog(client, name):
+    for resource in ("", "/exportTiles", f"/jobs/{a_job().job_id}"):
+        error = client.error(f"/arcgis/rest/services/{name}/ImageServer{resource}", "f=json&tilePackage=true")
+        assert error["code"] in (400, 404)
+    assert client.started == []
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "..",
+        "../..",
+        "a/../../b",
+        f"../../jobs/{a_job().job_id}/request.json",
+        "%2e%2e/%2e%2e/tokens",
+        "..\\..\\b",
+        ".",
+        "./World_Imagery.tpkx",
+        "a\0b",
+        "a\nb",
+        "a\r\nSet-Cookie: a=b",
+        "\x7f",
+        "\x1f/\x1e",
+        "\u202e",
+        "\N{LATIN SMALL LETTER A}\N{COMBINING ACUTE ACCENT}",
+        "日本語",
+        "a" * 5000,
+        "*",
+        "~",
+        "#",
+    ],
+)
+def test_no_name_of_a_file_leaves_the_folder_of_its_job(client, file):
+    for method in ("GET", "HEAD"):
+        response = client.send(method, f"{FILES}/{file}", "f=json")
+        assert response["statusCode"] == 404
+        assert "location" not in response["headers"]
+
+
+@pytest.mark.parametrize("job_id", ["..", "%2e%2e", "j" + "0" * 31 + "\n", "j" + "٣" * 32, "*"])
+def test_no_id_of_a_job_is_looked_up_that_cannot_be_one(client, job_id, monkeypatch):
+    monkeypatch.setattr(client.runtime.jobs, "get", lambda _: 1 // 0)
+
+    assert client.error(f"{SERVICE}/jobs/{job_id}")["code"] == 400
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "CONNECT", ""])
+def test_other_methods_do_nothing(client, method):
+    response = client.send(method, f"{SERVICE}/exportTiles", "f=json&tilePackage=true&levels=0")
+
+    assert json.loads(response["body"])["error"]["message"] == "Invalid URL"
+    assert client.started == []
+
+
+@pytest.mark.parametrize(
+    "host", ["", "a b", "a\r\nSet-Cookie: b=c", "a/b", "evil.org#", "user@evil.org", "a" * 254, "a:123456"]
+)
+def test_no_host_that_is_none_gets_into_an_address(client, host):
+    assert client.error(FILES, headers={"host": host})["message"] == "The request names no host."
+
+
+@pytest.mark.parametrize("scheme", ["javascript", "HTTPS\r\nA: b", "file", ""])
+def test_addresses_are_http_or_https(client, scheme):
+    (file,) = client.json(FILES, headers={"x-forwarded-proto": scheme})["files"]
+
+    assert file["url"].startswith("https://tiles.example.org/")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.org", "null", "https://evil.org\r\nA: b"])
+def test_every_origin_may_ask_and_none_may_bring_cookies(client, origin):
+    for method in ("GET", "OPTIONS"):
+        headers = client.send(method, SERVICE, "f=json", headers={"origin": origin})["headers"]
+        assert headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in headers
+
+
+SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        (f"/arcgis/rest/services/{SCRIPT}/ImageServer", "f=html"),
+        (f"/arcgis/rest/services/{SCRIPT}", "f=html"),
+        (f"{SERVICE}/exportTiles", f"f=html&levels={quote(SCRIPT)}"),
+        (f"{SERVICE}/exportTiles", f"f=html&areaOfInterest={quote(SCRIPT)}"),
+        (f"{SERVICE}/exportTiles", f"f=html&exportBy={quote(SCRIPT)}"),
+        (f"{SERVICE}/jobs/{SCRIPT}", "f=html"),
+        (f"{FILES}/{SCRIPT}", "f=html"),
+        (SERVICE, f"f={quote(SCRIPT)}"),
+        (SERVICE, f"f=html&callback={quote(SCRIPT)}"),
+    ],
+)
+def test_no_page_repeats_markup(client, path, query):
+    response = client.get(path, query, headers={"accept": "text/html"})
+
+    is_page = response["headers"]["content-type"].startswith("text/html")
+    assert not (is_page and ("<script" in response["body"] or "<img" in response["body"]))
+    assert response["headers"]["x-content-type-options"] == "nosniff"
+    assert not is_page or "default-src 'none'" in response["headers"]["content-security-policy"]
+
+
+def test_texts_of_the_operator_become_no_markup_either(client):
+    service = client.runtime.services.get("World_Imagery")
+    object.__setattr__(service, "description", SCRIPT)
+    client.runtime.services.put(service)
+
+    page = client.get(SERVICE, "f=html")["body"]
+
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_every_request_is_one_line_of_the_log_whatever_it_holds(client):
+    """GIVEN line ends, control characters and megabytes, WHEN they are refused, THEN the log stays one JSON a line."""
+    line_end = 'x\r\n{"level":"ERROR","message":"forged"}\u2028\x1b[31m'
+    log = io.StringIO()
+    handler = logging.getLogger("api").handlers[0]
+    with redirect_stdout(log):
+        before, handler.stream = handler.stream, log
+        try:
+            client.get(f"/arcgis/rest/services/{line_end}/ImageServer")
+            client.get(f"{SERVICE}/exportTiles", f"f=json&levels={quote(line_end)}")
+            client.get(f"{SERVICE}/exportTiles", "f=json&levels=" + "9" * 100_000)
+            client.get(
+                f"{SERVICE}/exportTiles", "f=json&areaOfInterest=" + quote('{"spatialReference":{"wkt":"\\ud800"}}')
+            )
+        finally:
+            handler.stream = before
+
+    lines = [json.loads(line) for line in log.getvalue().split("\n") if line]
+    assert [line["message"] for line in lines] == ["Refused"] * 4
+    assert max(map(len, log.getvalue().split("\n"))) < 20_000
