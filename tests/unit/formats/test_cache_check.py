@@ -160,3 +160,21 @@ def test_the_command_tells_by_the_name_what_to_check(tmp_path, capsys, kind):
     assert main(["check", str(path)]) == 0
 
     assert capsys.readouterr().out.splitlines()[-1] == "The package is sound."
+
+
+@pytest.mark.parametrize("options", [[], ["--structure"]])
+def test_the_command_reads_from_a_store_by_ranges(tmp_path, capsys, options):
+    (tmp_path / "World.tpk").write_bytes(pack(TPK))
+
+    assert main(["check", (tmp_path / "World.tpk").as_uri(), *options]) == 0
+
+    assert capsys.readouterr().out.splitlines()[-1] == "The package is sound."
+
+
+def test_the_structure_alone_tells_of_no_bit_in_a_tile(tmp_path):
+    package = bytearray(pack(TPK))
+    package[len(package) // 2] ^= 1
+    (tmp_path / "World.tpk").write_bytes(package)
+
+    assert main(["check", str(tmp_path / "World.tpk"), "--structure"]) == 0
+    assert main(["check", str(tmp_path / "World.tpk")]) == 1
