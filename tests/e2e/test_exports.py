@@ -4,6 +4,7 @@ import io
 import json
 import urllib.request
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -75,6 +76,21 @@ def test_example_one_is_sound(whole):
 
     assert report.findings == ()
     assert report.tile_counts == {level: 4**level for level in range(8)}
+
+
+def test_the_report_on_example_one_is_a_result_and_tells_what_an_independent_look_finds(client, whole):
+    job, package = whole
+    path = job["results"]["verification"]["paramUrl"]
+
+    url = client.get(f"World_Imagery/ImageServer/jobs/{job['jobId']}/{path}")["value"]["url"]
+    with urllib.request.urlopen(url) as response:
+        report = json.load(response)
+
+    found = check_package(io.BytesIO(package))
+    assert {level["level"]: level["verified"] for level in report["levels"]} == dict(found.tile_counts)
+    assert report["sizeBytes"] == report["checksums"]["comparedByStore"]["bytes"] == len(package)
+    assert report["checksums"]["package"] == f"{zlib.crc32(package):08x}"
+    assert report["remarks"] == []
 
 
 @pytest.mark.parametrize("level", range(8))

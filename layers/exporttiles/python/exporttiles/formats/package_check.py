@@ -8,7 +8,7 @@ written by ArcGIS.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -74,7 +74,7 @@ def check_package(file: BinaryIO | RangedFile, scope: Scope | None = None) -> Pa
     scope = scope or Scope()
     damage, remarks = Findings(), Findings()
     members = check_archive(file, damage, scope)
-    places = {member.name: member for member in members}
+    places = {member.name: member for member in members if member.name in MEMBER_ORDER}
     documents = {name: _read_document(file, places, name, damage) for name in MEMBER_ORDER}
     root = check_root(documents[ROOT], remarks) if documents[ROOT] else {}
     scheme = check_scheme(root, remarks) if root else None
@@ -84,10 +84,14 @@ def check_package(file: BinaryIO | RangedFile, scope: Scope | None = None) -> Pa
     if documents[THUMBNAIL]:
         check_thumbnail(documents[THUMBNAIL], remarks)
 
-    bundles = _bundles(places, damage)
+    levels: set[int] = set()
+    bundles: list[tuple[BundleIndex, StoredMember]] = []
+    for bundle, member in _bundles(members, damage):
+        levels.add(bundle.level)
+        if scope.has_header(member.name):
+            bundles.append((bundle, member))
     if root:
-        _check_levels(root, {bundle.level for bundle, _ in bundles}, remarks, damage)
-    bundles = [(bundle, member) for bundle, member in bundles if scope.has_header(member.name)]
+        _check_levels(root, levels, remarks, damage)
     heads = file.ranges(
         (member.offset, member.offset + min(RECORDS_OFFSET, member.size_bytes)) for _, member in bundles
     )
@@ -113,9 +117,9 @@ def _read_document(file: RangedFile, members: Mapping[str, StoredMember], name: 
     return file.read(member.offset, member.offset + member.size_bytes)
 
 
-def _bundles(members: Mapping[str, StoredMember], findings: Findings) -> list[tuple[BundleIndex, StoredMember]]:
-    bundles = []
-    for name, member in members.items():
+def _bundles(members: Sequence[StoredMember], findings: Findings) -> Iterator[tuple[BundleIndex, StoredMember]]:
+    for member in members:
+        name = member.name
         folder, _, path = name.partition("/")
         if name in MEMBER_ORDER:
             continue
@@ -123,10 +127,9 @@ def _bundles(members: Mapping[str, StoredMember], findings: Findings) -> list[tu
             findings.add(name, "It has no place in a tile package.")
             continue
         try:
-            bundles.append((parse_bundle_path(path), member))
+            yield parse_bundle_path(path), member
         except DamagedCacheError as error:
             findings.add(name, str(error))
-    return bundles
 
 
 def _tile_format(root: Mapping[str, Any]) -> TileFormat | None:

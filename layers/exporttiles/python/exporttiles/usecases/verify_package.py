@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import eq
 from zlib import crc32
 
 from exporttiles import __version__
 from exporttiles.domain.errors import DamagedPackageError
-from exporttiles.formats.archive_check import Scope
+from exporttiles.formats.archive_check import Scope, StoredMember
 from exporttiles.formats.bundle import RECORDS_OFFSET
 from exporttiles.formats.findings import Finding, Findings
 from exporttiles.formats.outputs import Output
@@ -179,8 +180,15 @@ def _require_size(packed: PackedPackage, size_bytes: int | None) -> None:
 
 
 def _compare_members(members: Sequence[ZipMember], found: PackageReport, damage: Findings) -> None:
+    def as_packed(member: StoredMember) -> ZipMember:
+        return ZipMember(member.name, member.size_bytes, member.crc32)
+
+    # There may be a million of them: only where something is wrong are they looked up by name.
+    if len(members) == len(found.members) and all(map(eq, members, map(as_packed, found.members))):
+        return
     expected = {member.name: member for member in members}
-    listed = {member.name: ZipMember(member.name, member.size_bytes, member.crc32) for member in found.members}
+    listed = {member.name: as_packed(member) for member in found.members}
+    damage.require(expected != listed, "", "The members are not in the order in which they were packed.")
     for name in expected.keys() - listed.keys():
         damage.add(name, "It is missing.")
     for name, member in listed.items():
