@@ -82,8 +82,8 @@ class FakeWorkflow:
     def started(self) -> list[str]:
         return list(self.executions)
 
-    def start(self, job_id: str) -> None:
-        self.executions.setdefault(job_id, Execution(ExecutionStatus.RUNNING))
+    def start(self, job: Job) -> None:
+        self.executions.setdefault(job.job_id, Execution(ExecutionStatus.RUNNING))
 
     def find(self, job_id: str) -> Execution | None:
         return self.executions.get(job_id)

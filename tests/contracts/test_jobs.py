@@ -36,6 +36,7 @@ def a_job(job_id="j1", **changes):
         submitted_at=CLOCK.time,
         expires_at=CLOCK.time.replace(microsecond=0) + timedelta(days=3),
         tile_count=5,
+        expected_bytes=75_000,
         messages=(Message(MessageKind.INFORMATIVE, "submitted"),),
     )
     return replace(job, **changes)

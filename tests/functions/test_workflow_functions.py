@@ -10,6 +10,7 @@ import pytest
 from exporttiles.domain.job import JobStatus
 from exporttiles.messages import JobKeys, WorkItem
 from functions.close_job import app as close_job
+from functions.export_at_once import app as export_at_once
 from functions.export_tile_range import app as export_tile_range
 from functions.pack_tile_package import app as pack_tile_package
 from functions.plan_export import app as plan_export
@@ -79,6 +80,14 @@ def test_pack_tile_package_tells_what_it_packed(runtime):
     expected = event("close_job.succeeded")["result"]["package"]
     assert answer.keys() == expected.keys()
     assert (answer["key"], answer["tile_count"]) == (expected["key"], expected["tile_count"])
+
+
+def test_export_at_once_tells_what_it_packed_as_the_packer_does(runtime):
+    answer = run(export_at_once, "export_at_once", runtime)
+
+    assert answer.keys() == event("close_job.succeeded")["result"]["package"].keys()
+    assert answer["tile_count"] == 21
+    assert runtime.objects.read(answer["key"]).startswith(b"PK\3\4")
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,25 @@ def test_one_thing_has_one_name_everywhere(name, state):
     assert list((ROOT / "events").glob(f"{snake}*.json"))
 
 
+def test_a_small_export_takes_two_functions_and_any_other_the_map():
+    first = MACHINE["States"][MACHINE["StartAt"]]
+    (small,) = first["Choices"]
+
+    assert (small["Variable"], small["Next"]) == ("$.expected_bytes", "ExportAtOnce")
+    assert '"NumericLessThan": ${SmallExportBytes}' in TEXT
+    assert MACHINE["States"]["ExportAtOnce"]["Next"] == "CloseJob"
+    assert first["Default"] == "PlanExport"
+
+
+def test_an_export_at_once_gives_up_where_one_of_its_steps_would():
+    alone = ("ExportAtOnce", "CloseJob")
+    futile = {name: set(state["Retry"][0]["ErrorEquals"]) for name, state in TASKS if name not in alone}
+    at_once = MACHINE["States"]["ExportAtOnce"]["Retry"]
+
+    assert set(at_once[0]["ErrorEquals"]) == set().union(*futile.values())
+    assert at_once[-1] == MACHINE["States"]["PackTilePackage"]["Retry"][-1]
+
+
 def test_the_map_runs_a_bounded_number_of_workers_and_keeps_no_result():
     (fan_out,) = (state for _, state in states() if state["Type"] == "Map")
 

@@ -138,8 +138,8 @@ def test_a_job_whose_steps_cannot_be_started_has_failed(world):
     runtime, service = a_runtime(world), a_service(world)
 
     class Refusing:
-        def start(self, job_id):
-            raise ConnectionError(job_id)
+        def start(self, job):
+            raise ConnectionError(job.job_id)
 
     with pytest.raises(ConnectionError) as refused:
         submit(

@@ -373,7 +373,7 @@ class JobTable(Protocol):
 class Starter(Protocol):
     """Starts the steps of an export."""
 
-    def start(self, job_id: str) -> None:
+    def start(self, job: Job) -> None:
         """Start the steps for a job; a second start of one job does nothing."""
         ...
 

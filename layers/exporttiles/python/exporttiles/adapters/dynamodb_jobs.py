@@ -240,7 +240,7 @@ def _item(job: Job) -> dict[str, Any]:
         item["delivery"] = _delivery(job.delivery)
     if job.series:
         item |= {"series": job.series.key, "keep": job.series.keep}
-    for name in ("failure", "name", "callback_data"):
+    for name in ("failure", "name", "callback_data", "expected_bytes"):
         if value := getattr(job, name):
             item[name] = value
     return item
@@ -282,6 +282,7 @@ def job_of_item(item: Mapping[str, Any]) -> Job:
         delivery=_delivery_of_item(delivery) if delivery else None,
         name=item.get("name", ""),
         callback_data=item.get("callback_data", ""),
+        expected_bytes=int(item.get("expected_bytes", 0)),
         series=Series(item["series"], int(item["keep"])) if "series" in item else None,
     )
 

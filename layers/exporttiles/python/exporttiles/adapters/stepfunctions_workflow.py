@@ -3,6 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
+from exporttiles.domain.job import Job
 from exporttiles.ports import Execution, ExecutionStatus
 
 if TYPE_CHECKING:  # stubs, not in the layer
@@ -16,13 +17,13 @@ class StepFunctionsWorkflow:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
-    def start(self, job_id: str) -> None:
+    def start(self, job: Job) -> None:
         """Start the steps for a job; a second start of one job does nothing."""
         try:
             self._client.start_execution(
                 stateMachineArn=self._state_machine_arn,
-                name=job_id,
-                input=json.dumps({"job_id": job_id}),
+                name=job.job_id,
+                input=json.dumps({"job_id": job.job_id, "expected_bytes": job.expected_bytes}),
             )
         except self._client.exceptions.ExecutionAlreadyExists:
             return

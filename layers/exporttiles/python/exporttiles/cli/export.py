@@ -21,7 +21,7 @@ from exporttiles.cli.source import SingleSource, add_source_options, inspect, op
 from exporttiles.cli.terminal import ProgressBar
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.domain.export import StorageFormat
-from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.job import Job, Message, MessageKind
 from exporttiles.messages import Export, JobKeys, PackedPackage
 from exporttiles.ports import ObjectReader
 from exporttiles.rest.parameters import read_export_request
@@ -132,8 +132,8 @@ class _AtOnce:
         self._export_at_once = export_at_once
         self.packed: PackedPackage | None = None
 
-    def start(self, job_id: str) -> None:
-        self.packed = self._export_at_once(job_id)
+    def start(self, job: Job) -> None:
+        self.packed = self._export_at_once(job.job_id)
 
 
 def _export(export: Export, objects: ObjectReader, local: LocalObjects) -> tuple[PackedPackage, list[Message]]:

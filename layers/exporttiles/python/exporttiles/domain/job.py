@@ -144,6 +144,7 @@ class Job:
         tile_count: tiles that the request selects, whether they exist or not.
         failure: why a worker gave up, if one did; shown if the job fails.
         owner: id of the API key that it was made with; '' where none was needed.
+        expected_bytes: about what its tiles come to, by the mean tile of the cache.
         name: what the one who asked for it calls it; '' if they gave no name.
         callback_data: JSON of theirs that each event of the job carries; '' for none.
         series: to which it belongs; its package lives as long as the series wants it.
@@ -166,6 +167,7 @@ class Job:
     delivery: Delivery | None = None
     name: str = ""
     callback_data: str = ""
+    expected_bytes: int = 0
     series: Series | None = None
 
     @property

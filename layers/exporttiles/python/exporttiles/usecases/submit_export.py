@@ -90,6 +90,7 @@ class SubmitExport:
             owner=owner,
             name=request.package_name,
             callback_data=callback_data,
+            expected_bytes=tile_count * service.cache.average_tile_bytes,
             series=series,
         )
         keys = JobKeys(job.job_id)
@@ -100,7 +101,7 @@ class SubmitExport:
         if job_id:  # whoever brings the request brings it again if this fails
             return self._find(job_id) or job
         if not refusal:
-            self._start(job.job_id)
+            self._start(job)
         return job
 
     def _dated(self, request: ExportRequest, owner: str, series: Series | None) -> ExportRequest:
@@ -143,16 +144,16 @@ class SubmitExport:
         except JobNotFoundError:
             return None
         if job.status is JobStatus.SUBMITTED:
-            self.workflow.start(job_id)
+            self.workflow.start(job)
         return job
 
-    def _start(self, job_id: str) -> None:
+    def _start(self, job: Job) -> None:
         try:
-            self.workflow.start(job_id)
+            self.workflow.start(job)
         except Exception:
             # Nothing runs that could ever end this job.
             failed = Message(MessageKind.ERROR, "The export could not be started. Try again later.")
-            self.jobs.advance(job_id, JobStatus.FAILED, messages=[failed], finished_at=self.clock.now())
+            self.jobs.advance(job.job_id, JobStatus.FAILED, messages=[failed], finished_at=self.clock.now())
             raise
 
 

@@ -71,7 +71,7 @@ class WatchJobs:
             try:
                 execution = self.workflow.find(job.job_id)
                 if execution is None and job.status is JobStatus.SUBMITTED and age < START_PATIENCE:
-                    self.workflow.start(job.job_id)
+                    self.workflow.start(job)
                     started.append(job)
                 else:
                     closed += self._close(job, execution, is_late=age > self.export_timeout + PATIENCE)

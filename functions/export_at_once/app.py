@@ -1,0 +1,17 @@
+"""State ExportAtOnce: a small job in, its tile package out, in one go."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from exporttiles.bootstrap import Runtime, from_environment
+
+logger = Logger(service="export_at_once")
+
+
+@logger.inject_lambda_context(correlation_id_path="job_id")
+def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> dict[str, Any]:
+    """Plan a job, export its work items and pack what they made."""
+    runtime = runtime or from_environment()
+    return runtime.export_at_once(event["job_id"]).to_json()
