@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
     """Answer one request; a mistake of ours is logged and told in general words only."""
     request = read_event(event)
     try:
-        response = respond(request, runtime or from_environment())
+        return write_response(respond(request, runtime or from_environment()))
     except RequestError as error:
         logger.info("Refused", extra={"path": request.path, "reason": str(error)})
         response = refuse(request, error)

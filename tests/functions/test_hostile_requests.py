@@ -328,3 +328,18 @@ def test_every_request_is_one_line_of_the_log_whatever_it_holds(client):
     lines = [json.loads(line) for line in log.getvalue().split("\n") if line]
     assert [line["message"] for line in lines] == ["Refused"] * 4
     assert max(map(len, log.getvalue().split("\n"))) < 20_000
+
+
+def test_a_tile_map_of_files_asks_the_store_a_bounded_number_of_times(client):
+    tilemap = client.json(f"{SERVICE}/tilemap/9/0/0/128/128")
+
+    assert (tilemap["adjusted"], tilemap["location"]) == (True, {"left": 0, "top": 0, "width": 32, "height": 32})
+
+
+def test_an_answer_that_aws_would_not_carry_is_an_error_in_words(client):
+    client.runtime.read_tile.sources.objects.write("World/3/2/1.jpg", b"\xff\xd8\xff" + bytes(5 * 2**20))
+
+    response = client.get(f"{SERVICE}/tile/3/1/2", "")
+
+    assert response["statusCode"] == 413
+    assert "more than can be sent" in response["body"]

@@ -1,6 +1,7 @@
 """PMTiles v3: positions, directories, headers."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -97,3 +98,18 @@ def test_any_bytes_are_a_header_or_damaged(data):
     except DamagedCacheError:
         return
     assert header.tiles.offset + header.tiles.size_bytes <= 64
+
+
+def test_the_largest_directory_takes_a_bounded_amount_of_memory():
+    count = (MAX_DIRECTORY_BYTES - 8) // 4
+    number = bytes([count & 127 | 128, count >> 7 & 127 | 128, count >> 14])
+    packed = gzip.compress(number + b"\1" * (4 * count))
+    tracemalloc.start()
+
+    directory = read_directory(packed, "gzip")
+
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(directory.tile_id) == count > 1_000_000
+    assert len(packed) < 20_000
+    assert peak_bytes < 300 * 2**20  # the function of the API has 1 GB

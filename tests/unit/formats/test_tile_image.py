@@ -1,6 +1,8 @@
 """Encoded tiles."""
 
 import struct
+import tracemalloc
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -14,7 +16,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.tile_image import decode, image_size, recompress_jpeg, sniff
+from exporttiles.formats.tile_image import decode, estimate_jpeg_quality, image_size, recompress_jpeg, sniff
 
 
 @cache
@@ -236,3 +238,67 @@ def test_threads_do_not_disturb_each_other():
         found = list(pool.map(recompress_jpeg, sources, [60] * len(sources)))
 
     assert found == [recompress_jpeg(source, 60) for source in sources]
+
+
+# Bombs: few bytes that would take long to decode, or much memory
+
+
+def with_scans(count):
+    data = encoded(mode="L", progressive=True)
+    last = data[data.rfind(b"\xff\xda") : -2]
+    return data[:-2] + last * count + data[-2:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_scans(200),
+        b"\xff\xd8" + b"\xff\xe1\0\2" * 500_000 + encoded()[2:],
+        b"\xff\xd8" + b"\xff" * 1_000_000 + encoded()[2:],
+        encoded()[:2] + encoded()[2:].replace(b"\xff\xda", b"\xff\xe9"),
+    ],
+    ids=["scans", "segments", "fill bytes", "no scan"],
+)
+def test_a_jpeg_that_keeps_the_decoder_busy_is_refused_unseen(data, monkeypatch):
+    monkeypatch.setattr(Image, "open", lambda *_, **__: 1 // 0)
+
+    for read in (decode, estimate_jpeg_quality, lambda tile: recompress_jpeg(tile, 50)):
+        with pytest.raises(DamagedCacheError, match="scans or 1,000 segments|no readable"):
+            read(data)
+
+
+def test_a_jpeg_of_many_scans_and_segments_as_cameras_write_them_is_read():
+    data = with_scans(80)
+
+    assert decode(data[:2] + b"\xff\xe1\0\6Exif" * 200 + data[2:]).size == (256, 256)
+
+
+@pytest.mark.parametrize("size", [(100_000, 100_000), (4097, 1), (0, 1)])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_a_tile_that_claims_to_be_huge_or_nothing_is_refused_unseen(image_format, size, monkeypatch):
+    data, (width, height) = bytearray(encoded(image_format)), size
+    if image_format == "PNG":
+        data[16:24] = struct.pack(">2I", width, height)
+    else:
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = struct.pack(">2H", min(height, 65_535), min(width, 65_535))
+    monkeypatch.setattr(Image, "open", lambda *_, **__: 1 // 0)
+
+    with pytest.raises(DamagedCacheError, match="claims to be"):
+        decode(bytes(data))
+
+
+@pytest.mark.parametrize("chunk", [b"zTXt", b"iCCP", b"iTXt"])
+def test_a_text_in_a_png_that_unpacks_to_megabytes_is_refused(chunk):
+    packed = zlib.compress(bytes(50_000_000))
+    content = (b"a\0\1\0\0\0" if chunk == b"iTXt" else b"a\0\0") + packed
+    png = encoded("PNG")
+    bomb = struct.pack(">I", len(content)) + chunk + content + struct.pack(">I", zlib.crc32(chunk + content))
+
+    with suppress(DamagedCacheError):
+        tracemalloc.start()
+        decode(png[:33] + bomb + png[33:])
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak_bytes < 20 * 2**20

@@ -99,7 +99,7 @@ def test_a_mistake_of_the_caller_is_theirs_and_every_other_is_ours(error_class):
     document = error_document(error)["error"]
 
     if isinstance(error, domain_errors.RequestError):
-        assert code_of(error) in (400, 403, 404, 498, 499)
+        assert code_of(error) in (400, 403, 404, 413, 498, 499)
         assert "what happened" in (document["message"], *document["details"])
     else:
         assert (document["code"], document["message"], document["details"]) == (500, "Export failed.", [])

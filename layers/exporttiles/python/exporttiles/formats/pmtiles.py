@@ -20,8 +20,8 @@ HEADER_BYTES = 127
 START_BYTES = 16_384
 """Header and root directory are never longer together."""
 
-MAX_DIRECTORY_BYTES = 16 * 2**20
-"""Of a directory, unpacked: a million tiles and more."""
+MAX_DIRECTORY_BYTES = 4 * 2**20
+"""Of a directory, unpacked: ten times what writers make. Reading one takes fifty times its length in memory."""
 
 MAX_LEVEL = 31
 """Positions on finer levels do not fit 64 bits."""

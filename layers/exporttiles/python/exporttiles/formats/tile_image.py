@@ -4,6 +4,7 @@ Source: ITU-T T.81 annex B (JPEG markers), PNG specification 11.2.2 (IHDR).
 """
 
 import struct
+from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
 from typing import Literal
@@ -18,6 +19,13 @@ ImageFormat = Literal["jpeg", "png", "lerc", "webp"]
 MAX_SIDE_PIXELS = 4096
 """No tile is wider or higher: a few bytes can claim to be a picture of gigabytes."""
 
+MAX_SCANS = 100
+"""Of a JPEG. Progressive ones have 10; a scan of 30 bytes makes the decoder walk the whole picture."""
+
+MAX_SEGMENTS = 1_000
+"""Of a JPEG, before its first scan. Pictures have a dozen."""
+
+_FILL, _START_OF_SCAN = 0xFF, 0xDA
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset(range(0xD0, 0xD9)) | {0x01}
 _MAX_BASELINE_STEP = 255
@@ -121,19 +129,36 @@ def estimate_jpeg_quality(data: bytes) -> int:
 
 
 def _jpeg_size(data: bytes | memoryview) -> tuple[int, int] | None:
-    at = 2
-    while data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker in _WITHOUT_LENGTH:
-            at += 2
-        elif marker in _START_OF_FRAME:
+    for marker, at in _segments(data):
+        if marker in _START_OF_FRAME:
             height, width = struct.unpack_from(">2H", data, at + 5)
             return height, width
-        else:
-            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     return None
+
+
+def _segments(data: bytes | memoryview) -> Iterator[tuple[int, int]]:
+    """Yield marker and offset of the segments of a JPEG to its first scan, `MAX_SEGMENTS` at most."""
+    at = 2
+    for _ in range(MAX_SEGMENTS):
+        if data[at] != _FILL:
+            return
+        marker = data[at + 1]
+        if marker == _FILL:
+            at += 1
+            continue
+        yield marker, at
+        if marker == _START_OF_SCAN:
+            return
+        at += 2 if marker in _WITHOUT_LENGTH else 2 + struct.unpack_from(">H", data, at + 2)[0]
+
+
+def _is_bomb(data: bytes | memoryview) -> bool:
+    """Tell whether a JPEG of a few bytes would take seconds to decode."""
+    try:
+        reaches_scan = any(marker == _START_OF_SCAN for marker, _ in _segments(data))
+    except (IndexError, struct.error):
+        return False  # it is cut short, and refused for that
+    return not reaches_scan or bytes(data).count(b"\xff\xda") > MAX_SCANS
 
 
 def _open(data: bytes | memoryview) -> Image.Image:
@@ -142,6 +167,8 @@ def _open(data: bytes | memoryview) -> Image.Image:
         raise DamagedCacheError("The tile has no readable JPEG or PNG header.")
     if not 0 < min(size) <= max(size) <= MAX_SIDE_PIXELS:
         raise DamagedCacheError(f"The tile claims to be {size[1]} x {size[0]} pixels large.")
+    if sniff(data) == "jpeg" and _is_bomb(data):
+        raise DamagedCacheError(f"The tile has more than {MAX_SCANS} scans or {MAX_SEGMENTS:,} segments, or no scan.")
     try:
         image = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
     except _UNREADABLE as error:

@@ -5,10 +5,15 @@ Source: Amazon API Gateway developer guide, "Lambda integrations for HTTP APIs".
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from exporttiles.rest.errors import TooLargeError
 from exporttiles.rest.http import Request, Response
+
+MAX_REPLY_BYTES = 6 * 1024 * 1024
+"""What AWS Lambda takes from a function, as JSON."""
 
 
 def read_event(event: Mapping[str, Any]) -> Request:
@@ -35,13 +40,20 @@ def read_event(event: Mapping[str, Any]) -> Request:
 
 
 def write_response(response: Response) -> dict[str, Any]:
-    """Return a reply; what is not text travels in base64."""
+    """Return a reply; what is not text travels in base64.
+
+    Raises:
+        TooLargeError: AWS Lambda would not let it pass.
+    """
     content_type = response.headers.get("content-type", "text/plain")
     is_text = content_type.startswith(("text/", "application/json"))
     body = response.body.decode() if is_text else base64.b64encode(response.body).decode()
-    return {
+    reply = {
         "statusCode": response.status,
         "headers": dict(response.headers),
         "body": body,
         "isBase64Encoded": not is_text,
     }
+    if len(body) > MAX_REPLY_BYTES // 2 and len(json.dumps(reply)) > MAX_REPLY_BYTES:
+        raise TooLargeError(f"The answer has {len(response.body):,} bytes, more than can be sent at once.")
+    return reply

@@ -34,6 +34,10 @@ class AccessDeniedError(RequestError):
     """The caller is known and may not do this."""
 
 
+class TooLargeError(RequestError):
+    """The answer is larger than can be sent."""
+
+
 class SignInError(RequestError):
     """No key has this name and token."""
 
@@ -43,6 +47,7 @@ CODES: dict[type[Exception], int] = {
     TokenRequiredError: 499,
     AccessDeniedError: 403,
     NotFoundError: 404,
+    TooLargeError: 413,
     ServiceNotFoundError: 404,
     RequestError: 400,
     Exception: 500,

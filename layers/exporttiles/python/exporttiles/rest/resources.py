@@ -3,6 +3,7 @@
 import hashlib
 
 from exporttiles.domain.errors import InvalidParameterError
+from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.rest import pages
 from exporttiles.rest.call import Call, Document
@@ -12,6 +13,9 @@ from exporttiles.rest.service_documents import catalog_document, info_document, 
 
 TILE_LIFETIME_SECONDS = 86_400
 """How long anyone may keep a tile without asking again."""
+
+MAX_FILE_ROWS = 32
+"""Rows, and columns, of a tile map of a cache of one file a tile: each is a request to the store."""
 
 
 def server_info(call: Call) -> Document:
@@ -68,6 +72,8 @@ def tile(call: Call) -> Response:
 def tilemap(call: Call) -> Document:
     """Return which tiles of a block exist, as far as the block lies in its first bundle.
 
+    Of a cache of files no more than `MAX_FILE_ROWS` rows and columns are answered.
+
     Raises:
         InvalidParameterError: the block is empty, or its level does not exist.
     """
@@ -78,6 +84,8 @@ def tilemap(call: Call) -> Document:
     call.service.tiling_scheme.lod(level)
     asked = TileRange(level, row, row + height, column, column + width)
     tiles = asked.intersection(BundleIndex.of_tile(level, row, column).tile_range)
+    if call.service.cache.layout is CacheLayout.FILES:
+        tiles = tiles.intersection(TileRange(level, row, row + MAX_FILE_ROWS, column, column + MAX_FILE_ROWS))
     data = call.runtime.read_tilemap(call.service, tiles)
     content = tilemap_document(tiles, adjusted=tiles != asked, data=data)
     return Document(content, f"Tile map of {call.service.name}")
