@@ -12,7 +12,7 @@ FAST_TESTS = tests/functions tests/fuzz tests/unit tests/workflow
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environments demo demo-events serve lint check test test-arcgis fuzz build deploy lock clean
+.PHONY: help setup environments demo demo-events serve lint check test test-arcgis fuzz audit build deploy lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ test-arcgis: setup .venv-arcgis/installed ## let Esri's own Python client export
 fuzz: .venv-fuzz/installed ## hunt for inputs that crash a parser: SECONDS=60 for each, TARGETS="tile area" or all
 	PYTHONPATH=layers/exporttiles/python .venv-fuzz/bin/python -m tests.fuzz $(TARGETS) --seconds $(or $(SECONDS),60)
 
+audit: .venv-audit/installed ## ask PyPI for known holes in what is deployed; fails if it cannot be asked
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r layers/dependencies/requirements.txt
+
 build: setup .venv-build/installed ## build what is deployed to AWS, and test that
 	.venv-build/bin/sam validate --lint --region us-east-1
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
@@ -68,11 +71,12 @@ lock: .venv/installed ## resolve the dependencies anew
 	$(COMPILE) --group emulator -o requirements/emulator.txt
 	$(COMPILE) --group build -o requirements/build.txt
 	$(COMPILE) --group arcgis -o requirements/arcgis.txt
+	$(COMPILE) --group audit -o requirements/audit.txt
 	$(COMPILE) layers/exporttiles/pyproject.toml --extra aws --group fuzz -c layers/dependencies/requirements.txt \
 		-o requirements/fuzz.txt
 
 clean: ## remove environments, caches and what the demo made
-	rm -rf .venv .venv-arcgis .venv-build .venv-emulator .venv-fuzz .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
+	rm -rf .venv .venv-* .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache .coverage World_Imagery.tpkx World_Imagery.png nightly-*.tpkx
 	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -90,6 +94,11 @@ clean: ## remove environments, caches and what the demo made
 .venv-build/installed: requirements/build.txt | .venv/installed
 	@$(call create_venv,.venv-build,the AWS SAM CLI)
 	@.venv/bin/python -m pip --python .venv-build/bin/python install $(PIP_OPTIONS) -r requirements/build.txt
+	@touch $@
+
+.venv-audit/installed: requirements/audit.txt | .venv/installed
+	@$(call create_venv,.venv-audit,pip-audit)
+	@.venv/bin/python -m pip --python .venv-audit/bin/python install $(PIP_OPTIONS) -r requirements/audit.txt
 	@touch $@
 
 .venv-fuzz/installed: requirements/fuzz.txt | .venv/installed

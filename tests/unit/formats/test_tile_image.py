@@ -263,7 +263,7 @@ def test_a_jpeg_that_keeps_the_decoder_busy_is_refused_unseen(data, monkeypatch)
     monkeypatch.setattr(Image, "open", lambda *_, **__: 1 // 0)
 
     for read in (decode, estimate_jpeg_quality, lambda tile: recompress_jpeg(tile, 50)):
-        with pytest.raises(DamagedCacheError, match="scans or 1,000 segments|no readable"):
+        with pytest.raises(DamagedCacheError, match=r"scans or 1,000 segments|no readable"):
             read(data)
 
 

@@ -79,6 +79,12 @@ def test_what_is_compressed_is_not_plain():
 END = archive({})
 
 
+def zip64(count, size, offset):
+    """Return an archive of no bytes whose ZIP64 end record claims a directory."""
+    record = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, offset)
+    return record + struct.pack("<4sIQI", b"PK\6\7", 0, 0, 1) + END[:8] + b"\xff" * 12 + END[20:]
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -90,6 +96,9 @@ END = archive({})
         (END[:12] + struct.pack("<2I", 50, 4000) + END[20:], "not where the archive's end says"),
         (END[:12] + struct.pack("<2I", 2**31, 0) + END[20:], "it is not read"),
         (b"PK\6\7" + struct.pack("<IQI", 0, 9999, 1) + END[:8] + b"\xff" * 4 + END[12:], "ZIP64 end record"),
+        (zip64(2**32, 2**25, 0), "claims 4294967296 members in 33554432 bytes"),
+        (zip64(2**64 - 1, 2**64 - 1, 0), "it is not read"),
+        (zip64(1, 46, 2**64 - 1), "not where the archive's end says"),
     ],
 )
 def test_a_damaged_archive_is_named(data, why):
@@ -108,3 +117,11 @@ def test_a_member_that_reaches_into_the_directory_is_named():
 
     with pytest.raises(DamagedCacheError, match="'a' reaches into"):
         list(read_directory(data[place.offset :], DirectoryPlace(20, place.size_bytes, 1)))
+
+
+def test_a_name_that_climbs_is_a_name_and_nothing_else():
+    names = ["../../etc/passwd", "/etc/passwd", "C:\\x", "a/../b", "a\0b", "\u202e"]
+
+    assert [member.name for member in listed(archive(dict.fromkeys(names, b"a")))] == [
+        name.partition("\0")[0] for name in names
+    ]
