@@ -12,6 +12,7 @@ from exporttiles.adapters.archives import within
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.adapters.subscriptions import Subscriptions
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.bootstrap import Runtime
 from exporttiles.domain.errors import DamagedPackageError, ExportTilesError
@@ -107,6 +108,16 @@ class FakeInbox:
         self.files[key, ""] = body
 
 
+class FakeTimers:
+    """Remembers when which event is to be sent."""
+
+    def __init__(self) -> None:
+        self.timers: dict[str, tuple[datetime, Event]] = {}
+
+    def set(self, name: str, at: datetime, event: Event) -> None:
+        self.timers[name] = at, event
+
+
 class FakeAnnouncer:
     """Remembers what was told."""
 
@@ -145,6 +156,8 @@ def a_runtime(tiles: ObjectStore | None = None) -> Runtime:
         sources=FakeSources(tiles),
         workflow=FakeWorkflow(),
         inbox=FakeInbox(),
+        subscriptions=Subscriptions(tiles),
+        timers=FakeTimers(),
         announcer=FakeAnnouncer(),
         clock=clock,
     )

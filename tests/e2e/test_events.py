@@ -165,12 +165,23 @@ def test_a_delta_brings_what_was_written_since_and_lists_it(inbox, client, small
     assert listed["changed"] == [{"level": 3, "rows": [2, 3], "columns": [5, 6], "tiles": 1}]
 
 
-def test_the_address_in_an_event_gives_a_fresh_link_that_resumes(inbox):
+def test_a_download_that_broke_off_is_resumed_with_a_fresh_link(inbox):
     finished = inbox.hear(status="finished")
+    url, middle = finished["result"]["url"], finished["bytes"] // 2
 
-    with urlopen(Request(finished["result"]["url"], headers={"Range": "bytes=4-"})) as response:
+    with urlopen(Request(url, headers={"Range": f"bytes=0-{middle - 1}"})) as response:
         assert response.status == 206
-        assert len(response.read()) == finished["bytes"] - 4
+        first_link, body = response.url, response.read()
+    time.sleep(1.1)  # a link is signed to the second
+    with urlopen(Request(url, headers={"Range": f"bytes={middle}-"})) as response:
+        assert response.headers["Content-Range"] == f"bytes {middle}-{finished['bytes'] - 1}/{finished['bytes']}"
+        assert response.url != first_link
+        body += response.read()
+
+    with urlopen(url) as response:
+        assert body == response.read()
+    assert "X-Amz-Signature" in first_link
+    assert "X-Amz" not in json.dumps(inbox.heard)
 
 
 def test_a_request_that_cannot_be_handled_waits_and_is_replayed(inbox, cloud, small):

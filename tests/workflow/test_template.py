@@ -95,17 +95,27 @@ def test_requests_wait_in_a_queue_that_gives_up_on_none_of_them():
 
 
 def test_the_inbox_keeps_versions_and_answers_are_no_requests():
-    (rule,) = [
-        resource["Properties"]
-        for resource in RESOURCES.values()
-        if resource["Type"] == "AWS::Events::Rule"
-        and resource["Properties"]["EventPattern"].get("source") == ["aws.s3"]
-    ]
+    rule = RESOURCES["FileDropped"]["Properties"]
 
     assert BUCKETS["InboxBucket"]["VersioningConfiguration"] == {"Status": "Enabled"}
     assert rule["EventPattern"]["detail"]["object"]["key"] == [{"prefix": "requests/"}]
     written = [s["Resource"] for s in statements(FUNCTIONS["RequestExportFunction"]) if s["Sid"] == "AnswerThem"]
     assert "requests" not in str(written)
+
+
+def test_objects_of_caches_make_events_only_where_it_is_asked_for():
+    optional = {name for name, resource in RESOURCES.items() if resource.get("Condition") == "HearsOfNewImagery"}
+    notifications = BUCKETS["TileBucket"]["NotificationConfiguration"]
+    source, queue = RESOURCES["ImagerySource"]["Properties"], RESOURCES["ImageryQueue"]["Properties"]
+    function = FUNCTIONS["ReceiveImageryFunction"]
+
+    assert TEMPLATE["Parameters"]["NewImageryEvents"]["Default"] == "off"
+    assert next(iter(notifications.values()))[0] == "HearsOfNewImagery"
+    assert {"ImageryCame", "ImageryQueue", "ImagerySource", "ReceiveImageryFunction", "TimerGroup"} <= optional
+    window = source["MaximumBatchingWindowInSeconds"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + window  # as AWS asks
+    assert source["BatchSize"] <= 10_000
+    assert source["BatchSize"] * 1500 < 6_000_000  # bytes of one invocation
 
 
 def test_every_change_of_a_job_can_be_told():

@@ -22,8 +22,30 @@ PLACE = TilePlace(level=5, row=10, column=31)
         ("{rooted_md5:.5}/all/{level}/{column}/{row}", "994c8/all/5/31/10"),
     ],
 )
-def test_a_template_tells_the_path_of_a_tile(template, path):
-    assert PathTemplate(template, [2**level for level in range(6)]).path(PLACE, "lerc") == path
+def test_a_template_tells_the_path_of_a_tile_and_the_tile_of_a_path(template, path):
+    found = PathTemplate(template, [2**level for level in range(6)] if "bottom" in template else [])
+
+    assert found.path(PLACE, "lerc") == path
+    assert found.place(path) == PLACE
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("World/{level}/{column}/{row}.png", "World/5/31/10.jpg"),
+        ("World/{level}/{column}/{row}.png", "World/5/31/1f.png"),
+        ("World/{level}/{column}/{row}.png", "World/5/031/10.png"),
+        ("World/{level}/{column}/{row}.png", "World/conf.xml"),
+        ("World/{level}/{column}/{row}.png", "a/World/5/31/10.png"),
+        ("L{level:02d}/R{row:08x}/C{column:08x}.jpg", "L5/R0000000a/C0000001f.jpg"),
+        ("L{level:02d}/R{row:08x}/C{column:08x}.jpg", "L05/R0000000A/C0000001F.jpg"),
+        ("{level}/{column}/{row_from_bottom}.png", "5/31/32.png"),
+        ("{level}/{column}/{row_from_bottom}.png", "6/31/1.png"),
+        ("t/{md5:.5}/{level}/{column}/{row}.png", "t/00000/5/31/10.png"),
+    ],
+)
+def test_what_is_no_path_of_a_template_names_no_tile(template, path):
+    assert PathTemplate(template, [2**level for level in range(6)] if "bottom" in template else []).place(path) is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,18 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from exporttiles.ports import Announcer, ApiKeyStore, Clock, Inbox, JobTable, ObjectStore, PackageStore, Workflow
+from exporttiles.ports import (
+    Announcer,
+    ApiKeyStore,
+    Clock,
+    Inbox,
+    JobTable,
+    ObjectStore,
+    PackageStore,
+    Subscriptions,
+    Timers,
+    Workflow,
+)
 from exporttiles.ports import ServiceCatalog as Services
 from exporttiles.ports import TileSources as Sources
 from exporttiles.settings import Settings
@@ -49,6 +60,8 @@ class Runtime:
     sources: Sources
     workflow: Workflow
     inbox: Inbox
+    subscriptions: Subscriptions
+    timers: Timers
     announcer: Announcer
     clock: Clock
 
@@ -252,6 +265,24 @@ class AwsRuntime(Runtime):
         from exporttiles.adapters.s3_inbox import S3Inbox
 
         return S3Inbox(self._s3, self.settings.inbox_bucket)
+
+    @cached_property
+    def subscriptions(self) -> Subscriptions:
+        """Return the subscriptions in the tile bucket."""
+        from exporttiles.adapters import subscriptions
+
+        return subscriptions.Subscriptions(self._tiles)
+
+    @cached_property
+    def timers(self) -> Timers:
+        """Return the timers of EventBridge Scheduler."""
+        import boto3
+
+        from exporttiles.adapters.scheduler_timers import SchedulerTimers
+
+        scheduler: Any = boto3.client("scheduler", config=_config())  # its types are not among those that we install
+        settings = self.settings
+        return SchedulerTimers(scheduler, settings.timer_group, settings.event_bus_arn, settings.timer_role_arn)
 
     @cached_property
     def announcer(self) -> Announcer:

@@ -14,6 +14,7 @@ from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.job import Delivery, Job, JobStatus, Message, Package
 from exporttiles.domain.parts import Part
 from exporttiles.domain.service import ImageService, TileCache
+from exporttiles.domain.subscription import Subscription
 from exporttiles.domain.tiling import BundleIndex
 
 if TYPE_CHECKING:  # who asks for a job's status needs no arrays
@@ -408,6 +409,31 @@ class Inbox(Protocol):
 
     def write(self, key: str, body: bytes) -> None:
         """Store a JSON document, replacing what was there."""
+        ...
+
+
+class Subscriptions(Protocol):
+    """The exports that are wanted whenever new imagery has come."""
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all subscriptions, in order."""
+        ...
+
+    def get(self, name: str) -> Subscription:
+        """Return a subscription.
+
+        Raises:
+            KeyError: there is none.
+            InvalidParameterError: what is kept is none.
+        """
+        ...
+
+
+class Timers(Protocol):
+    """Events that are sent later."""
+
+    def set(self, name: str, at: datetime, event: Event) -> None:
+        """Send an event at a time; a timer of this name that has not rung yet is put off until then."""
         ...
 
 

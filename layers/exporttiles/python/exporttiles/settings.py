@@ -17,6 +17,8 @@ class Settings:
         export_timeout: how long the steps of an export may take.
         inbox_bucket, event_bus: only the functions that receive requests or
             announce jobs have them.
+        event_bus_arn, timer_group, timer_role_arn: only the function that hears
+            of new imagery has them.
         public_base_url: scheme and host that clients use; empty takes those of
             the request.
         download_link_seconds: how long a presigned link works.
@@ -34,6 +36,9 @@ class Settings:
     export_timeout: timedelta = timedelta(days=1)
     inbox_bucket: str = ""
     event_bus: str = ""
+    event_bus_arn: str = ""
+    timer_group: str = ""
+    timer_role_arn: str = ""
     public_base_url: str = ""
     download_link_seconds: int = 3600
     token_security: bool = False
@@ -68,6 +73,9 @@ class Settings:
                 export_timeout=timedelta(seconds=int(variables.get("EXPORT_TIMEOUT_SECONDS", "86400"))),
                 inbox_bucket=variables.get("INBOX_BUCKET", ""),
                 event_bus=variables.get("EVENT_BUS", ""),
+                event_bus_arn=variables.get("EVENT_BUS_ARN", ""),
+                timer_group=variables.get("TIMER_GROUP", ""),
+                timer_role_arn=variables.get("TIMER_ROLE_ARN", ""),
                 public_base_url=variables.get("PUBLIC_BASE_URL", "").rstrip("/"),
                 download_link_seconds=int(variables.get("DOWNLOAD_LINK_SECONDS", "3600")),
                 token_security=_is_on("TOKEN_SECURITY", variables.get("TOKEN_SECURITY", "off")),

@@ -17,7 +17,16 @@ def add_replay_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 
 def _replay(options: argparse.Namespace) -> int:
     outputs = Outputs(options.stack)
-    source, target = outputs["RequestDeadLetterQueueUrl"], outputs["RequestQueueUrl"]
+    count = _move(outputs["RequestDeadLetterQueueUrl"], outputs["RequestQueueUrl"])
+    print(f"{count} requests are tried again.")
+    if "ImageryQueueUrl" in outputs:
+        count = _move(outputs["ImageryDeadLetterQueueUrl"], outputs["ImageryQueueUrl"])
+        print(f"{count} objects of new imagery are looked at again.")
+    return 0
+
+
+def _move(source: str, target: str) -> int:
+    """Send all messages of a queue to another; return how many there were."""
     sqs: Any = boto3.client("sqs")  # its types are not among those that we install
     count = 0
     while messages := sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=10).get("Messages"):
@@ -26,5 +35,4 @@ def _replay(options: argparse.Namespace) -> int:
             sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
             sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
             count += 1
-    print(f"{count} requests are tried again.")
-    return 0
+    return count

@@ -1,20 +1,26 @@
-"""The command ``exporttiles schedule``: exports that come again, by EventBridge Scheduler."""
+"""The command ``exporttiles schedule``: exports that come again, at certain times or with new imagery."""
 
 import argparse
 import json
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError, ParamValidationError
 
+from exporttiles.adapters.object_stores import open_store
+from exporttiles.adapters.subscriptions import Subscriptions
 from exporttiles.cli.stack import Outputs, StackError, add_stack_option
 from exporttiles.domain.export import LAST
+from exporttiles.domain.subscription import Subscription
 from exporttiles.events.request_document import read_request_document
 from exporttiles.events.requests import REQUESTED
 
 SOURCE = "exporttiles.schedule"
+
+_MAX_REQUEST_BYTES = 200_000  # an event, a message and a schedule hold 256 KiB, envelopes included
 
 
 def add_schedule_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,9 +28,14 @@ def add_schedule_command(commands: "argparse._SubParsersAction[argparse.Argument
     schedule = commands.add_parser("schedule", help="add, list and remove exports that come again")
     actions = schedule.add_subparsers(required=True, metavar="ACTION")
 
-    add = actions.add_parser("add", help="ask for an export at certain times; replaces a schedule of the same name")
+    add = actions.add_parser("add", help="ask for an export again and again; replaces a schedule of the same name")
     add.add_argument("name", help="of the schedule: letters, digits and _ . -")
-    add.add_argument("--cron", required=True, help="minute hour day month weekday year, as in '0 5 ? * MON *'")
+    when = add.add_mutually_exclusive_group(required=True)
+    when.add_argument("--cron", help="minute hour day month weekday year, as in '0 5 ? * MON *'")
+    when.add_argument("--on-new-imagery", action="store_true", help="whenever tiles that it holds have come")
+    add.add_argument(
+        "--quiet-minutes", type=float, default=15, help="with --on-new-imagery: since the last came (%(default)s)"
+    )
     add.add_argument("--timezone", default="UTC", help="in which they are meant, such as Europe/Berlin (UTC)")
     add.add_argument("--service", required=True, help="Name or Folder/Name")
     add.add_argument("--levels", required=True, help="as in 10-16")
@@ -47,9 +58,13 @@ def add_schedule_command(commands: "argparse._SubParsersAction[argparse.Argument
 
 
 def _add(options: argparse.Namespace) -> int:
-    outputs, scheduler = Outputs(options.stack), _scheduler()
-    request = _request(options)
+    outputs, request = Outputs(options.stack), _request(options)
     read_request_document(request.encode(), datetime.now(UTC))  # a slip of the pen shows now, not on Monday
+    if len(request.encode()) > _MAX_REQUEST_BYTES:
+        raise StackError(f"The request has more than {_MAX_REQUEST_BYTES:,} bytes: simplify its area.")
+    if options.on_new_imagery:
+        return _subscribe(options, outputs, request)
+    scheduler = _scheduler()
     schedule = {
         "Name": options.name,
         "GroupName": outputs["ScheduleGroupName"],
@@ -71,6 +86,15 @@ def _add(options: argparse.Namespace) -> int:
     except (ClientError, ParamValidationError) as error:
         raise StackError(f"The schedule was refused: {error}") from error
     print(f"{options.name}: cron({options.cron}) {options.timezone}")
+    return 0
+
+
+def _subscribe(options: argparse.Namespace, outputs: Outputs, request: str) -> int:
+    if "ImageryQueueUrl" not in outputs:
+        raise StackError(f"The stack '{options.stack}' hears of no new imagery: deploy it with NewImageryEvents=on.")
+    subscription = Subscription(options.name, timedelta(minutes=options.quiet_minutes), request)
+    _subscriptions(outputs).put(subscription)
+    print(f"{options.name}: {_when(subscription)}")
     return 0
 
 
@@ -96,25 +120,47 @@ def _request(options: argparse.Namespace) -> str:
 
 
 def _list(options: argparse.Namespace) -> int:
-    scheduler, group = _scheduler(), Outputs(options.stack)["ScheduleGroupName"]
+    scheduler, outputs = _scheduler(), Outputs(options.stack)
+    group, subscriptions = outputs["ScheduleGroupName"], _subscriptions(outputs)
     for page in scheduler.get_paginator("list_schedules").paginate(GroupName=group):
         for found in page["Schedules"]:
             schedule = scheduler.get_schedule(Name=found["Name"], GroupName=group)
-            request = json.loads(schedule["Target"]["Input"])
             when = f"{schedule['ScheduleExpression']} {schedule.get('ScheduleExpressionTimezone', 'UTC')}"
-            kept = f", {request['keep']} kept" if "keep" in request else ""
-            print(f"{found['Name']:24} {when:40} {request['service']} levels {request['levels']}{kept}")
+            _print_line(found["Name"], when, schedule["Target"]["Input"])
+    for name in subscriptions.names():
+        subscription = subscriptions.get(name)
+        _print_line(name, _when(subscription), subscription.request)
     return 0
+
+
+def _print_line(name: str, when: str, request_text: str) -> None:
+    request = json.loads(request_text)
+    kept = f", newest {request['keep']} kept" if "keep" in request else ""
+    changed = ", only what has changed" if "since" in request else ""
+    print(f"{name:24} {when:44} {request['service']} levels {request.get('levels') or 'all'}{kept}{changed}")
+
+
+def _when(subscription: Subscription) -> str:
+    return f"new imagery, {subscription.quiet.total_seconds() / 60:g} minutes after the last"
 
 
 def _remove(options: argparse.Namespace) -> int:
-    scheduler, group = _scheduler(), Outputs(options.stack)["ScheduleGroupName"]
-    try:
-        scheduler.delete_schedule(Name=options.name, GroupName=group)
-    except scheduler.exceptions.ResourceNotFoundException as error:
-        raise StackError(f"There is no schedule '{options.name}'.") from error
+    scheduler, outputs = _scheduler(), Outputs(options.stack)
+    found = False
+    with suppress(scheduler.exceptions.ResourceNotFoundException):
+        scheduler.delete_schedule(Name=options.name, GroupName=outputs["ScheduleGroupName"])
+        found = True
+    with suppress(KeyError):
+        _subscriptions(outputs).delete(options.name)
+        found = True
+    if not found:
+        raise StackError(f"There is no schedule '{options.name}'.")
     print(f"Removed {options.name}.")
     return 0
+
+
+def _subscriptions(outputs: Outputs) -> Subscriptions:
+    return Subscriptions(open_store(f"s3://{outputs['TileBucketName']}"))
 
 
 def _scheduler() -> Any:

@@ -34,6 +34,10 @@ class Outputs:
         self._stack = stack
         self._values = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
+    def __contains__(self, key: str) -> bool:
+        """Tell whether the stack has an output."""
+        return key in self._values
+
     def __getitem__(self, key: str) -> str:
         """Return an output."""
         if key not in self._values:

@@ -6,7 +6,7 @@ from typing import Protocol
 from exporttiles.domain.export import ExportRequest
 from exporttiles.domain.job import Job, Series
 from exporttiles.domain.service import ImageService
-from exporttiles.ports import Announcer, ApiKeyStore, Clock, Inbox, ServiceCatalog
+from exporttiles.ports import Announcer, ApiKeyStore, Clock, Inbox, ServiceCatalog, Subscriptions, Timers
 
 
 class SubmitExport(Protocol):
@@ -63,6 +63,16 @@ class Runtime(Protocol):
     @property
     def inbox(self) -> Inbox:
         """Return where request files are put down."""
+        ...
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """Return the exports that are wanted whenever new imagery has come."""
+        ...
+
+    @property
+    def timers(self) -> Timers:
+        """Return what sends events later."""
         ...
 
     @property

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import md5
+from string import Formatter
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,10 @@ SHARDS: dict[str, Callable[[TilePlace, str], str]] = {
 _SHARD = re.compile(r"\{(" + "|".join(SHARDS) + r")(?::[^}]*)?\}/")
 
 
-@dataclass(frozen=True, slots=True)
+_NUMBERS = ("level", "row", "row_from_bottom", "column")
+
+
+@dataclass(frozen=True)
 class PathTemplate:
     """Builds the paths of tiles.
 
@@ -53,6 +58,46 @@ class PathTemplate:
 
     text: str
     level_rows: Sequence[int] = ()
+
+    def place(self, path: str) -> TilePlace | None:
+        """Return the tile that a path names; None if it is none. The inverse of `path`."""
+        match = self._pattern.fullmatch(path)
+        if match is None:
+            return None
+        try:
+            numbers = {name: int(match[name], base) for name, base in self._bases.items()}
+        except ValueError:
+            return None
+        level = numbers["level"]
+        if "row_from_bottom" in numbers:
+            if level >= len(self.level_rows):
+                return None
+            numbers["row"] = self.level_rows[level] - 1 - numbers["row_from_bottom"]
+        place = TilePlace(level, numbers["row"], numbers["column"])
+        extension = match["extension"] if "extension" in self._pattern.groupindex else ""
+        return place if place.row >= 0 and self.path(place, extension) == path else None
+
+    @cached_property
+    def _fields(self) -> list[tuple[str, str | None, str | None]]:
+        """What stands before each field, its name, and its format."""
+        return [(literal, name, spec) for literal, name, spec, _ in Formatter().parse(self.text)]
+
+    @cached_property
+    def _bases(self) -> dict[str, int]:
+        """Fields that are numbers, and their base."""
+        return {name: 16 if spec and "x" in spec else 10 for _, name, spec in self._fields if name in _NUMBERS}
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """What the paths of this template look like; `path` tells the rest."""
+        pattern, seen = "", set[str]()
+        for literal, name, _ in self._fields:
+            pattern += re.escape(literal)
+            if name is not None:
+                what = r"[0-9a-f]{1,12}" if name in _NUMBERS else r"[^/]*"
+                pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{what})"
+                seen.add(name)
+        return re.compile(pattern, re.ASCII)
 
     def path(self, place: TilePlace, extension: str = "") -> str:
         """Return the path of a tile."""

@@ -1,0 +1,38 @@
+"""Which tiles an object of a cache holds."""
+
+from dataclasses import replace
+
+import pytest
+
+from exporttiles.domain.service import CacheLayout, TileCache
+from exporttiles.domain.tiling import BundleIndex, TileRange
+from exporttiles.formats.cache_paths import EveryTile, tiles_at
+
+FILES = TileCache("s3://tiles/caches/World", CacheLayout.FILES, "{level}/{column}/{row}.jpg", 1)
+BUNDLES = replace(FILES, layout=CacheLayout.COMPACT_V2, path_template="_alllayers/")
+ARCHIVE = replace(FILES, url="s3://tiles/caches/World.tpkx", layout=CacheLayout.COMPACT_V2, path_template="tile/")
+PMTILES = replace(
+    FILES, url="s3://tiles/caches/World.pmtiles", layout=CacheLayout.PMTILES, path_template="World.pmtiles"
+)
+BUNDLE = BundleIndex(9, 128, 256).tile_range
+
+
+@pytest.mark.parametrize(
+    ("cache", "path", "tiles"),
+    [
+        (FILES, "World/5/31/10.jpg", TileRange(5, 10, 11, 31, 32)),
+        (FILES, "World/5/31/10.png", None),
+        (FILES, "World2/5/31/10.jpg", None),
+        (FILES, "World", None),
+        (BUNDLES, "World/_alllayers/L09/R0080C0100.bundle", BUNDLE),
+        (BUNDLES, "World/_alllayers/L09/R0080C0100.bundlx", BUNDLE),
+        (BUNDLES, "World/_alllayers/L09/R0081C0100.bundle", None),
+        (BUNDLES, "World/conf.xml", None),
+        (ARCHIVE, "World.tpkx", EveryTile()),
+        (ARCHIVE, "World.tpkx.old", None),
+        (PMTILES, "World.pmtiles", EveryTile()),
+    ],
+)
+def test_an_object_holds_a_tile_a_bundle_or_all(cache, path, tiles):
+    assert tiles_at(cache, f"s3://tiles/caches/{path}") == tiles
+    assert tiles_at(cache, f"s3://others/caches/{path}") is None
