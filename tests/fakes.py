@@ -19,7 +19,7 @@ from exporttiles.domain.errors import DamagedPackageError, ExportTilesError
 from exporttiles.domain.job import Job, Package
 from exporttiles.domain.parts import CopiedPart, Part, check_part
 from exporttiles.domain.service import TileCache
-from exporttiles.messages import FOLDERS, Failure, WorkItem, owner_of
+from exporttiles.messages import FOLDERS, Failure, WorkItem, execution_name, owner_of
 from exporttiles.ports import Event, Execution, ExecutionStatus, TileSource
 from exporttiles.settings import Settings
 
@@ -84,14 +84,14 @@ class FakeWorkflow:
         return list(self.executions)
 
     def start(self, job: Job) -> None:
-        self.executions.setdefault(job.job_id, Execution(ExecutionStatus.RUNNING))
+        self.executions.setdefault(execution_name(job.job_id, job.attempt), Execution(ExecutionStatus.RUNNING))
 
-    def find(self, job_id: str) -> Execution | None:
-        return self.executions.get(job_id)
+    def find(self, job_id: str, attempt: int = 1) -> Execution | None:
+        return self.executions.get(execution_name(job_id, attempt))
 
-    def stop(self, job_id: str) -> None:
-        if self.find(job_id) == Execution(ExecutionStatus.RUNNING):
-            self.executions[job_id] = Execution(ExecutionStatus.ABORTED)
+    def stop(self, job_id: str, attempt: int = 1) -> None:
+        if self.find(job_id, attempt) == Execution(ExecutionStatus.RUNNING):
+            self.executions[execution_name(job_id, attempt)] = Execution(ExecutionStatus.ABORTED)
 
 
 class FakeInbox:
@@ -165,13 +165,14 @@ def a_runtime(tiles: ObjectStore | None = None) -> Runtime:
 
 def run_workflow(runtime: Runtime, job_id: str) -> Job:
     """Run the steps of a started job as the state machine does; return the job."""
+    attempt = runtime.jobs.get(job_id).attempt
     try:
         key = runtime.plan_export(job_id).work_items_key
         for item in json.loads(runtime.objects.read(key)):
             runtime.export_tile_range(WorkItem.from_json(item))
         packed = runtime.pack_tile_package(job_id)
     except ExportTilesError as error:
-        runtime.close_job.fail(job_id, Failure(type(error).__name__, str(error)))
+        runtime.close_job.fail(job_id, Failure(type(error).__name__, str(error)), attempt)
     else:
-        runtime.close_job.succeed(job_id, packed)
+        runtime.close_job.succeed(job_id, packed, attempt)
     return runtime.jobs.get(job_id)

@@ -8,13 +8,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exporttiles.bootstrap import Runtime, from_environment
 from exporttiles.domain.job import Job
-from exporttiles.messages import Failure, PackedPackage
+from exporttiles.messages import Failure, PackedPackage, read_execution_name
 
 logger = Logger(service="close_job")
 metrics = Metrics(namespace="ExportTiles", service="close_job")
 
 
-@logger.inject_lambda_context(correlation_id_path="job_id || detail.name")
+@logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
     """Write the last status of a job."""
@@ -27,11 +27,13 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
 def _close(event: dict[str, Any], runtime: Runtime) -> Job:
     if "detail" in event:
         execution = event["detail"]
+        job_id, attempt = read_execution_name(execution["name"])
+        logger.set_correlation_id(job_id)
         if execution["status"] == "FAILED":
-            return runtime.close_job.fail(execution["name"], Failure.from_json(execution))
-        timed_out = execution["status"] == "TIMED_OUT"
-        return runtime.close_job.stop(execution["name"], timed_out=timed_out)
+            return runtime.close_job.fail(job_id, Failure.from_json(execution), attempt)
+        return runtime.close_job.stop(job_id, attempt, timed_out=execution["status"] == "TIMED_OUT")
+    job_id, attempt = event["job_id"], event["attempt"]
+    logger.set_correlation_id(job_id)
     if "failure" in event:
-        return runtime.close_job.fail(event["job_id"], Failure.from_json(event["failure"]))
-    packed = PackedPackage.from_json(event["result"]["package"])
-    return runtime.close_job.succeed(event["job_id"], packed)
+        return runtime.close_job.fail(job_id, Failure.from_json(event["failure"]), attempt)
+    return runtime.close_job.succeed(job_id, PackedPackage.from_json(event["result"]["package"]), attempt)

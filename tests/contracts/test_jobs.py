@@ -11,6 +11,7 @@ from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import (
+    RESUMABLE,
     SUCCESSORS,
     Delivery,
     Estimate,
@@ -26,6 +27,8 @@ from exporttiles.domain.job import (
 from tests.fakes import FakeClock
 
 CLOCK = FakeClock()
+HOUR = timedelta(hours=1)
+LATER = CLOCK.time.replace(microsecond=0) + 99 * HOUR
 
 
 def a_job(job_id="j1", **changes):
@@ -61,6 +64,9 @@ def test_a_job_comes_back_as_it_was_stored(jobs):
         name="district-2026-11-23",
         callback_data='{"order": 4711}',
         series=Series("0a" * 32, 4),
+        attempt=2,
+        resumed_at=CLOCK.time,
+        resumable_until=CLOCK.time,
     )
 
     assert jobs.create(job)
@@ -179,6 +185,66 @@ def test_the_first_failure_is_kept(jobs):
     jobs.note_failure("j1", "a consequence")
 
     assert jobs.get("j1").failure == "the cause"
+
+
+def a_failed_job():
+    return a_job(status=JobStatus.FAILED, finished_at=CLOCK.time, failure="why", resumable_until=CLOCK.time + HOUR)
+
+
+def resume(jobs, attempt, now=None):
+    message = Message(MessageKind.INFORMATIVE, "resumed")
+    return jobs.resume("j1", attempt, now or CLOCK.time, LATER, message)
+
+
+def test_a_job_that_failed_is_resumed_as_if_it_were_new(jobs):
+    jobs.create(a_failed_job())
+    now = CLOCK.time
+
+    assert resume(jobs, 2)
+
+    job = jobs.get("j1")
+    assert (job.status, job.attempt, job.resumed_at) == (JobStatus.SUBMITTED, 2, now)
+    assert (job.finished_at, job.failure, job.resumable_until) == (None, None, None)
+    assert job.expires_at == LATER
+    assert job.messages[-1].text == "resumed"
+    assert list(jobs.open_jobs()) == [job]
+
+
+def test_each_attempt_begins_once(jobs):
+    jobs.create(a_failed_job())
+
+    assert not resume(jobs, 3)
+    assert resume(jobs, 2)
+    assert not resume(jobs, 2)
+
+
+def test_a_job_is_not_resumed_when_its_time_is_over(jobs):
+    jobs.create(a_failed_job())
+
+    assert not resume(jobs, 2, CLOCK.time + 2 * HOUR)
+
+
+@pytest.mark.parametrize("status", sorted(set(JobStatus) - RESUMABLE))
+def test_a_job_that_has_not_failed_is_not_resumed(jobs, status):
+    jobs.create(replace(a_failed_job(), status=status))
+
+    assert not resume(jobs, 2)
+
+
+def test_an_earlier_attempt_has_no_say(jobs):
+    jobs.create(a_failed_job())
+    resume(jobs, 2)
+
+    assert not jobs.advance("j1", JobStatus.FAILED, attempt=1)
+    assert jobs.advance("j1", JobStatus.FAILED, attempt=2)
+
+
+def test_progress_can_be_counted_anew(jobs):
+    jobs.create(a_job(progress=Progress(4, 4, 5, 6)))
+
+    jobs.recount("j1", Progress(4, 3, 2, 1))
+
+    assert jobs.get("j1").progress == Progress(4, 3, 2, 1)
 
 
 def test_a_job_that_is_unknown_cannot_advance(jobs):

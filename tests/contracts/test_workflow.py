@@ -1,6 +1,7 @@
 """What every workflow does: in memory, in Step Functions (moto)."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -78,3 +79,13 @@ def test_an_execution_knows_how_large_its_export_will_be(s3_endpoint):
     given = json.loads(client.describe_execution(executionArn=execution["executionArn"])["input"])
     assert (given["job_id"], given["expected_bytes"]) == ("j1", 75_000)
     client.close()
+
+
+def test_each_attempt_has_steps_of_its_own(workflow):
+    workflow.start(JOB)
+    workflow.stop("j1")
+
+    workflow.start(replace(JOB, attempt=2))
+
+    assert workflow.find("j1", 1).status is ExecutionStatus.ABORTED
+    assert workflow.find("j1", 2).status is ExecutionStatus.RUNNING

@@ -1,10 +1,12 @@
 """Jobs that do not succeed, through the real wiring: every one ends, and leaves nothing behind."""
 
+import io
 import time
 
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path
-from local.services import publish
+from exporttiles.formats.package_check import check_package
+from local.services import exporttiles, publish, upload_folder
 
 
 def left_behind(cloud, job_id):
@@ -71,6 +73,28 @@ def test_a_bundle_without_its_header_fails_the_export_with_its_name(cloud, clien
     assert job["jobStatus"] == "esriJobFailed"
     assert bundle_path(BundleIndex(5, 0, 0)) in errors(job)[0]
     assert left_behind(cloud, job["jobId"]) == []
+
+
+def test_an_export_that_failed_goes_on_once_its_cache_is_mended(cloud, client, bundles, tiles):
+    key = f"caches/Mended/_alllayers/{bundle_path(BundleIndex(7, 0, 0))}"
+    upload_folder(cloud, bundles, "caches/Mended")
+    publish(cloud, "Mended")
+    whole = tiles.read(key)
+    tiles.write(key, bytes(64) + whole[64:])
+    job = client.wait("Mended", submit(client, "Mended", "0-7"))
+    job_id, kept = job["jobId"], left_behind(cloud, job["jobId"])
+    assert job["jobStatus"] == "esriJobFailed"
+    assert "It can be resumed until" in errors(job)[0]
+    tiles.write(key, whole)
+
+    exporttiles(cloud, "resume", job_id)
+
+    package = client.package("Mended", client.wait("Mended", job_id))
+    assert check_package(io.BytesIO(package)).findings == ()
+    assert all("/fragments/" in key for key in kept)  # no package, no upload
+    execution = f"{cloud.outputs['StateMachineArn'].replace(':stateMachine:', ':execution:')}:{job_id}-2"
+    assert cloud.client("stepfunctions").describe_execution(executionArn=execution)
+    assert client.get(f"Mended/ImageServer/jobs/{job_id}/resume")["error"]["code"] == 400
 
 
 def test_an_expired_or_unknown_job_is_a_clear_400(client, small):

@@ -4,6 +4,7 @@ import base64
 import copy
 import json
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import ANY
@@ -12,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from exporttiles.bootstrap import Runtime
-from exporttiles.domain.job import JobStatus
+from exporttiles.domain.job import RESUMABLE, JobStatus
 from exporttiles.messages import Export, JobKeys
 from functions.api.app import handler
 from tests.builders import a_tile
@@ -337,7 +338,34 @@ def test_a_job_that_has_ended_is_not_cancelled(done):
     assert error["details"] == [f"Job {JOB} cannot be cancelled: it is Succeeded."]
 
 
-@pytest.mark.parametrize("path", [f"{SERVICE}/exportTiles", f"{SERVICE}/jobs/{JOB}/cancel"])
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("status", sorted(RESUMABLE))
+def test_a_job_that_failed_is_resumed_once(client, base, status):
+    client.put(a_job(status, resumable_until=datetime(2027, 1, 1, tzinfo=UTC)))
+
+    assert client.json(f"{base}/jobs/{JOB}/resume") == {"jobId": JOB, "jobStatus": "esriJobSubmitted"}
+    assert client.started == [f"{JOB}-2"]
+    assert client.error(f"{base}/jobs/{JOB}/resume")["details"] == [f"Job {JOB} cannot be resumed: it is Submitted."]
+
+
+def test_the_page_of_a_job_that_can_be_resumed_offers_it(client):
+    client.put(a_job(JobStatus.FAILED, resumable_until=datetime(2027, 1, 1, tzinfo=UTC)))
+    assert f'action="{HOST}{SERVICE}/jobs/{JOB}/resume"' in client.get(f"{SERVICE}/jobs/{JOB}", "f=html")["body"]
+
+    response = client.send("POST", f"{SERVICE}/jobs/{JOB}/resume", body="f=html")
+
+    assert (response["statusCode"], response["headers"]["location"]) == (303, f"{HOST}{SERVICE}/jobs/{JOB}?f=html")
+
+
+def test_the_page_of_a_job_that_cannot_be_resumed_does_not(client):
+    client.put(a_job(JobStatus.FAILED))
+
+    assert "/resume" not in client.get(f"{SERVICE}/jobs/{JOB}", "f=html")["body"]
+
+
+@pytest.mark.parametrize(
+    "path", [f"{SERVICE}/exportTiles", f"{SERVICE}/jobs/{JOB}/cancel", f"{SERVICE}/jobs/{JOB}/resume"]
+)
 def test_head_changes_nothing(client, path):
     client.put(a_job())
 

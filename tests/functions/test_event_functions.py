@@ -69,7 +69,7 @@ def test_a_file_that_is_delivered_twice_starts_one_job(runtime):
 
 
 def test_a_job_that_was_not_started_is_started_by_the_next_delivery(runtime, monkeypatch):
-    def fail(_):
+    def fail(*_):
         raise ConnectionError
 
     with monkeypatch.context() as patch:
@@ -242,7 +242,7 @@ def test_the_life_of_a_job_is_told_in_order(runtime):
 def test_an_unhappy_end_is_told_with_its_reason(runtime, status, told):
     drop(runtime, REQUEST)
     before = runtime.jobs.get(started(runtime)[0])
-    runtime.close_job._end(before.job_id, status, "Why.")
+    runtime.close_job._end(before.job_id, status, "Why.", is_resumable=False)
 
     (event,) = announcements(before, runtime.jobs.get(before.job_id), BASE)
 

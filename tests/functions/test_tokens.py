@@ -135,7 +135,7 @@ def test_the_lower_limit_of_tiles_applies(runtime):
     assert "ERROR 001564: Requested tile count(85) exceeds the maximum allowed number of tiles(50)" in str(job)
 
 
-@pytest.mark.parametrize("tail", ["", "/results/out_service_url", "/inputs/levels", "/cancel"])
+@pytest.mark.parametrize("tail", ["", "/results/out_service_url", "/inputs/levels", "/cancel", "/resume"])
 def test_a_job_is_its_makers_alone(runtime, tail):
     job_id = answer(runtime, f"{SERVICE}/exportTiles", WORLD, **EXPORT)["jobId"]
     run_workflow(runtime, job_id)

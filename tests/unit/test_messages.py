@@ -6,7 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exporttiles.messages import Export, Failure, JobKeys, MemberReport, WorkItem
+from exporttiles.messages import (
+    Export,
+    Failure,
+    JobKeys,
+    MemberReport,
+    WorkItem,
+    execution_name,
+    read_execution_name,
+)
 from tests.builders import a_request, a_service, an_extent, put_files
 from tests.fakes import memory
 
@@ -64,3 +72,11 @@ def test_another_content_makes_another_fragment():
 )
 def test_the_cause_of_a_failure_is_told_in_the_words_of_the_exception(document, failure):
     assert Failure.from_json(document) == failure
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 17])
+def test_the_name_of_an_execution_tells_job_and_attempt(attempt):
+    job_id = f"j{'0f' * 16}"
+
+    assert read_execution_name(execution_name(job_id, attempt)) == (job_id, attempt)
+    assert execution_name(job_id, 1) == job_id

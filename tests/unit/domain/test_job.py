@@ -23,7 +23,7 @@ def test_a_job_that_is_being_cancelled_never_succeeds():
     assert JobStatus.SUCCEEDED not in SUCCESSORS[JobStatus.CANCELLING]
 
 
-def test_nothing_becomes_submitted_again():
+def test_nothing_becomes_submitted_again_by_itself():
     assert all(JobStatus.SUBMITTED not in after for after in SUCCESSORS.values())
 
 

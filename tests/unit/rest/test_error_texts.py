@@ -38,6 +38,7 @@ REQUESTS = {
     "tile map of nothing": (f"{SERVICE}/tilemap/0/0/0/0/1", ""),
     "tile map of an unknown level": (f"{SERVICE}/tilemap/24/0/0/1/1", ""),
     "cancel of a finished job": (f"{SERVICE}/jobs/{JOB}/cancel", ""),
+    "resume of a finished job": (f"{SERVICE}/jobs/{JOB}/resume", ""),
     "export not allowed": ("/arcgis/rest/services/Closed/ImageServer/exportTiles", "levels=0"),
     "storage format": (EXPORT, "storageFormatType=Exploded"),
     "boolean": (EXPORT, "tilePackage=perhaps"),

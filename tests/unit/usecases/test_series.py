@@ -115,13 +115,13 @@ def test_room_is_made_when_a_step_that_broke_off_is_tried_again(runtime, monkeyp
     packed = []
     succeed = CloseJob.succeed
 
-    def fail_once(close_job, job_id, package):
+    def fail_once(close_job, job_id, package, attempt):
         packed.append(package)
         with monkeypatch.context() as patch:
             patch.setattr(runtime.jobs, "series", Mock(side_effect=ConnectionError))
             with pytest.raises(ConnectionError):
-                succeed(close_job, job_id, package)
-        return succeed(close_job, job_id, package)
+                succeed(close_job, job_id, package, attempt)
+        return succeed(close_job, job_id, package, attempt)
 
     monkeypatch.setattr(CloseJob, "succeed", fail_once)
     export(runtime)

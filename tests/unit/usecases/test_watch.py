@@ -149,10 +149,10 @@ def test_one_job_that_makes_trouble_does_not_keep_the_others_waiting(runtime, jo
     wait(runtime, 6 * MINUTE)
     find = runtime.watch_jobs.workflow.find
 
-    def refuse(asked):
+    def refuse(asked, attempt):
         if asked == job_id:
             raise ConnectionError
-        return find(asked)
+        return find(asked, attempt)
 
     monkeypatch.setattr(runtime.watch_jobs.workflow, "find", refuse)
     watch = runtime.watch_jobs()
@@ -193,6 +193,20 @@ def test_of_a_job_that_ended_badly_nothing_large_stays(runtime, job_id, status):
     sweep = runtime.sweep_leftovers(job_id[:3])
 
     assert (sweep.object_count, sweep.upload_count) == (2, 1)
+    assert left(runtime, job_id) == []
+
+
+def test_what_a_job_can_be_resumed_from_stays_as_long_as_it_can(runtime, job_id):
+    runtime.close_job.stop(job_id, timed_out=True)
+    leave(runtime, job_id)
+
+    runtime.sweep_leftovers(job_id[:3])
+    kept = left(runtime, job_id)
+    wait(runtime, runtime.settings.resume_window)
+    runtime.sweep_leftovers(job_id[:3])
+
+    assert kept == [stored for stored in kept if "/fragments/" in stored or "packages/" in stored]
+    assert len(kept) == 2
     assert left(runtime, job_id) == []
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from exporttiles.usecases.export_tile_range import ExportTileRange
     from exporttiles.usecases.pack_tile_package import PackTilePackage
     from exporttiles.usecases.plan_export import PlanExport
+    from exporttiles.usecases.resume_export import ResumeExport
     from exporttiles.usecases.submit_export import SubmitExport
     from exporttiles.usecases.sweep_leftovers import SweepLeftovers
     from exporttiles.usecases.watch_jobs import WatchJobs
@@ -103,6 +104,13 @@ class Runtime:
         return CancelExport(self.jobs)
 
     @cached_property
+    def resume_export(self) -> "ResumeExport":
+        """Return what starts exports again where they failed."""
+        from exporttiles.usecases.resume_export import ResumeExport
+
+        return ResumeExport(self.jobs, self.workflow, self.clock)
+
+    @cached_property
     def plan_export(self) -> "PlanExport":
         """Return what cuts exports into work items."""
         from exporttiles.usecases.plan_export import PlanExport
@@ -137,7 +145,8 @@ class Runtime:
         """Return what ends jobs."""
         from exporttiles.usecases.close_job import CloseJob
 
-        return CloseJob(self.jobs, self.objects, self.clock, self.settings.job_lifetime)
+        job_lifetime, resume_window = self.settings.job_lifetime, self.settings.resume_window
+        return CloseJob(self.jobs, self.objects, self.clock, job_lifetime, resume_window)
 
     @cached_property
     def watch_jobs(self) -> "WatchJobs":
@@ -151,7 +160,7 @@ class Runtime:
         """Return what removes what jobs left behind."""
         from exporttiles.usecases.sweep_leftovers import SweepLeftovers
 
-        return SweepLeftovers(self.jobs, self.objects, self.packages)
+        return SweepLeftovers(self.jobs, self.objects, self.packages, self.clock)
 
     @cached_property
     def browse_package(self) -> "BrowsePackage":

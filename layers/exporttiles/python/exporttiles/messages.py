@@ -53,6 +53,17 @@ def owner_of(key: str) -> str:
     return key.split("/", 2)[1]
 
 
+def execution_name(job_id: str, attempt: int) -> str:
+    """Return the name of the execution of an attempt: AWS keeps a name taken for 90 days."""
+    return job_id if attempt == 1 else f"{job_id}-{attempt}"
+
+
+def read_execution_name(name: str) -> tuple[str, int]:
+    """Return the id of the job and the attempt that an execution is about."""
+    job_id, _, attempt = name.partition("-")
+    return job_id, int(attempt or 1)
+
+
 @dataclass(frozen=True, slots=True)
 class JobKeys:
     """The keys of everything that belongs to a job."""
@@ -78,6 +89,10 @@ class JobKeys:
     def work_items(self) -> str:
         """Return the key of the work items, a JSON array."""
         return f"{self.prefix}work_items.json"
+
+    def rest_of_work_items(self, attempt: int) -> str:
+        """Return the key of the work items that a later attempt still has to do."""
+        return f"{self.prefix}work_items-{attempt}.json"
 
     @property
     def fragments(self) -> str:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from exporttiles.domain.api_key import ApiKey
-from exporttiles.domain.job import Delivery, Job, JobStatus, Message, Package
+from exporttiles.domain.job import Delivery, Job, JobStatus, Message, Package, Progress
 from exporttiles.domain.parts import Part
 from exporttiles.domain.service import ImageService, TileCache
 from exporttiles.domain.subscription import Subscription
@@ -337,13 +337,27 @@ class JobTable(Protocol):
         job_id: str,
         status: JobStatus,
         *,
+        attempt: int | None = None,
         messages: Sequence[Message] = (),
         work_items: int | None = None,
         package: Package | None = None,
         delivery: Delivery | None = None,
         finished_at: datetime | None = None,
+        resumable_until: datetime | None = None,
     ) -> bool:
         """Move a job to a state and append messages, if the move is legal.
+
+        Args:
+            job_id: the job.
+            status: the state.
+            attempt: whose doing this is; a job that was resumed since stays as
+                it is. None for those who may speak at any time.
+            messages: for the person who waits.
+            work_items: how many there are.
+            package: what is delivered.
+            delivery: what the export came to.
+            finished_at: when it ended.
+            resumable_until: how long its finished work is kept.
 
         Returns:
             False, with nothing changed, when the job's state does not allow it.
@@ -362,6 +376,25 @@ class JobTable(Protocol):
         """
         ...
 
+    def resume(self, job_id: str, attempt: int, now: datetime, expires_at: datetime, message: Message) -> bool:
+        """Move a job that failed back to the first state, once for each attempt; forget why it failed.
+
+        Args:
+            job_id: the job.
+            attempt: the one that begins: the last one, and 1.
+            now: it must still be resumable.
+            expires_at: when the job is forgotten now.
+            message: for the person who waits.
+
+        Returns:
+            False, with nothing changed, when it is not resumable or has gone on already.
+        """
+        ...
+
+    def recount(self, job_id: str, progress: Progress) -> None:
+        """Replace the progress by what was counted anew."""
+        ...
+
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
         """Add one finished work item, its tiles and its bytes to the progress."""
         ...
@@ -375,19 +408,19 @@ class Starter(Protocol):
     """Starts the steps of an export."""
 
     def start(self, job: Job) -> None:
-        """Start the steps for a job; a second start of one job does nothing."""
+        """Start the steps for the present attempt of a job; a second start of one attempt does nothing."""
         ...
 
 
 class Workflow(Starter, Protocol):
     """Runs the steps of exports."""
 
-    def find(self, job_id: str) -> Execution | None:
-        """Return how the steps of a job fare; None if they were never started."""
+    def find(self, job_id: str, attempt: int = 1) -> Execution | None:
+        """Return how the steps of an attempt fare; None if they were never started."""
         ...
 
-    def stop(self, job_id: str) -> None:
-        """End the steps of a job; steps that have ended stay as they are."""
+    def stop(self, job_id: str, attempt: int = 1) -> None:
+        """End the steps of an attempt; steps that have ended stay as they are."""
         ...
 
 

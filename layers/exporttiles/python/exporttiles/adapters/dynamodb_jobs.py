@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import (
+    RESUMABLE,
     SUCCESSORS,
     Delivery,
     Estimate,
@@ -102,11 +103,13 @@ class DynamoDbJobs:
         job_id: str,
         status: JobStatus,
         *,
+        attempt: int | None = None,
         messages: Sequence[Message] = (),
         work_items: int | None = None,
         package: Package | None = None,
         delivery: Delivery | None = None,
         finished_at: datetime | None = None,
+        resumable_until: datetime | None = None,
     ) -> bool:
         """Move a job to a state and append messages, if the move is legal."""
         values: dict[str, Any] = {
@@ -126,16 +129,58 @@ class DynamoDbJobs:
         if finished_at is not None:
             values[":finished_at"] = finished_at.isoformat()
             changes.append("finished_at = :finished_at")
+        if resumable_until is not None:
+            values[":resumable_until"] = resumable_until.isoformat()
+            changes.append("resumable_until = :resumable_until")
         before = [state for state in JobStatus if status in SUCCESSORS[state]]
         if not before:
             return False
         values |= {f":before{number}": str(state) for number, state in enumerate(before)}
-        allowed = ", ".join(f":before{number}" for number in range(len(before)))
+        condition = f"#status IN ({', '.join(f':before{number}' for number in range(len(before)))})"
+        if attempt is not None:
+            values[":attempt"] = attempt
+            condition += " AND attempt = :attempt"
+        update = f"SET {', '.join(changes)}{' REMOVE phase' if status.is_final else ''}"
+        return self._update_if(condition, job_id, update, values)
+
+    def resume(self, job_id: str, attempt: int, now: datetime, expires_at: datetime, message: Message) -> bool:
+        """Move a job that failed back to the first state, once for each attempt; forget why it failed."""
+        values = {
+            ":status": str(JobStatus.SUBMITTED),
+            ":before": attempt - 1,
+            ":attempt": attempt,
+            ":phase": _OPEN,
+            ":now": now.isoformat(),
+            ":expires_at": int(expires_at.timestamp()),
+            ":messages": [_message(message)],
+        } | {f":{status.name}": str(status) for status in RESUMABLE}
+        condition = (
+            f"#status IN ({', '.join(f':{status.name}' for status in RESUMABLE)}) "
+            "AND attempt = :before AND resumable_until > :now"
+        )
+        update = (
+            "SET #status = :status, attempt = :attempt, phase = :phase, resumed_at = :now, waiting_since = :now, "
+            "expires_at = :expires_at, messages = list_append(messages, :messages) "
+            "REMOVE finished_at, failure, resumable_until"
+        )
+        return self._update_if(condition, job_id, update, values)
+
+    def recount(self, job_id: str, progress: Progress) -> None:
+        """Replace the progress by what was counted anew."""
+        names = ("work_items", "done_work_items", "done_tile_count", "done_bytes")
+        self._table.update_item(
+            Key={"job_id": job_id},
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in names),
+            ExpressionAttributeValues={f":{name}": getattr(progress, name) for name in names},
+        )
+
+    def _update_if(self, condition: str, job_id: str, update: str, values: dict[str, Any]) -> bool:
+        """Change a job if a condition holds; tell whether it did."""
         try:
             self._table.update_item(
                 Key={"job_id": job_id},
-                UpdateExpression=f"SET {', '.join(changes)}{' REMOVE phase' if status.is_final else ''}",
-                ConditionExpression=f"#status IN ({allowed})",
+                UpdateExpression=update,
+                ConditionExpression=condition,
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues=values,
             )
@@ -219,6 +264,7 @@ def _item(job: Job) -> dict[str, Any]:
         "submitted_at": job.submitted_at.isoformat(),
         "expires_at": int(job.expires_at.timestamp()),
         "tile_count": job.tile_count,
+        "attempt": job.attempt,
         "messages": [_message(message) for message in job.messages],
         "work_items": job.progress.work_items,
         "done_work_items": job.progress.done_work_items,
@@ -226,9 +272,10 @@ def _item(job: Job) -> dict[str, Any]:
         "done_bytes": job.progress.done_bytes,
     }
     if not job.status.is_final:
-        item |= {"phase": _OPEN, "waiting_since": job.submitted_at.isoformat()}
-    if job.finished_at:
-        item["finished_at"] = job.finished_at.isoformat()
+        item |= {"phase": _OPEN, "waiting_since": job.waiting_since.isoformat()}
+    for name in ("finished_at", "resumed_at", "resumable_until"):
+        if time := getattr(job, name):
+            item[name] = time.isoformat()
     if job.package:
         item["package"] = _package(job.package)
     if job.estimate:
@@ -258,7 +305,11 @@ def jobs_of_change(change: Mapping[str, Any]) -> tuple[Job | None, Job]:
 def job_of_item(item: Mapping[str, Any]) -> Job:
     """Return the job that an item of the table holds."""
     package, estimate, delivery = item.get("package"), item.get("estimate"), item.get("delivery")
-    finished_at = item.get("finished_at")
+    times = {
+        name: datetime.fromisoformat(item[name])
+        for name in ("finished_at", "resumed_at", "resumable_until")
+        if name in item
+    }
     return Job(
         job_id=item["job_id"],
         operation=Operation(item["operation"]),
@@ -266,7 +317,6 @@ def job_of_item(item: Mapping[str, Any]) -> Job:
         status=JobStatus(item["status"]),
         submitted_at=datetime.fromisoformat(item["submitted_at"]),
         expires_at=datetime.fromtimestamp(int(item["expires_at"]), UTC),
-        finished_at=datetime.fromisoformat(finished_at) if finished_at else None,
         tile_count=int(item["tile_count"]),
         messages=tuple(Message(MessageKind(m["kind"]), m["text"]) for m in item["messages"]),
         progress=Progress(
@@ -284,6 +334,8 @@ def job_of_item(item: Mapping[str, Any]) -> Job:
         callback_data=item.get("callback_data", ""),
         expected_bytes=int(item.get("expected_bytes", 0)),
         series=Series(item["series"], int(item["keep"])) if "series" in item else None,
+        attempt=int(item.get("attempt", 1)),
+        **times,
     )
 
 

@@ -34,22 +34,24 @@ class MemoryJobs:
     def open_jobs(self) -> Iterator[Job]:
         """Yield the jobs that have not ended, those that wait longest first."""
         waiting = [job for job in self.jobs.values() if not job.status.is_final]
-        return iter(sorted(waiting, key=lambda job: job.submitted_at))
+        return iter(sorted(waiting, key=lambda job: job.waiting_since))
 
     def advance(
         self,
         job_id: str,
         status: JobStatus,
         *,
+        attempt: int | None = None,
         messages: Sequence[Message] = (),
         work_items: int | None = None,
         package: Package | None = None,
         delivery: Delivery | None = None,
         finished_at: datetime | None = None,
+        resumable_until: datetime | None = None,
     ) -> bool:
         """Move a job to a state and append messages, if the move is legal."""
         job = self.jobs.get(job_id)
-        if job is None or status not in SUCCESSORS[job.status]:
+        if job is None or status not in SUCCESSORS[job.status] or attempt not in (None, job.attempt):
             return False
         progress = job.progress if work_items is None else replace(job.progress, work_items=work_items)
         self.jobs[job_id] = replace(
@@ -60,8 +62,31 @@ class MemoryJobs:
             package=package or job.package,
             delivery=delivery or job.delivery,
             finished_at=finished_at or job.finished_at,
+            resumable_until=resumable_until or job.resumable_until,
         )
         return True
+
+    def resume(self, job_id: str, attempt: int, now: datetime, expires_at: datetime, message: Message) -> bool:
+        """Move a job that failed back to the first state, once for each attempt; forget why it failed."""
+        job = self.jobs.get(job_id)
+        if job is None or job.attempt != attempt - 1 or not job.is_resumable(now):
+            return False
+        self.jobs[job_id] = replace(
+            job,
+            status=JobStatus.SUBMITTED,
+            messages=(*job.messages, message),
+            attempt=attempt,
+            resumed_at=now,
+            expires_at=expires_at,
+            finished_at=None,
+            failure=None,
+            resumable_until=None,
+        )
+        return True
+
+    def recount(self, job_id: str, progress: Progress) -> None:
+        """Replace the progress by what was counted anew."""
+        self.jobs[job_id] = replace(self.jobs[job_id], progress=progress)
 
     def series(self, key: str) -> Iterator[Job]:
         """Yield the jobs of a series, the last submitted first."""

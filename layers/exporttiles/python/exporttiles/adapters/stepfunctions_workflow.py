@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.job import Job
+from exporttiles.messages import execution_name
 from exporttiles.ports import Execution, ExecutionStatus
 
 if TYPE_CHECKING:  # stubs, not in the layer
@@ -11,37 +12,38 @@ if TYPE_CHECKING:  # stubs, not in the layer
 
 
 class StepFunctionsWorkflow:
-    """Starts one execution a job, under the job's own id."""
+    """Starts one execution an attempt of a job, under the job's own id."""
 
     def __init__(self, client: "SFNClient", state_machine_arn: str) -> None:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
     def start(self, job: Job) -> None:
-        """Start the steps for a job; a second start of one job does nothing."""
+        """Start the steps for the present attempt of a job; a second start of one attempt does nothing."""
         try:
             self._client.start_execution(
                 stateMachineArn=self._state_machine_arn,
-                name=job.job_id,
-                input=json.dumps({"job_id": job.job_id, "expected_bytes": job.expected_bytes}),
+                name=execution_name(job.job_id, job.attempt),
+                input=json.dumps({"job_id": job.job_id, "attempt": job.attempt, "expected_bytes": job.expected_bytes}),
             )
         except self._client.exceptions.ExecutionAlreadyExists:
             return
 
-    def find(self, job_id: str) -> Execution | None:
-        """Return how the steps of a job fare; None if they were never started."""
+    def find(self, job_id: str, attempt: int = 1) -> Execution | None:
+        """Return how the steps of an attempt fare; None if they were never started."""
         try:
-            found = self._client.describe_execution(executionArn=self._arn(job_id))
+            found = self._client.describe_execution(executionArn=self._arn(job_id, attempt))
         except self._client.exceptions.ExecutionDoesNotExist:
             return None
         return Execution(ExecutionStatus(found["status"]), found.get("error", ""), found.get("cause", ""))
 
-    def stop(self, job_id: str) -> None:
-        """End the steps of a job; steps that have ended stay as they are."""
+    def stop(self, job_id: str, attempt: int = 1) -> None:
+        """End the steps of an attempt; steps that have ended stay as they are."""
         try:
-            self._client.stop_execution(executionArn=self._arn(job_id))
+            self._client.stop_execution(executionArn=self._arn(job_id, attempt))
         except self._client.exceptions.ExecutionDoesNotExist:
             return
 
-    def _arn(self, job_id: str) -> str:
-        return f"{self._state_machine_arn.replace(':stateMachine:', ':execution:')}:{job_id}"
+    def _arn(self, job_id: str, attempt: int) -> str:
+        machine = self._state_machine_arn.replace(":stateMachine:", ":execution:")
+        return f"{machine}:{execution_name(job_id, attempt)}"

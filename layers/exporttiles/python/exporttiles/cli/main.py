@@ -8,6 +8,7 @@ from exporttiles.cli.check import add_check_command
 from exporttiles.cli.export import add_export_command
 from exporttiles.cli.publish import add_publish_command
 from exporttiles.cli.replay import add_replay_command
+from exporttiles.cli.resume import add_resume_command
 from exporttiles.cli.schedule import add_schedule_command
 from exporttiles.cli.token import add_token_command
 from exporttiles.domain.errors import ExportTilesError
@@ -44,5 +45,6 @@ def _parser() -> argparse.ArgumentParser:
     add_token_command(commands)
     add_schedule_command(commands)
     add_replay_command(commands)
+    add_resume_command(commands)
     add_check_command(commands)
     return parser

@@ -19,7 +19,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Tell whether the job has ended: nothing may follow, but that a package is taken away."""
+        """Tell whether the job has ended: nothing may follow by itself, but that a package is taken away."""
         return not SUCCESSORS[self]
 
 
@@ -35,6 +35,9 @@ SUCCESSORS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.DELETED: frozenset(),
 }
 """Which states may follow which by the work itself."""
+
+RESUMABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT})
+"""Ends from which a job may go back to the first state, if somebody says so."""
 
 
 class Operation(StrEnum):
@@ -148,6 +151,10 @@ class Job:
         name: what the one who asked for it calls it; '' if they gave no name.
         callback_data: JSON of theirs that each event of the job carries; '' for none.
         series: to which it belongs; its package lives as long as the series wants it.
+        attempt: counts from 1, and up with every time that the job is resumed.
+        resumed_at: when it was resumed last, in UTC.
+        resumable_until: how long finished work of a job that failed is kept, in
+            UTC; None where there is none.
     """
 
     job_id: str
@@ -169,6 +176,18 @@ class Job:
     callback_data: str = ""
     expected_bytes: int = 0
     series: Series | None = None
+    attempt: int = 1
+    resumed_at: datetime | None = None
+    resumable_until: datetime | None = None
+
+    @property
+    def waiting_since(self) -> datetime:
+        """Return when the present attempt began."""
+        return self.resumed_at or self.submitted_at
+
+    def is_resumable(self, now: datetime) -> bool:
+        """Tell whether the job can be started again where it failed."""
+        return self.status in RESUMABLE and self.resumable_until is not None and now < self.resumable_until
 
     @property
     def found_nothing_new(self) -> bool:

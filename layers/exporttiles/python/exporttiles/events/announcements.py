@@ -37,7 +37,7 @@ def announcements(before: Job | None, now: Job, base_url: str) -> Iterator[Event
     """
     if now.operation is not Operation.EXPORT_TILES:
         return
-    if before is None:
+    if before is None or (before.status.is_final and not now.status.is_final):
         yield _event("submitted", now, base_url)
     if now.status in _ENDS and (before is None or before.status not in _ENDS):
         yield _event("unchanged" if now.found_nothing_new else _ENDS[now.status], now, base_url)

@@ -83,6 +83,18 @@ def cancel(call: Call) -> Document | Response:
     return Document(cancel_document(cancelled), "Cancel")
 
 
+def resume(call: Call) -> Document | Response:
+    """Start a failed job again where it stopped; only what is missing is redone.
+
+    Raises:
+        JobStateError: it has not failed, or would fail again.
+    """
+    resumed = call.runtime.resume_export(call.job.job_id)
+    if call.format == "html":
+        return redirect(f"{call.job_url}?f=html", 303)
+    return Document(submit_document(resumed), "Resume")
+
+
 def listing(call: Call) -> Document:
     """Return the files of a job.
 
@@ -148,4 +160,6 @@ def _job_sections(call: Call, file_url: str | None) -> tuple[str, ...]:
             text = f"Download {call.job.package.name} ({call.job.package.size_bytes:,} bytes)"
             targets = {text: file_url, "Verification": verification_url(call.rest_url, call.job), **targets}
         return (pages.links(targets),)
+    if call.job.resumable_until:
+        return (pages.button("Resume", f"{call.job_url}/resume"),)
     return ()

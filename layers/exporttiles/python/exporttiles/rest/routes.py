@@ -53,6 +53,7 @@ ROUTES = (
     Route(_JOB + "/results/{name}", job_resources.job_result),
     Route(_JOB + "/inputs/{name}", job_resources.job_input),
     Route(_JOB + "/cancel", job_resources.cancel, acts=True),
+    Route(_JOB + "/resume", job_resources.resume, acts=True),
     Route(_FILES, job_resources.listing, default_format="json"),
     Route(_FILES + "/{file}", job_resources.file, default_format="json", sends_bytes=True),
 )

@@ -68,6 +68,10 @@ class Runtime(Protocol):
         """Cancel an export and return its job."""
         ...
 
+    def resume_export(self, job_id: str, /) -> Job:
+        """Start an export again where it failed, and return its job."""
+        ...
+
     def browse_package(self, job: Job, path: str = "", /) -> Package | PackageFolder | None:
         """Return a file or a folder of what a job delivered, or None where there is neither."""
         ...

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from exporttiles.domain.cost import estimated_dollars
-from exporttiles.domain.job import Delivery, Job, JobStatus, Message, MessageKind, Package, Series
+from exporttiles.domain.job import RESUMABLE, Delivery, Job, JobStatus, Message, MessageKind, Package, Series
+from exporttiles.formats.outputs import output_of
 from exporttiles.messages import CHANGES_NAME, Export, Failure, JobKeys, PackedPackage
 from exporttiles.ports import Clock, JobTable, ObjectStore
+
+NO_RESUME = frozenset({"AreaError", "EmptyExportError", "DamagedPackageError"})
+"""Errors that come again however often the same export is tried, and the one that makes finished work doubtful."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,19 +19,22 @@ class CloseJob:
     """Ends a job once, in a state and with words that are true.
 
     Reached on every path of the workflow, and by the event of an execution
-    that ended without it; the second to come changes nothing.
+    that ended without it; the second to come changes nothing, and neither does
+    one that speaks of an earlier attempt.
 
     Attributes:
         objects: the package bucket.
         job_lifetime: how long it is told that a package has made room for newer ones.
+        resume_window: how long finished work of a job that failed is kept.
     """
 
     jobs: JobTable
     objects: ObjectStore
     clock: Clock
     job_lifetime: timedelta
+    resume_window: timedelta
 
-    def succeed(self, job_id: str, packed: PackedPackage) -> Job:
+    def succeed(self, job_id: str, packed: PackedPackage, attempt: int = 1) -> Job:
         """Announce a finished package, unless the job was cancelled meanwhile; return the job.
 
         A delta of no tiles has no package. The job ends as one that failed,
@@ -41,11 +48,12 @@ class CloseJob:
         delivery = Delivery(packed.tile_count, packed.missing_count, dollars, up_to_date_count)
         if not packed.tile_count:
             text = f"Nothing to deliver: none of the tiles that exist has changed since {_time(export)}."
-            self._end(job_id, JobStatus.FAILED, text, delivery)
+            self._end(job_id, JobStatus.FAILED, text, attempt=attempt, delivery=delivery, is_resumable=False)
             return self.jobs.get(job_id)
         is_closed = self.jobs.advance(
             job_id,
             JobStatus.SUCCEEDED,
+            attempt=attempt,
             messages=_success(job, export, packed, dollars, now),
             package=Package(packed.key, packed.name, packed.size_bytes),
             delivery=delivery,
@@ -54,34 +62,37 @@ class CloseJob:
         if is_closed:
             self._remove(JobKeys(job_id).fragments)
         elif not self.jobs.get(job_id).status.is_final:
-            self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.")
+            self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.", attempt=attempt)
         closed = self.jobs.get(job_id)
         if closed.status is JobStatus.SUCCEEDED and closed.series:  # when tried again, too
             self._make_room(closed, closed.series)
         return self.jobs.get(job_id)
 
-    def fail(self, job_id: str, failure: Failure) -> Job:
+    def fail(self, job_id: str, failure: Failure, attempt: int = 1) -> Job:
         """End a job that cannot be finished, and return it.
 
         Args:
             job_id: the job.
             failure: as the workflow tells it; what a worker noted is better.
+            attempt: which one failed.
         """
         job = self.jobs.get(job_id)
         if job.status is JobStatus.CANCELLING:
-            self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.")
+            self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.", attempt=attempt)
         else:
             reason = job.failure or failure.cause or failure.error
-            self._end(job_id, JobStatus.FAILED, f"The export failed: {reason}")
+            text = f"The export failed: {reason}"
+            is_resumable = failure.error not in NO_RESUME
+            self._end(job_id, JobStatus.FAILED, text, attempt=attempt, is_resumable=is_resumable)
         return self.jobs.get(job_id)
 
-    def stop(self, job_id: str, *, timed_out: bool) -> Job:
+    def stop(self, job_id: str, attempt: int = 1, *, timed_out: bool) -> Job:
         """End a job whose workflow was stopped from outside or took too long; return it."""
         if timed_out:
             text = "The export took longer than allowed and was stopped. Export a smaller area."
-            self._end(job_id, JobStatus.TIMED_OUT, text)
+            self._end(job_id, JobStatus.TIMED_OUT, text, attempt=attempt)
         else:
-            self._end(job_id, JobStatus.CANCELLED, "The export was stopped by an operator.")
+            self._end(job_id, JobStatus.CANCELLED, "The export was stopped by an operator.", attempt=attempt)
         return self.jobs.get(job_id)
 
     def _make_room(self, newest: Job, series: Series) -> None:
@@ -99,12 +110,42 @@ class CloseJob:
             if self.jobs.delete(job.job_id, Message(MessageKind.ERROR, text), expires_at):
                 self._remove(JobKeys(job.job_id).packages)
 
-    def _end(self, job_id: str, status: JobStatus, text: str, delivery: Delivery | None = None) -> None:
-        now = self.clock.now()
-        message = Message(MessageKind.ERROR, text)
-        if self.jobs.advance(job_id, status, messages=[message], delivery=delivery, finished_at=now):
-            self._remove(JobKeys(job_id).fragments)
-            self._remove(JobKeys(job_id).packages)
+    def _end(
+        self,
+        job_id: str,
+        status: JobStatus,
+        text: str,
+        *,
+        attempt: int | None = None,
+        delivery: Delivery | None = None,
+        is_resumable: bool = True,
+    ) -> None:
+        now, keys = self.clock.now(), JobKeys(job_id)
+        until = None
+        if self.resume_window and status in RESUMABLE and is_resumable:
+            until = min(now + self.resume_window, self.jobs.get(job_id).expires_at)
+            text = f"{text.rstrip('.')}. It can be resumed until {until:%Y-%m-%d %H:%M} UTC."
+        is_ended = self.jobs.advance(
+            job_id,
+            status,
+            attempt=attempt,
+            messages=[Message(MessageKind.ERROR, text)],
+            delivery=delivery,
+            finished_at=now,
+            resumable_until=until,
+        )
+        if is_ended and not until:
+            self._remove(keys.fragments)
+        if is_ended and not (until and self._is_dataset(keys)):
+            self._remove(keys.packages)
+
+    def _is_dataset(self, keys: JobKeys) -> bool:
+        """Tell whether the workers wrote what is delivered: then it is finished work, too."""
+        try:
+            export = Export.from_json(self.objects.read(keys.export))
+        except KeyError:
+            return False
+        return output_of(export.service, export.request).is_folder
 
     def _remove(self, prefix: str) -> None:
         self.objects.delete(stored.key for stored in self.objects.list(prefix))

@@ -19,6 +19,7 @@ from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
 from exporttiles.messages import Export, JobKeys, Plan, WorkItem
 from exporttiles.ports import JobTable, ObjectStore
+from exporttiles.usecases.plan_rest import plan_rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class PlanExport:
         if not self.jobs.advance(job_id, JobStatus.EXECUTING):
             raise ExportCancelledError(job_id)
         keys = JobKeys(job_id)
+        attempt = self.jobs.get(job_id).attempt
+        if attempt > 1 and (rest := plan_rest(self.objects, job_id, attempt)):
+            self.jobs.recount(job_id, rest.progress)
+            return Plan(rest.key, min(rest.item_count, self.max_concurrency))
         export = Export.from_json(self.objects.read(keys.export))
         tile_bytes = export.service.cache.average_tile_bytes
 

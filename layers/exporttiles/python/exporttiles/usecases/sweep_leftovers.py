@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from exporttiles.domain.errors import JobNotFoundError
-from exporttiles.domain.job import JobStatus
+from exporttiles.domain.job import Job, JobStatus
 from exporttiles.messages import JobKeys, owner_of
-from exporttiles.ports import JobTable, ObjectStore, PackageStore
+from exporttiles.ports import Clock, JobTable, ObjectStore, PackageStore
 
 _SLICES = 256
 _SLICE_SECONDS = 300
@@ -44,6 +44,7 @@ class SweepLeftovers:
     jobs: JobTable
     objects: ObjectStore
     packages: PackageStore
+    clock: Clock
 
     def __call__(self, beginning: str) -> Sweep:
         """Sweep the uploads of all jobs, and the objects of those whose ids begin so."""
@@ -54,20 +55,21 @@ class SweepLeftovers:
         return Sweep(len(keys), uploads)
 
     def _is_over(self, job_id: str) -> bool:
-        status = self._status(job_id)
-        return status is None or status.is_final
+        job = self._job(job_id)
+        return job is None or job.status.is_final
 
     def _unwanted(self, job_id: str) -> Iterator[str]:
         """Yield the prefixes of what a job needs no more."""
-        status, keys = self._status(job_id), JobKeys(job_id)
-        if status is None or status.is_final:
-            yield keys.fragments
-            if status is not JobStatus.SUCCEEDED:
-                yield keys.packages
+        job, keys = self._job(job_id), JobKeys(job_id)
+        if job and (not job.status.is_final or job.is_resumable(self.clock.now())):
+            return
+        yield keys.fragments
+        if not (job and job.status is JobStatus.SUCCEEDED):
+            yield keys.packages
 
-    def _status(self, job_id: str) -> JobStatus | None:
-        """Return the state of a job; None if it is unknown. Its folder is never older than the job itself."""
+    def _job(self, job_id: str) -> Job | None:
+        """Return a job; None if it is unknown: it is written before its first fragment."""
         try:
-            return self.jobs.get(job_id).status
+            return self.jobs.get(job_id)
         except JobNotFoundError:
             return None

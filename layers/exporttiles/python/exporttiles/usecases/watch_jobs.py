@@ -65,11 +65,11 @@ class WatchJobs:
         closed: list[Job] = []
         troubles: list[Exception] = []
         for job in jobs:
-            age = now - job.submitted_at
+            age = now - job.waiting_since
             if age < PATIENCE:
                 break  # so are all that follow
             try:
-                execution = self.workflow.find(job.job_id)
+                execution = self.workflow.find(job.job_id, job.attempt)
                 if execution is None and job.status is JobStatus.SUBMITTED and age < START_PATIENCE:
                     self.workflow.start(job)
                     started.append(job)
@@ -78,29 +78,30 @@ class WatchJobs:
             except Exception as error:  # noqa: BLE001  (one bad job must not keep the others waiting)
                 error.add_note(f"while looking at the job {job.job_id}")
                 troubles.append(error)
-        oldest = now - jobs[0].submitted_at if jobs else timedelta()
+        oldest = now - jobs[0].waiting_since if jobs else timedelta()
         return Watch(len(jobs), oldest, tuple(started), tuple(closed), tuple(troubles))
 
     def _close(self, job: Job, execution: Execution | None, *, is_late: bool) -> Iterator[Job]:
         """Close a job if its steps have ended or should have; yield it then."""
         try:
             # Again: the steps may have closed it themselves before they ended.
-            is_open = not self.jobs.get(job.job_id).status.is_final
+            if self.jobs.get(job.job_id).status.is_final:
+                return
         except JobNotFoundError:
             return
-        if not is_open:
-            return
+        attempt = job.attempt
         match execution:
             case None:
                 words = "could not be started" if job.status is JobStatus.SUBMITTED else "is lost"
-                yield self.close_job.fail(job.job_id, Failure("", f"Its workflow {words}. Try again."))
+                yield self.close_job.fail(job.job_id, Failure("", f"Its workflow {words}."), attempt)
             case Execution(ExecutionStatus.RUNNING | ExecutionStatus.PENDING_REDRIVE):
                 if is_late:
-                    yield self.close_job.stop(job.job_id, timed_out=True)
-                    self.workflow.stop(job.job_id)
+                    yield self.close_job.stop(job.job_id, attempt, timed_out=True)
+                    self.workflow.stop(job.job_id, attempt)
             case Execution(ExecutionStatus.TIMED_OUT | ExecutionStatus.ABORTED as status):
-                yield self.close_job.stop(job.job_id, timed_out=status is ExecutionStatus.TIMED_OUT)
+                yield self.close_job.stop(job.job_id, attempt, timed_out=status is ExecutionStatus.TIMED_OUT)
             case Execution(ExecutionStatus.FAILED, error, cause):
-                yield self.close_job.fail(job.job_id, Failure.from_json({"error": error, "cause": cause}))
+                failure = Failure.from_json({"error": error, "cause": cause})
+                yield self.close_job.fail(job.job_id, failure, attempt)
             case Execution(ExecutionStatus.SUCCEEDED):
-                yield self.close_job.fail(job.job_id, Failure("", "Its workflow ended without a result. Try again."))
+                yield self.close_job.fail(job.job_id, Failure("", "Its workflow ended without a result."), attempt)
