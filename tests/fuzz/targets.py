@@ -348,6 +348,8 @@ def request_files() -> Iterable[bytes]:
             "compressionQuality": 60,
             "exportExtent": {"xmin": 0, "ymin": 0, "xmax": 10, "ymax": 10, "spatialReference": {"wkid": 4326}},
             "key": "survey",
+            "keep": 3,
+            "since": "last",
         }
     ).encode()
 

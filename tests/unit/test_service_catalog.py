@@ -1,9 +1,11 @@
 """Published services: written, found, listed; and names that are none."""
 
+from dataclasses import replace
+
 import pytest
 
 from exporttiles.adapters.service_catalog import ServiceCatalog
-from exporttiles.domain.errors import DamagedCacheError, ServiceNotFoundError
+from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError, ServiceNotFoundError
 from tests.builders import a_service, put_files
 from tests.fakes import memory
 
@@ -26,13 +28,35 @@ def test_a_published_service_is_found_as_it_was_published(tiles):
     assert catalog.names() == ["Maps/World", "World"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "/", "World/", "../secret", "a/b/c", "World\n", "Wörld", "a" * 200, "World.json", "%2e%2e/World", "a\\b"],
-)
+NO_NAMES = [
+    "",
+    "/",
+    "World/",
+    "../secret",
+    "a/b/c",
+    "World\n",
+    "Wörld",
+    "a" * 200,
+    "World.json",
+    "%2e%2e/World",
+    "a\\b",
+]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
 def test_a_name_that_could_climb_out_of_the_catalog_finds_nothing(tiles, name):
     with pytest.raises(ServiceNotFoundError):
         ServiceCatalog(tiles).get(name)
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_no_service_is_published_under_such_a_name(tiles, name):
+    service = replace(a_service(tiles), name=name)
+
+    with pytest.raises(InvalidParameterError, match="Legal are Name and Folder/Name"):
+        ServiceCatalog(tiles).put(service)
+
+    assert not list(tiles.list("services/"))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from exporttiles.domain.errors import DamagedCacheError, ServiceNotFoundError
+from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError, ServiceNotFoundError
 from exporttiles.domain.service import ImageService
 from exporttiles.formats.service_descriptor import service_from_json, service_to_json
 from exporttiles.ports import ObjectStore
@@ -36,7 +36,14 @@ class ServiceCatalog:
         return sorted(key.removeprefix(_PREFIX).removesuffix(_SUFFIX) for key in keys if key.endswith(_SUFFIX))
 
     def put(self, service: ImageService) -> None:
-        """Publish a service, replacing one of the same name."""
+        """Publish a service, replacing one of the same name.
+
+        Raises:
+            InvalidParameterError: no service can have this name.
+        """
+        if not _NAME.fullmatch(service.name):
+            legal = "Legal are Name and Folder/Name of up to 120 letters, digits and _ each."
+            raise InvalidParameterError("name", service.name, legal)
         self._objects.write(_key(service.name), service_to_json(service))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from exporttiles.domain.api_key import is_token
 from exporttiles.domain.errors import InvalidParameterError, RequestError
 from exporttiles.domain.export import LAST
 from exporttiles.rest.json_text import read_object
@@ -148,6 +149,8 @@ def _read_keep(document: Mapping[str, Any]) -> int:
 def _read_key_name(name: Any) -> str:
     if not isinstance(name, str):
         raise InvalidParameterError("key", name, "It must be the name of an API key, as text.")
+    if is_token(name.strip()):  # an answer would spread it
+        raise RequestError("Parameter 'key' holds a key itself, not its name. Send the name, and revoke this key.")
     return name
 
 
