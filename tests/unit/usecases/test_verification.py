@@ -9,7 +9,10 @@ from zlib import crc32
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from exporttiles.domain.errors import DamagedPackageError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.job import JobStatus
 from exporttiles.formats.bundle import RECORDS_OFFSET
@@ -168,12 +171,45 @@ def test_the_report_tells_what_an_independent_look_finds(output):
     assert report["tiles"]["packed"] == sum(found.tile_counts.values()) == 341
     assert report["bundles"] == {"packed": 5, "verified": 5}
     assert report["checksums"]["package"] == f"{crc32(package):08x}"
-    assert report["checksums"]["readBack"] == {
-        "members": len(found.members),
-        "bytes": sum(member.size_bytes for member in found.members),
-    }
+    assert report["checksums"]["readBack"] == {"members": len(found.members), "bytes": len(package)}
     assert report["remarks"] == []
     jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+@pytest.fixture(scope="module")
+def verified():
+    """A package, and what verifies it again after some of its bytes were changed."""
+    runtime, service = a_runtime(TILES), a_service(TILES)
+    seen = []
+
+    class Remembered:
+        def __call__(self, *arguments):
+            seen.append(arguments)
+            runtime.verify_package(*arguments)
+
+    object.__setattr__(runtime.pack_tile_package, "verify", Remembered())
+    job = run_workflow(runtime, runtime.submit_export(service, a_request(service, range(5)), {}).job_id)
+    (arguments,) = seen
+    package = runtime.objects.read(job.package.key)
+
+    def verify_again(changed):
+        runtime.objects.write(job.package.key, changed)
+        runtime.verify_package(*arguments)
+
+    return package, verify_again
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_no_bit_of_a_small_package_can_change(verified, data):
+    package, verify_again = verified
+    directory = package.index(b"PK\1\2")
+    start, stop = data.draw(st.sampled_from([(0, len(package)), (directory, len(package)), (0, 60)]))
+    at, bit = data.draw(st.integers(start, stop - 1)), data.draw(st.integers(0, 7))
+
+    with pytest.raises(DamagedPackageError):
+        verify_again(package[:at] + bytes([package[at] ^ 1 << bit]) + package[at + 1 :])
+    verify_again(package)
 
 
 def test_what_is_read_back_is_counted_and_bounded(monkeypatch):
@@ -234,7 +270,7 @@ def test_tiles_that_do_not_exist_are_told_of():
         "selected": 1365,
         "packed": 341,
         "upToDate": 0,
-        "missing": 1024,
+        "missing": {"count": 1024, "examples": [f"level 5, row 0, column {column}" for column in range(3)]},
         "leftOut": {"count": 0, "examples": []},
         "unchanged": {"count": 0, "examples": []},
     }

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from exporttiles.usecases.resume_export import ResumeExport
     from exporttiles.usecases.submit_export import SubmitExport
     from exporttiles.usecases.sweep_leftovers import SweepLeftovers
+    from exporttiles.usecases.verify_package import VerifyPackage
     from exporttiles.usecases.watch_jobs import WatchJobs
 
 
@@ -128,10 +129,15 @@ class Runtime:
     def pack_tile_package(self) -> "PackTilePackage":
         """Return what joins fragments."""
         from exporttiles.usecases.pack_tile_package import PackTilePackage
+
+        return PackTilePackage(self.jobs, self.objects, self.packages, self.sources, self.verify_package)
+
+    @cached_property
+    def verify_package(self) -> "VerifyPackage":
+        """Return what looks at packages before anybody is told of them."""
         from exporttiles.usecases.verify_package import VerifyPackage
 
-        verify = VerifyPackage(self.objects, self.clock)
-        return PackTilePackage(self.jobs, self.objects, self.packages, self.sources, verify)
+        return VerifyPackage(self.objects, self.clock)
 
     @cached_property
     def export_at_once(self) -> "ExportAtOnce":

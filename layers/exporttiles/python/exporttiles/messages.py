@@ -24,7 +24,7 @@ CHANGES_NAME = "changes.json"
 VERIFICATION_NAME = "verification.json"
 """Name of the report on the finished package; no listing shows it, or clients would take it for one."""
 
-_EXAMPLES = 3
+EXAMPLES = 3
 """Flawed tiles that a job names; the others are only counted."""
 
 
@@ -208,13 +208,13 @@ class FlawedTiles:
     @classmethod
     def of(cls, flaws: Sequence[str]) -> "FlawedTiles":
         """Return flaws, each told as a place and a reason."""
-        return cls(len(flaws), tuple(flaws[:_EXAMPLES]))
+        return cls(len(flaws), tuple(flaws[:EXAMPLES]))
 
     @classmethod
     def joined(cls, several: Sequence["FlawedTiles"]) -> "FlawedTiles":
         """Return the flaws of several reports as those of one."""
         examples = [example for each in several for example in each.examples]
-        return cls(sum(each.count for each in several), tuple(examples[:_EXAMPLES]))
+        return cls(sum(each.count for each in several), tuple(examples[:EXAMPLES]))
 
     def to_json(self) -> list[Any]:
         """Return count and examples."""
@@ -235,6 +235,7 @@ class FragmentReport:
         members: the files in the fragment, in their order.
         tile_counts: level -> tiles in the fragment; levels without any do not appear.
         selected_count: tiles that the request selects in these bundles.
+        missing: selected tiles that the cache does not have.
         left_out: tiles that are no image of the cache's format; to the client
             they are as good as missing.
         unchanged: tiles that could not be recompressed and were left as they are.
@@ -249,6 +250,7 @@ class FragmentReport:
     members: tuple[MemberReport, ...]
     tile_counts: Mapping[int, int]
     selected_count: int
+    missing: FlawedTiles
     left_out: FlawedTiles
     unchanged: FlawedTiles
     source_bytes: int
@@ -269,6 +271,7 @@ class FragmentReport:
             "members": [[m.name, m.header_offset, m.size_bytes, m.crc32] for m in self.members],
             "tile_counts": list(self.tile_counts.items()),
             "selected_count": self.selected_count,
+            "missing": self.missing.to_json(),
             "left_out": self.left_out.to_json(),
             "unchanged": self.unchanged.to_json(),
             "source_bytes": self.source_bytes,
@@ -287,7 +290,7 @@ class FragmentReport:
         document["changes"] = tuple(
             ChangedBlock(TileRange(*places), tile_count) for *places, tile_count in document["changes"]
         )
-        document |= {name: FlawedTiles.from_json(document[name]) for name in ("left_out", "unchanged")}
+        document |= {name: FlawedTiles.from_json(document[name]) for name in ("missing", "left_out", "unchanged")}
         return cls(**document)
 
 

@@ -1,22 +1,26 @@
 """Export one work item: tiles in, one fragment of the final package out."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from zlib import crc32
+
+import numpy as np
 
 from exporttiles.domain.changes import ChangedBlock, changed_blocks
 from exporttiles.domain.errors import DamagedCacheError, ExportCancelledError, ExportTilesError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import TileFormat
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.outputs import output_of
 from exporttiles.formats.tile_image import recompress_jpeg, sniff
 from exporttiles.formats.zip_archive import ZipMember, local_header
-from exporttiles.messages import Export, FlawedTiles, FragmentReport, JobKeys, MemberReport, WorkItem
-from exporttiles.ports import Clock, JobTable, ObjectStore, PlacedTile, Tile, TileSources
+from exporttiles.messages import EXAMPLES, Export, FlawedTiles, FragmentReport, JobKeys, MemberReport, WorkItem
+from exporttiles.ports import Clock, JobTable, Mask, ObjectStore, PlacedTile, Tile, TileSources
 
 _IMAGES = {
     TileFormat.JPEG: {"jpeg"},
@@ -87,6 +91,7 @@ class ExportTileRange:
                 up_to_date_count += int(unchanged.sum())
                 selected = selected & ~unchanged
             tiles = dict(self._tiles(export, bundle.level, source.read_bundle(bundle, selected), tally))
+            tally.note_missing(bundle, selected, tiles)
             if not tiles:
                 continue
             tile_counts[bundle.level] += len(tiles)
@@ -109,6 +114,7 @@ class ExportTileRange:
             members=tuple(members),
             tile_counts=tile_counts,
             selected_count=selected_count,
+            missing=FlawedTiles(tally.missing_count, tuple(tally.missing[:EXAMPLES])),
             left_out=FlawedTiles.of(tally.left_out),
             unchanged=FlawedTiles.of(tally.unchanged),
             source_bytes=tally.source_bytes,
@@ -130,6 +136,8 @@ class ExportTileRange:
                 flaws.append(f"level {level}, row {row}, column {column}: {each.flaw}")
             if each.tile:
                 yield each.place, each.tile
+            else:
+                tally.unusable.append(each.place)
 
 
 @dataclass(slots=True)
@@ -137,8 +145,25 @@ class _Tally:
     """What was noticed while the tiles of a work item went by."""
 
     source_bytes: int = 0
+    missing_count: int = 0
+    missing: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
+    unusable: list[tuple[int, int]] = field(default_factory=list)
+    """Places of the tiles of one bundle that came and are left out."""
+
+    def note_missing(self, bundle: BundleIndex, selected: Mask, tiles: Mapping[tuple[int, int], Tile]) -> None:
+        """Count the tiles of one bundle that were wanted and did not come, and keep the places of a few."""
+        came = len(tiles) + len(self.unusable)
+        is_missing = selected.copy()
+        places = np.fromiter(chain(chain.from_iterable(tiles), chain.from_iterable(self.unusable)), np.int64, 2 * came)
+        is_missing[places[0::2] % PACKET_SIZE, places[1::2] % PACKET_SIZE] = False
+        self.missing_count += int(is_missing.sum())
+        self.missing += [
+            f"level {bundle.level}, row {bundle.row + row}, column {bundle.column + column}"
+            for row, column in np.argwhere(is_missing)[:EXAMPLES].tolist()
+        ]
+        self.unusable.clear()
 
 
 @dataclass(frozen=True, slots=True)
