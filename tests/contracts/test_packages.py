@@ -1,6 +1,7 @@
 """What every package store does: in memory, in S3 (moto, which enforces part sizes)."""
 
 import urllib.request
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from zlib import crc32
 
 import pytest
@@ -126,3 +127,18 @@ def test_the_link_is_signed_as_sigv4_and_names_the_file(s3, bucket):
     with urllib.request.urlopen(url) as response:
         assert response.read() == b"package"
         assert "World.tpkx" in response.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    "name", ['a"; filename=b', "a\r\nSet-Cookie: b=c", "../../a", "日本.tpkx", "a&X-Amz-Expires=999999"]
+)
+def test_a_download_link_is_for_one_object_whatever_that_is_called(s3, bucket, name):
+    packages = S3Packages(s3, bucket, link_seconds=60)
+
+    url = urlsplit(packages.download_url(Package(f"packages/j1/{name}", name, 7)))
+
+    fields = parse_qsl(url.query, strict_parsing=True)
+    assert unquote(url.path).endswith(f"packages/j1/{name}")
+    assert [value for field, value in fields if field == "X-Amz-Expires"] == ["60"]
+    disposition = dict(fields)["response-content-disposition"]
+    assert disposition == f"attachment; filename*=UTF-8''{quote(name)}"

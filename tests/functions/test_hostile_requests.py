@@ -297,6 +297,13 @@ def test_no_page_repeats_markup(client, path, query):
     assert not is_page or "default-src 'none'" in response["headers"]["content-security-policy"]
 
 
+def test_a_page_lies_in_no_other_and_tells_nobody_its_address(client):
+    headers = client.get(SERVICE, "f=html&token=secret")["headers"]
+
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["referrer-policy"] == "no-referrer"
+
+
 def test_texts_of_the_operator_become_no_markup_either(client):
     service = client.runtime.services.get("World_Imagery")
     object.__setattr__(service, "description", SCRIPT)

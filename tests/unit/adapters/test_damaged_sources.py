@@ -190,7 +190,17 @@ def test_leaves_without_number_are_refused():
     root = [Entry(number, 0, len(leaf), 0) for number in range(5 * 4**5)]
     source = an_archive(root, leaf)
 
-    with pytest.raises(DamagedCacheError, match="over 1024 leaf directories"):
+    with pytest.raises(DamagedCacheError, match="over more than 512 leaf directories"):
+        list(source.read_bundle(BundleIndex(5, 0, 0), ALL))
+
+
+def test_leaves_below_leaves_count_together():
+    below = serialize_directory([Entry(5, 0, 2, 1)])
+    leaf = serialize_directory([Entry(5, 0, len(below), 0)])
+    root = [Entry(341 + number, len(below), len(leaf), 0) for number in range(300)]
+    source = an_archive(root, below + leaf)
+
+    with pytest.raises(DamagedCacheError, match="over more than 512 leaf directories"):
         list(source.read_bundle(BundleIndex(5, 0, 0), ALL))
 
 

@@ -113,10 +113,12 @@ def json_response(document: Mapping[str, Any], *, pretty: bool = False, status: 
 
 
 def html_response(page: str, status: int = 200) -> Response:
-    """Return a page as a response; it may load nothing and run nothing."""
+    """Return a page as a response; it may load nothing, run nothing, and lie in no other page."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
     headers = {
         "content-type": "text/html; charset=utf-8",
-        "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+        "content-security-policy": policy,
+        "referrer-policy": "no-referrer",  # its address may hold a token
     }
     return Response(status, headers, page.encode(errors="replace"))
 

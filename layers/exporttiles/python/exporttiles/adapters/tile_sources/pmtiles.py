@@ -27,7 +27,7 @@ _MAX_DEPTH = 4
 """Of leaves below leaves; writers make one level, and a leaf may name itself."""
 
 _MAX_LEAVES = 512
-"""For one bundle. Its tiles are neighbours on the curve: a leaf of 4,096 entries is a quarter of it."""
+"""For one bundle, all depths together. Its tiles are neighbours on the curve: 4,096 entries are a quarter of it."""
 
 _KEPT_ENTRIES = 2 * 2**20
 """Of leaf directories kept for the next bundle: 64 MiB."""
@@ -39,6 +39,7 @@ class PmtilesTiles(IndexedTiles):
     def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
         super().__init__(objects)
         self._archive = cache.path_template
+        self._leaves_left = _MAX_LEAVES
         self._leaves: OrderedDict[tuple[int, int], Directory] = OrderedDict()
 
     def _key(self, _bundle: BundleIndex) -> str:
@@ -54,6 +55,7 @@ class PmtilesTiles(IndexedTiles):
             return offsets, lengths
         header, root = self._start
         ids = tile_ids(bundle.level, rows + bundle.row, columns + bundle.column)
+        self._leaves_left = _MAX_LEAVES
         found, sizes = self._look_up(root, ids, depth=0)
         is_outside = (found + sizes > header.tiles.size_bytes) | (sizes > MAX_TILE_BYTES)
         offsets[rows, columns] = header.tiles.offset + found
@@ -71,8 +73,11 @@ class PmtilesTiles(IndexedTiles):
         sizes = np.where(entry >= 0, directory.size[entry], 0)
         is_leaf = (entry >= 0) & (directory.run_length[entry] == 0)
         entries = np.unique(entry[is_leaf])
-        if len(entries) > _MAX_LEAVES:
-            raise DamagedCacheError(f"It spreads the tiles of one bundle over {len(entries)} leaf directories.")
+        self._leaves_left -= len(entries)
+        if self._leaves_left < 0:
+            raise DamagedCacheError(
+                f"It spreads the tiles of one bundle over more than {_MAX_LEAVES} leaf directories."
+            )
         for number in entries.tolist():
             within = is_leaf & (entry == number)
             leaf = self._leaf(int(directory.offset[number]), int(directory.size[number]))
