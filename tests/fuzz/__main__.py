@@ -59,7 +59,8 @@ def hunt(name: str, seconds: int) -> None:
     corpus = FOLDER / name
     corpus.mkdir(parents=True, exist_ok=True)
     for seed in TARGETS[name].seeds():
-        (corpus / sha256(seed).hexdigest()).write_bytes(seed)
+        if len(seed) <= MOST_BYTES:
+            (corpus / sha256(seed).hexdigest()).write_bytes(seed)
     limits = [
         f"-max_total_time={seconds}",
         f"-runs={MOST_RUNS}",

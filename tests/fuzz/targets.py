@@ -6,9 +6,11 @@ it with hypothesis; `make fuzz` hunts for longer, by coverage.
 
 import json
 import struct
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +22,7 @@ from exporttiles.adapters.archives import within
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import ExportTilesError, SourceError
+from exporttiles.domain.job import JobStatus
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.events.request_document import read_request_document
@@ -44,7 +47,7 @@ from exporttiles.rest.parameters import read_export_request
 from exporttiles.rest.routes import refuse, respond
 from exporttiles.usecases.inspect_cache import InspectCache
 from tests.builders import a_tile
-from tests.builders_rest import WORLD, a_rest_runtime, a_service
+from tests.builders_rest import WORLD, a_job, a_rest_runtime, a_service
 from tests.caches import put_pmtiles, put_tpk, put_tpkx, v1_files, v2_files
 from tests.fakes import FakeClock, memory
 
@@ -190,11 +193,29 @@ def archives_zip() -> Iterable[bytes]:
     store, tile = memory(), {(1, 0, 0): TILES[1, 0, 0]}
     put_tpkx(store, tile)
     put_tpk(store, tile)
-    return [store.read("World.tpkx"), store.read("World.tpk"), small_zip()]
+    return [store.read("World.tpkx"), store.read("World.tpk"), small_zip(), small_zip64()]
 
 
 def small_zip() -> bytes:
-    """An archive of two documents, its directory told by a ZIP64 end record."""
+    """An archive with some of everything."""
+    body = BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr("conf.xml", _CONF_XML[:200])
+        archive.writestr("root.json", b"{}" * 100, zipfile.ZIP_DEFLATED)
+        archive.writestr("tile/", b"")
+        archive.writestr("0/0/0.png", blank_png())
+        archive.comment = b"PK"
+    return body.getvalue()
+
+
+def blank_png() -> bytes:
+    body = BytesIO()
+    Image.new("P", (256, 256)).save(body, "PNG")
+    return body.getvalue()
+
+
+def small_zip64() -> bytes:
+    """An archive of one document, its directory told by a ZIP64 end record."""
     name, body = b"root.json", b"{}"
     local = struct.pack("<4s5H3L2H", b"PK\3\4", 45, 0, 0, 0, 0, 0, len(body), len(body), len(name), 0) + name + body
     extra = struct.pack("<2H3Q", 1, 24, len(body), len(body), 0)
@@ -363,7 +384,9 @@ def read_http(data: bytes) -> None:
     headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
     request = Request(method, path, query, {"host": "tiles.example.org", **headers}, body)
     runtime = _runtime()
+    done = a_job(JobStatus.SUCCEEDED)
     runtime.jobs.jobs.clear()
+    runtime.jobs.create(replace(done, expires_at=datetime.max.replace(tzinfo=UTC)))
     try:
         response = respond(request, runtime)
     except ExportTilesError as error:
@@ -382,7 +405,10 @@ def http_requests() -> Iterable[bytes]:
     yield f"POST {service}/exportTiles\ncontent-type: application/x-www-form-urlencoded\n\nlevels=0-3&f=json".encode()
     yield f"POST {service}/estimateExportTilesSize?f=json&levels=0-2&exportExtent=0,0,1,1".encode()
     yield f"GET {service}/exportTiles/jobs/jeeb938cbb2774269a7ca9910df4ee700/results/out_service_url?f=html".encode()
-    yield b"GET /arcgis/rest/directories/arcgisoutput/World_Imagery_ImageServer/j0/World.tpkx\nhost: [::1]:80"
+    files = "/arcgis/rest/directories/arcgisoutput/World_Imagery_ImageServer/jeeb938cbb2774269a7ca9910df4ee700"
+    yield f"GET {files}?f=html\nhost: [::1]:80".encode()
+    yield f"GET {files}/World_Imagery.tpkx".encode()
+    yield f"HEAD {files}/World_Imagery/Layers/conf.xml".encode()
     yield b"POST /arcgis/rest/generateToken\naccept: text/html\n\nusername=a&password=b"
 
 
