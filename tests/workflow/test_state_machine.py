@@ -74,8 +74,9 @@ def test_every_substitution_is_declared_in_the_template_and_none_in_vain():
     assert declared.keys() == SUBSTITUTIONS
 
 
-def test_a_package_that_came_out_damaged_is_packed_again():
-    no_retry, retry = MACHINE["States"]["PackTilePackage"]["Retry"]
+@pytest.mark.parametrize("state", ["PackTilePackage", "ExportAtOnce"])
+def test_a_package_that_came_out_damaged_is_packed_again(state):
+    no_retry, retry = MACHINE["States"][state]["Retry"]
 
     assert errors.DamagedPackageError.__name__ not in no_retry["ErrorEquals"]
     assert (retry["ErrorEquals"], retry["MaxAttempts"]) == (["States.ALL"], 3)

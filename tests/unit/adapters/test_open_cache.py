@@ -45,3 +45,37 @@ def test_a_pmtiles_archive_among_other_files_is_opened_by_its_own_address(tmp_pa
 
     assert service.tile_format is TileFormat.JPEG
     assert dict(TileSources().open(service.cache).read_bundle(BundleIndex(0, 0, 0), ALL)) == {(0, 0): tile}
+
+
+def replaceable(tmp_path, name="World.pmtiles"):
+    """Return what puts an archive of one tile at an address, and publishes it."""
+
+    def put(tile):
+        objects = memory()
+        put_pmtiles(objects, {(0, 0, 0): tile})
+        (tmp_path / name).write_bytes(objects.read("World.pmtiles"))
+        return published((tmp_path / name).as_uri()).cache
+
+    return put
+
+
+def test_the_directory_of_an_archive_is_kept_until_the_archive_is_replaced(tmp_path):
+    sources, put = TileSources(), replaceable(tmp_path)
+    cache = put(b"\xff\xd8\xff tile")
+    first = sources.open(cache)
+
+    assert sources.open(cache) is first
+
+    replaced = put(b"\xff\xd8\xff another tile, which is longer")
+    for known in (cache, replaced):
+        (tile,) = dict(sources.open(known).read_bundle(BundleIndex(0, 0, 0), ALL)).values()
+        assert bytes(tile) == b"\xff\xd8\xff another tile, which is longer"
+
+
+def test_few_directories_are_kept(tmp_path):
+    sources = TileSources()
+    caches = [replaceable(tmp_path, f"{name}.pmtiles")(b"\xff\xd8\xff tile") for name in "abc"]
+    first, *_ = [sources.open(cache) for cache in caches]
+
+    assert sources.open(caches[-1]) is sources.open(caches[-1])
+    assert sources.open(caches[0]) is not first

@@ -31,9 +31,21 @@ def open_cache(url: str) -> ObjectReader:
         SourceError: the address names no store.
     """
     folder, _, name = url.rpartition("/")
-    if name.lower().endswith((*ARCHIVES, ".pmtiles")):
-        return within(open_store(folder), name)
-    return open_store(url)
+    return within(open_store(folder), name) if _is_one_file(name) else open_store(url)
+
+
+def archive_version(url: str) -> str | None:
+    """Return what changes whenever an archive is replaced; None for a folder, which has no directory to keep.
+
+    Raises:
+        SourceError: the address names no store.
+    """
+    folder, _, name = url.rpartition("/")
+    return open_store(folder).version(name) if _is_one_file(name) else None
+
+
+def _is_one_file(name: str) -> bool:
+    return name.lower().endswith((*ARCHIVES, ".pmtiles"))
 
 
 def within(objects: ObjectReader, name: str) -> ObjectReader:

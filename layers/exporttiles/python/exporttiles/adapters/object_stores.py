@@ -86,6 +86,15 @@ class ObjectStore:
         """Yield the lengths of objects in the order of their keys."""
         return self._readers.map(self._size_if_there, keys)
 
+    def version(self, key: str) -> str | None:
+        """Return what changes whenever an object is written; None if there is none."""
+        try:
+            with _translated(key):
+                found = obstore.head(self._store, key)
+        except KeyError:
+            return None
+        return found["e_tag"] or f"{found['last_modified'].isoformat()} {found['size']}"
+
     def modified_at(self, keys: Sequence[str]) -> Iterator[datetime | None]:
         """Yield when objects were written, in the order of their keys."""
         return self._readers.map(self._modified_if_there, keys)
