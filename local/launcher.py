@@ -8,6 +8,7 @@ emulator is refused: this file holds on to private parts of it.
 
 import base64
 import importlib.metadata
+import json
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ os.environ |= {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED"
 
 import uvicorn
 from ministack import app as ministack
-from ministack.core import lambda_runtime
+from ministack.core import iam_actions, lambda_runtime
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.core.router import extract_access_key_id, extract_region
 from ministack.services import apigateway, eventbridge, lambda_svc, s3, stepfunctions
@@ -220,6 +221,24 @@ def checksum_whole_uploads() -> None:
     s3._complete_multipart_upload = complete_multipart_upload
 
 
+def tell_groups_of_schedules() -> None:
+    """Gap: where roles are enforced, every schedule is taken to be in the group "default".
+
+    `tests/e2e/test_roles.py` has the test, for only there are roles enforced.
+    """
+    extract = iam_actions.extract_resource_arn
+
+    @wraps(extract)
+    def extract_resource_arn(service: str, method: str, path: str, headers: Any, body: bytes, *others: Any) -> str:
+        arn: str = extract(service, method, path, headers, body, *others)
+        if service == "scheduler" and method in {"POST", "PUT"} and body:
+            group = json.loads(body).get("GroupName", "default")
+            return arn.replace(":schedule/default/", f":schedule/{group}/")
+        return arn
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
 def end_with_standard_input() -> None:
     """Wait for the end of standard input, then end this process and the functions it started."""
     sys.stdin.buffer.read()
@@ -232,6 +251,7 @@ def main() -> None:
     name_handler_errors()
     end_logs()
     name_scheduled_events()
+    tell_groups_of_schedules()
     bound_maps_by_their_paths()
     checksum_whole_uploads()
     threading.Thread(target=end_with_standard_input, daemon=True).start()

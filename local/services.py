@@ -55,7 +55,7 @@ def upload_folder(
 def publish(cloud: LocalCloud, name: str) -> str:
     """Publish the cache at `caches/<name>` as an image service and return its address."""
     bucket = cloud.outputs["TileBucketName"]
-    exporttiles(cloud, "publish", name, f"s3://{bucket}/caches/{name}", "--bucket", bucket)
+    exporttiles(cloud, "publish", name, f"s3://{bucket}/caches/{name}")
     return f"{cloud.services_url}/{name}/ImageServer"
 
 

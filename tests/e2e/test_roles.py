@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
 from exporttiles.events.requests import job_id_of
 from local.cloud import ROOT, LocalCloud
-from local.services import publish, store_of, upload_folder
+from local.services import exporttiles, publish, store_of, upload_folder
 from tests.builders import a_tile
 from tests.e2e.conftest import Client
 
@@ -43,7 +44,8 @@ def cloud(template, tmp_path_factory):
         path = folder / f"{level}/{column}/{row}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(a_tile(level, row, column))
-    with LocalCloud(template=template, enforce_roles=True, parameters={"TokenSecurity": "on"}) as cloud:
+    parameters = {"TokenSecurity": "on", "NewImageryEvents": "on"}
+    with LocalCloud(template=template, enforce_roles=True, parameters=parameters) as cloud:
         upload_folder(cloud, folder, "caches/Small")
         publish(cloud, "Small")
         yield cloud
@@ -105,6 +107,38 @@ def test_requests_in_the_inbox_and_on_the_bus_are_answered(cloud, client):
     assert "levels" in read_when_there(s3, inbox, "rejected/bad.json")["reasons"][0]
     assert "key" in read_when_there(s3, inbox, "rejected/nobodys.json")["reasons"][0]
     assert client.wait("Small", job_id_of("a", event["EventId"]))["jobStatus"] == "esriJobSucceeded"
+
+
+def test_of_a_series_the_older_package_goes_and_the_last_is_known(cloud, client):
+    s3, inbox = cloud.client("s3"), cloud.outputs["InboxBucketName"]
+    request = {"service": "Small", "levels": "0-1", "tilePackage": True, "key": "survey", "name": "a", "keep": 1}
+    states = []
+    for name, changes in (("first", {}), ("second", {}), ("delta", {"since": "last"})):
+        s3.put_object(Bucket=inbox, Key=f"requests/{name}.json", Body=json.dumps(request | changes))
+        accepted = read_when_there(s3, inbox, f"accepted/{name}.json")
+        states.append(client.wait("Small", accepted["jobId"]))
+        if name == "first":
+            first = accepted["jobId"]
+
+    assert [state["jobStatus"] for state in states] == ["esriJobSucceeded", "esriJobSucceeded", "esriJobFailed"]
+    assert "Nothing to deliver" in states[2]["messages"][-1]["description"]
+    deadline = time.monotonic() + 60
+    while client.get(f"Small/ImageServer/jobs/{first}")["jobStatus"] != "esriJobDeleted":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_new_imagery_sets_the_timer_of_an_export(cloud, client):
+    exporttiles(cloud, "schedule", "add", "fresh", "--on-new-imagery", "--service", "Small", "--levels", "1")
+    tiles = ObjectStore(store_of(cloud))
+    tiles.write("caches/Small/1/0/0.jpg", tiles.read("caches/Small/1/0/0.jpg"))
+
+    scheduler, deadline = cloud.client("scheduler"), time.monotonic() + 60
+    while not (found := scheduler.list_schedules(GroupName="exporttiles-timers")["Schedules"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+    assert [schedule["Name"] for schedule in found] == ["fresh"]
 
 
 def test_without_a_key_nothing_is_shown(cloud):

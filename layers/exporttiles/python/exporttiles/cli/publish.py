@@ -4,9 +4,9 @@ import argparse
 from dataclasses import replace
 
 from exporttiles.adapters.archives import open_cache
-from exporttiles.adapters.object_stores import open_store
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.cli.source import add_source_options, inspect
+from exporttiles.cli.stack import add_tile_bucket_options, tile_bucket
 
 
 def add_publish_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -14,7 +14,7 @@ def add_publish_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
     publish = commands.add_parser("publish", help="publish a tile cache as an image service")
     publish.add_argument("name", help="Name or Folder/Name of the service")
     publish.add_argument("url", help="folder, .tpkx, .tpk or .pmtiles, such as s3://bucket/caches/Name")
-    publish.add_argument("--bucket", required=True, help="the tile bucket of the stack")
+    add_tile_bucket_options(publish)
     add_source_options(publish)
     publish.add_argument(
         "--max-tiles", type=int, default=100_000, help="tiles one export may select (default: %(default)s)"
@@ -26,7 +26,7 @@ def _publish(options: argparse.Namespace) -> int:
     print(f"Looking through {options.url} ...")
     service = inspect(options, open_cache(options.url), options.name, options.url)
     service = replace(service, max_export_tiles_count=options.max_tiles)
-    ServiceCatalog(open_store(f"s3://{options.bucket}")).put(service)
+    ServiceCatalog(tile_bucket(options)).put(service)
     print(
         f"Published {service.name}: {service.tile_format}, levels "
         f"{service.min_level}-{service.max_level}, {service.cache.layout} cache."

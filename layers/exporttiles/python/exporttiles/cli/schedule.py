@@ -85,6 +85,8 @@ def _add(options: argparse.Namespace) -> int:
             scheduler.update_schedule(**schedule)
     except (ClientError, ParamValidationError) as error:
         raise StackError(f"The schedule was refused: {error}") from error
+    with suppress(KeyError):  # a name stands for one schedule, of either kind
+        _subscriptions(outputs).delete(options.name)
     print(f"{options.name}: cron({options.cron}) {options.timezone}")
     return 0
 
@@ -94,6 +96,9 @@ def _subscribe(options: argparse.Namespace, outputs: Outputs, request: str) -> i
         raise StackError(f"The stack '{options.stack}' hears of no new imagery: deploy it with NewImageryEvents=on.")
     subscription = Subscription(options.name, timedelta(minutes=options.quiet_minutes), request)
     _subscriptions(outputs).put(subscription)
+    scheduler = _scheduler()
+    with suppress(scheduler.exceptions.ResourceNotFoundException):
+        scheduler.delete_schedule(Name=options.name, GroupName=outputs["ScheduleGroupName"])
     print(f"{options.name}: {_when(subscription)}")
     return 0
 

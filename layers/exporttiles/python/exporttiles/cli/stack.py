@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from exporttiles.adapters.object_stores import ObjectStore, open_store
 from exporttiles.domain.errors import ExportTilesError
 
 
@@ -13,7 +14,23 @@ class StackError(ExportTilesError):
     """There is no such stack, or it is not one of this project."""
 
 
-def add_stack_option(parser: argparse.ArgumentParser) -> None:
+def add_tile_bucket_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command be told on whose tile bucket it is to work: a stack's, or one that is named."""
+    where = parser.add_mutually_exclusive_group()
+    add_stack_option(where)
+    where.add_argument("--bucket", help="name of the tile bucket, where the stack itself may not be looked at")
+
+
+def tile_bucket(options: argparse.Namespace) -> ObjectStore:
+    """Return the tile bucket that a command was told of.
+
+    Raises:
+        StackError: there is no such stack.
+    """
+    return open_store(f"s3://{options.bucket or Outputs(options.stack)['TileBucketName']}")
+
+
+def add_stack_option(parser: "argparse._ActionsContainer") -> None:
     """Let a command be told which stack it is to work on."""
     parser.add_argument("--stack", default="exporttiles", help="name of the stack (default: %(default)s)")
 

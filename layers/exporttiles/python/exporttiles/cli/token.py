@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from exporttiles.adapters.api_keys import ApiKeys
-from exporttiles.adapters.object_stores import open_store
+from exporttiles.cli.stack import add_tile_bucket_options, tile_bucket
 from exporttiles.domain.api_key import SECRET_BYTES, ApiKey, key_id_of, token_of
 
 
@@ -15,7 +15,7 @@ def add_token_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     token = commands.add_parser("token", help="make, list and revoke the API keys of a stack with TokenSecurity=on")
     actions = token.add_subparsers(required=True, metavar="ACTION")
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--bucket", required=True, help="the tile bucket of the stack")
+    add_tile_bucket_options(shared)
 
     create = actions.add_parser("create", parents=[shared], help="make a key and print its token, this once")
     create.add_argument("name", help="what to call the key: letters, digits and _ . @ -")
@@ -78,7 +78,7 @@ def _revoke(options: argparse.Namespace) -> int:
 
 
 def _keys(options: argparse.Namespace) -> ApiKeys:
-    return ApiKeys(open_store(f"s3://{options.bucket}"))
+    return ApiKeys(tile_bucket(options))
 
 
 def _refuse(reason: str) -> int:
