@@ -20,7 +20,7 @@ FILE_IN_WKT = (
     'PROJCS["x",GEOGCS["y",DATUM["D",SPHEROID["S",6378137,298.25]{datum}],PRIMEM["G",0],UNIT["d",0.0174532925199433]],'
     'PROJECTION["Mercator_1SP"],PARAMETER["central_meridian",0],PARAMETER["scale_factor",1],UNIT["m",1]{end}]'
 )
-MOST_SECONDS = 10  # of one request, on a busy machine
+MOST_SECONDS = 10  # of processor time for one request, whatever else the machine does
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def client():
 def export(client, **parameters):
     """Submit an export; return the reply and the seconds it took."""
     body = urlencode({"f": "json", "tilePackage": "true", "levels": "0-2"} | parameters)
-    began = time.perf_counter()
+    began = time.process_time()
     response = client.send("POST", f"{SERVICE}/exportTiles", body=body)
     assert response["statusCode"] == 200
-    return json.loads(response["body"]), time.perf_counter() - began
+    return json.loads(response["body"]), time.process_time() - began
 
 
 def bracketed(opening, closing, times):
@@ -147,11 +147,11 @@ def test_an_estimate_of_an_area_too_complex_is_refused_before_it_is_counted(clie
     zigzag = [[(number * 37) % 170, number % 2 * 80] for number in range(999)]
     area = json.dumps({"rings": [zigzag], "spatialReference": {"wkid": 4326}})
 
-    began = time.perf_counter()
+    began = time.process_time()
     response = client.send("POST", f"{SERVICE}/estimateExportTilesSize", body=urlencode({"areaOfInterest": area}))
 
     assert "too complex for level 19" in response["body"]
-    assert time.perf_counter() - began < MOST_SECONDS
+    assert time.process_time() - began < MOST_SECONDS
 
 
 def test_of_a_parameter_that_comes_twice_the_first_counts(client):
@@ -167,11 +167,11 @@ def test_of_a_parameter_that_comes_twice_the_first_counts(client):
     ids=["too long", "too many", "many"],
 )
 def test_a_body_too_long_or_of_too_many_fields_is_refused(client, body):
-    began = time.perf_counter()
+    began = time.process_time()
     response = client.send("POST", f"{SERVICE}/exportTiles", body=body)
 
     assert json.loads(response["body"])["error"]["code"] == 400
-    assert time.perf_counter() - began < MOST_SECONDS
+    assert time.process_time() - began < MOST_SECONDS
     assert client.started == []
 
 
