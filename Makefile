@@ -12,7 +12,8 @@ FAST_TESTS = tests/functions tests/fuzz tests/unit tests/workflow
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environments demo demo-events serve lint check test test-arcgis fuzz audit build deploy lock clean
+.PHONY: help setup environments demo demo-events serve lint check test chaos test-arcgis fuzz audit build deploy lock \
+	clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -42,8 +43,11 @@ check: lint ## style, types, import contracts and the fast tests: before each co
 	.venv/bin/pytest -n auto $(FAST_TESTS) -m "not slow"
 
 test: setup lint ## all tests, with exports on the emulator
-	.venv/bin/pytest -n auto $(FAST_TESTS) tests/contracts tests/oracles --cov --cov-report=term
+	.venv/bin/pytest -n auto $(FAST_TESTS) tests/contracts tests/oracles tests/chaos --cov --cov-report=term
 	.venv/bin/pytest tests/local tests/e2e
+
+chaos: .venv/installed ## a thousand exports with faults, at most five minutes of them; SEED=n runs one again
+	.venv/bin/python -m tests.chaos $(SEED)
 
 test-arcgis: setup .venv-arcgis/installed ## let Esri's own Python client export from the local stack
 	.venv-arcgis/bin/pytest -c tests/arcgis/pytest.ini tests/arcgis

@@ -64,8 +64,8 @@ class FakePackages:
             owners = (owner_of(stored.key) for stored in self.objects.list(folder))
             yield from (owner for owner in owners if owner.startswith(beginning))
 
-    def abort_uploads(self, is_unwanted: Callable[[str], bool]) -> int:
-        unwanted = [key for key in self.uploads if is_unwanted(key)]
+    def abort_uploads(self, prefix: str, is_unwanted: Callable[[str], bool] = lambda _: True) -> int:
+        unwanted = [key for key in self.uploads if key.startswith(prefix) and is_unwanted(key)]
         self.uploads = [key for key in self.uploads if key not in unwanted]
         return len(unwanted)
 

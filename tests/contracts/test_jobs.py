@@ -58,7 +58,6 @@ def test_a_job_comes_back_as_it_was_stored(jobs):
         estimate=Estimate(5, 12345),
         package=Package("packages/j1/a.tpkx", "a.tpkx", 7),
         finished_at=CLOCK.time,
-        failure="why",
         owner="0f" * 32,
         delivery=Delivery(5, 1, 0.0021, 3),
         name="district-2026-11-23",
@@ -178,17 +177,31 @@ def test_progress_counts_items_and_bytes(jobs):
     assert job.percent == 60
 
 
-def test_the_first_failure_is_kept(jobs):
+def test_a_work_item_that_comes_late_counts_nothing(jobs):
     jobs.create(a_job())
+    jobs.advance("j1", JobStatus.EXECUTING, work_items=1)
+    jobs.advance("j1", JobStatus.SUCCEEDED, progress=Progress(1, 1, 5, 100))
 
-    jobs.note_failure("j1", "the cause")
-    jobs.note_failure("j1", "a consequence")
+    jobs.count_work_item("j1", 5, 100)
+    jobs.count_work_item("j404", 5, 100)
 
-    assert jobs.get("j1").failure == "the cause"
+    assert jobs.get("j1").progress == Progress(1, 1, 5, 100)
+    with pytest.raises(JobNotFoundError):
+        jobs.get("j404")
+
+
+def test_the_end_puts_right_what_was_not_counted(jobs):
+    jobs.create(a_job())
+    jobs.advance("j1", JobStatus.EXECUTING, work_items=3)
+    jobs.count_work_item("j1", 2, 100)
+
+    jobs.advance("j1", JobStatus.SUCCEEDED, progress=Progress(3, 3, 5, 200))
+
+    assert jobs.get("j1").progress == Progress(3, 3, 5, 200)
 
 
 def a_failed_job():
-    return a_job(status=JobStatus.FAILED, finished_at=CLOCK.time, failure="why", resumable_until=CLOCK.time + HOUR)
+    return a_job(status=JobStatus.FAILED, finished_at=CLOCK.time, resumable_until=CLOCK.time + HOUR)
 
 
 def resume(jobs, attempt, now=None):
@@ -204,7 +217,7 @@ def test_a_job_that_failed_is_resumed_as_if_it_were_new(jobs):
 
     job = jobs.get("j1")
     assert (job.status, job.attempt, job.resumed_at) == (JobStatus.SUBMITTED, 2, now)
-    assert (job.finished_at, job.failure, job.resumable_until) == (None, None, None)
+    assert (job.finished_at, job.resumable_until) == (None, None)
     assert job.expires_at == LATER
     assert job.messages[-1].text == "resumed"
     assert list(jobs.open_jobs()) == [job]

@@ -69,6 +69,18 @@ def test_it_is_told_when_objects_were_written(store):
     assert nothing is None
 
 
+def test_an_object_that_is_replaced_while_it_is_read_is_refused_not_mixed(store):
+    store.write("replaced", b"0123456789")
+    store.read_start("replaced", 2)
+    store.write("replaced", b"abcdefghij")
+
+    with pytest.raises(SourceError):
+        list(store.read_ranges("replaced", [(2, 4)]))
+
+    assert store.read_start("replaced", 2) == (b"ab", 10)
+    assert list(store.read_ranges("replaced", [(2, 4)])) == [b"cd"]
+
+
 def test_sizes_are_told_without_reading(store):
     store.write("sized", b"12345")
 

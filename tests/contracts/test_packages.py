@@ -94,7 +94,7 @@ def test_only_uploads_that_are_unwanted_are_ended(s3, bucket):
     for key in ("packages/j1/a", "packages/j2/a"):
         s3.create_multipart_upload(Bucket=bucket, Key=key)
 
-    assert packages.abort_uploads(lambda key: "j1" in key) == 1
+    assert packages.abort_uploads("", lambda key: "j1" in key) == 1
 
     assert [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == ["packages/j2/a"]
 

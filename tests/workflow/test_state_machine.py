@@ -100,9 +100,9 @@ def test_every_failure_of_a_step_reaches_close_job():
             }
 
 
-@pytest.mark.parametrize(("name", "state"), TASKS)
-def test_every_task_has_a_time_limit_beyond_its_functions(name, state):
-    function = RESOURCES[f"{name}Function"]["Properties"]
+@pytest.mark.parametrize("state", [state for _, state in TASKS])
+def test_every_task_has_a_time_limit_beyond_its_functions(state):
+    function = RESOURCES[state["Parameters"]["FunctionName"].strip("${}").removesuffix("Arn")]["Properties"]
 
     assert state["TimeoutSeconds"] > function["Timeout"]
     assert state["Retry"]
@@ -110,6 +110,7 @@ def test_every_task_has_a_time_limit_beyond_its_functions(name, state):
 
 @pytest.mark.parametrize(("name", "state"), TASKS)
 def test_one_thing_has_one_name_everywhere(name, state):
+    name = {"CloseFailedJob": "CloseJob"}.get(name, name)  # state names are unique
     snake = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
 
     assert state["Parameters"]["FunctionName"] == f"${{{name}FunctionArn}}"

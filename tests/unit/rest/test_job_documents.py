@@ -52,7 +52,6 @@ def test_no_job_has_a_member_called_error(status, nested):
 )
 def test_an_unhappy_end_has_a_message_of_the_type_error(status, reason):
     assert document_of(a_job(status))["messages"][-1] == {"type": "esriJobMessageTypeError", "description": reason}
-    assert document_of(a_job(status, failure="No space."))["messages"][-1]["description"] == "No space."
 
 
 def test_a_reason_that_is_told_already_is_not_told_again():

@@ -152,7 +152,7 @@ class Runtime:
         from exporttiles.usecases.close_job import CloseJob
 
         job_lifetime, resume_window = self.settings.job_lifetime, self.settings.resume_window
-        return CloseJob(self.jobs, self.objects, self.clock, job_lifetime, resume_window)
+        return CloseJob(self.jobs, self.objects, self.packages, self.clock, job_lifetime, resume_window)
 
     @cached_property
     def watch_jobs(self) -> "WatchJobs":

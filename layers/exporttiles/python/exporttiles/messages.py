@@ -5,7 +5,7 @@ the package bucket under the job's prefix.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import datetime
@@ -13,10 +13,12 @@ from typing import Any
 from zlib import crc32
 
 from exporttiles.domain.changes import ChangedBlock
+from exporttiles.domain.errors import SourceError
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.service_descriptor import read_service, write_service
+from exporttiles.formats.zip_archive import ZipMember, local_header
 
 CHANGES_NAME = "changes.json"
 """Name of the file beside a delta that lists its tiles."""
@@ -26,6 +28,18 @@ VERIFICATION_NAME = "verification.json"
 
 EXAMPLES = 3
 """Flawed tiles that a job names; the others are only counted."""
+
+
+def read_document(body: bytes) -> Any:
+    """Return what a JSON document of a job holds.
+
+    Raises:
+        SourceError: it is none; reading it again may help.
+    """
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise SourceError("A document of the job is not what was written.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +165,7 @@ class Export:
         """Return the export of a JSON document."""
         from exporttiles.formats.area_json import read_area
 
-        document = json.loads(body)
+        document = read_document(body)
         service, since = read_service(document["service"]), document.get("since")
         request = ExportRequest(
             service_name=service.name,
@@ -263,6 +277,21 @@ class FragmentReport:
         """Return the number of tiles in the fragment."""
         return sum(self.tile_counts.values())
 
+    def contents(self, fragment: bytes) -> Iterator[tuple[str, memoryview]]:
+        """Yield names and bytes of the files in the fragment, checked.
+
+        Raises:
+            SourceError: it is not the fragment that was written; reading it again may help.
+        """
+        view = memoryview(fragment)
+        for member in self.members:
+            header = local_header(ZipMember(member.name, member.size_bytes, member.crc32))
+            start = member.header_offset + len(header)
+            content = view[start : start + member.size_bytes]
+            if view[member.header_offset : start] != header or crc32(content) != member.crc32:
+                raise SourceError(f"{member.name} in fragment {self.number} is not what was written.")
+            yield member.name, content
+
     def to_json(self) -> bytes:
         """Return the report as a JSON document."""
         document = {
@@ -284,7 +313,7 @@ class FragmentReport:
     @classmethod
     def from_json(cls, body: bytes) -> "FragmentReport":
         """Return the report of a JSON document."""
-        document = json.loads(body)
+        document = read_document(body)
         document["members"] = tuple(MemberReport(*member) for member in document["members"])
         document["tile_counts"] = dict(document["tile_counts"])
         document["changes"] = tuple(
@@ -326,12 +355,23 @@ class PackedPackage:
         return cls(**document | flawed)
 
 
+_STOPPED = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.TaskFailed", "States.Timeout"}
+"""How the workflow calls a function that could not say what became of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a step failed: the name of the error and its text."""
 
     error: str
     cause: str
+
+    @property
+    def reason(self) -> str:
+        """Return the reason in words for the person who waits."""
+        if self.error in _STOPPED:
+            return "a step of it was stopped before its end, because it took too long or too much memory."
+        return self.cause or self.error
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Failure":

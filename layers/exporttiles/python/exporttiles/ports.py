@@ -118,7 +118,8 @@ class ObjectReader(Protocol):
 
         Raises:
             KeyError: there is no object under this key.
-            SourceError: the store did not answer as it should.
+            SourceError: the store did not answer as it should, or the object
+                has been replaced since its start was read.
         """
         ...
 
@@ -182,7 +183,8 @@ class PackageJoiner(Protocol):
 
         Raises:
             DamagedPackageError: the bytes are others; an object may be left.
-            PackageError: the parts break the store's rules on sizes or count.
+            PackageError: the parts break the store's rules, or one is gone.
+            SourceError: the store did not answer as it should; trying again may help.
         """
         ...
 
@@ -194,11 +196,12 @@ class PackageStore(PackageJoiner, Protocol):
         """Yield the ids of the jobs that own an object, of those that begin so; some come twice."""
         ...
 
-    def abort_uploads(self, is_unwanted: Callable[[str], bool]) -> int:
+    def abort_uploads(self, prefix: str, is_unwanted: Callable[[str], bool] = ...) -> int:
         """End uploads that are not complete; return how many.
 
         Args:
-            is_unwanted: tells by its key whether an upload is to end.
+            prefix: of their keys; '' for all.
+            is_unwanted: tells by its key whether an upload is to end; by default each is.
         """
         ...
 
@@ -340,6 +343,7 @@ class JobTable(Protocol):
         attempt: int | None = None,
         messages: Sequence[Message] = (),
         work_items: int | None = None,
+        progress: Progress | None = None,
         package: Package | None = None,
         delivery: Delivery | None = None,
         finished_at: datetime | None = None,
@@ -354,6 +358,7 @@ class JobTable(Protocol):
                 it is. None for those who may speak at any time.
             messages: for the person who waits.
             work_items: how many there are.
+            progress: what is true at the end, in place of what was counted.
             package: what is delivered.
             delivery: what the export came to.
             finished_at: when it ended.
@@ -396,11 +401,7 @@ class JobTable(Protocol):
         ...
 
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
-        """Add one finished work item, its tiles and its bytes to the progress."""
-        ...
-
-    def note_failure(self, job_id: str, text: str) -> None:
-        """Keep why a worker gave up; the first reason stays."""
+        """Add one finished work item, its tiles and its bytes to the progress; a late one counts nothing."""
         ...
 
 

@@ -59,7 +59,7 @@ def within(objects: ObjectReader, name: str) -> ObjectReader:
 class ArchivedObjects:
     """The members of an archive, read by ranges of it.
 
-    The directory is read once: the archive must not be replaced meanwhile.
+    The directory is read once. An archive that is replaced meanwhile is refused, not mixed.
     """
 
     def __init__(self, objects: ObjectReader, archive: str) -> None:
@@ -121,9 +121,10 @@ class ArchivedObjects:
 
     @cached_property
     def _members(self) -> Mapping[str, ListedMember]:
-        (size,) = self._objects.sizes_bytes([self._archive])
-        if size is None:
-            raise DamagedCacheError(f"There is no archive {self._archive}.")
+        try:
+            _, size = self._objects.read_start(self._archive, 1)  # and all that follows is of the same archive
+        except KeyError as error:
+            raise DamagedCacheError(f"There is no archive {self._archive}.") from error
         try:
             tail_start = max(0, size - TAIL_BYTES)
             tail = next(self._objects.read_ranges(self._archive, [(tail_start, size)])) if size else b""

@@ -106,6 +106,7 @@ class DynamoDbJobs:
         attempt: int | None = None,
         messages: Sequence[Message] = (),
         work_items: int | None = None,
+        progress: Progress | None = None,
         package: Package | None = None,
         delivery: Delivery | None = None,
         finished_at: datetime | None = None,
@@ -120,6 +121,9 @@ class DynamoDbJobs:
         if work_items is not None:
             values[":work_items"] = work_items
             changes.append("work_items = :work_items")
+        if progress is not None:
+            values |= {f":{name}": value for name, value in _progress(progress).items()}
+            changes += [f"{name} = :{name}" for name in _progress(progress)]
         if package is not None:
             values[":package"] = _package(package)
             changes.append("package = :package")
@@ -161,7 +165,7 @@ class DynamoDbJobs:
         update = (
             "SET #status = :status, attempt = :attempt, phase = :phase, resumed_at = :now, waiting_since = :now, "
             "expires_at = :expires_at, messages = list_append(messages, :messages) "
-            "REMOVE finished_at, failure, resumable_until"
+            "REMOVE finished_at, resumable_until"
         )
         return self._update_if(condition, job_id, update, values)
 
@@ -216,19 +220,19 @@ class DynamoDbJobs:
 
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
         """Add one finished work item, its tiles and its bytes to the progress."""
-        self._table.update_item(
-            Key={"job_id": job_id},
-            UpdateExpression="ADD done_work_items :one, done_tile_count :tiles, done_bytes :bytes",
-            ExpressionAttributeValues={":one": 1, ":tiles": tile_count, ":bytes": size_bytes},
-        )
-
-    def note_failure(self, job_id: str, text: str) -> None:
-        """Keep why a worker gave up; the first reason stays."""
-        self._table.update_item(
-            Key={"job_id": job_id},
-            UpdateExpression="SET failure = if_not_exists(failure, :text)",
-            ExpressionAttributeValues={":text": text},
-        )
+        with suppress(self._table.meta.client.exceptions.ConditionalCheckFailedException):
+            self._table.update_item(
+                Key={"job_id": job_id},
+                UpdateExpression="ADD done_work_items :one, done_tile_count :tiles, done_bytes :bytes",
+                ConditionExpression="#status = :executing",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":one": 1,
+                    ":tiles": tile_count,
+                    ":bytes": size_bytes,
+                    ":executing": str(JobStatus.EXECUTING),
+                },
+            )
 
 
 def _is_refused(error: ClientError) -> bool:
@@ -237,6 +241,15 @@ def _is_refused(error: ClientError) -> bool:
 
 def _message(message: Message) -> dict[str, str]:
     return {"kind": str(message.kind), "text": message.text}
+
+
+def _progress(progress: Progress) -> dict[str, int]:
+    return {
+        "work_items": progress.work_items,
+        "done_work_items": progress.done_work_items,
+        "done_tile_count": progress.done_tile_count,
+        "done_bytes": progress.done_bytes,
+    }
 
 
 def _package(package: Package) -> dict[str, Any]:
@@ -266,10 +279,7 @@ def _item(job: Job) -> dict[str, Any]:
         "tile_count": job.tile_count,
         "attempt": job.attempt,
         "messages": [_message(message) for message in job.messages],
-        "work_items": job.progress.work_items,
-        "done_work_items": job.progress.done_work_items,
-        "done_tile_count": job.progress.done_tile_count,
-        "done_bytes": job.progress.done_bytes,
+        **_progress(job.progress),
     }
     if not job.status.is_final:
         item |= {"phase": _OPEN, "waiting_since": job.waiting_since.isoformat()}
@@ -287,7 +297,7 @@ def _item(job: Job) -> dict[str, Any]:
         item["delivery"] = _delivery(job.delivery)
     if job.series:
         item |= {"series": job.series.key, "keep": job.series.keep}
-    for name in ("failure", "name", "callback_data", "expected_bytes"):
+    for name in ("name", "callback_data", "expected_bytes"):
         if value := getattr(job, name):
             item[name] = value
     return item
@@ -327,7 +337,6 @@ def job_of_item(item: Mapping[str, Any]) -> Job:
         ),
         package=Package(package["key"], package["name"], int(package["size_bytes"])) if package else None,
         estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
-        failure=item.get("failure"),
         owner=item.get("owner", ""),
         delivery=_delivery_of_item(delivery) if delivery else None,
         name=item.get("name", ""),

@@ -44,6 +44,7 @@ class MemoryJobs:
         attempt: int | None = None,
         messages: Sequence[Message] = (),
         work_items: int | None = None,
+        progress: Progress | None = None,
         package: Package | None = None,
         delivery: Delivery | None = None,
         finished_at: datetime | None = None,
@@ -53,7 +54,9 @@ class MemoryJobs:
         job = self.jobs.get(job_id)
         if job is None or status not in SUCCESSORS[job.status] or attempt not in (None, job.attempt):
             return False
-        progress = job.progress if work_items is None else replace(job.progress, work_items=work_items)
+        progress = progress or job.progress
+        if work_items is not None:
+            progress = replace(progress, work_items=work_items)
         self.jobs[job_id] = replace(
             job,
             status=status,
@@ -79,7 +82,6 @@ class MemoryJobs:
             resumed_at=now,
             expires_at=expires_at,
             finished_at=None,
-            failure=None,
             resumable_until=None,
         )
         return True
@@ -110,8 +112,10 @@ class MemoryJobs:
         return True
 
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
-        """Add one finished work item to the progress."""
-        job = self.jobs[job_id]
+        """Add one finished work item to the progress; a late one counts nothing."""
+        job = self.jobs.get(job_id)
+        if job is None or job.status is not JobStatus.EXECUTING:
+            return
         done = job.progress
         progress = Progress(
             done.work_items,
@@ -120,8 +124,3 @@ class MemoryJobs:
             done.done_bytes + size_bytes,
         )
         self.jobs[job_id] = replace(job, progress=progress)
-
-    def note_failure(self, job_id: str, text: str) -> None:
-        """Keep why a worker gave up; the first reason stays."""
-        job = self.jobs[job_id]
-        self.jobs[job_id] = replace(job, failure=job.failure or text)

@@ -4,6 +4,7 @@ A GET costs a fraction of the processor time that boto3 takes, and the
 interpreter is free meanwhile, so threads are enough to read many at once.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -22,7 +23,11 @@ from exporttiles.ports import StoredFolder, StoredObject
 if TYPE_CHECKING:  # stubs, not there at run time
     from obstore.store import RetryConfig
 
+if TYPE_CHECKING:
+    from obstore import GetOptions
+
 _READERS = 32
+_VERSIONS = 1_000
 _MULTIPART_BYTES = 100 * 2**20
 _CHUNK_BYTES = 32 * 2**20
 
@@ -57,6 +62,8 @@ class ObjectStore:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
+        self._versions: OrderedDict[str, str | None] = OrderedDict()
+        """Of the objects whose start was read last."""
 
     def read(self, key: str) -> bytes:
         """Return a whole object."""
@@ -68,6 +75,7 @@ class ObjectStore:
         try:
             with _translated(key):
                 found = obstore.get(self._store, key, options={"range": (0, size_bytes)})
+                self._remember(key, found.meta["e_tag"])
                 return memoryview(found.bytes()), found.meta["size"]
         except SourceError:
             if self._size_if_there(key) == 0:  # no range begins inside of nothing
@@ -170,7 +178,16 @@ class ObjectStore:
     def _read_range(self, key: str, span: tuple[int, int]) -> memoryview:
         start, stop = span
         with _translated(key):
-            return memoryview(obstore.get_range(self._store, key, start=start, end=stop))
+            options: GetOptions = {"range": (start, stop)}
+            if version := self._versions.get(key):
+                options["if_match"] = version
+            return memoryview(obstore.get(self._store, key, options=options).bytes())
+
+    def _remember(self, key: str, version: str | None) -> None:
+        self._versions[key] = version
+        self._versions.move_to_end(key)
+        while len(self._versions) > _VERSIONS:
+            self._versions.popitem(last=False)
 
 
 @contextmanager

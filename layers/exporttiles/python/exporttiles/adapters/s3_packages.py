@@ -6,13 +6,14 @@ Source: Amazon S3 User Guide, "Checking object integrity", full object checksums
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 from zlib import crc32 as crc32_of
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from exporttiles.domain.errors import DamagedPackageError, PackageError
+from exporttiles.domain.errors import DamagedPackageError, PackageError, SourceError
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import CopiedPart, Part, checked_parts
 from exporttiles.messages import FOLDERS
@@ -23,6 +24,12 @@ if TYPE_CHECKING:  # stubs, not in the layer
 
 CONTENT_TYPE = "application/octet-stream"
 _COPIERS = 16
+_DAMAGES = {"BadDigest", "InvalidDigest"}
+_REFUSALS = {
+    *("EntityTooLarge", "EntityTooSmall", "InvalidArgument", "InvalidPart", "InvalidPartOrder", "InvalidRequest"),
+    *("404", "NoSuchBucket", "NoSuchKey"),
+}
+"""Codes of answers that will be the same next time; all others may pass."""
 
 
 class S3Packages:
@@ -41,6 +48,11 @@ class S3Packages:
 
     def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
         """Make one object of parts; nothing is visible until all is there."""
+        with _translated(key):
+            self._join(key, parts, crc32)
+            self._compare(key, crc32)
+
+    def _join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
         upload_id = self._client.create_multipart_upload(
             Bucket=self._bucket,
             Key=key,
@@ -52,22 +64,19 @@ class S3Packages:
             with ThreadPoolExecutor(_COPIERS) as copiers:
                 # Consecutive numbers: S3 refuses gaps in uploads with checksums.
                 done = list(copiers.map(lambda part: self._upload(key, upload_id, *part), checked_parts(parts)))
-            self._client.complete_multipart_upload(
-                Bucket=self._bucket,
-                Key=key,
-                UploadId=upload_id,
-                MultipartUpload={"Parts": done},
-                ChecksumType="FULL_OBJECT",
-                ChecksumCRC32=_as_header(crc32),
-            )
-        except BaseException as error:
-            self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
-            if isinstance(error, ClientError):
-                is_damage = error.response["Error"]["Code"] in {"BadDigest", "InvalidDigest"}
-                refused = DamagedPackageError if is_damage else PackageError
-                raise refused(f"S3 did not accept the package: {error}") from error
+            with suppress(self._client.exceptions.NoSuchUpload):  # the answer to a first try was lost: see `_compare`
+                self._client.complete_multipart_upload(
+                    Bucket=self._bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": done},
+                    ChecksumType="FULL_OBJECT",
+                    ChecksumCRC32=_as_header(crc32),
+                )
+        except BaseException:
+            with suppress(ClientError, BotoCoreError):  # CloseJob looks once more
+                self._abort(key, upload_id)
             raise
-        self._compare(key, crc32)
 
     def _compare(self, key: str, crc32: int) -> None:
         """Compare the checksum that S3 made with what it should be: a store may overlook the one it is given."""
@@ -87,16 +96,16 @@ class S3Packages:
                 for found in page.get("CommonPrefixes", []):
                     yield found["Prefix"].removeprefix(folder).rstrip("/")
 
-    def abort_uploads(self, is_unwanted: Callable[[str], bool]) -> int:
+    def abort_uploads(self, prefix: str, is_unwanted: Callable[[str], bool] = lambda _: True) -> int:
         """End uploads that are not complete; return how many."""
         count = 0
-        for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket):
-            for upload in page.get("Uploads", []):
-                if is_unwanted(upload["Key"]):
-                    self._client.abort_multipart_upload(
-                        Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                    )
-                    count += 1
+        with _translated(prefix):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix)
+            for page in pages:
+                for upload in page.get("Uploads", []):
+                    if is_unwanted(upload["Key"]):
+                        self._abort(upload["Key"], upload["UploadId"])
+                        count += 1
         return count
 
     def download_url(self, package: Package) -> str:
@@ -110,6 +119,10 @@ class S3Packages:
             },
             ExpiresIn=self._link_seconds,
         )
+
+    def _abort(self, key: str, upload_id: str) -> None:
+        with suppress(self._client.exceptions.NoSuchUpload):  # it is done, or another was faster
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
 
     def _upload(self, key: str, upload_id: str, number: int, part: Part) -> "CompletedPartTypeDef":
         if isinstance(part, CopiedPart):
@@ -136,3 +149,18 @@ class S3Packages:
 def _as_header(crc32: int) -> str:
     """Return a checksum as S3 writes it."""
     return b64encode(crc32.to_bytes(4, "big")).decode()
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _DAMAGES:
+            raise DamagedPackageError(f"The store has other bytes of '{key}' than it was sent: {error}") from error
+        if code in _REFUSALS:
+            raise PackageError(f"The store did not accept '{key}': {error}") from error
+        raise SourceError(f"The store did not answer for '{key}': {error}") from error
+    except BotoCoreError as error:
+        raise SourceError(f"The store did not answer for '{key}': {error}") from error

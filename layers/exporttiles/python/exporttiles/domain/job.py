@@ -145,7 +145,6 @@ class Job:
         submitted_at, finished_at: in UTC.
         expires_at: when the job and its package are forgotten, in UTC.
         tile_count: tiles that the request selects, whether they exist or not.
-        failure: why a worker gave up, if one did; shown if the job fails.
         owner: id of the API key that it was made with; '' where none was needed.
         expected_bytes: about what its tiles come to, by the mean tile of the cache.
         name: what the one who asked for it calls it; '' if they gave no name.
@@ -167,7 +166,6 @@ class Job:
     progress: Progress = field(default_factory=Progress)
     finished_at: datetime | None = None
     package: Package | None = None
-    failure: str | None = None
     operation: Operation = Operation.EXPORT_TILES
     estimate: Estimate | None = None
     owner: str = ""

@@ -125,4 +125,4 @@ def _messages(job: Job) -> list[Message]:
     told = any(message.kind is MessageKind.ERROR for message in job.messages)
     if told or job.status not in _UNHAPPY_ENDS:
         return list(job.messages)
-    return [*job.messages, Message(MessageKind.ERROR, job.failure or _UNHAPPY_ENDS[job.status])]
+    return [*job.messages, Message(MessageKind.ERROR, _UNHAPPY_ENDS[job.status])]

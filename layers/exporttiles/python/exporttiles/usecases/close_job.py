@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from exporttiles.domain.cost import estimated_dollars
-from exporttiles.domain.job import RESUMABLE, Delivery, Job, JobStatus, Message, MessageKind, Package, Series
+from exporttiles.domain.job import RESUMABLE, Delivery, Job, JobStatus, Message, MessageKind, Package, Progress, Series
 from exporttiles.formats.outputs import output_of
 from exporttiles.messages import CHANGES_NAME, Export, Failure, JobKeys, PackedPackage
-from exporttiles.ports import Clock, JobTable, ObjectStore
+from exporttiles.ports import Clock, JobTable, ObjectStore, PackageStore
 
 NO_RESUME = frozenset({"AreaError", "EmptyExportError", "DamagedPackageError"})
 """Errors that come again however often the same export is tried, and the one that makes finished work doubtful."""
@@ -16,20 +16,23 @@ NO_RESUME = frozenset({"AreaError", "EmptyExportError", "DamagedPackageError"})
 
 @dataclass(frozen=True, slots=True)
 class CloseJob:
-    """Ends a job once, in a state and with words that are true.
+    """Ends a job once, in a state and with words that are true, and removes what it leaves.
 
-    Reached on every path of the workflow, and by the event of an execution
-    that ended without it; the second to come changes nothing, and neither does
-    one that speaks of an earlier attempt.
+    Reached on every path of the workflow, by a work item that fails, and by the
+    event of an execution that ended without it. The second to come changes
+    nothing of the job, but removes what the first could not, or what came later;
+    one that speaks of an earlier attempt does neither.
 
     Attributes:
         objects: the package bucket.
+        packages: the same.
         job_lifetime: how long it is told that a package has made room for newer ones.
         resume_window: how long finished work of a job that failed is kept.
     """
 
     jobs: JobTable
     objects: ObjectStore
+    packages: PackageStore
     clock: Clock
     job_lifetime: timedelta
     resume_window: timedelta
@@ -48,52 +51,39 @@ class CloseJob:
         delivery = Delivery(packed.tile_count, packed.missing_count, dollars, up_to_date_count)
         if not packed.tile_count:
             text = f"Nothing to deliver: none of the tiles that exist has changed since {_time(export)}."
-            self._end(job_id, JobStatus.FAILED, text, attempt=attempt, delivery=delivery, is_resumable=False)
-            return self.jobs.get(job_id)
+            return self._end(job_id, JobStatus.FAILED, text, attempt=attempt, delivery=delivery, is_resumable=False)
         is_closed = self.jobs.advance(
             job_id,
             JobStatus.SUCCEEDED,
             attempt=attempt,
             messages=_success(job, export, packed, dollars, now),
+            # A worker that died between its report and its count is counted here.
+            progress=Progress(packed.work_items, packed.work_items, job.tile_count, packed.size_bytes),
             package=Package(packed.key, packed.name, packed.size_bytes),
             delivery=delivery,
             finished_at=now,
         )
-        if is_closed:
-            self._remove(JobKeys(job_id).fragments)
-        elif not self.jobs.get(job_id).status.is_final:
-            self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.", attempt=attempt)
-        closed = self.jobs.get(job_id)
-        if closed.status is JobStatus.SUCCEEDED and closed.series:  # when tried again, too
-            self._make_room(closed, closed.series)
-        return self.jobs.get(job_id)
+        if not is_closed:
+            return self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.", attempt=attempt)
+        return self._tidied(job_id)
 
-    def fail(self, job_id: str, failure: Failure, attempt: int = 1) -> Job:
+    def fail(self, job_id: str, failure: Failure, attempt: int | None = 1) -> Job:
         """End a job that cannot be finished, and return it.
 
         Args:
             job_id: the job.
-            failure: as the workflow tells it; what a worker noted is better.
-            attempt: which one failed.
+            failure: as the workflow tells it.
+            attempt: which one failed; None for the present one.
         """
-        job = self.jobs.get(job_id)
-        if job.status is JobStatus.CANCELLING:
-            self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.", attempt=attempt)
-        else:
-            reason = job.failure or failure.cause or failure.error
-            text = f"The export failed: {reason}"
-            is_resumable = failure.error not in NO_RESUME
-            self._end(job_id, JobStatus.FAILED, text, attempt=attempt, is_resumable=is_resumable)
-        return self.jobs.get(job_id)
+        text, is_resumable = f"The export failed: {failure.reason}", failure.error not in NO_RESUME
+        return self._end(job_id, JobStatus.FAILED, text, attempt=attempt, is_resumable=is_resumable)
 
     def stop(self, job_id: str, attempt: int = 1, *, timed_out: bool) -> Job:
         """End a job whose workflow was stopped from outside or took too long; return it."""
         if timed_out:
             text = "The export took longer than allowed and was stopped. Export a smaller area."
-            self._end(job_id, JobStatus.TIMED_OUT, text, attempt=attempt)
-        else:
-            self._end(job_id, JobStatus.CANCELLED, "The export was stopped by an operator.", attempt=attempt)
-        return self.jobs.get(job_id)
+            return self._end(job_id, JobStatus.TIMED_OUT, text, attempt=attempt)
+        return self._end(job_id, JobStatus.CANCELLED, "The export was stopped by an operator.", attempt=attempt)
 
     def _make_room(self, newest: Job, series: Series) -> None:
         """Remove the packages of a series beyond those that are kept.
@@ -116,16 +106,19 @@ class CloseJob:
         status: JobStatus,
         text: str,
         *,
-        attempt: int | None = None,
+        attempt: int | None,
         delivery: Delivery | None = None,
         is_resumable: bool = True,
-    ) -> None:
-        now, keys = self.clock.now(), JobKeys(job_id)
+    ) -> Job:
+        """End a job unhappily, unless it has ended."""
+        job, now = self.jobs.get(job_id), self.clock.now()
+        if job.status is JobStatus.CANCELLING:  # whatever came of it then
+            status, text, delivery = JobStatus.CANCELLED, "The export was cancelled.", None
         until = None
         if self.resume_window and status in RESUMABLE and is_resumable:
-            until = min(now + self.resume_window, self.jobs.get(job_id).expires_at)
+            until = min(now + self.resume_window, job.expires_at)
             text = f"{text.rstrip('.')}. It can be resumed until {until:%Y-%m-%d %H:%M} UTC."
-        is_ended = self.jobs.advance(
+        self.jobs.advance(
             job_id,
             status,
             attempt=attempt,
@@ -134,10 +127,24 @@ class CloseJob:
             finished_at=now,
             resumable_until=until,
         )
-        if is_ended and not until:
+        return self._tidied(job_id)
+
+    def _tidied(self, job_id: str) -> Job:
+        """Remove what may not stay of a job that has ended, and return the job."""
+        job, keys = self.jobs.get(job_id), JobKeys(job_id)
+        if not job.status.is_final:  # it was resumed since
+            return job
+        for prefix in (keys.fragments, keys.packages):
+            self.packages.abort_uploads(prefix)
+        is_resumable = job.is_resumable(self.clock.now())
+        if not is_resumable:
             self._remove(keys.fragments)
-        if is_ended and not (until and self._is_dataset(keys)):
+        if job.status is JobStatus.SUCCEEDED:
+            if job.series:  # when tried again, too
+                self._make_room(job, job.series)
+        elif not (is_resumable and self._is_dataset(keys)):
             self._remove(keys.packages)
+        return self.jobs.get(job_id)
 
     def _is_dataset(self, keys: JobKeys) -> bool:
         """Tell whether the workers wrote what is delivered: then it is finished work, too."""

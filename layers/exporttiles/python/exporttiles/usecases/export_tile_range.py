@@ -1,9 +1,14 @@
-"""Export one work item: tiles in, one fragment of the final package out."""
+"""Export one work item: tiles in, one fragment of the final package out.
+
+A worker may be run twice, even at once, and may go on after its job has ended:
+the first report is the one that counts, and what comes too late is taken back.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from itertools import chain
 from zlib import crc32
@@ -11,7 +16,7 @@ from zlib import crc32
 import numpy as np
 
 from exporttiles.domain.changes import ChangedBlock, changed_blocks
-from exporttiles.domain.errors import DamagedCacheError, ExportCancelledError, ExportTilesError
+from exporttiles.domain.errors import DamagedCacheError, ExportCancelledError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import TileFormat
@@ -28,14 +33,13 @@ _IMAGES = {
     TileFormat.LERC: {"lerc"},
 }
 _PNG = {"png"}
+_LOOK_AGAIN = timedelta(seconds=5)
+"""How long a worker builds bundles before it asks whether they are still wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportTileRange:
     """Builds the bundles of a work item.
-
-    Running it twice writes the same bytes under the same key, so a retry
-    does no harm.
 
     Attributes:
         objects: the package bucket.
@@ -56,22 +60,55 @@ class ExportTileRange:
             SourceError: the tile cache cannot be read; trying again may help.
             DamagedCacheError: the tile cache is not what it claims to be.
         """
-        if self.jobs.get(item.job_id).status is not JobStatus.EXECUTING:
-            raise ExportCancelledError(item.job_id)
-        try:
-            report = self._write_fragment(item)
-        except ExportTilesError as error:
-            # The workflow can tell that an item failed, but not why.
-            self.jobs.note_failure(item.job_id, str(error))
-            raise
-        # Only the first report counts: a retry must not push progress past 100 %.
-        if self.objects.create(JobKeys(item.job_id).report(item.number), report.to_json()):
-            self.jobs.count_work_item(item.job_id, report.selected_count, report.fragment_bytes)
-
-    def _write_fragment(self, item: WorkItem) -> FragmentReport:
-        began = self.clock.now()
+        self._require_wanted(item.job_id)
         keys = JobKeys(item.job_id)
         export = Export.from_json(self.objects.read(keys.export))
+        report = self._write_fragment(item, export)
+        written = [keys.fragment(item.number, report.members)]
+        # Only the first report counts: a retry must not push progress past 100 %.
+        is_first = self.objects.create(keys.report(item.number), report.to_json())
+        if output_of(export.service, export.request).is_folder:
+            written += self._deliver(keys, item.number)
+        if is_first:
+            self.jobs.count_work_item(item.job_id, report.selected_count, report.fragment_bytes)
+        self._take_back_if_late(item.job_id, written)
+
+    def _require_wanted(self, job_id: str) -> None:
+        if self.jobs.get(job_id).status is not JobStatus.EXECUTING:
+            raise ExportCancelledError(job_id)
+
+    def _deliver(self, keys: JobKeys, number: int) -> list[str]:
+        """Write the files of a dataset in place; return their keys.
+
+        They are cut from the fragment that counts, whoever wrote it: the files
+        and the archive are the same even if a tile changes between two attempts.
+        """
+        report = FragmentReport.from_json(self.objects.read(keys.report(number)))
+        if not report.members:
+            return []
+        fragment = self.objects.read(keys.fragment(number, report.members))
+        delivered = []
+        for name, content in report.contents(fragment):
+            delivered.append(keys.delivered(name))
+            self.objects.write(delivered[-1], bytes(content))
+        return delivered
+
+    def _take_back_if_late(self, job_id: str, written: list[str]) -> None:
+        """Remove what was written after the job had ended: CloseJob may have looked before it was there.
+
+        What a job that can be resumed has is finished work, late or not.
+        """
+        job = self.jobs.get(job_id)
+        if not job.status.is_final or job.resumable_until:
+            return
+        if job.status is JobStatus.SUCCEEDED:  # what was delivered is what counts
+            del written[1:]
+        self.objects.delete(written)
+        raise ExportCancelledError(job_id)
+
+    def _write_fragment(self, item: WorkItem, export: Export) -> FragmentReport:
+        began = looked = self.clock.now()
+        keys = JobKeys(item.job_id)
         scheme, full_extent = export.service.tiling_scheme, export.service.full_extent
         selection = TileSelection(scheme, export.request.area, full_extent)
         source = self.sources.open(export.service.cache)
@@ -84,6 +121,9 @@ class ExportTileRange:
         since, up_to_date_count = export.request.since, 0
         changes: list[ChangedBlock] = []
         for bundle in item.bundles:
+            if self.clock.now() - looked > _LOOK_AGAIN:
+                self._require_wanted(item.job_id)
+                looked = self.clock.now()
             selected = selection.mask(bundle)
             selected_count += int(selected.sum())
             if since:
@@ -103,8 +143,6 @@ class ExportTileRange:
                 members.append(MemberReport(name, fragment_bytes, member.size_bytes, member.crc32))
                 fragment += [header, *pieces]
                 fragment_bytes += len(header) + member.size_bytes
-                if output.is_folder:
-                    self.objects.write(keys.delivered(name), b"".join(pieces))
 
         if fragment:
             self.objects.write(keys.fragment(item.number, members), b"".join(fragment))

@@ -19,7 +19,15 @@ from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPa
 from exporttiles.domain.selection import TileSelection
 from exporttiles.formats.outputs import Contents, Output, output_of
 from exporttiles.formats.zip_archive import ZipMember, archive_crc32, central_directory, local_header
-from exporttiles.messages import CHANGES_NAME, Export, FlawedTiles, FragmentReport, JobKeys, PackedPackage
+from exporttiles.messages import (
+    CHANGES_NAME,
+    Export,
+    FlawedTiles,
+    FragmentReport,
+    JobKeys,
+    PackedPackage,
+    read_document,
+)
 from exporttiles.ports import JobTable, ObjectStore, PackageJoiner, Tile, TileSources
 from exporttiles.usecases.verify_package import VerifyPackage
 
@@ -78,20 +86,33 @@ class PackTilePackage:
         file_name = _file_name(export, output)
         key = keys.delivered(file_name)
         parts = self._parts(keys, copied, documents, small, directory)
-        self.packages.join(key, parts, checksum)
-        if output.is_folder:  # where the workers left its bundles
-            for name, body in documents.items():
-                self.objects.write(keys.delivered(name), body)
-
-        if export.request.since:
-            self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
         packed = _packed(job, reports, Package(key, file_name, end + len(directory)), checksum)
-        self.verify(job_id, packed, output, [member for member, _ in members], reports)
+        try:
+            self.packages.join(key, parts, checksum)
+            if output.is_folder:  # where the workers left its bundles
+                for name, body in documents.items():
+                    self.objects.write(keys.delivered(name), body)
+            if export.request.since:
+                self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
+            self.verify(job_id, packed, output, [member for member, _ in members], reports)
+        finally:
+            self._take_back_if_late(job_id, is_finished_work=output.is_folder)
         return packed
+
+    def _take_back_if_late(self, job_id: str, *, is_finished_work: bool) -> None:
+        """Remove a package that nobody wants any more: CloseJob may have looked for it before it was there."""
+        job = self.jobs.get(job_id)
+        if (
+            job.status.is_final
+            and job.status is not JobStatus.SUCCEEDED
+            and not (is_finished_work and job.resumable_until)
+        ):
+            self.objects.delete(stored.key for stored in self.objects.list(JobKeys(job_id).packages))
+            raise ExportCancelledError(job_id)
 
     def _reports(self, keys: JobKeys) -> list[FragmentReport]:
         """Return the report of every work item, in order."""
-        count = len(json.loads(self.objects.read(keys.work_items)))
+        count = len(read_document(self.objects.read(keys.work_items)))
         bodies = self.objects.read_many([keys.report(number) for number in range(count)])
         reports = []
         for number, body in enumerate(bodies):
@@ -140,7 +161,10 @@ class PackTilePackage:
         for name, body in documents.items():
             tail += local_header(_document(name, body)) + body
         for report in small:
-            tail += self.objects.read(keys.fragment(report.number, report.members))
+            fragment = self.objects.read(keys.fragment(report.number, report.members))
+            for _ in report.contents(fragment):
+                pass  # only looked at
+            tail += fragment
             if len(tail) >= _WRITTEN_PART_BYTES:
                 yield WrittenPart(bytes(tail))
                 tail.clear()

@@ -48,7 +48,7 @@ class SweepLeftovers:
 
     def __call__(self, beginning: str) -> Sweep:
         """Sweep the uploads of all jobs, and the objects of those whose ids begin so."""
-        uploads = self.packages.abort_uploads(lambda key: self._is_over(owner_of(key)))
+        uploads = self.packages.abort_uploads("", lambda key: self._is_over(owner_of(key)))
         unwanted = [prefix for job_id in set(self.packages.owners(beginning)) for prefix in self._unwanted(job_id)]
         keys = [stored.key for prefix in unwanted for stored in self.objects.list(prefix)]
         self.objects.delete(keys)

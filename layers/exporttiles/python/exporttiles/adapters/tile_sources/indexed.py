@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporttiles.adapters.tile_sources.places import selected_places
-from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.byte_ranges import coalesce, slice_records
 from exporttiles.ports import Mask, ObjectReader, PlacedTile
@@ -75,7 +75,7 @@ class IndexedTiles(ABC):
         ranges = coalesce(offsets, lengths)
         bodies = list(self._objects.read_ranges(key, ranges)) if ranges else []
         if any(len(body) < stop - start for body, (start, stop) in zip(bodies, ranges, strict=True)):
-            raise DamagedCacheError(f"{key} has become shorter while it was read.")
+            raise SourceError(f"{key} has become shorter while it was read.")
         return slice_records(ranges, bodies, offsets, lengths)
 
     @abstractmethod

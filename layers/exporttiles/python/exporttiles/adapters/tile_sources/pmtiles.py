@@ -34,7 +34,7 @@ _KEPT_ENTRIES = 2 * 2**20
 
 
 class PmtilesTiles(IndexedTiles):
-    """A PMTiles archive, which must not be replaced by another one meanwhile."""
+    """A PMTiles archive; one that is replaced meanwhile is refused, not mixed."""
 
     def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
         super().__init__(objects)

@@ -1,0 +1,245 @@
+"""What can go wrong between a function and the world, and the ports at which it does."""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import EndpointConnectionError
+
+from exporttiles.domain.errors import SourceError
+from tests.chaos.multipart import refusal
+
+
+class KilledError(BaseException):
+    """The process is gone: nothing of it runs any more, no `except` and no `finally`."""
+
+
+@dataclass
+class Process:
+    """One invocation of a function.
+
+    Attributes:
+        is_alive: a dead one reaches no port any more.
+        has_credentials: without, nothing answers it.
+        stalled: called when it stops answering while it goes on.
+        released: set when it may go on.
+    """
+
+    name: str
+    stalled: Callable[[str], None] = lambda _: None
+    is_alive: bool = True
+    has_credentials: bool = True
+    released: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault.
+
+    Attributes:
+        at: pattern of the calls that it can befall, as ``PlanExport/objects.write``.
+        before, after: what happens before or after such a call, if anything; `after` may change its result.
+        words: pattern of what a job that failed of it says; '' where no job may fail of it.
+    """
+
+    name: str
+    at: str
+    before: Callable[["Chaos", Process, str], None] | None = None
+    after: Callable[["Chaos", Process, str, Any], Any] | None = None
+    words: str = ""
+
+    def matches(self, call: str) -> bool:
+        """Tell whether it can befall a call."""
+        return re.fullmatch(self.at, call) is not None
+
+
+@dataclass
+class Fault:
+    """One fault of a plan: befalls the calls ``[first, first + times)`` of those that its kind matches."""
+
+    kind: Kind
+    first: int
+    times: int
+    seen: int = 0
+
+    def befalls(self, call: str) -> bool:
+        """Count a call; tell whether it goes wrong."""
+        if not self.kind.matches(call):
+            return False
+        self.seen += 1
+        return self.first < self.seen <= self.first + self.times
+
+
+class Chaos:
+    """Carries out a plan of faults.
+
+    Attributes:
+        calls: every call to a port so far.
+        hits: how often each kind of fault happened.
+        tricks: what the surroundings do when a fault asks for it: cancel the job, change a tile, end the execution.
+    """
+
+    def __init__(self, plan: list[Fault], tricks: dict[str, Callable[[], None]]) -> None:
+        self.plan = plan
+        self.tricks = tricks
+        self.calls: list[str] = []
+        self.hits: Counter[str] = Counter()
+        self.is_calm = False
+        self._lock = threading.Lock()
+
+    def call(self, process: Process, operation: str, act: Callable[[], Any]) -> Any:
+        """Do what a port does, and what goes wrong with it."""
+        call = f"{process.name}/{operation}"
+        if not process.is_alive:
+            raise KilledError
+        with self._lock:
+            self.calls.append(call)
+            faults = [] if self.is_calm else [fault for fault in self.plan if fault.befalls(call)]
+            self.hits.update(fault.kind.name for fault in faults)
+        if not process.has_credentials:
+            raise _error(operation, "ExpiredToken")
+        for fault in faults:
+            if fault.kind.before:
+                fault.kind.before(self, process, operation)
+        result = act()
+        result = list(result) if isinstance(result, Iterator) else result
+        for fault in faults:
+            if fault.kind.after:
+                result = fault.kind.after(self, process, operation, result)
+        return iter(result) if isinstance(result, list) else result
+
+    def wrap(self, port: Any, name: str, process: Process) -> Any:
+        """Return a port as a process has it."""
+        return _Faulty(self, port, name, process)
+
+
+@dataclass
+class _Faulty:
+    _chaos: Chaos
+    _port: Any
+    _name: str
+    _process: Process
+
+    def __getattr__(self, method: str) -> Any:
+        act = getattr(self._port, method)
+        if method == "get_paginator":
+            return lambda operation: _Faulty(self._chaos, act(operation), self._name, self._process)
+        if not callable(act):
+            return act
+        return lambda *args, **more: self._chaos.call(
+            self._process, f"{self._name}.{method}", partial(act, *args, **more)
+        )
+
+
+def _error(operation: str, code: str) -> Exception:
+    """Return an error as the adapter of a port would raise it."""
+    port, _, method = operation.partition(".")
+    if port in {"tiles", "objects"}:
+        return SourceError(f"The store did not answer for 'key': {code}")
+    if code == "Timeout":
+        return EndpointConnectionError(endpoint_url="https://aws.example (Timeout)")
+    return refusal(code, method, f"{code}.")
+
+
+def _fails(code: str) -> dict[str, Any]:
+    def fail(_chaos: Chaos, _process: Process, operation: str) -> None:
+        raise _error(operation, code)
+
+    return {"before": fail, "words": code}
+
+
+def _loses_answer(code: str) -> dict[str, Any]:
+    def lose(_chaos: Chaos, _process: Process, operation: str, _result: Any) -> Any:
+        raise _error(operation, code)
+
+    return {"after": lose, "words": code}
+
+
+def _die(_chaos: Chaos, process: Process, _operation: str, _result: Any = None) -> None:
+    process.is_alive = False
+    raise KilledError
+
+
+def _stall(until: str, _chaos: Chaos, process: Process, _operation: str) -> None:
+    process.stalled(until)
+    process.released.wait()
+
+
+def _expire(_chaos: Chaos, process: Process, operation: str) -> None:
+    process.has_credentials = False
+    raise _error(operation, "ExpiredToken")
+
+
+def _plays(trick: str) -> Callable[[Chaos, Process, str], None]:
+    return lambda chaos, _process, _operation: chaos.tricks[trick]()
+
+
+def _shortened(_chaos: Chaos, _process: Process, _operation: str, result: Any) -> Any:
+    if isinstance(result, list):
+        return [body and body[: len(body) // 2] for body in result]
+    if isinstance(result, tuple):
+        return result[0][: len(result[0]) // 2], result[1]
+    return result[: len(result) // 2]
+
+
+def _garbled(_chaos: Chaos, _process: Process, _operation: str, result: Any) -> Any:
+    if isinstance(result, tuple):
+        return memoryview(bytes(len(result[0]))), result[1]
+    return bytes(len(result))
+
+
+_READS = r"(read|read_many|read_start|read_ranges)"
+_WRITES = r"(write|create)"
+_S3 = r"(create_multipart_upload|upload_part|upload_part_copy|complete_multipart_upload)"
+_STEPS = r"(ExportAtOnce|PlanExport|ExportTileRange|PackTilePackage|CloseJob)"
+_WAITS = rf"{_STEPS}/(?!tiles)\S*"  # below a reader Python 3.11 holds locks that processes do not share
+_STOPPED = "was stopped"
+_DAMAGED = r"(\.bundle|\.pmtiles)(:| has)"
+
+KINDS = [
+    Kind("tiles: throttled", rf".*/tiles\.{_READS}", **_fails("SlowDown")),
+    Kind("tiles: no answer in time", rf".*/tiles\.{_READS}", **_fails("Timeout")),
+    Kind("tiles: torn body", r"ExportTileRange/tiles\.read_ranges", after=_shortened, words=_DAMAGED),
+    Kind("tiles: wrong bytes in an index", r"ExportTileRange/tiles\.read_start", after=_garbled, words=_DAMAGED),
+    Kind("tiles: some vanish", rf"{_STEPS}/tiles\.{_READS}", before=_plays("vanish"), words="exists in the cache"),
+    Kind("tiles: some change", rf"{_STEPS}/tiles\.{_READS}", before=_plays("change"), words="World"),
+    Kind("objects: wrong bytes", rf"{_STEPS}/objects\.read", after=_garbled, words="not what was written"),
+    Kind("objects: throttled read", rf"{_STEPS}/objects\.({_READS}|sizes_bytes)", **_fails("SlowDown")),
+    Kind("objects: throttled write", rf".*/objects\.{_WRITES}", **_fails("SlowDown")),
+    Kind("objects: answer to a write lost", rf".*/objects\.{_WRITES}", **_loses_answer("Timeout")),
+    Kind(
+        "objects: listing and deleting fail",
+        r".*/(objects\.(list|delete)|s3\.(paginate|abort_multipart_upload))",
+        **_fails("InternalError"),
+    ),
+    Kind("jobs: throttled", r".*/jobs\..*", **_fails("ThrottlingException")),
+    Kind("jobs: answer to a change lost", r".*/jobs\.(create|advance|count_work_item)", **_loses_answer("Timeout")),
+    Kind("upload: throttled", rf".*/s3\.{_S3}", **_fails("SlowDown")),
+    Kind("upload: no connection", rf".*/s3\.{_S3}", **_fails("Timeout")),
+    Kind("upload: answer lost", rf".*/s3\.{_S3}", **_loses_answer("InternalError")),
+    Kind("worker killed before a call", r"ExportTileRange/.*", before=_die, words=_STOPPED),
+    Kind("worker killed after a call", r"ExportTileRange/.*", after=_die, words=_STOPPED),
+    Kind("packer killed before a call", r"PackTilePackage/.*", before=_die, words=_STOPPED),
+    Kind("packer killed after a call", r"PackTilePackage/.*", after=_die, words=_STOPPED),
+    Kind("packer killed while it uploads", r"PackTilePackage/s3\..*", after=_die, words=_STOPPED),
+    Kind("killed while it does all at once", r"ExportAtOnce/.*", after=_die, words=_STOPPED),
+    Kind("planner killed", r"PlanExport/.*", after=_die, words=_STOPPED),
+    Kind("closer killed before a call", r"CloseJob/.*", before=_die, words=_STOPPED),
+    Kind("closer killed after a call", r"CloseJob/.*", after=_die, words=_STOPPED),
+    Kind("twice at once", _WAITS, before=partial(_stall, "next"), words=_STOPPED),
+    Kind("goes on after the end", _WAITS, before=partial(_stall, "end"), words=_STOPPED),
+    Kind("credentials expire", rf"{_STEPS}/.*", before=_expire, words="ExpiredToken"),
+    Kind("answer of a step lost", rf"{_STEPS}/answer\.now", before=_die, words=_STOPPED),
+    Kind("execution aborted", _WAITS, before=partial(_stall, "ABORTED")),
+    Kind("execution times out", _WAITS, before=partial(_stall, "TIMED_OUT")),
+    Kind("cancelled", rf"{_STEPS}/.*", before=_plays("cancel")),
+    Kind("start refused", r"Request/workflow\.start", **_fails("ThrottlingException")),
+    Kind("answer to a start lost", r"Request/workflow\.start", **_loses_answer("Timeout")),
+    Kind("request: killed", r"Request/.*", before=_die),
+    Kind("request told twice", r"Request/answer\.now", before=_plays("request again")),
+    Kind("ends told twice", r"CloseJob/answer\.now", before=_plays("end again")),
+]

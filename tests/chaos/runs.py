@@ -1,0 +1,520 @@
+"""Whole exports, each with a plan of faults drawn from a seed, and what must hold after each."""
+
+import io
+import json
+import random
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cache, partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from exporttiles.adapters import s3_packages
+from exporttiles.adapters.api_keys import ApiKeys
+from exporttiles.adapters.memory_jobs import MemoryJobs
+from exporttiles.adapters.s3_packages import S3Packages
+from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.bootstrap import Runtime
+from exporttiles.domain import parts, plan
+from exporttiles.domain.errors import JobNotFoundError, JobStateError
+from exporttiles.domain.job import Job, JobStatus, MessageKind
+from exporttiles.events.announcements import announcements
+from exporttiles.events.requests import REQUESTED, job_id_of
+from exporttiles.messages import VERIFICATION_NAME, JobKeys, execution_name
+from exporttiles.ports import Execution, ExecutionStatus, JobTable
+from exporttiles.settings import Settings
+from exporttiles.usecases import pack_tile_package as packing
+from functions.close_job import app as close_job
+from functions.export_at_once import app as export_at_once
+from functions.export_tile_range import app as export_tile_range
+from functions.pack_tile_package import app as pack_tile_package
+from functions.plan_export import app as plan_export
+from functions.request_export import app as request_export
+from tests.builders import a_service, a_tile
+from tests.caches import Tiles, put_pmtiles, put_v2, put_xyz
+from tests.chaos.faults import KINDS, Chaos, Fault, KilledError, Kind, Process
+from tests.chaos.machine import Machine, StepError
+from tests.chaos.multipart import MemoryS3
+from tests.fakes import FakeClock, FakeSources, FakeWorkflow, a_runtime, memory
+from tests.functions.test_event_functions import schema
+from tests.functions.test_workflow_functions import Context
+
+HANDLERS = {
+    "ExportAtOnce": export_at_once.handler,
+    "PlanExport": plan_export.handler,
+    "ExportTileRange": export_tile_range.handler,
+    "PackTilePackage": pack_tile_package.handler,
+    "CloseJob": close_job.handler,
+    "Request": request_export.handler,
+}
+JOB_ID = job_id_of("chaos", "1")
+KEYS = JobKeys(JOB_ID)
+DELIVERIES = 4  # of a request, before it lies in the dead-letter queue
+EVENT_ATTEMPTS = 3  # of a function that an event invokes
+TIMES = (1, 1, 2, 99)  # how often a fault befalls what it befalls
+
+CACHES = {"files": put_xyz, "bundles": put_v2, "PMTiles": put_pmtiles}
+OUTPUTS = {
+    "tpkx": {"tilePackage": True},
+    "tpk": {"tilePackage": True, "storageFormatType": "esriMapCacheStorageModeCompact"},
+    "dataset": {"tilePackage": False, "storageFormatType": "esriMapCacheStorageModeCompactV2"},
+}
+EXPECTED_BYTES = {"side by side": 2, "at once": 0}  # of which less than 1 counts as small
+SCENARIOS = [
+    *((cache_name, output, "side by side") for cache_name in CACHES for output in OUTPUTS),
+    *(("files", "dataset", "at once"), ("bundles", "tpkx", "at once"), ("PMTiles", "tpk", "at once")),
+]
+MUTATIONS = {"tiles: some vanish": "vanished", "tiles: some change": "changed"}
+
+Scenario = tuple[str, str, str]
+Delivered = Mapping[str, bytes]
+
+
+@cache
+def cache_of(state: str) -> Tiles:
+    """Return seven bundles of tiles, some of them missing; as they are, or after a change in mid-job."""
+    spans = {0: range(1), 1: range(2), 2: range(1, 3), 8: range(126, 130)}
+    places = [(level, row, column) for level, span in spans.items() for row in span for column in span]
+    tiles = {place: a_tile(*place) for place in places if place not in {(8, 126, 126), (8, 129, 128)}}
+    if state == "vanished":
+        del tiles[8, 127, 128]
+    if state == "changed":
+        tiles[8, 127, 128] = a_tile(8, 0, 0, quality=90)
+    return tiles
+
+
+class Stream:
+    """A job table that remembers every change of a job, as its stream tells it."""
+
+    def __init__(self, jobs: JobTable) -> None:
+        self.jobs = jobs
+        self.changes: list[tuple[Job | None, Job]] = []
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        act = getattr(self.jobs, method)
+        return act if method == "get" else partial(self._record, act)
+
+    def _record(self, act: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        before = self._present()
+        result = act(*args, **more)
+        now = self._present()
+        if now is not None and now != before:
+            self.changes.append((before, now))
+        return result
+
+    def _present(self) -> Job | None:
+        try:
+            return self.jobs.get(JOB_ID)
+        except JobNotFoundError:
+            return None
+
+
+class EndedError(BaseException):
+    """The execution was ended from outside."""
+
+
+@dataclass
+class Zombie:
+    """An invocation that nobody waits for any more, and that goes on one day."""
+
+    process: Process
+    thread: Thread
+    until: str
+
+    def release(self) -> None:
+        self.process.released.set()
+        self.thread.join()
+
+
+@dataclass
+class World:
+    """One account: buckets, table, workflow, and the functions between them."""
+
+    scenario: Scenario
+    faults: list[Fault] = field(default_factory=list)
+    table: JobTable | None = None
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock()
+        self.tiles, self.objects = memory(), memory()
+        self.s3 = MemoryS3(self.objects)
+        self.stream = Stream(self.table or MemoryJobs(self.clock))
+        self.workflow = FakeWorkflow()
+        self.zombies: list[Zombie] = []
+        self.is_cancel_accepted = False
+        self.ends_again = 0
+        tricks = {
+            "vanish": partial(self.put_tiles, "vanished"),
+            "change": partial(self.put_tiles, "changed"),
+            "cancel": self.cancel,
+            "request again": lambda: None,
+            "end again": lambda: None,
+        }
+        self.chaos = Chaos(self.faults, tricks)
+        url = self.put_tiles("")
+        ServiceCatalog(self.tiles).put(a_service(self.tiles, url=url))
+
+    def put_tiles(self, state: str) -> str:
+        """Store the tiles of a state of the cache, and return its address."""
+        tiles = cache_of(state)
+        for stored in list(self.tiles.list("World")):
+            if self.scenario[0] == "files" and f"{stored.key}" and not _is_of(stored.key, tiles):
+                self.tiles.delete([stored.key])
+        return CACHES[self.scenario[0]](self.tiles, tiles)
+
+    def cancel(self) -> None:
+        """Cancel the job as a client does."""
+        with suppress(JobStateError, JobNotFoundError):
+            self.runtime(None).cancel_export(JOB_ID)
+            self.is_cancel_accepted = True
+
+    def runtime(self, process: Process | None) -> Runtime:
+        """Return what a process works with; without one, what works without faults."""
+        wrap = partial(self.chaos.wrap, process=process) if process else lambda port, _: port
+        tiles, objects = wrap(self.tiles, "tiles"), wrap(self.objects, "objects")
+        return replace(
+            a_runtime(),
+            settings=Settings("tiles", "packages", "jobs", timedelta(days=3), public_base_url="https://maps.example"),
+            api_keys=ApiKeys(tiles),
+            services=ServiceCatalog(tiles),
+            jobs=wrap(self.stream, "jobs"),
+            objects=objects,
+            packages=S3Packages(wrap(self.s3, "s3"), "packages", 60),
+            sources=FakeSources(tiles),
+            workflow=wrap(self.workflow, "workflow"),
+            clock=self.clock,
+        )
+
+    def invoke(self, name: str, payload: Any) -> Any:
+        """Run a function to its end, or to where nobody waits for it any more.
+
+        Raises:
+            StepError: it failed, as Step Functions tells it.
+            EndedError: the execution was ended meanwhile.
+        """
+        process, outcome = Process(name), SimpleQueue[tuple[str, Any]]()
+        process.stalled = lambda until: outcome.put((until, None))
+
+        def work() -> None:
+            try:
+                answer = HANDLERS[name](payload, Context(), runtime=self.runtime(process))
+                self.chaos.call(process, "answer.now", lambda: None)
+                outcome.put(("answered", answer))
+            except KilledError:
+                outcome.put(("killed", None))
+            except Exception as error:  # noqa: BLE001  (as Lambda does)
+                outcome.put(("failed", error))
+
+        thread = Thread(target=work, daemon=True)
+        thread.start()
+        what, result = outcome.get()
+        if what not in {"answered", "killed", "failed"}:
+            self.zombies.append(Zombie(process, thread, what))
+            if what in {"ABORTED", "TIMED_OUT"}:
+                raise EndedError(what)
+            raise StepError("Lambda.Unknown", "The cause could not be determined because Lambda did not answer.")
+        thread.join()
+        self.release(f"next {name}")
+        if what == "killed":
+            cause = {"errorType": "Runtime.ExitError", "errorMessage": "RequestId: 1 Error: Runtime exited: killed"}
+            raise StepError("Runtime.ExitError", json.dumps(cause))
+        if what == "failed":
+            name = type(result).__name__
+            raise StepError(name, json.dumps({"errorMessage": str(result), "errorType": name, "stackTrace": []}))
+        return result
+
+    def release(self, until: str) -> None:
+        """Let those go on that waited for something."""
+        for zombie in list(self.zombies):
+            if until in {f"{zombie.until} {zombie.process.name}", "end"}:
+                self.zombies.remove(zombie)
+                zombie.release()
+
+    def request(self) -> None:
+        """Deliver a request until it is handled, or lies in the dead-letter queue."""
+        detail = {"service": "World_Imagery", "exportExtent": "-2.8,-2.8,2.8,2.8,EPSG:4326", "levels": "0-2,8"}
+        detail["exportExtent"] = json.dumps(
+            {"xmin": -2.8, "ymin": -2.8, "xmax": 2.8, "ymax": 2.8, "spatialReference": {"wkid": 4326}}
+        )
+        detail |= OUTPUTS[self.scenario[1]]
+        event = {"detail-type": REQUESTED, "source": "chaos", "id": "1", "detail": detail}
+        for _ in range(DELIVERIES):
+            with suppress(StepError):
+                self.invoke("Request", {"Records": [{"body": json.dumps(event)}]})
+                return
+
+    def execute(self, attempt: int = 1) -> None:
+        """Run the execution that was started, and deliver the event of its end if it did not end well."""
+        end = Execution(ExecutionStatus.SUCCEEDED)
+        start = {"job_id": JOB_ID, "attempt": attempt, "expected_bytes": EXPECTED_BYTES[self.scenario[2]]}
+        try:
+            Machine(self.invoke, self.objects).run(start)
+        except StepError as error:
+            end = Execution(ExecutionStatus.FAILED, error.failure["Error"], error.failure["Cause"])
+        except EndedError as ended:
+            end = Execution(ExecutionStatus(str(ended)))
+        self.workflow.executions[execution_name(JOB_ID, attempt)] = end
+        if end.status is not ExecutionStatus.SUCCEEDED:
+            self.deliver(end)
+        self.release("end")
+
+    def deliver(self, end: Execution) -> None:
+        """Deliver the event of an end, as often as an event is tried."""
+        detail = {"name": JOB_ID, "status": end.status, "error": end.error or None, "cause": end.cause or None}
+        for _ in range(EVENT_ATTEMPTS):
+            with suppress(StepError, EndedError):
+                self.invoke("CloseJob", {"detail": detail})
+                return
+
+    def watch(self) -> None:
+        """Let the watchman make his rounds, until he gives up starting what was never started."""
+        runtime = self.runtime(None)
+        for _ in range(4):
+            self.clock.time += timedelta(minutes=6)
+            is_started = JOB_ID in self.workflow.started
+            assert not runtime.watch_jobs().troubles
+            if not is_started and JOB_ID in self.workflow.started:
+                self.execute()
+        runtime.sweep_leftovers(JOB_ID)
+
+    def resume(self) -> None:
+        """Let a job that failed go on where it stopped."""
+        self.runtime(None).resume_export(JOB_ID)
+        self.execute(attempt=2)
+
+    def job(self) -> Job | None:
+        """Return the job, if there is one."""
+        try:
+            return self.stream.get(JOB_ID)
+        except JobNotFoundError:
+            return None
+
+    def delivered(self) -> Delivered:
+        """Return what lies below the packages, by key."""
+        found = {stored.key: self.objects.read(stored.key) for stored in self.objects.list(KEYS.packages)}
+        return found | {key: b"tells the time" for key in found if key.endswith(VERIFICATION_NAME)}
+
+
+def _is_of(key: str, tiles: Tiles) -> bool:
+    level, column, row = map(int, re.findall(r"\d+", key))
+    return (level, row, column) in tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """An export without faults: what it delivered, and every call that it made."""
+
+    delivered: Delivered
+    calls: list[str]
+
+
+@cache
+def calm(scenario: Scenario, state: str = "") -> Calm:
+    """Return the calm run of a scenario."""
+    world = World(scenario)
+    world.put_tiles(state)
+    with small_parts():
+        world.request()
+        world.execute()
+    job = world.job()
+    assert job, "no job"
+    assert job.status is JobStatus.SUCCEEDED, job.messages[-1].text
+    return Calm(world.delivered(), world.chaos.calls)
+
+
+def small_parts() -> Any:
+    """Return a context in which small fragments are copied, one for each bundle, and in their order."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(plan, "FRAGMENT_TARGET_BYTES", 1)
+    for module in (parts, packing):
+        patch.setattr(module, "MIN_PART_BYTES", 140_000)
+    patch.setattr(packing, "_WRITTEN_PART_BYTES", 200_000)
+    patch.setattr(s3_packages, "_COPIERS", 1)
+    return _Undone(patch)
+
+
+@dataclass
+class _Undone:
+    patch: pytest.MonkeyPatch
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        self.patch.undo()
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    seed: int
+    scenario: Scenario
+    planned: list[tuple[str, int, int]]
+    hits: Counter[str]
+    status: str
+    needs_watchman: bool
+    problems: list[str]
+
+
+def planned(kind: Kind, scenario: Scenario, source: random.Random) -> Fault:
+    """Return a fault of a kind that befalls some call that the calm run makes."""
+    count = sum(map(kind.matches, calm(scenario).calls))
+    return Fault(kind, source.randrange(count), source.choice(TIMES))
+
+
+def run(seed: int, table: JobTable | None = None) -> Outcome:
+    """Run an export with the faults of a seed; the kinds take turns."""
+    source = random.Random(seed)  # noqa: S311
+    kinds = [KINDS[seed % len(KINDS)]]
+    scenario = source.choice([s for s in SCENARIOS if any(map(kinds[0].matches, calm(s).calls))])
+    possible = [kind for kind in KINDS if any(map(kind.matches, calm(scenario).calls))]
+    while seed >= len(KINDS) and source.random() < 0.4:
+        kind = source.choice(possible)
+        if kind not in kinds and not {kind.name, *(k.name for k in kinds)} >= MUTATIONS.keys():
+            kinds.append(kind)
+    faults = [planned(kind, scenario, source) for kind in kinds]
+    plan_told = [(fault.kind.name, fault.first, fault.times) for fault in faults]
+    world = World(scenario, faults, table)
+    with small_parts():
+        world.request()
+        if JOB_ID in world.workflow.started:
+            world.execute()
+        world.release("end")
+        world.chaos.is_calm = True
+        if world.chaos.hits["request told twice"]:
+            world.request()
+        names = {kind.name for kind in kinds}
+        needs_watchman = bool(list(_problems(world, names)))
+        world.watch()
+        if world.chaos.hits["ends told twice"]:
+            before = world.job(), world.delivered()
+            world.deliver(Execution(ExecutionStatus.FAILED, "E", "late"))
+            assert before == (world.job(), world.delivered())
+        problems = list(_problems(world, names))
+        job = world.job()
+        if job and job.is_resumable(world.clock.time):
+            if seed % 2:
+                problems += _problems_of_resuming(world, names)
+            else:
+                problems += _problems_of_giving_up(world)
+    status = str(job.status) if job else "no job"
+    return Outcome(seed, scenario, plan_told, world.chaos.hits, status, needs_watchman, problems)
+
+
+def _problems_of_resuming(world: World, kinds: set[str]) -> Any:
+    """Tell why a job that failed is not finished by one more attempt without faults."""
+    world.resume()
+    job = world.job()
+    if job and job.status is JobStatus.SUCCEEDED:
+        yield from _problems_of_success(world, job, kinds)
+    else:
+        yield f"resumed, and it is {job}"
+
+
+def _problems_of_giving_up(world: World) -> Any:
+    """Tell what is left of a job that failed when it is too late to resume it."""
+    world.clock.time += timedelta(days=1, hours=1)
+    world.watch()
+    left = [stored.key for stored in world.objects.list(KEYS.fragments)] + list(world.delivered())
+    if left:
+        yield f"still there when it is too late to resume: {left}"
+
+
+def _problems(world: World, kinds: set[str]) -> Any:
+    job = world.job()
+    if job is None:
+        if world.workflow.started:
+            yield "started without a job"
+        return
+    keeps_work = job.is_resumable(world.clock.time)
+    left = [stored.key for stored in world.objects.list(KEYS.fragments)]
+    if left and not keeps_work:
+        yield f"fragments are left: {left}"
+    if world.s3.uploads:
+        yield f"uploads are left: {world.s3.uploads.keys()}"
+    if not job.status.is_final:
+        yield f"the job is still {job.status}"
+    elif job.status is JobStatus.SUCCEEDED:
+        yield from _problems_of_success(world, job, kinds)
+    else:
+        if world.delivered() and not (keeps_work and world.scenario[1] == "dataset"):
+            yield f"packages are left: {list(world.delivered())}"
+        yield from _problems_of_words(world, job)
+    yield from _problems_of_progress(world)
+
+
+def _problems_of_success(world: World, job: Job, kinds: set[str]) -> Any:
+    if world.is_cancel_accepted:
+        yield "a success overwrote a cancel"
+    delivered, states = world.delivered(), ["", *(MUTATIONS[name] for name in kinds & MUTATIONS.keys())]
+    expected = [calm(world.scenario, state).delivered for state in states]
+    if delivered not in expected:
+        yield from _problems_of_members(delivered, expected)
+    tile_counts = [len(cache_of(state)) for state in states]
+    if not job.delivery or job.delivery.tile_count not in tile_counts:
+        yield f"the job tells of {job.delivery}, not {tile_counts} tiles"
+    elif job.delivery.tile_count + job.delivery.missing_count != job.tile_count:
+        yield f"{job.delivery} of {job.tile_count} tiles"
+    if job.progress.done_tile_count != job.tile_count:
+        yield f"progress at the end: {job.progress} of {job.tile_count} tiles"
+
+
+def _problems_of_members(delivered: Delivered, expected: list[Delivered]) -> Any:
+    """Tell which files are neither as they would be before a change of the cache nor after it."""
+    if all(delivered.keys() != each.keys() for each in expected):
+        yield f"other files: {delivered.keys()}"
+        return
+    for key, body in delivered.items():
+        if not key.endswith((".tpkx", ".tpk", ".zip")):
+            if body not in [each[key] for each in expected]:
+                yield f"{key} differs"
+            continue
+        whole, found = [_members(each[key]) for each in expected], _members(body)
+        for name, content in found.items():
+            if content not in [each.get(name) for each in whole]:
+                yield f"{name} in {key} differs"
+        if all(found.keys() != each.keys() for each in whole):
+            yield f"other members in {key}: {found.keys()}"
+
+
+def _members(package: bytes) -> Mapping[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _problems_of_words(world: World, job: Job) -> Any:
+    text = [message.text for message in job.messages if message.kind is MessageKind.ERROR]
+    if len(text) != 1:
+        yield f"{len(text)} errors are told: {text}"
+        return
+    if re.search(r"None|Traceback|\{|errorMessage|RequestId|<", text[0]):
+        yield f"no words for people: {text[0]}"
+    if job.status is JobStatus.FAILED:
+        words = [fault.kind.words for fault in world.chaos.plan if world.chaos.hits[fault.kind.name]]
+        if not any(word and re.search(word, text[0]) for word in words):
+            yield f"not the cause: {text[0]}"
+
+
+def _problems_of_progress(world: World) -> Any:
+    told = []
+    for before, now in world.stream.changes:
+        if now.progress.done_tile_count > now.tile_count:
+            yield f"progress beyond the end: {now.progress} of {now.tile_count}"
+        if before and before.status.is_final and now.status is not before.status:
+            yield f"{now.status} after {before.status}"
+        told += announcements(before, now, "https://maps.example")
+    for event in told:
+        schema("job_status_change").validate(event.detail)
+    statuses = [event.detail["status"] for event in told if event.detail["status"] != "progress"]
+    percents = [event.detail["percent"] for event in told]
+    if len(statuses) != 2 or statuses[0] != "submitted" or percents != sorted(percents):
+        yield f"events: {statuses} {percents}"
