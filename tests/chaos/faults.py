@@ -206,7 +206,12 @@ KINDS = [
     Kind("tiles: torn body", r"ExportTileRange/tiles\.read_ranges", after=_shortened, words=_DAMAGED),
     Kind("tiles: wrong bytes in an index", r"ExportTileRange/tiles\.read_start", after=_garbled, words=_DAMAGED),
     Kind("tiles: some vanish", rf"{_STEPS}/tiles\.{_READS}", before=_plays("vanish"), words="exists in the cache"),
-    Kind("tiles: some change", rf"{_STEPS}/tiles\.{_READS}", before=_plays("change"), words="World"),
+    Kind(
+        "tiles: some change",
+        rf"{_STEPS}/tiles\.{_READS}",
+        before=_plays("change"),
+        words="was replaced|has become shorter",
+    ),
     Kind("objects: wrong bytes", rf"{_STEPS}/objects\.read", after=_garbled, words="not what was written"),
     Kind("objects: throttled read", rf"{_STEPS}/objects\.({_READS}|sizes_bytes)", **_fails("SlowDown")),
     Kind("objects: throttled write", rf".*/objects\.{_WRITES}", **_fails("SlowDown")),

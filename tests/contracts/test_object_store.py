@@ -74,7 +74,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_refused_not_mixed(store)
     store.read_start("replaced", 2)
     store.write("replaced", b"abcdefghij")
 
-    with pytest.raises(SourceError):
+    with pytest.raises(SourceError, match="was replaced while it was read"):
         list(store.read_ranges("replaced", [(2, 4)]))
 
     assert store.read_start("replaced", 2) == (b"ab", 10)

@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
 from obstore.store import LocalStore, S3Store
 from obstore.store import ObjectStore as Store
 
@@ -198,6 +198,8 @@ def _translated(key: str) -> Iterator[None]:
         raise KeyError(key) from error
     except (FileExistsError, AlreadyExistsError) as error:
         raise FileExistsError(key) from error
+    except PreconditionError as error:
+        raise SourceError(f"'{key}' was replaced while it was read.") from error
     except (BaseError, OSError) as error:
         first_line = str(error).partition("\n")[0]
         raise SourceError(f"The store did not answer for '{key}': {first_line}") from error

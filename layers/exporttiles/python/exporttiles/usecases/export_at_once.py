@@ -1,9 +1,8 @@
 """Make a whole export in one process: where it is small, or where there is no cloud."""
 
-import json
 from dataclasses import dataclass
 
-from exporttiles.messages import PackedPackage, WorkItem
+from exporttiles.messages import PackedPackage, WorkItem, read_document
 from exporttiles.ports import ObjectStore
 from exporttiles.usecases.export_tile_range import ExportTileRange
 from exporttiles.usecases.pack_tile_package import PackTilePackage
@@ -30,6 +29,6 @@ class ExportAtOnce:
             ExportTilesError: as the steps do.
         """
         plan = self.plan_export(job_id)
-        for item in json.loads(self.objects.read(plan.work_items_key)):
+        for item in read_document(self.objects.read(plan.work_items_key)):
             self.export_tile_range(WorkItem.from_json(item))
         return self.pack_tile_package(job_id)
