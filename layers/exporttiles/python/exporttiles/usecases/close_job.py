@@ -106,7 +106,7 @@ class CloseJob:
         status: JobStatus,
         text: str,
         *,
-        attempt: int | None,
+        attempt: int | None = None,
         delivery: Delivery | None = None,
         is_resumable: bool = True,
     ) -> Job:
