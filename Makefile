@@ -12,7 +12,7 @@ FAST_TESTS = tests/functions tests/fuzz tests/unit tests/workflow
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environments demo demo-events serve lint check test chaos test-arcgis fuzz audit build deploy lock \
+.PHONY: help setup environments demo demo-events serve lint check test chaos test-arcgis fuzz audit bench build deploy lock \
 	clean
 
 help: ## list these targets
@@ -58,6 +58,9 @@ fuzz: .venv-fuzz/installed ## hunt for inputs that crash a parser: SECONDS=60 fo
 audit: .venv-audit/installed ## ask PyPI for known holes in what is deployed; fails if it cannot be asked
 	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r layers/dependencies/requirements.txt
 
+bench: setup ## measure ours, the peers and the growth, and write benchmarks/RESULTS.md; BENCH=quick: two minutes
+	@.venv/bin/python -m benchmarks $(if $(filter quick,$(BENCH)),--quick)
+
 build: setup .venv-build/installed ## build what is deployed to AWS, and test that
 	.venv-build/bin/sam validate --lint --region us-east-1
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
@@ -82,7 +85,7 @@ lock: .venv/installed ## resolve the dependencies anew
 clean: ## remove environments, caches and what the demo made
 	rm -rf .venv .venv-* .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache .coverage World_Imagery.tpkx World_Imagery.png nightly-*.tpkx
-	find functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find benchmarks functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: requirements/development.txt layers/exporttiles/pyproject.toml
 	@$(call create_venv,.venv,the package and its tools)

@@ -1,0 +1,94 @@
+"""Measure: `python -m benchmarks [SECTION ...]`; without a section, all of them.
+
+What a section found is kept in `.cache/benchmarks`, so that the page can be written anew when one of them has run.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.caches import LARGE, SMALL
+from benchmarks.growth import growth
+from benchmarks.limits import client, memory, planning, requests
+from benchmarks.packages import UnequalPackagesError
+from benchmarks.results import Section, page
+from benchmarks.speed import copying, recompressing
+from exporttiles.cli.terminal import say
+from local.cloud import ROOT, LocalCloudError
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+CHART = RESULTS.with_name("growth.png")
+KEPT = ROOT / ".cache" / "benchmarks"
+_NEEDED_BYTES = {True: 3 * 10**9, False: 12 * 10**9}
+
+
+def sections(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], Section]]:
+    """Return what can be measured, by name."""
+    rounds, large = (1, None) if is_quick else (5, LARGE)
+    return {
+        "copying": lambda: copying(folder, SMALL, large, rounds),
+        "recompressing": lambda: recompressing(folder, SMALL, 6 if is_quick else 7, 1 if is_quick else 3),
+        "planning": lambda: planning(10 if is_quick else 12),
+        "requests": lambda: requests(folder, large or SMALL),
+        "client": lambda: client(folder, SMALL, 7),
+        "memory": lambda: memory(folder, large or SMALL),
+        "growth": lambda: (
+            growth(folder, SMALL, range(5, 11), range(5, 12, 3), folder / CHART.name)
+            if is_quick
+            else growth(folder, LARGE, range(5, 14), range(5, 21, 3), CHART)
+        ),
+    }
+
+
+def main() -> None:
+    """Measure what the command line says, and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(sections(Path(), is_quick=True)))
+    parser.add_argument(
+        "--folder", type=Path, help="where caches and packages lie (a folder in memory, if there is one)"
+    )
+    parser.add_argument("--quick", action="store_true", help="less of everything, in two minutes; writes no page")
+    parser.add_argument("--remark", default="", help="to stand on the page")
+    options = parser.parse_args()
+    folder = options.folder or _folder(_NEEDED_BYTES[options.quick])
+    say(f"caches and packages lie in {folder}")
+    measured = sections(folder, is_quick=options.quick)
+    if unknown := set(options.sections) - measured.keys():
+        parser.error(f"there is no section {', '.join(unknown)}; there are {', '.join(measured)}")
+    found = []
+    for name, measure in measured.items():
+        kept = KEPT / f"{name}.json"
+        if name in options.sections or not options.sections:
+            say(f"measuring: {name}")
+            found.append(section := measure())
+            say(page([section]))
+            if not options.quick:
+                section.write(kept)
+        elif kept.exists() and not options.quick:
+            found.append(Section.read(kept))
+    if not options.quick:
+        RESULTS.write_text(page(found, options.remark))
+        say(f"{RESULTS.relative_to(ROOT)} is written")
+
+
+def _folder(needed_bytes: int) -> Path:
+    """Return a folder in memory with room for everything; disks say more of themselves than of what is measured."""
+    memory = Path("/dev/shm")  # noqa: S108 (that is what it is for)
+    name = "exporttiles-benchmarks"
+    here = memory / name if memory.is_dir() else KEPT
+    there = sum(path.stat().st_size for path in here.rglob("*") if path.is_file())
+    if here != KEPT and shutil.disk_usage(memory).free + there < needed_bytes:
+        say(f"{memory} has no room for {needed_bytes / 1e9:.0f} GB: a disk will do, and make times uneven")
+        return KEPT
+    return here
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (LocalCloudError, UnequalPackagesError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

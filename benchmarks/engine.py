@@ -1,0 +1,96 @@
+"""The steps of an export in one process, on folders that stand for S3; and workers that only pretend."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from benchmarks.stores import CountedStore, FolderPackages, SimulatedStore
+from exporttiles.bootstrap import Runtime
+from exporttiles.domain.area import Area
+from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.plan import PlannedBundle
+from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.service import ImageService
+from exporttiles.formats.zip_archive import local_header
+from exporttiles.messages import Export, FlawedTiles, FragmentReport, JobKeys, MemberReport, WorkItem
+from tests.builders import a_service
+from tests.fakes import a_runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The use cases, and what they are given to work with; one job at a time."""
+
+    runtime: Runtime
+    service: ImageService
+    tiles: CountedStore
+    objects: CountedStore
+    packages: FolderPackages
+
+    @classmethod
+    def of(cls, cache: str, objects: CountedStore) -> "Engine":
+        """Return an engine for the cache in a folder, and jobs in a store."""
+        tiles, packages = CountedStore(Path(cache)), FolderPackages(objects)
+        service = replace(a_service(tiles), max_export_tiles_count=10**10)
+        tiles.forget()
+        return cls(replace(a_runtime(tiles), objects=objects, packages=packages), service, tiles, objects, packages)
+
+    def submit(self, area: Area, levels: Sequence[int]) -> str:
+        """Accept an export; return its job's id."""
+        request = ExportRequest(
+            service_name=self.service.name,
+            levels=tuple(levels),
+            area=area,
+            tile_package=True,
+            storage_format=StorageFormat.COMPACT_V2,
+            compression_quality=None,
+        )
+        return self.runtime.submit_export(self.service, request, {}).job_id
+
+    def plan(self, job_id: str) -> list[WorkItem]:
+        """Cut a job into work items."""
+        return [
+            WorkItem.from_json(item)
+            for item in json.loads(self.objects.read(self.runtime.plan_export(job_id).work_items_key))
+        ]
+
+    def selection(self, job_id: str) -> TileSelection:
+        """Return the tiles of a job."""
+        return TileSelection(self.service.tiling_scheme, self.export(job_id).request.area, self.service.full_extent)
+
+    def export(self, job_id: str) -> Export:
+        """Return what was asked for."""
+        return Export.from_json(self.objects.read(JobKeys(job_id).export))
+
+
+def pretend(engine: Engine, store: SimulatedStore, job_id: str, items: Sequence[WorkItem]) -> None:
+    """Leave what the workers of a planned job leave."""
+    levels, keys = engine.export(job_id).request.levels, JobKeys(job_id)
+    store.selection = selection = engine.selection(job_id)
+    counted = (PlannedBundle(*found) for level in levels for found in selection.bundles(level))
+    for item in items:
+        members, tile_counts, end = [], Counter[int](), 0
+        for bundle in islice(counted, len(item.bundles)):
+            member = store.member(bundle)
+            members.append(MemberReport(member.name, end, member.size_bytes, member.crc32))
+            tile_counts[bundle.index.level] += bundle.tile_count
+            end += len(local_header(member)) + member.size_bytes
+        report = FragmentReport(
+            number=item.number,
+            fragment_bytes=end,
+            members=tuple(members),
+            tile_counts=tile_counts,
+            selected_count=tile_counts.total(),
+            missing=FlawedTiles(0, ()),
+            left_out=FlawedTiles(0, ()),
+            unchanged=FlawedTiles(0, ()),
+            source_bytes=end,
+            seconds=0.0,
+        )
+        engine.export(job_id)  # as a worker reads it
+        store.hold(keys.fragment(item.number, members), keys.report(item.number), end)
+        store.create(keys.report(item.number), report.to_json())
+        engine.runtime.jobs.count_work_item(job_id, report.selected_count, end)

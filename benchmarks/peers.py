@@ -1,0 +1,79 @@
+"""Others who do such work, each as a command; `python -m benchmarks.peers NAME ARGUMENT...` for who has none."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+import shapely
+import yaml
+
+from benchmarks.areas import star
+from benchmarks.caches import Cache
+from benchmarks.processes import Command
+from exporttiles.domain.tiling import EDGE_PIXELS
+from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+
+BIN = Path(sys.executable).parent
+_ROWS = 256  # of tiles that brute force looks at together
+
+
+def mapproxy(cache: Cache, v2: Path, target: Path) -> Command:
+    """Return MapProxy's export from V2 bundles to V2 bundles, with one process: with more it loses tiles."""
+    configuration = target.with_suffix(".yaml")
+    source = {
+        "grids": ["GLOBAL_WEBMERCATOR"],
+        "sources": [],
+        "format": "image/jpeg",
+        "cache": {"type": "compact", "version": 2, "directory": str(v2 / "Layers/_alllayers")},
+    }
+    configuration.write_text(yaml.safe_dump({"services": {}, "caches": {"source": source}}))
+    half = -WEB_MERCATOR_256.origin_x * cache.share - 1  # a metre less: it takes neighbours that touch
+    return [
+        BIN / "mapproxy-util", "export", "--quiet", "-f", configuration, "--source", "source", "--type", "compact-v2",
+        "--grid", "GLOBAL_WEBMERCATOR", "--levels", f"0..{cache.max_level}", "--dest", target, "-c", "1",
+        f"--coverage={-half},{-half},{half},{half}", "--srs", "EPSG:3857",
+    ]  # fmt: skip
+
+
+def pmtiles_convert(mbtiles: Path, target: Path) -> Command:
+    """Return the Python tool's conversion of an MBTiles that was cut to the area before."""
+    return [BIN / "pmtiles-convert", mbtiles, target]
+
+
+def gdal(package: Path, target: Path, max_level: int, quality: int) -> Command:
+    """Return GDAL's way to other JPEGs: the deepest level is written anew, all above it is made from that."""
+    return [sys.executable, "-m", "benchmarks.peers", "gdal", package, target, str(max_level), str(quality)]
+
+
+def run_gdal(package: str, target: str, max_level: str, quality: str) -> None:
+    """Do as gdal_translate and gdaladdo do, which no package for Python brings."""
+    with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
+        rasterio.shutil.copy(package, target, driver="MBTiles", TILE_FORMAT="JPEG", QUALITY=quality)
+        with rasterio.open(target, "r+") as dataset:
+            dataset.build_overviews([1 << level for level in range(1, int(max_level) + 1)])
+
+
+def run_brute_force(level: str) -> None:
+    """Look at every tile of a level: does the star of 400 vertices reach into it?"""
+    side, margin = 1 << int(level), EDGE_PIXELS / 256
+    ((ring,),) = star().polygons
+    origin = (WEB_MERCATOR_256.origin_x, WEB_MERCATOR_256.origin_y)
+    ring = (ring - origin) / WEB_MERCATOR_256.tile_span(int(level)) * (1, -1)
+    polygon = shapely.Polygon(ring)
+    shapely.prepare(polygon)
+    count = 0
+    for start in range(0, side, _ROWS):
+        row, column = np.mgrid[start : start + _ROWS, :side]
+        boxes = shapely.box(column + margin, row + margin, column + 1 - margin, row + 1 - margin)
+        count += int(shapely.intersects(polygon, boxes).sum())
+    print(json.dumps({"tiles": count}))
+
+
+STEPS: dict[str, Callable[..., None]] = {"gdal": run_gdal, "brute_force": run_brute_force}
+
+if __name__ == "__main__":
+    STEPS[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,105 @@
+"""What was found: tables and targets, as a page."""
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that was promised, and what was measured.
+
+    Attributes:
+        note: where it was not met, what stands in the way.
+    """
+
+    name: str
+    bar: str
+    measured: str
+    is_met: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of figures; the first column names what they are of."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one part of the harness found."""
+
+    title: str
+    tables: Sequence[Table]
+    targets: Sequence[Target] = field(default_factory=tuple)
+    image: str = ""
+
+    def write(self, path: Path) -> None:
+        """Keep it for the page: sections are measured one by one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(self), indent=1))
+
+    @classmethod
+    def read(cls, path: Path) -> "Section":
+        """Return what `write` kept."""
+        document = json.loads(path.read_text())
+        document["tables"] = [Table(**table) for table in document["tables"]]
+        document["targets"] = [Target(**target) for target in document["targets"]]
+        return cls(**document)
+
+
+def page(sections: Iterable[Section], remark: str = "") -> str:
+    """Return RESULTS.md."""
+    sections = list(sections)
+    targets = [target for section in sections for target in section.targets]
+    lines = [
+        "# Results",
+        "",
+        "Written by `make bench`. Whole processes, start-up included, run in turn; figures are medians.",
+        f"{_machine()} {remark}".rstrip(),
+        "",
+        *_table(
+            Table(
+                "Targets",
+                ("Target", "Bar", "Measured", "Met"),
+                [
+                    (each.name, each.bar, each.measured, "yes" if each.is_met else f"**no** {each.note}")
+                    for each in targets
+                ],
+            )
+        ),
+    ]
+    for section in sections:
+        lines += [f"## {section.title}", ""]
+        if section.image:
+            lines += [f"![{section.title}]({section.image})", ""]
+        for table in section.tables:
+            lines += _table(table)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(table: Table) -> list[str]:
+    return [
+        *([f"**{table.title}**", ""] if table.title else []),
+        "| " + " | ".join(table.columns) + " |",
+        "| --- |" + " ---: |" * (len(table.columns) - 1),
+        *("| " + " | ".join(row) + " |" for row in table.rows),
+        "",
+        *([table.note, ""] if table.note else []),
+    ]
+
+
+def _machine() -> str:
+    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"Machine: {os.cpu_count()} cores ({platform.machine()}), {gigabytes:.0f} GiB of memory, data in memory, "
+        f"{platform.system()}, Python {platform.python_version()}."
+    )

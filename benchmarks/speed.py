@@ -1,0 +1,152 @@
+"""Ours beside the peers on the same work: copying, and recompressing."""
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks import peers
+from benchmarks.caches import Cache, make
+from benchmarks.packages import digests, fidelity, require_equal
+from benchmarks.processes import Command, Run, alternate, median_of
+from benchmarks.results import Section, Table, Target
+
+QUALITY = 60
+_COLUMNS = ("", "wall s", "least - most", "CPU s", "tiles/s", "peak MB", "wall / ours")
+
+
+def ours(source: Path, target: Path, max_level: int, *options: str) -> Command:
+    """Return our command: an export of all that there is to a level."""
+    return [peers.BIN / "exporttiles", "export", source, new(target), "--levels", f"0-{max_level}", *options]
+
+
+def copying(folder: Path, small: Cache, large: Cache | None, rounds: int) -> Section:
+    """Copy tiles as they are, from every layout and into what each peer can write."""
+    home, out, level = make(folder, small, "files", "mbtiles", "pmtiles"), folder / "out", small.max_level
+    runs = alternate(
+        {
+            "ours, V2 bundles to .tpkx": lambda: ours(home / "v2", out / "ours.tpkx", level),
+            "`cp` of the same package": lambda: ["cp", out / "ours.tpkx", new(out / "copy.tpkx")],
+            "ours, files to .tpkx": lambda: ours(home / "files", out / "files.tpkx", level),
+            "ours, PMTiles to .tpkx": lambda: ours(home / "pmtiles/World.pmtiles", out / "pmtiles.tpkx", level),
+            "MapProxy, V2 bundles to V2 bundles": lambda: peers.mapproxy(small, home / "v2", new(out / "mapproxy")),
+            "pmtiles-convert, MBTiles to PMTiles": lambda: peers.pmtiles_convert(
+                home / "mbtiles/World.mbtiles", new(out / "converted.pmtiles")
+            ),
+        },
+        rounds,
+    )
+    wanted = digests(home / "v2")
+    for path in sorted(out.iterdir()):
+        if path.suffix != ".yaml":
+            require_equal(path, wanted)
+    times = _wall(runs, "MapProxy") / _wall(runs, "ours, V2")
+    note = "MapProxy writes a folder of bundles, pmtiles-convert an archive of all there is: neither packs or cuts."
+    tables = [_table(f"{small.tile_count:,} tiles", small.tile_count, runs, note)]
+    targets = [Target("copy against MapProxy", "at least 20 times as fast", f"{times:.1f} times", times >= 20)]
+    if large:
+        clear(out)
+        table, more = _copying_many(make(folder, large) / "v2", out, large, rounds)
+        tables, targets = [*tables, table], [*targets, *more]
+    clear(out)
+    return Section("Copying", tables, targets)
+
+
+def _copying_many(v2: Path, out: Path, cache: Cache, rounds: int) -> tuple[Table, list[Target]]:
+    runs = alternate(
+        {
+            "ours, V2 bundles to .tpkx": lambda: ours(v2, out / "ours.tpkx", cache.max_level),
+            "`cp` of the same package": lambda: ["cp", out / "ours.tpkx", new(out / "copy.tpkx")],
+        },
+        rounds,
+    )
+    require_equal(out / "ours.tpkx", digests(v2))
+    wall = _wall(runs, "ours")
+    times, rate = wall / _wall(runs, "`cp`"), cache.tile_count / wall
+    return _table(f"{cache.tile_count:,} tiles", cache.tile_count, runs), [
+        Target(f"copy of {cache.tile_count:,} tiles against `cp`", "at most 2 times", f"{times:.2f} times", times <= 2),
+        Target(f"copy of {cache.tile_count:,} tiles", "70,000 tiles/s", f"{rate:,.0f} tiles/s", rate >= 70_000),
+    ]
+
+
+def recompressing(folder: Path, small: Cache, max_level: int, rounds: int) -> Section:
+    """Write JPEGs anew at a lower quality."""
+    v2, out = make(folder, small) / "v2", folder / "out"
+    clear(out)
+    tile_count = sum(block.count for block in small.blocks[: max_level + 1])
+    source = out / "source.tpkx"
+    alternate({"": lambda: ours(v2, source, max_level)}, 1)
+
+    def loop(processes: int) -> Command:
+        step = [sys.executable, "-m", "benchmarks.steps", "recompress"]
+        return [*step, v2, str(max_level), str(QUALITY), str(processes)]
+
+    quality = ("--quality", str(QUALITY))
+    runs = alternate(
+        {
+            "ours, 2 cores": lambda: ours(v2, out / "two.tpkx", max_level, *quality),
+            "ours, 1 core": lambda: ["taskset", "-c", "0", *ours(v2, out / "one.tpkx", max_level, *quality)],
+            "bare loop over the codec, 2 cores": lambda: loop(2),
+            "GDAL, translate and overviews": lambda: peers.gdal(source, new(out / "gdal.mbtiles"), max_level, QUALITY),
+        },
+        rounds,
+    )
+    require_equal(out / "one.tpkx", digests(out / "two.tpkx"))
+    decibels, share = fidelity(out / "two.tpkx", source, level=max_level)
+    theirs, their_share = fidelity(out / "gdal.mbtiles", source, level=max_level)
+    clear(out)
+    two, one = _wall(runs, "ours, 2"), _wall(runs, "ours, 1")
+    times, scaling = _wall(runs, "GDAL") / two, one / two
+    ceiling = _wall(runs, "bare loop over the codec, 2") / two
+    note = (
+        f"From quality 75 to {QUALITY}. Ours: {share:.3f} of the bytes at {decibels:.1f} dB; GDAL: {their_share:.3f} "
+        f"at {theirs:.1f} dB, all levels but the last made anew from it. Ours runs at {ceiling:.2f} of the bare loop."
+    )
+    return Section(
+        "Recompressing",
+        [_table(f"{tile_count:,} tiles", tile_count, runs, note)],
+        [
+            Target("recompression against GDAL", "at least 10 times as fast", f"{times:.1f} times", times >= 10),
+            Target("recompression, bytes left", "at most 0.80", f"{share:.3f}", share <= 0.80),
+            Target("recompression, PSNR", "at least 34 dB", f"{decibels:.1f} dB", decibels >= 34),
+            Target("recompression, 2 cores against 1", "at least 1.8 times", f"{scaling:.2f} times", scaling >= 1.8),
+        ],
+    )
+
+
+def new(path: Path) -> Path:
+    """Return a path with nothing there, in a folder that is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    return path
+
+
+def clear(folder: Path) -> None:
+    """Remove a folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _wall(runs: Mapping[str, Sequence[Run]], name: str) -> float:
+    (found,) = (each for contender, each in runs.items() if contender.startswith(name))
+    return median_of(found).wall_seconds
+
+
+def _table(title: str, tile_count: int, runs: Mapping[str, Sequence[Run]], note: str = "") -> Table:
+    middle = {name: median_of(each) for name, each in runs.items()}
+    first = next(iter(middle.values())).wall_seconds
+    rows = [
+        (
+            name,
+            f"{run.wall_seconds:.2f}",
+            f"{min(walls := [each.wall_seconds for each in runs[name]]):.2f} - {max(walls):.2f}",
+            f"{run.cpu_seconds:.2f}",
+            f"{tile_count / run.wall_seconds:,.0f}",
+            f"{run.peak_bytes / 1e6:,.0f}",
+            f"{run.wall_seconds / first:.2f}",
+        )
+        for name, run in middle.items()
+    ]
+    return Table(title, _COLUMNS, rows, note)

@@ -1,0 +1,215 @@
+"""What is measured in a process of its own: `python -m benchmarks.steps NAME ARGUMENT...` prints JSON."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from operator import itemgetter
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.areas import river, star
+from benchmarks.caches import tiles_of
+from benchmarks.engine import Engine, pretend
+from benchmarks.stores import CountedStore, SimulatedStore
+from exporttiles.adapters.object_stores import open_store
+from exporttiles.domain.area import Area
+from exporttiles.domain.plan import PlannedBundle, fragment_target_bytes, group_bundles
+from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.tiling import PACKET_SIZE
+from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES
+from exporttiles.formats.byte_ranges import coalesce
+from exporttiles.formats.tile_image import recompress_jpeg
+from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.messages import FragmentReport, JobKeys, WorkItem
+from tests.builders import a_service
+from tests.fakes import FakeSources
+
+Figures = Mapping[str, Any]
+WORLD = WEB_MERCATOR_256.tile_extent(0, 0, 0)
+TILE_BYTES = 13_500  # as the caches have them
+_SAMPLES = 200
+
+
+def plan(level: str) -> Figures:
+    """Plan the export of a star of 400 vertices at one level: count, bundles, work items."""
+    seconds = []
+    for _ in range(7):
+        start = time.perf_counter()
+        selection = TileSelection(WEB_MERCATOR_256, star(), WORLD)
+        tile_count = selection.count(int(level))
+        bundles = [PlannedBundle(*found) for found in selection.bundles(int(level))]
+        target = fragment_target_bytes(sum(bundle.size_bytes(TILE_BYTES) for bundle in bundles))
+        work_items = sum(1 for _ in group_bundles(bundles, TILE_BYTES, target))
+        seconds.append(time.perf_counter() - start)
+    return {"tiles": tile_count, "bundles": len(bundles), "work_items": work_items, "seconds": median(seconds)}
+
+
+def recompress(v2: str, max_level: str, quality: str, processes: str) -> Figures:
+    """Recompress the tiles of a cache: the codec, and nothing else."""
+    tiles = [tile for (level, _, _), tile in tiles_of(Path(v2)) if level <= int(max_level)]
+    with ProcessPoolExecutor(int(processes)) as pool:
+        done = list(pool.map(partial(recompress_jpeg, quality=int(quality)), tiles, chunksize=64))
+    return {"tiles": len(tiles), "bytes": sum(map(len, done))}
+
+
+def read_files(url: str) -> Figures:
+    """Read objects from S3: the processor time that it takes here."""
+    store = open_store(url)
+    keys = [stored.key for stored in store.list("")]
+    list(store.read_many(keys[:64]))  # connections are there
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = sum(body is not None for body in store.read_many(keys))
+    return {"requests": found, "cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+
+
+def read_ranges(v2: str, width: str) -> Figures:
+    """Read what an area selects of a cache of V2 bundles: requests and bytes.
+
+    Args:
+        v2: folder of the cache.
+        width: of a star, as a share of the world's; 0 for everything.
+    """
+    store = CountedStore(Path(v2))
+    service = a_service(store)
+    store.forget()
+    area = star(float(width)) if float(width) else Area.from_extent(service.full_extent)
+    source, selection = FakeSources(store).open(service.cache), TileSelection(service.tiling_scheme, area, WORLD)
+    levels = range(service.min_level, service.max_level + 1)
+    bundles = [(bundle, selection.mask(bundle)) for level in levels for bundle, _ in selection.bundles(level)]
+    sizes = [len(tile) for bundle, mask in bundles for _, tile in source.read_bundle(bundle, mask)]
+    requests, transferred = store.requests["GET"], store.transferred["GET"]
+    drawn = [
+        (int(sizes[mask].sum()), coalesce(offsets[mask & (sizes > 0)], sizes[mask & (sizes > 0)]))
+        for bundle, mask in bundles
+        for offsets, sizes in [_as_drawn(source.tile_sizes(bundle, np.ones_like(mask)))]
+    ]
+    return {
+        "tiles": len(sizes),
+        "requests": requests,
+        "bytes": transferred,
+        "wanted": sum(sizes),
+        "index_bytes": len(bundles) * RECORDS_OFFSET,
+        "drawn_requests": len(drawn) + sum(len(ranges) for _, ranges in drawn),
+        "drawn_bytes": sum(stop - start for _, ranges in drawn for start, stop in ranges),
+    }
+
+
+def work(v2: str, folder: str) -> Figures:
+    """Run the worker of the bundle that holds most tiles."""
+    engine = Engine.of(v2, CountedStore(Path(folder)))
+    service = engine.service
+    job_id = engine.submit(Area.from_extent(service.full_extent), [service.max_level])
+    engine.plan(job_id)
+    bundle, _ = max(engine.selection(job_id).bundles(service.max_level), key=itemgetter(1))
+    engine.runtime.export_tile_range(WorkItem(job_id, 0, (bundle,)))
+    return {"bundle_bytes": FragmentReport.from_json(engine.objects.read(JobKeys(job_id).report(0))).fragment_bytes}
+
+
+def export(v2: str, folder: str, share: str, max_level: str) -> Figures:
+    """Take every step of an export on a folder that stands for S3.
+
+    Args:
+        v2: the cache.
+        folder: of the job.
+        share: of the cache's width.
+        max_level: the last one.
+    """
+    engine = Engine.of(v2, CountedStore(Path(folder)))
+    world, part = engine.service.full_extent, float(share)
+    sides = {side: getattr(world, side) * part for side in ("xmin", "ymin", "xmax", "ymax")}
+    start = time.perf_counter()
+    job_id = engine.submit(Area.from_extent(replace(world, **sides)), range(int(max_level) + 1))
+    items = engine.plan(job_id)
+    for item in items:
+        engine.runtime.export_tile_range(item)
+    return _packed(engine, job_id, items) | {"seconds": time.perf_counter() - start}
+
+
+def simulate(v2: str, folder: str, kind: str, max_level: str) -> Figures:
+    """Submit, plan and pack an export of tiles that nobody has: only its workers pretend.
+
+    Args:
+        v2: a small cache, for the thumbnail and for the one tile that is really there.
+        folder: of the job.
+        kind: world, or river.
+        max_level: the last one.
+    """
+    tile = next(tile for _, tile in tiles_of(Path(v2)) if len(tile) + SIZE_PREFIX_BYTES <= TILE_BYTES)
+    store = SimulatedStore(Path(folder), tile, TILE_BYTES)
+    engine, level = Engine.of(v2, store), int(max_level)
+    cache = replace(engine.service.cache, average_tile_bytes=TILE_BYTES)
+    engine = replace(engine, service=replace(engine.service, full_extent=WORLD, max_level=23, cache=cache))
+    start = time.perf_counter()
+    job_id = engine.submit(river(level) if kind == "river" else Area.from_extent(WORLD), range(level + 1))
+    submitted = time.perf_counter()
+    items = engine.plan(job_id)
+    planned = time.perf_counter()
+    pretend(engine, store, job_id, items)
+    pretended = time.perf_counter()
+    found = _packed(engine, job_id, items)
+    finished = time.perf_counter()
+    store.make_real(found["package"])
+    last = items[-1].bundles[-1]
+    row, column = np.argwhere(store.selection.mask(last))[0].tolist()
+    return found | {
+        "place": (last.level, last.row + row, last.column + column),
+        "submit_seconds": submitted - start,
+        "plan_seconds": planned - submitted,
+        "seconds": finished - pretended + planned - start,
+        "requests": found["requests"] + _ranges_of_all(store.selection, items),
+    }
+
+
+def _packed(engine: Engine, job_id: str, items: Sequence[WorkItem]) -> dict[str, Any]:
+    """Pack a job, and return what it took."""
+    start = time.perf_counter()
+    packed = engine.runtime.pack_tile_package(job_id)
+    return {
+        "tiles": packed.tile_count,
+        "bundles": sum(len(item.bundles) for item in items),
+        "work_items": len(items),
+        "parts": engine.packages.parts,
+        "bytes": packed.size_bytes,
+        "written_bytes": engine.packages.written_bytes,
+        "requests": engine.tiles.requests.total() + engine.objects.requests.total() + engine.packages.parts,
+        "pack_seconds": time.perf_counter() - start,
+        "package": packed.key,
+    }
+
+
+def _ranges_of_all(selection: TileSelection, items: Sequence[WorkItem]) -> int:
+    """Return about how many GETs workers send for tiles: as for some of their bundles, in row-major order."""
+    bundles = [bundle for item in items for bundle in item.bundles]
+    some = bundles[:: -(-len(bundles) // _SAMPLES)]
+    offsets = np.arange(PACKET_SIZE**2).reshape(PACKET_SIZE, PACKET_SIZE) * TILE_BYTES
+    ranges = sum(
+        1 + len(coalesce(wanted := offsets[selection.mask(bundle)], wanted * 0 + TILE_BYTES)) for bundle in some
+    )
+    return round(ranges / len(some) * len(bundles))
+
+
+def _as_drawn(sizes: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return where records lie whose bundle was drawn in blocks of 8 x 8 tiles, the blocks in no order."""
+    row, column = np.indices(sizes.shape)
+    block = np.random.default_rng(0).permutation(sizes.size // 64)[row // 8 * (PACKET_SIZE // 8) + column // 8]
+    order = np.lexsort((column.ravel(), row.ravel(), block.ravel()))
+    ends = np.cumsum(np.where(sizes.ravel()[order], sizes.ravel()[order] + SIZE_PREFIX_BYTES, 0))
+    offsets = np.empty(sizes.size, np.int64)
+    offsets[order] = RECORDS_OFFSET + ends - sizes.ravel()[order]
+    return offsets.reshape(sizes.shape), sizes
+
+
+STEPS: dict[str, Callable[..., Figures]] = {
+    each.__name__: each for each in (plan, recompress, read_files, read_ranges, work, export, simulate)
+}
+
+if __name__ == "__main__":
+    print(json.dumps(STEPS[sys.argv[1]](*sys.argv[2:])))

@@ -1,0 +1,227 @@
+"""Stores that count what is asked of them, and hold packages larger than this machine."""
+
+import os
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import chain, pairwise, takewhile
+from operator import itemgetter
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from obstore.store import LocalStore
+from zlib_ng.zlib_ng import crc32, crc32_combine
+
+from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.domain.parts import CopiedPart, Part, check_part
+from exporttiles.domain.plan import PlannedBundle
+from exporttiles.domain.selection import TileSelection
+from exporttiles.formats.bundle import (
+    EMPTY_SLOT,
+    HEADER_BYTES,
+    RECORDS_OFFSET,
+    bundle_path,
+    parse_bundle_path,
+    write_bundle,
+)
+from exporttiles.formats.zip_archive import ZipMember, local_header
+from exporttiles.messages import FragmentReport
+from tests.fakes import FakePackages
+
+_FILE_SIZE = slice(24, 32)  # in the header of a bundle
+_CHUNK_BYTES = 16 * 2**20
+
+
+class CountedStore(ObjectStore):
+    """A folder, read and written as S3 is.
+
+    Attributes:
+        folder: where it lies.
+        requests: GET and PUT -> how many there were.
+        transferred: GET and PUT -> bytes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(LocalStore(folder, mkdir=True))
+        self.folder = folder
+        self.requests: Counter[str] = Counter()
+        self.transferred: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def read(self, key: str) -> bytes:
+        """Return a whole object."""
+        body = super().read(key)
+        self._count("GET", len(body))
+        return body
+
+    def read_start(self, key: str, size_bytes: int) -> tuple[memoryview, int]:
+        """Return the first bytes of an object, and its whole length."""
+        found = super().read_start(key, size_bytes)
+        self._count("GET", len(found[0]))
+        return found
+
+    def write(self, key: str, body: bytes) -> None:
+        """Store an object whole."""
+        super().write(key, body)
+        self._count("PUT", len(body))
+
+    def create(self, key: str, body: bytes) -> bool:
+        """Store an object if the key is free."""
+        self._count("PUT", len(body))
+        return super().create(key, body)
+
+    def forget(self) -> None:
+        """Count from here on."""
+        self.requests.clear()
+        self.transferred.clear()
+
+    def copy_part(self, key: str, package: str, offset: int) -> None:
+        """Write a fragment to its place in a package."""
+        with (self.folder / key).open("rb") as source, (self.folder / package).open("r+b") as target:
+            while copied := os.copy_file_range(source.fileno(), target.fileno(), _CHUNK_BYTES, offset_dst=offset):
+                offset += copied
+
+    def _read_range(self, key: str, span: tuple[int, int]) -> memoryview:
+        body = super()._read_range(key, span)
+        self._count("GET", len(body))
+        return body
+
+    def _size_if_there(self, key: str) -> int | None:
+        self._count("GET", 0)
+        return super()._size_if_there(key)
+
+    def _count(self, method: str, size_bytes: int) -> None:
+        with self._lock:
+            self.requests[method] += 1
+            self.transferred[method] += size_bytes
+
+
+class SimulatedStore(CountedStore):
+    """Fragments that nobody wrote: what is read of them is made when it is read.
+
+    A bundle is an index that tells of all its tiles, the first of them, and zeros.
+
+    Args:
+        folder: of all other objects; a package joined from such fragments is a hole there.
+        tile: what stands first in every bundle, an encoded image.
+        tile_bytes: what a tile needs; at least as much as the image and its size prefix.
+    """
+
+    selection: TileSelection
+    """The tiles of the job."""
+
+    def __init__(self, folder: Path, tile: bytes, tile_bytes: int) -> None:
+        super().__init__(folder)
+        self._tile_bytes = tile_bytes
+        self._template = b"".join(write_bundle({(0, 0): tile}))
+        self._reports: dict[str, str] = {}  # fragment -> its report
+        self._parts: dict[str, list[tuple[int, str]]] = {}  # package -> where a part begins, and its report
+        self._report = lru_cache(64)(lambda key: FragmentReport.from_json(ObjectStore.read(self, key)))
+        self._start = lru_cache(256)(self._start_of_bundle)
+        self._checksum = lru_cache(256)(self._checksum_of_bundle)
+
+    def member(self, bundle: PlannedBundle) -> ZipMember:
+        """Return a bundle as a file of a package."""
+        mask = self.selection.mask(bundle.index).tobytes()
+        size_bytes = bundle.size_bytes(self._tile_bytes)
+        return ZipMember(f"tile/{bundle_path(bundle.index)}", size_bytes, self._checksum(mask, size_bytes))
+
+    def hold(self, key: str, report_key: str, size_bytes: int) -> None:
+        """Pretend that a fragment was written, as a report tells."""
+        self._reports[key] = report_key
+        self._count("PUT", size_bytes)
+
+    def read(self, key: str) -> bytes:
+        """Return a whole object."""
+        if key not in self._reports:
+            return super().read(key)
+        report = self._report(self._reports[key])
+        body = memoryview(bytearray(report.fragment_bytes))
+        self._lay(report, 0, body)
+        self._count("GET", len(body))
+        return bytes(body)
+
+    def copy_part(self, key: str, package: str, offset: int) -> None:
+        """Remember that a fragment lies at a place in a package."""
+        self._parts.setdefault(package, []).append((offset, self._reports[key]))
+
+    def make_real(self, package: str) -> None:
+        """Write the first and the last bundle into the hole that a package is, for readers that know files only."""
+        offset, report_key = self._parts[package][-1]
+        for start in (0, offset + self._report(report_key).members[-1].header_offset):
+            body = self._read_range(package, (start, start + len(self._template) + self._tile_bytes))
+            with (self.folder / package).open("r+b") as file:
+                os.pwrite(file.fileno(), body, start)
+
+    def _read_range(self, key: str, span: tuple[int, int]) -> memoryview:
+        body = super()._read_range(key, span)
+        parts = self._parts.get(key, [])
+        if parts:
+            body = memoryview(bytearray(body))
+        first = max(0, bisect_right(parts, span[0], key=itemgetter(0)) - 1)
+        for offset, report_key in takewhile(lambda part: part[0] < span[1], parts[first:]):
+            self._lay(self._report(report_key), offset - span[0], body)
+        return body
+
+    def _lay(self, report: FragmentReport, offset: int, body: memoryview) -> None:
+        """Write a fragment, but for its zeros, into bytes; it begins at an offset among them, or before them."""
+        for member in report.members:
+            header = local_header(ZipMember(member.name, member.size_bytes, member.crc32))
+            at = offset + member.header_offset
+            if at < len(body) and at + len(header) + len(self._template) > 0:
+                mask = self.selection.mask(parse_bundle_path(member.name.removeprefix("tile/"))).tobytes()
+                for piece, place in ((header, at), (self._start(mask, member.size_bytes), at + len(header))):
+                    start, stop = max(0, place), min(len(body), place + len(piece))
+                    if start < stop:
+                        body[start:stop] = piece[start - place : stop - place]
+
+    def _start_of_bundle(self, mask: bytes, size_bytes: int) -> bytes:
+        start = np.frombuffer(self._template, np.uint8).copy()
+        start[_FILE_SIZE] = np.frombuffer(size_bytes.to_bytes(8, "little"), np.uint8)
+        index = start[HEADER_BYTES:RECORDS_OFFSET].view("<u8")
+        first, slots = index[0], np.flatnonzero(np.frombuffer(mask, np.bool_))
+        index[:] = EMPTY_SLOT
+        index[slots] = first + np.arange(len(slots), dtype=np.uint64) * self._tile_bytes
+        return start.tobytes()
+
+    def _checksum_of_bundle(self, mask: bytes, size_bytes: int) -> int:
+        checksum, left = crc32(self._start(mask, size_bytes)), size_bytes - len(self._template)
+        zeros, length = crc32(b"\0"), 1
+        while left:
+            if left & 1:
+                checksum = crc32_combine(checksum, zeros, length)
+            zeros, length, left = crc32_combine(zeros, zeros, length), 2 * length, left >> 1
+        return int(checksum)
+
+
+class FolderPackages(FakePackages):
+    """Packages joined in the folder of a store, by the rules of S3 but for its checksums.
+
+    Attributes:
+        parts: how many there were.
+    """
+
+    def __init__(self, objects: CountedStore) -> None:
+        super().__init__(objects)
+        self._store = objects
+        self.parts = 0
+
+    def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:  # noqa: ARG002 (reading a hole of a terabyte)
+        """Make one file of parts."""
+        path = self._store.folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        end = 0
+        for part, after in pairwise(chain(parts, [None])):
+            if part is not None:
+                self.parts += 1
+                check_part(part, self.parts, is_last=after is None)
+                if isinstance(part, CopiedPart):
+                    self._store.copy_part(part.key, key, end)
+                else:
+                    self.written_bytes += part.size_bytes
+                    with path.open("r+b") as package:
+                        os.pwrite(package.fileno(), part.body, end)
+                end += part.size_bytes

@@ -1,0 +1,131 @@
+"""The harness compares what is equal, and nothing else."""
+
+import json
+
+import pytest
+
+from benchmarks.caches import Cache, make, tiles_of
+from benchmarks.limits import memory, requests
+from benchmarks.packages import UnequalPackagesError, digests, fidelity, require_equal
+from benchmarks.processes import Run, median_of, run, step
+from benchmarks.results import Section, Table, Target, page
+from benchmarks.speed import copying, ours
+
+TINY = Cache("tiny", 4, 0.5)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("benchmarks")
+
+
+@pytest.fixture(scope="module")
+def home(folder):
+    return make(folder, TINY, "files", "mbtiles", "pmtiles")
+
+
+def test_no_two_tiles_are_alike_and_all_are_there(home):
+    tiles = dict(tiles_of(home / "v2"))
+
+    assert len(tiles) == TINY.tile_count == 89
+    assert len(set(tiles.values())) == 89
+    assert 8_000 < sum(map(len, tiles.values())) / 89 < 20_000
+
+
+@pytest.mark.parametrize("layout", ["mbtiles/World.mbtiles", "pmtiles/World.pmtiles"])
+def test_every_layout_holds_the_same(home, layout):
+    require_equal(home / layout, digests(home / "v2"))
+
+
+def test_a_cache_is_made_once(folder, home):
+    before = (home / "v2").stat().st_mtime_ns
+
+    assert make(folder, TINY) == home
+    assert (home / "v2").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_ours_and_the_peers_make_the_same_package_and_a_table_tells(folder):
+    section = copying(folder, TINY, None, rounds=1)
+
+    text = page([section])
+    assert "| copy against MapProxy | at least 20 times as fast |" in text
+    assert "| MapProxy, V2 bundles to V2 bundles |" in text
+
+
+def test_a_package_with_another_tile_is_not_compared(home, tmp_path):
+    run(ours(home / "v2", tmp_path / "ours.tpkx", TINY.max_level))
+    wanted = digests(home / "v2")
+    wanted[4, 5, 6] = b"other"
+
+    with pytest.raises(
+        UnequalPackagesError, match=r"ours.tpkx holds 89 tiles instead of 89; 1 differ.* row 5, column 6"
+    ):
+        require_equal(tmp_path / "ours.tpkx", wanted)
+
+
+def test_a_package_that_lacks_a_tile_is_not_compared(home, tmp_path):
+    run(ours(home / "v2", tmp_path / "ours.tpkx", TINY.max_level - 1))
+
+    with pytest.raises(UnequalPackagesError, match="holds 25 tiles instead of 89"):
+        require_equal(tmp_path / "ours.tpkx", digests(home / "v2"))
+    with pytest.raises(UnequalPackagesError, match="holds 25 tiles instead of 89"):
+        fidelity(tmp_path / "ours.tpkx", home / "v2", level=4)
+
+
+def test_a_recompressed_package_is_compared_by_pixels(home, tmp_path):
+    run(ours(home / "v2", tmp_path / "ours.tpkx", TINY.max_level, "--quality", "60"))
+
+    decibels, share = fidelity(tmp_path / "ours.tpkx", home / "v2", level=4)
+
+    assert 30 < decibels < 45
+    assert share < 0.85
+
+
+def test_a_simulated_package_is_whole(home, tmp_path):
+    found = json.loads(step("simulate", home / "v2", tmp_path, "river", 6).output)
+
+    assert found["bytes"] == (tmp_path / found["package"]).stat().st_size
+    assert found["tiles"] > 1000
+
+
+def test_requests_are_counted(folder):
+    section = requests(folder, TINY)
+
+    _, tiles, gets, *_ = section.tables[0].rows[0]
+    assert (tiles, gets) == ("89", "10")  # an index and a range for each bundle
+
+
+def test_the_packer_writes_little(folder):
+    (packed,) = (target for target in memory(folder, TINY).targets if target.name == "bytes through the packer")
+
+    assert packed.measured.endswith("%")
+
+
+def test_a_process_is_measured_from_start_to_end():
+    found = run(["python3", "-c", "print('said'); x = bytearray(50_000_000); sum(range(10**6))"])
+
+    assert found.output == "said\n"
+    assert found.cpu_seconds > 0
+    assert found.peak_bytes > 50_000_000
+
+
+def test_a_process_that_fails_ends_it_all():
+    with pytest.raises(SystemExit, match="no such thing"):
+        run(["python3", "-c", "raise SystemExit('no such thing')"])
+
+
+def test_the_median_is_taken_of_each_figure():
+    runs = [Run(1.0, 30.0, 200), Run(2.0, 10.0, 300), Run(9.0, 20.0, 100)]
+
+    assert median_of(runs) == Run(2.0, 20.0, 200)
+
+
+def test_a_target_that_is_not_met_is_told(tmp_path):
+    target = Target("speed", "at least 2", "1", is_met=False, note="[profile](profile.md)")
+    Section("Speed", [Table("", ("", "s"), [("ours", "1")])], [target]).write(tmp_path / "speed.json")
+
+    text = page([Section.read(tmp_path / "speed.json")])
+
+    assert "| speed | at least 2 | 1 | **no** [profile](profile.md) |" in text
+    assert "| ours | 1 |" in text
