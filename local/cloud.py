@@ -151,6 +151,7 @@ class LocalCloud:
         )  # fmt: skip
         self._cloudformation(
             "deploy", "--template-file", packaged, "--stack-name", "exporttiles",
+            "--s3-bucket", ARTIFACT_BUCKET,  # the template is longer than a call may carry
             "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
             "--parameter-overrides", *(f"{name}={value}" for name, value in self._parameters.items()),
         )  # fmt: skip

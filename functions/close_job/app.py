@@ -21,7 +21,8 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
     job = _close(event, runtime or from_environment())
     end = "Unchanged" if job.found_nothing_new else job.status
     metrics.add_metric(name=f"Exports{end}", unit=MetricUnit.Count, value=1)
-    logger.info("Closed", extra={"status": job.status, "tile_count": job.tile_count})
+    told = {"status": job.status, "attempt": job.attempt, "tile_count": job.tile_count}
+    logger.info("Closed", extra={**told, "said": [message.text for message in job.messages]})
 
 
 def _close(event: dict[str, Any], runtime: Runtime) -> Job:

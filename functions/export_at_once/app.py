@@ -14,4 +14,6 @@ logger = Logger(service="export_at_once")
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> dict[str, Any]:
     """Plan a job, export its work items and pack what they made."""
     runtime = runtime or from_environment()
-    return runtime.export_at_once(event["job_id"]).to_json()
+    packed = runtime.export_at_once(event["job_id"]).to_json()
+    logger.info("Packed", extra={"package": packed})
+    return packed

@@ -15,4 +15,6 @@ logger = Logger(service="export_tile_range")
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
     """Build the bundles of one work item."""
     runtime = runtime or from_environment()
-    runtime.export_tile_range(WorkItem.from_json(event))
+    report = runtime.export_tile_range(WorkItem.from_json(event))
+    done = {"work_item": report.number, "tile_count": report.tile_count, "selected_count": report.selected_count}
+    logger.info("Exported", extra={**done, "size_bytes": report.fragment_bytes, "seconds": report.seconds})

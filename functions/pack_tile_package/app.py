@@ -14,4 +14,6 @@ logger = Logger(service="pack_tile_package")
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> dict[str, Any]:
     """Join the fragments of a job."""
     runtime = runtime or from_environment()
-    return runtime.pack_tile_package(event["job_id"]).to_json()
+    packed = runtime.pack_tile_package(event["job_id"]).to_json()
+    logger.info("Packed", extra={"package": packed})
+    return packed

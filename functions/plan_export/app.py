@@ -14,4 +14,6 @@ logger = Logger(service="plan_export")
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> dict[str, Any]:
     """Cut the export of a job into work items."""
     runtime = runtime or from_environment()
-    return runtime.plan_export(event["job_id"]).to_json()
+    plan = runtime.plan_export(event["job_id"]).to_json()
+    logger.info("Planned", extra=plan)
+    return plan

@@ -514,3 +514,14 @@ def test_what_was_sent_is_kept_and_secrets_are_not(client):
     (job_id,) = client.runtime.jobs.jobs
     kept = client.runtime.read_parameters(job_id)
     assert kept == {"tilePackage": "true", "storageFormat": "CompactV2", "polygon": ""}
+
+
+def test_what_a_request_changed_is_told_in_the_log_with_its_job_and_nothing_else(client, caplog):
+    client.put(a_job(JobStatus.EXECUTING))
+    caplog.set_level("INFO")
+
+    client.json(f"{SERVICE}/jobs/{JOB}")
+    client.json(f"{SERVICE}/jobs/{JOB}/cancel")
+    submitted = client.json(f"{SERVICE}/exportTiles", "f=json&tilePackage=true&levels=0")["jobId"]
+
+    assert [(record.message, record.job_id) for record in caplog.records] == [("Done", JOB), ("Done", submitted)]

@@ -138,7 +138,7 @@ def test_the_watchman_closes_what_nobody_closed_and_tells_what_is_open(runtime, 
     said = capsys.readouterr().out
     assert '"OpenJobs":[1.0]' in said
     assert '"JobsClosedByWatchman":[1.0]' in said
-    assert [record.job_id for record in caplog.records] == [job_id]
+    assert [record.job_id for record in caplog.records if record.message == "Closed"] == [job_id]
 
 
 def test_the_watchman_fails_aloud_where_it_could_not_look(runtime, monkeypatch):
@@ -147,3 +147,23 @@ def test_the_watchman_fails_aloud_where_it_could_not_look(runtime, monkeypatch):
 
     with pytest.raises(ExceptionGroup, match="could not be looked at"):
         run(watch_jobs, "watch_jobs", runtime)
+
+
+def test_the_story_of_a_job_is_in_the_logs_with_its_counts(runtime, caplog):
+    caplog.set_level("INFO")
+
+    run(plan_export, "plan_export", runtime)
+    run(export_tile_range, "export_tile_range", runtime)
+    packed = run(pack_tile_package, "pack_tile_package", runtime)
+    close_job.handler(
+        {"job_id": event("plan_export")["job_id"], "attempt": 1, "result": {"package": packed}},
+        Context(),
+        runtime=runtime,
+    )
+
+    planned, exported, told, closed = caplog.records
+    assert [record.message for record in caplog.records] == ["Planned", "Exported", "Packed", "Closed"]
+    assert planned.max_concurrency == 1
+    assert (exported.work_item, exported.tile_count) == (0, 21)
+    assert told.package["tile_count"] == 21
+    assert (closed.status, closed.said[-1][:9]) == (JobStatus.SUCCEEDED, "Succeeded")

@@ -35,6 +35,7 @@ MANAGED_POLICIES = {
     "AWSXrayWriteOnlyAccess": "X-Ray knows no resources",
 }
 PLAIN_TOPICS = {
+    "AlarmTopic": "CloudWatch cannot publish to a topic encrypted with the key of AWS; an alarm is no secret",
     "NotificationTopic": "EventBridge cannot publish under SNS's own key, and what it carries leaves as plain mail",
 }
 FOREVER = {"TileBucket": "the tiles are its owner's"}

@@ -102,6 +102,11 @@ def respond(request: Request, runtime: Runtime) -> Response:
     return _finish(request, reply if isinstance(reply, Response) else _render(reply, call))
 
 
+def acts(request: Request) -> bool:
+    """Tell whether a request that found its resource may have changed something."""
+    return request.method != "OPTIONS" and _find(request)[0].acts
+
+
 def refuse(request: Request, error: Exception) -> Response:
     """Return the response that tells an error."""
     document = error_document(error)

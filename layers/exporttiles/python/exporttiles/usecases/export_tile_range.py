@@ -52,8 +52,8 @@ class ExportTileRange:
     clock: Clock
     codecs: Executor
 
-    def __call__(self, item: WorkItem) -> None:
-        """Write the fragment and the report of a work item.
+    def __call__(self, item: WorkItem) -> FragmentReport:
+        """Write the fragment and the report of a work item; return the report.
 
         Raises:
             ExportCancelledError: the job is no longer wanted.
@@ -72,6 +72,7 @@ class ExportTileRange:
         if is_first:
             self.jobs.count_work_item(item.job_id, report.selected_count, report.fragment_bytes)
         self._take_back_if_late(item.job_id, written)
+        return report
 
     def _require_wanted(self, job_id: str) -> None:
         if self.jobs.get(job_id).status is not JobStatus.EXECUTING:
