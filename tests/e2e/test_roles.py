@@ -10,11 +10,15 @@ import pytest
 from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
+from exporttiles.domain.tiling import BundleIndex
 from exporttiles.events.requests import job_id_of
+from exporttiles.formats.bundle import bundle_path, write_bundle
 from local.cloud import ROOT, LocalCloud
 from local.services import exporttiles, publish, store_of, upload_folder
 from tests.builders import a_tile
 from tests.e2e.conftest import Client
+from tests.e2e.test_small_exports import AT_ONCE, STEPS, states_of
+from tests.e2e.test_watchman import Watchman
 
 # The emulator speaks no TLS, which these three demand.
 TLS_POLICY = re.compile(r"  \w+BucketPolicy:\n(?:    .*\n|\n)+?(?=  [A-Z#])")
@@ -44,7 +48,8 @@ def cloud(template, tmp_path_factory):
         path = folder / f"{level}/{column}/{row}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(a_tile(level, row, column))
-    parameters = {"TokenSecurity": "on", "NewImageryEvents": "on"}
+    small = 3 * len(a_tile(0, 0, 0))  # an export of one tile is, one of five is not
+    parameters = {"TokenSecurity": "on", "NewImageryEvents": "on", "SmallExportBytes": str(small)}
     with LocalCloud(template=template, enforce_roles=True, parameters=parameters) as cloud:
         upload_folder(cloud, folder, "caches/Small")
         publish(cloud, "Small")
@@ -53,13 +58,14 @@ def cloud(template, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(cloud):
-    """The holder of a key for the service, and nothing else."""
+    """The holder of a key for two services, and nothing else."""
     token = token_of(b"0123456789abcdef0123456789abcdef")
     in_a_day = datetime.now(UTC) + timedelta(days=1)
-    ApiKeys(ObjectStore(store_of(cloud))).put(ApiKey(key_id_of(token), "survey", ("Small",), 100, in_a_day))
+    ApiKeys(ObjectStore(store_of(cloud))).put(ApiKey(key_id_of(token), "survey", ("Small", "Mended"), 100, in_a_day))
     return Client(cloud, token)
 
 
+@pytest.mark.parametrize(("levels", "way"), [("0", AT_ONCE), ("0-1", STEPS)], ids=["at once", "in steps"])
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -70,11 +76,20 @@ def client(cloud):
     ],
     ids=["tpkx", "tpk", "dataset", "dataset of the older format"],
 )
-def test_every_output_is_made_with_the_rights_of_the_roles_alone(client, parameters):
-    job = client.export("Small", levels="0-1", **parameters)
+def test_every_output_is_made_with_the_rights_of_the_roles_alone(cloud, client, parameters, levels, way):
+    job = client.export("Small", levels=levels, **parameters)
 
     assert job["jobStatus"] == "esriJobSucceeded", job
+    assert states_of(cloud, job["jobId"]) == way
     assert client.package("Small", job)
+    assert client.get(f"Small/ImageServer/jobs/{job['jobId']}/results/verification")["value"]
+
+
+@pytest.mark.parametrize("levels", ["0", "0-1"])
+def test_what_has_changed_is_exported(client, levels):
+    job = client.export("Small", levels=levels, since="2020-01-01T00:00:00Z")
+
+    assert job["jobStatus"] == "esriJobSucceeded", job
 
 
 def test_a_service_is_looked_at_and_estimated(client):
@@ -92,6 +107,31 @@ def test_an_export_is_cancelled(client):
     client.post(f"Small/ImageServer/jobs/{job_id}/cancel")
 
     assert client.wait("Small", job_id)["jobStatus"] in {"esriJobCancelled", "esriJobSucceeded"}
+
+
+def test_an_export_that_failed_is_resumed(cloud, client):
+    tiles = ObjectStore(store_of(cloud))
+    bundles = {level: f"caches/Mended/{bundle_path(BundleIndex(level, 0, 0))}" for level in range(2)}
+    for level, key in bundles.items():
+        tiles.write(key, b"".join(write_bundle({(0, 0): a_tile(level, 0, 0)})))
+    publish(cloud, "Mended")
+    whole = tiles.read(bundles[1])
+    tiles.write(bundles[1], bytes(64) + whole[64:])
+    job = client.export("Mended")
+    assert job["jobStatus"] == "esriJobFailed"
+    tiles.write(bundles[1], whole)
+
+    assert "jobId" in client.post(f"Mended/ImageServer/jobs/{job['jobId']}/resume")
+
+    assert client.wait("Mended", job["jobId"])["jobStatus"] == "esriJobSucceeded"
+
+
+def test_the_watchman_looks_around(cloud, client):
+    job_id = client.export("Small", levels="0")["jobId"]
+
+    Watchman(cloud).look(job_id)
+
+    assert client.get(f"Small/ImageServer/jobs/{job_id}")["jobStatus"] == "esriJobSucceeded"
 
 
 def test_requests_in_the_inbox_and_on_the_bus_are_answered(cloud, client):
