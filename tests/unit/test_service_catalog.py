@@ -66,7 +66,7 @@ def test_no_service_is_published_under_such_a_name(tiles, name):
         (b"{", "is no JSON"),
         (b"\xff", "is no JSON"),
         (b"[" * 100_000, "is no JSON"),
-        (b'{"tileInfo": {"rows": 1, "cols": 1, "spatialReference": []}}', "AttributeError"),
+        (b'{"tileInfo": {"rows": 1, "cols": 1, "spatialReference": []}}', "TypeError"),
         (b'{"tileInfo": {"rows": 1e999, "cols": 1e999, "spatialReference": {"wkid": 1e999}}}', "OverflowError"),
     ],
 )

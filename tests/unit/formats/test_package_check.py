@@ -256,6 +256,16 @@ FAULTS = {
         "root.json",
         "tileInfo cannot be used",
     ),
+    "a reference that is a number": (
+        with_json("root.json", "tileInfo", "spatialReference", value=102100),
+        "root.json",
+        "tileInfo cannot be used: TypeError 102100 is no object",
+    ),
+    "an extent's reference that is a number": (
+        with_json("root.json", "fullExtent", "spatialReference", value=7),
+        "root.json",
+        "fullExtent cannot be used: TypeError 7 is no object",
+    ),
     "oblong tiles": (with_json("root.json", "tileInfo", "cols", value=512), "root.json", "not square"),
     "no lods": (with_json("root.json", "tileInfo", "lods", value=[]), "root.json", "no tiling scheme can have"),
     "negative resolution": (

@@ -24,6 +24,7 @@ def read_spatial_reference(document: dict[str, Any]) -> SpatialReference:
     Raises:
         KeyError, TypeError, ValueError: it names none.
     """
+    _require_object(document)
     wkid, latest_wkid, wkt = (document.get(key) for key in ("wkid", "latestWkid", "wkt"))
     if not (wkid or latest_wkid or wkt):
         raise KeyError("wkid")
@@ -51,6 +52,7 @@ def read_extent(document: dict[str, Any], default: SpatialReference) -> Extent:
     Raises:
         KeyError, TypeError, ValueError: it is no envelope.
     """
+    _require_object(document)
     reference = document.get("spatialReference")
     xmin, ymin, xmax, ymax = (float(document[side]) for side in ("xmin", "ymin", "xmax", "ymax"))
     return Extent(xmin, ymin, xmax, ymax, read_spatial_reference(reference) if reference else default)
@@ -87,3 +89,8 @@ def read_tile_info(document: dict[str, Any]) -> TilingScheme:
             LevelOfDetail(int(lod["level"]), float(lod["resolution"]), float(lod["scale"])) for lod in document["lods"]
         ),
     )
+
+
+def _require_object(document: object) -> None:
+    if not isinstance(document, dict):  # whatever was annotated: JSON from a stranger
+        raise TypeError(f"{str(document)[:80]} is no object")
