@@ -80,3 +80,19 @@ def test_the_name_of_an_execution_tells_job_and_attempt(attempt):
 
     assert read_execution_name(execution_name(job_id, attempt)) == (job_id, attempt)
     assert execution_name(job_id, 1) == job_id
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "words"),
+    [
+        ("Runtime.ExitError", "RequestId: 1 Error: Runtime exited with error: signal: killed", "larger WorkerMemory"),
+        ("Lambda.Unknown", "2026-11-23T18:00:00Z 1 Task timed out after 900.00 seconds", "took longer than allowed"),
+        ("Sandbox.Timedout", "RequestId: 1 Error: Task timed out after 900.00 seconds", "took longer than allowed"),
+        ("States.Timeout", "", "took longer than allowed"),
+        ("Lambda.Unknown", "The cause could not be determined because Lambda did not return an error", "WorkerMemory"),
+        ("SourceError", "The store did not answer for 'a'", "The store did not answer for 'a'"),
+        ("SomeError", "", "SomeError"),
+    ],
+)
+def test_a_function_that_could_not_speak_fails_in_words_that_help(error, cause, words):
+    assert words in Failure(error, cause).reason

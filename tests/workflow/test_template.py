@@ -131,3 +131,12 @@ def test_executions_that_end_by_themselves_close_their_jobs():
     pattern = FUNCTIONS["CloseJobFunction"]["Events"]["ExecutionEnded"]["Properties"]["Pattern"]
 
     assert pattern["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
+
+
+def test_who_is_waited_for_has_a_whole_processor_and_who_exports_what_the_operator_gives():
+    sizes = {name: properties["MemorySize"] for name, properties in FUNCTIONS.items()}
+
+    waited_for = ("ApiFunction", "PlanExportFunction", "PackTilePackageFunction", "CloseJobFunction")
+    assert {sizes[name] for name in waited_for} == {1769}
+    assert sizes["ExportTileRangeFunction"] == sizes["ExportAtOnceFunction"] == {"Ref": "WorkerMemory"}
+    assert TEMPLATE["Parameters"]["WorkerMemory"]["Default"] == 1769

@@ -1,28 +1,47 @@
-"""What a job costs, as far as its own figures tell."""
+"""What a finished export is billed."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from exporttiles.domain.cost import estimated_dollars
-from exporttiles.domain.service import CacheLayout
+from exporttiles.domain.cost import (
+    GET_DOLLARS,
+    GIGABYTE_SECOND_DOLLARS,
+    PUT_DOLLARS,
+    TRANSITION_DOLLARS,
+    Use,
+    bill,
+)
 
-TILES = 100_000
-
-
-def test_files_cost_a_request_each():
-    assert estimated_dollars(CacheLayout.FILES, TILES, work_items=90, worker_seconds=60) == pytest.approx(
-        0.045, rel=0.25
-    )
-
-
-def test_bundles_cost_a_small_part_of_that():
-    bundles = estimated_dollars(CacheLayout.COMPACT_V2, TILES, work_items=90, worker_seconds=30)
-
-    assert bundles < estimated_dollars(CacheLayout.FILES, TILES, work_items=90, worker_seconds=30) / 3
+uses = st.builds(Use, st.integers(0, 10**9), st.integers(0, 10**6), st.floats(0, 10**6))
 
 
-def test_more_of_anything_costs_more():
-    least = estimated_dollars(CacheLayout.FILES, 1, 1, 1)
+def test_every_request_and_every_second_is_paid_for():
+    none = bill(Use(), 0, at_once=True).dollars
 
-    assert least < estimated_dollars(CacheLayout.FILES, 2, 1, 1)
-    assert least < estimated_dollars(CacheLayout.FILES, 1, 2, 1)
-    assert least < estimated_dollars(CacheLayout.FILES, 1, 1, 2)
+    assert bill(Use(gets=1000), 0, at_once=True).dollars - none == pytest.approx(1000 * GET_DOLLARS)
+    assert bill(Use(puts=1000), 0, at_once=True).dollars - none == pytest.approx(1000 * PUT_DOLLARS)
+    assert bill(Use(gigabyte_seconds=90), 0, at_once=True).dollars - none == pytest.approx(90 * GIGABYTE_SECOND_DOLLARS)
+
+
+def test_a_worker_is_a_function_call_and_two_transitions():
+    few, many = (bill(Use(), work_items, at_once=False) for work_items in (1, 11))
+
+    assert (many.invocations - few.invocations, many.transitions - few.transitions) == (10, 20)
+    assert many.dollars - few.dollars > 20 * TRANSITION_DOLLARS
+
+
+def test_an_export_at_once_costs_less_than_its_steps_whatever_it_is():
+    steps, at_once = (bill(Use(100, 20, 3.0), 1, at_once=way) for way in (False, True))
+
+    assert at_once.dollars < steps.dollars
+    assert (at_once.invocations, at_once.transitions) == (3, 5)
+
+
+@given(uses, uses)
+def test_two_readings_tell_what_was_used_between_them(before, between):
+    after = before + between
+
+    assert (after - before).gets == between.gets
+    assert (after - before).puts == between.puts
+    assert (after - before).gigabyte_seconds == pytest.approx(between.gigabyte_seconds, abs=1e-5)

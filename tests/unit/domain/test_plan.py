@@ -59,6 +59,12 @@ def test_a_package_of_any_size_fits_the_parts_of_an_upload(total_bytes):
     assert total_bytes / fragment_target_bytes(total_bytes) < MAX_PARTS / 2
 
 
+def test_work_items_grow_with_the_export_to_where_they_cost_little():
+    megabytes = [fragment_target_bytes(total * 10**6) / 2**20 for total in (1, 100, 500, 1_400, 100_000)]
+
+    assert megabytes == [16, 16, pytest.approx(29.8, abs=0.1), 64, 64]
+
+
 def test_nothing_makes_no_group():
     assert groups_of([]) == []
 

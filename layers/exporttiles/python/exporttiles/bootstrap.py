@@ -12,6 +12,7 @@ from exporttiles.ports import (
     Clock,
     Inbox,
     JobTable,
+    Meter,
     ObjectStore,
     PackageStore,
     Subscriptions,
@@ -123,14 +124,15 @@ class Runtime:
         """Return what works off one work item."""
         from exporttiles.usecases.export_tile_range import ExportTileRange
 
-        return ExportTileRange(self.jobs, self.objects, self.sources, self.clock, self.codecs)
+        return ExportTileRange(self.jobs, self.objects, self.sources, self.clock, self.codecs, self.meter)
 
     @cached_property
     def pack_tile_package(self) -> "PackTilePackage":
         """Return what joins fragments."""
         from exporttiles.usecases.pack_tile_package import PackTilePackage
 
-        return PackTilePackage(self.jobs, self.objects, self.packages, self.sources, self.verify_package)
+        verify = self.verify_package
+        return PackTilePackage(self.jobs, self.objects, self.packages, self.sources, verify, self.meter)
 
     @cached_property
     def verify_package(self) -> "VerifyPackage":
@@ -195,6 +197,13 @@ class Runtime:
         from exporttiles.usecases.browse_service import ReadTilemap
 
         return ReadTilemap(self.sources)
+
+    @cached_property
+    def meter(self) -> Meter:
+        """Return what counts the use of AWS."""
+        from exporttiles.adapters.meter import METER
+
+        return METER
 
     @cached_property
     def codecs(self) -> "Executor":

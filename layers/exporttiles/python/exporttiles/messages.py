@@ -13,6 +13,7 @@ from typing import Any
 from zlib import crc32
 
 from exporttiles.domain.changes import ChangedBlock
+from exporttiles.domain.cost import Use
 from exporttiles.domain.errors import SourceError
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService
@@ -254,7 +255,7 @@ class FragmentReport:
             they are as good as missing.
         unchanged: tiles that could not be recompressed and were left as they are.
         source_bytes: tiles as they lie in the cache, before recompression.
-        seconds: what the worker took, for the cost of the job.
+        used: what it took, for the cost of the job.
         up_to_date_count: of a delta, tiles that exist and have not changed.
         changes: of a delta, where the tiles in the fragment lie.
     """
@@ -268,7 +269,7 @@ class FragmentReport:
     left_out: FlawedTiles
     unchanged: FlawedTiles
     source_bytes: int
-    seconds: float
+    used: Use
     up_to_date_count: int = 0
     changes: tuple[ChangedBlock, ...] = ()
 
@@ -304,7 +305,7 @@ class FragmentReport:
             "left_out": self.left_out.to_json(),
             "unchanged": self.unchanged.to_json(),
             "source_bytes": self.source_bytes,
-            "seconds": self.seconds,
+            "used": astuple(self.used),
             "up_to_date_count": self.up_to_date_count,
             "changes": [[*astuple(block.tiles), block.tile_count] for block in self.changes],
         }
@@ -319,6 +320,7 @@ class FragmentReport:
         document["changes"] = tuple(
             ChangedBlock(TileRange(*places), tile_count) for *places, tile_count in document["changes"]
         )
+        document["used"] = Use(*document["used"])
         document |= {name: FlawedTiles.from_json(document[name]) for name in ("missing", "left_out", "unchanged")}
         return cls(**document)
 
@@ -339,23 +341,26 @@ class PackedPackage:
     left_out: FlawedTiles
     unchanged: FlawedTiles
     source_bytes: int
-    worker_seconds: float
+    used: Use
     work_items: int
     up_to_date_count: int = 0
+    at_once: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the members as JSON."""
         members = {name: getattr(self, name) for name in self.__slots__}
-        return members | {"left_out": self.left_out.to_json(), "unchanged": self.unchanged.to_json()}
+        flawed = {"left_out": self.left_out.to_json(), "unchanged": self.unchanged.to_json()}
+        return members | flawed | {"used": astuple(self.used)}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "PackedPackage":
         """Return what the packer handed over."""
         flawed = {name: FlawedTiles.from_json(document[name]) for name in ("left_out", "unchanged")}
-        return cls(**document | flawed)
+        return cls(**document | flawed | {"used": Use(*document["used"])})
 
 
-_STOPPED = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.TaskFailed", "States.Timeout"}
+_TIMEOUTS = {"Sandbox.Timedout", "States.Timeout"}
+_STOPPED = {"Lambda.Unknown", "Runtime.ExitError", "States.TaskFailed"}
 """How the workflow calls a function that could not say what became of it."""
 
 
@@ -368,9 +373,17 @@ class Failure:
 
     @property
     def reason(self) -> str:
-        """Return the reason in words for the person who waits."""
+        """Return the reason in words for the person who waits.
+
+        Of a function that was stopped the workflow knows little: Lambda names
+        the signal, and Step Functions calls all of it unknown.
+        """
+        if "signal: killed" in self.cause:
+            return "a function ran out of memory. Deploy with a larger WorkerMemory."
+        if self.error in _TIMEOUTS or "Task timed out after" in self.cause:
+            return "a function took longer than allowed. Export a smaller area."
         if self.error in _STOPPED:
-            return "a step of it was stopped before its end, because it took too long or too much memory."
+            return "a function was stopped before its end: it took too long, or more memory than its WorkerMemory."
         return self.cause or self.error
 
     @classmethod

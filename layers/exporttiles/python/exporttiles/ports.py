@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from exporttiles.domain.api_key import ApiKey
+from exporttiles.domain.cost import Use
 from exporttiles.domain.job import Delivery, Job, JobStatus, Message, Package, Progress
 from exporttiles.domain.parts import Part
 from exporttiles.domain.service import ImageService, TileCache
@@ -480,6 +481,14 @@ class Announcer(Protocol):
         Raises:
             AnnouncementError: some were not accepted; trying again may send others twice.
         """
+        ...
+
+
+class Meter(Protocol):
+    """Counts what this process uses of AWS."""
+
+    def read(self) -> Use:
+        """Return what was used so far: two readings tell what was used between them."""
         ...
 
 

@@ -17,6 +17,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, Pre
 from obstore.store import LocalStore, S3Store
 from obstore.store import ObjectStore as Store
 
+from exporttiles.adapters.meter import METER
 from exporttiles.domain.errors import SourceError
 from exporttiles.ports import StoredFolder, StoredObject
 
@@ -30,6 +31,7 @@ _READERS = 32
 _VERSIONS = 1_000
 _MULTIPART_BYTES = 100 * 2**20
 _CHUNK_BYTES = 32 * 2**20
+_LISTED = 1_000  # objects that S3 names in one answer
 
 # S3 says 503 SlowDown while it makes room for more requests: waits grow from 0.1 to 5 s, at random. After 15 s no
 # other attempt begins, as API Gateway gives a request 30 s; the workflow tries its steps again later.
@@ -67,13 +69,13 @@ class ObjectStore:
 
     def read(self, key: str) -> bytes:
         """Return a whole object."""
-        with _translated(key):
+        with _translated(key, gets=1):
             return obstore.get(self._store, key).bytes().to_bytes()
 
     def read_start(self, key: str, size_bytes: int) -> tuple[memoryview, int]:
         """Return the first bytes of an object, and its whole length."""
         try:
-            with _translated(key):
+            with _translated(key, gets=1):
                 found = obstore.get(self._store, key, options={"range": (0, size_bytes)})
                 self._remember(key, found.meta["e_tag"])
                 return memoryview(found.bytes()), found.meta["size"]
@@ -109,7 +111,7 @@ class ObjectStore:
 
     def write(self, key: str, body: bytes) -> None:
         """Store an object whole."""
-        with _translated(key):
+        with _translated(key, puts=_write_requests(body)):
             obstore.put(
                 self._store,
                 key,
@@ -121,7 +123,7 @@ class ObjectStore:
     def create(self, key: str, body: bytes) -> bool:
         """Store an object if the key is free."""
         try:
-            with _translated(key):
+            with _translated(key, puts=1):
                 obstore.put(self._store, key, body, mode="create", use_multipart=False)
         except FileExistsError:
             return False
@@ -130,13 +132,14 @@ class ObjectStore:
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose keys begin with a prefix, in key order."""
         with _translated(prefix):
-            for page in obstore.list(self._store, prefix):
+            for page in obstore.list(self._store, prefix, chunk_size=_LISTED):
+                METER.count(puts=1)
                 for found in page:
                     yield StoredObject(found["path"], found["size"])
 
     def list_folder(self, prefix: str) -> StoredFolder:
         """Return what lies directly below a prefix."""
-        with _translated(prefix):
+        with _translated(prefix, puts=1):
             found = obstore.list_with_delimiter(self._store, prefix)
         objects = [StoredObject(stored["path"], stored["size"]) for stored in found["objects"]]
         folders = [f"{folder.rstrip('/')}/" for folder in found["common_prefixes"]]
@@ -163,21 +166,21 @@ class ObjectStore:
 
     def _size_if_there(self, key: str) -> int | None:
         try:
-            with _translated(key):
+            with _translated(key, gets=1):
                 return obstore.head(self._store, key)["size"]
         except KeyError:
             return None
 
     def _modified_if_there(self, key: str) -> datetime | None:
         try:
-            with _translated(key):
+            with _translated(key, gets=1):
                 return obstore.head(self._store, key)["last_modified"].replace(microsecond=0)
         except KeyError:
             return None
 
     def _read_range(self, key: str, span: tuple[int, int]) -> memoryview:
         start, stop = span
-        with _translated(key):
+        with _translated(key, gets=1):
             options: GetOptions = {"range": (start, stop)}
             if version := self._versions.get(key):
                 options["if_match"] = version
@@ -190,8 +193,15 @@ class ObjectStore:
             self._versions.popitem(last=False)
 
 
+def _write_requests(body: bytes) -> int:
+    """Return how many requests it takes to write an object: one, or one a chunk and two around them."""
+    return 1 if len(body) <= _MULTIPART_BYTES else 2 + -(-len(body) // _CHUNK_BYTES)
+
+
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
+def _translated(key: str, *, gets: int = 0, puts: int = 0) -> Iterator[None]:
+    """Count requests that S3 asks money for, and tell its errors in the terms of the port."""
+    METER.count(gets=gets, puts=puts)
     try:
         yield
     except (FileNotFoundError, NotFoundError) as error:

@@ -13,6 +13,7 @@ from zlib import crc32 as crc32_of
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from exporttiles.adapters.meter import METER
 from exporttiles.domain.errors import DamagedPackageError, PackageError, SourceError
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import CopiedPart, Part, checked_parts
@@ -64,6 +65,7 @@ class S3Packages:
             with ThreadPoolExecutor(_COPIERS) as copiers:
                 # Consecutive numbers: S3 refuses gaps in uploads with checksums.
                 done = list(copiers.map(lambda part: self._upload(key, upload_id, *part), checked_parts(parts)))
+            METER.count(puts=len(done) + 2)  # and the two around them
             with suppress(self._client.exceptions.NoSuchUpload):  # the answer to a first try was lost: see `_compare`
                 self._client.complete_multipart_upload(
                     Bucket=self._bucket,
@@ -80,6 +82,7 @@ class S3Packages:
 
     def _compare(self, key: str, crc32: int) -> None:
         """Compare the checksum that S3 made with what it should be: a store may overlook the one it is given."""
+        METER.count(gets=1)
         found = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
         if found.get("ChecksumType") != "FULL_OBJECT" or found.get("ChecksumCRC32") != _as_header(crc32):
             raise DamagedPackageError(

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
+from exporttiles.adapters.meter import METER
 from exporttiles.bootstrap import SystemClock
 from exporttiles.cli.source import SingleSource, add_source_options, inspect, open_source
 from exporttiles.cli.terminal import ProgressBar
@@ -146,8 +147,8 @@ def _export(export: Export, objects: ObjectReader, local: LocalObjects) -> tuple
             ExportAtOnce(
                 local,
                 PlanExport(jobs, local, max_concurrency=1),
-                ExportTileRange(jobs, local, sources, clock, codecs),
-                PackTilePackage(jobs, local, local, sources, VerifyPackage(local, clock)),
+                ExportTileRange(jobs, local, sources, clock, codecs, METER),
+                PackTilePackage(jobs, local, local, sources, VerifyPackage(local, clock), METER),
             )
         )
         submit_export = SubmitExport(jobs, local, at_once, clock, lambda: job_id, _LIFETIME, _LIFETIME)

@@ -1,41 +1,94 @@
-"""What an export costs on AWS, besides storage and download.
+"""What an export costs on AWS, besides storage and download: counted as it happens, priced here.
 
-Prices of us-east-1, November 2026, in US dollars.
+See docs/cost.md.
 """
 
-from exporttiles.domain.service import CacheLayout
+from dataclasses import dataclass
 
-GET_DOLLARS = 0.0004 / 1000
-PUT_DOLLARS = 0.005 / 1000
+# us-east-1, 23 November 2026, in US dollars, without free tiers.
+GET_DOLLARS = 0.0004 / 1000  # S3: GET and HEAD
+PUT_DOLLARS = 0.005 / 1000  # S3: PUT, POST, COPY and LIST; deleting is free
 GIGABYTE_SECOND_DOLLARS = 0.0000133334  # Lambda on arm64
-INVOCATION_DOLLARS = 0.20 / 1_000_000
+INVOCATION_DOLLARS = 0.20 / 1_000_000  # Lambda
 TRANSITION_DOLLARS = 0.025 / 1000  # Step Functions, Standard
-
-WORKER_GIGABYTES = 3538 / 1024  # as the template sets it
-_GETS_PER_TILE = {
-    CacheLayout.FILES: 1.0,
-    CacheLayout.COMPACT_V1: 0.03,
-    CacheLayout.COMPACT_V2: 0.03,
-    CacheLayout.PMTILES: 0.03,
-}
-_STEPS = 4  # plan, map, pack, close
+TABLE_WRITE_DOLLARS = 0.625 / 1_000_000  # DynamoDB on demand, by the kilobyte
+EGRESS_GIGABYTE_DOLLARS = 0.09  # S3 to the internet, the first 10 TB of a month; whoever downloads causes it
 
 
-def estimated_dollars(layout: CacheLayout, tile_count: int, work_items: int, worker_seconds: float) -> float:
-    """Return about what a finished job cost.
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What was used of S3 and Lambda.
+
+    Attributes:
+        gets: requests that read.
+        puts: requests that write, copy or list.
+        gigabyte_seconds: memory of functions, by the time that they ran.
+    """
+
+    gets: int = 0
+    puts: int = 0
+    gigabyte_seconds: float = 0.0
+
+    def __add__(self, other: "Use") -> "Use":
+        """Return the use of both."""
+        return Use(
+            self.gets + other.gets, self.puts + other.puts, round(self.gigabyte_seconds + other.gigabyte_seconds, 6)
+        )
+
+    def __sub__(self, other: "Use") -> "Use":
+        """Return what was used since an earlier reading."""
+        return Use(
+            self.gets - other.gets, self.puts - other.puts, round(self.gigabyte_seconds - other.gigabyte_seconds, 6)
+        )
+
+
+_AROUND = Use(gets=4, puts=5, gigabyte_seconds=2.0)
+"""What accepting, planning and closing a job take, whatever its size; closing cannot count itself."""
+
+_WRITE_KILOBYTES = 2  # a job in the table, about
+_JOB_WRITES = 6  # created, begun, planned, ended, and twice in an index
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Everything that a finished export used.
+
+    Attributes:
+        invocations: of functions.
+        transitions: of states, in the execution and its children.
+        table_writes: kilobytes written to the table.
+    """
+
+    used: Use
+    invocations: int
+    transitions: int
+    table_writes: int
+
+    @property
+    def dollars(self) -> float:
+        """Return the price of it."""
+        return (
+            self.used.gets * GET_DOLLARS
+            + self.used.puts * PUT_DOLLARS
+            + self.used.gigabyte_seconds * GIGABYTE_SECOND_DOLLARS
+            + self.invocations * INVOCATION_DOLLARS
+            + self.transitions * TRANSITION_DOLLARS
+            + self.table_writes * TABLE_WRITE_DOLLARS
+        )
+
+
+def bill(used: Use, work_items: int, *, at_once: bool) -> Bill:
+    """Return the bill of a finished export.
 
     Args:
-        layout: of the cache; tiles of bundles share requests.
-        tile_count: tiles that were looked for.
-        work_items: workers that ran, each writing a fragment and a report and
-            being copied once into the package.
-        worker_seconds: what all of them took together.
+        used: what its work items and its packer counted; attempts that failed are not in it.
+        work_items: how many there were; each counts itself in the table.
+        at_once: one function made all of it.
     """
-    gets = tile_count * _GETS_PER_TILE[layout] + 3 * work_items
-    puts = 3 * work_items + 2 * _STEPS
-    return (
-        gets * GET_DOLLARS
-        + puts * PUT_DOLLARS
-        + worker_seconds * WORKER_GIGABYTES * GIGABYTE_SECOND_DOLLARS
-        + (work_items + _STEPS) * (INVOCATION_DOLLARS + 2 * TRANSITION_DOLLARS)
+    workers = 0 if at_once else work_items
+    return Bill(
+        used=used + _AROUND,
+        invocations=3 if at_once else 4 + workers,  # API, at once, close; API, plan, pack, close and the workers
+        transitions=5 if at_once else 7 + 2 * workers,  # the states of each child, and its start
+        table_writes=(_JOB_WRITES + work_items) * _WRITE_KILOBYTES,
     )

@@ -15,8 +15,15 @@ from exporttiles.domain.tiling import BundleIndex
 Bundle = TypeVar("Bundle")
 
 FRAGMENT_TARGET_BYTES = 16 * 1024 * 1024
-"""What a work item aims to write: well above the 5 MiB that a part of a
-multipart upload must have, so that an estimate may be three times too high."""
+"""What a work item aims to write at least: well above the 5 MiB that a part of
+a multipart upload must have, so that an estimate may be three times too high."""
+
+LARGE_FRAGMENT_BYTES = 64 * 1024 * 1024
+"""What work items of large exports aim to write: each costs two state
+transitions and three writes, more than its second of work."""
+
+FEW_WORK_ITEMS = 16
+"""So many there are before they grow: enough for progress to be seen."""
 
 MAX_WORK_ITEMS = 8_000
 """An upload has 10,000 parts at most; the rest is room for the tail."""
@@ -51,10 +58,12 @@ class PlannedBundle:
 def fragment_target_bytes(total_bytes: int) -> int:
     """Return how many bytes a work item should write, for a package of a size.
 
-    It grows with the job, so that the number of parts stays bounded and the
-    largest export is limited by the store, not by us.
+    It grows with the job, so that small ones show progress, large ones cost
+    little, and the number of parts stays bounded: the largest export is
+    limited by the store, not by us.
     """
-    return max(FRAGMENT_TARGET_BYTES, total_bytes // (MAX_WORK_ITEMS // 2))
+    grown = min(LARGE_FRAGMENT_BYTES, total_bytes // FEW_WORK_ITEMS)
+    return max(FRAGMENT_TARGET_BYTES, grown, total_bytes // (MAX_WORK_ITEMS // 2))
 
 
 def limited(bundles: Iterable[Bundle]) -> Iterator[Bundle]:

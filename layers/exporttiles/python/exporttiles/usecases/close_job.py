@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from exporttiles.domain.cost import estimated_dollars
+from exporttiles.domain.cost import Bill, bill
 from exporttiles.domain.job import RESUMABLE, Delivery, Job, JobStatus, Message, MessageKind, Package, Progress, Series
 from exporttiles.formats.outputs import output_of
 from exporttiles.messages import CHANGES_NAME, Export, Failure, JobKeys, PackedPackage
@@ -45,10 +45,9 @@ class CloseJob:
         """
         job, now = self.jobs.get(job_id), self.clock.now()
         export = Export.from_json(self.objects.read(JobKeys(job_id).export))
-        layout = export.service.cache.layout
-        dollars = estimated_dollars(layout, job.tile_count, packed.work_items, packed.worker_seconds)
+        billed = bill(packed.used, packed.work_items, at_once=packed.at_once)
         up_to_date_count = packed.up_to_date_count if export.request.since else None
-        delivery = Delivery(packed.tile_count, packed.missing_count, dollars, up_to_date_count)
+        delivery = Delivery(packed.tile_count, packed.missing_count, billed.dollars, up_to_date_count)
         if not packed.tile_count:
             text = f"Nothing to deliver: none of the tiles that exist has changed since {_time(export)}."
             return self._end(job_id, JobStatus.FAILED, text, attempt=attempt, delivery=delivery, is_resumable=False)
@@ -56,7 +55,7 @@ class CloseJob:
             job_id,
             JobStatus.SUCCEEDED,
             attempt=attempt,
-            messages=_success(job, export, packed, dollars, now),
+            messages=_success(job, export, packed, billed, now),
             # A worker that died between its report and its count is counted here.
             progress=Progress(packed.work_items, packed.work_items, job.tile_count, packed.size_bytes),
             package=Package(packed.key, packed.name, packed.size_bytes),
@@ -191,10 +190,16 @@ def told_of(export: Export, packed: PackedPackage) -> list[Message]:
     ]
 
 
-def _success(job: Job, export: Export, packed: PackedPackage, dollars: float, now: datetime) -> list[Message]:
+def _success(job: Job, export: Export, packed: PackedPackage, billed: Bill, now: datetime) -> list[Message]:
     seconds = (now - job.submitted_at).total_seconds()
+    used = (
+        f"Used: {billed.used.gets:,} reads and {billed.used.puts:,} writes of S3, "
+        f"{billed.used.gigabyte_seconds:,.1f} GB-s in {billed.invocations:,} function calls, "
+        f"{billed.transitions:,} state transitions."
+    )
     texts = [
-        f"Estimated AWS cost: ${dollars:.4f}, without storage and download.",
+        used,
+        f"Estimated AWS cost: ${billed.dollars:.4f}, without storage and download.",
         f"Succeeded at {now:%A, %B %-d, %Y %-I:%M:%S %p} UTC (Elapsed Time: {seconds:.2f} seconds)",
     ]
     return [*told_of(export, packed), *(Message(MessageKind.INFORMATIVE, text) for text in texts)]

@@ -1,6 +1,6 @@
 """Make a whole export in one process: where it is small, or where there is no cloud."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporttiles.messages import PackedPackage, WorkItem, read_document
 from exporttiles.ports import ObjectStore
@@ -31,4 +31,4 @@ class ExportAtOnce:
         plan = self.plan_export(job_id)
         for item in read_document(self.objects.read(plan.work_items_key)):
             self.export_tile_range(WorkItem.from_json(item))
-        return self.pack_tile_package(job_id)
+        return replace(self.pack_tile_package(job_id), at_once=True)

@@ -16,6 +16,7 @@ from zlib import crc32
 import numpy as np
 
 from exporttiles.domain.changes import ChangedBlock, changed_blocks
+from exporttiles.domain.cost import Use
 from exporttiles.domain.errors import DamagedCacheError, ExportCancelledError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.selection import TileSelection
@@ -25,7 +26,7 @@ from exporttiles.formats.outputs import output_of
 from exporttiles.formats.tile_image import recompress_jpeg, sniff
 from exporttiles.formats.zip_archive import ZipMember, local_header
 from exporttiles.messages import EXAMPLES, Export, FlawedTiles, FragmentReport, JobKeys, MemberReport, WorkItem
-from exporttiles.ports import Clock, JobTable, Mask, ObjectStore, PlacedTile, Tile, TileSources
+from exporttiles.ports import Clock, JobTable, Mask, Meter, ObjectStore, PlacedTile, Tile, TileSources
 
 _IMAGES = {
     TileFormat.JPEG: {"jpeg"},
@@ -51,6 +52,7 @@ class ExportTileRange:
     sources: TileSources
     clock: Clock
     codecs: Executor
+    meter: Meter
 
     def __call__(self, item: WorkItem) -> FragmentReport:
         """Write the fragment and the report of a work item; return the report.
@@ -108,7 +110,7 @@ class ExportTileRange:
         raise ExportCancelledError(job_id)
 
     def _write_fragment(self, item: WorkItem, export: Export) -> FragmentReport:
-        began = looked = self.clock.now()
+        before, looked = self.meter.read(), self.clock.now()
         keys = JobKeys(item.job_id)
         scheme, full_extent = export.service.tiling_scheme, export.service.full_extent
         selection = TileSelection(scheme, export.request.area, full_extent)
@@ -147,6 +149,8 @@ class ExportTileRange:
 
         if fragment:
             self.objects.write(keys.fragment(item.number, members), b"".join(fragment))
+        # What is read before and written after: the export, this report, and the files of a dataset.
+        around = Use(gets=3, puts=1 + len(members)) if output.is_folder else Use(gets=1, puts=1)
         return FragmentReport(
             number=item.number,
             fragment_bytes=fragment_bytes,
@@ -157,7 +161,7 @@ class ExportTileRange:
             left_out=FlawedTiles.of(tally.left_out),
             unchanged=FlawedTiles.of(tally.unchanged),
             source_bytes=tally.source_bytes,
-            seconds=(self.clock.now() - began).total_seconds(),
+            used=self.meter.read() - before + around,
             up_to_date_count=up_to_date_count,
             changes=tuple(changes),
         )

@@ -6,13 +6,14 @@ and only small ones, the documents and the directory go through memory.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 from zlib import crc32
 
 import numpy as np
 
+from exporttiles.domain.cost import Use
 from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError
 from exporttiles.domain.job import Job, JobStatus, Package
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
@@ -28,7 +29,7 @@ from exporttiles.messages import (
     PackedPackage,
     read_document,
 )
-from exporttiles.ports import JobTable, ObjectStore, PackageJoiner, Tile, TileSources
+from exporttiles.ports import JobTable, Meter, ObjectStore, PackageJoiner, Tile, TileSources
 from exporttiles.usecases.verify_package import VerifyPackage
 
 _WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
@@ -50,6 +51,7 @@ class PackTilePackage:
     packages: PackageJoiner
     sources: TileSources
     verify: VerifyPackage
+    meter: Meter
 
     def __call__(self, job_id: str) -> PackedPackage:
         """Write the package and verify what was written.
@@ -67,7 +69,7 @@ class PackTilePackage:
         job = self.jobs.get(job_id)
         if job.status is not JobStatus.EXECUTING:
             raise ExportCancelledError(job_id)
-        keys = JobKeys(job_id)
+        before, keys = self.meter.read(), JobKeys(job_id)
         export = Export.from_json(self.objects.read(keys.export))
         reports = self._reports(keys)
         _check_counts(job, export, reports)
@@ -97,7 +99,7 @@ class PackTilePackage:
             self.verify(job_id, packed, output, [member for member, _ in members], reports)
         finally:
             self._take_back_if_late(job_id, is_finished_work=output.is_folder)
-        return packed
+        return replace(packed, used=packed.used + self.meter.read() - before)
 
     def _take_back_if_late(self, job_id: str, *, is_finished_work: bool) -> None:
         """Remove a package that nobody wants any more: CloseJob may have looked for it before it was there."""
@@ -198,7 +200,7 @@ def _packed(job: Job, reports: Sequence[FragmentReport], package: Package, check
         left_out=left_out,
         unchanged=FlawedTiles.joined([report.unchanged for report in reports]),
         source_bytes=sum(report.source_bytes for report in reports),
-        worker_seconds=sum(report.seconds for report in reports),
+        used=sum((report.used for report in reports), Use()),
         work_items=len(reports),
         up_to_date_count=up_to_date_count,
     )
