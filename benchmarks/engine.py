@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.stores import CountedStore, FolderPackages, SimulatedStore
 from exporttiles.bootstrap import Runtime
 from exporttiles.domain.area import Area
+from exporttiles.domain.cost import Use
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
@@ -88,7 +89,7 @@ def pretend(engine: Engine, store: SimulatedStore, job_id: str, items: Sequence[
             left_out=FlawedTiles(0, ()),
             unchanged=FlawedTiles(0, ()),
             source_bytes=end,
-            seconds=0.0,
+            used=Use(),
         )
         engine.export(job_id)  # as a worker reads it
         store.hold(keys.fragment(item.number, members), keys.report(item.number), end)

@@ -13,10 +13,11 @@ from benchmarks.caches import Cache, make
 from benchmarks.processes import step
 from benchmarks.results import Section, Table, Target
 from benchmarks.speed import clear
-from exporttiles.domain.cost import estimated_dollars
-from exporttiles.domain.service import CacheLayout
+from exporttiles.domain.cost import Use, bill
 
 _MINUTES = 10
+_WORKER_GIGABYTES = 1769 / 1024  # as the template sets it
+_WRITES = 3  # a work item: fragment, report, and its copy into the package
 _ZIP_BYTES, _ZIP_MEMBERS = 2**32, 2**16  # beyond which an archive needs ZIP64
 
 Found = dict[str, Any]
@@ -53,9 +54,9 @@ def growth(folder: Path, cache: Cache, worlds: range, rivers: range, image: Path
     last = series["real"][-1]
     rate = last["tiles"] / last["seconds"]
     for found in (each for several in series.values() for each in several):
-        found["dollars"] = estimated_dollars(
-            CacheLayout.COMPACT_V2, found["tiles"], found["work_items"], found["tiles"] / rate
-        )
+        puts = _WRITES * found["work_items"]
+        used = Use(max(0, found["requests"] - puts), puts, found["tiles"] / rate * _WORKER_GIGABYTES)
+        found["dollars"] = bill(used, found["work_items"], at_once=False).dollars
     draw(series, image)
     return Section("Growth", [_table(series)], _targets(series), image.name)
 
