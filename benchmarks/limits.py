@@ -10,7 +10,8 @@ from benchmarks.speed import clear
 from local.cloud import LocalCloud
 from local.services import upload_folder
 
-_AREAS = {"all of it": 0.0, "star of 400 vertices": 0.7, "small star": 0.2}
+_AREAS = {"everything": 0.0, "star of 400 vertices": 0.7, "small star": 0.2}
+_SPARSE = "(rows of tiles are short: to read what lies between them would cost more than 5 % of the bytes)"
 
 
 def planning(level: int) -> Section:
@@ -48,17 +49,20 @@ def planning(level: int) -> Section:
 def requests(folder: Path, cache: Cache) -> Section:
     """Read areas of V2 bundles: how many requests, and how many bytes that nobody wanted."""
     v2 = make(folder, cache) / "v2"
-    rows, gets, overs = [], [], []
+    rows, targets = [], []
     for name, width in _AREAS.items():
         found = json.loads(step("read_ranges", v2, width).output)
         tiles, wanted = found["tiles"], found["wanted"]
         over = (found["bytes"] - found["index_bytes"]) / wanted - 1
         drawn_gets, drawn_over = found["drawn_requests"] / tiles, found["drawn_bytes"] / wanted - 1
-        gets += [found["requests"] / tiles]
-        overs += [over]
+        gets = found["requests"] / tiles
+        targets += [
+            Target(f"GETs a tile, {name} ({tiles:,} tiles)", "at most 0.02", f"{gets:.4f}", gets <= 0.02, _SPARSE),
+            Target(f"over-fetch, {name}", "at most 5 %", f"{over:.2%}", over <= 0.05),
+        ]
         rows.append(
             (
-                name, f"{tiles:,}", f"{found['requests']:,}", f"{gets[-1]:.4f}", f"{over:.2%}",
+                name, f"{tiles:,}", f"{found['requests']:,}", f"{gets:.4f}", f"{over:.2%}",
                 f"{found['index_bytes'] / wanted:.2%}", f"{drawn_gets:.4f}", f"{drawn_over:.2%}",
             )
         )  # fmt: skip
@@ -74,10 +78,7 @@ def requests(folder: Path, cache: Cache) -> Section:
                 "area and the longer its outline, the less lies together.",
             )
         ],
-        [
-            Target("GETs a tile from V2 bundles", "at most 0.02", f"{max(gets):.4f}", max(gets) <= 0.02),
-            Target("over-fetch from V2 bundles", "at most 5 %", f"{max(overs):.2%}", max(overs) <= 0.05),
-        ],
+        targets,
     )
 
 
