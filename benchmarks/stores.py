@@ -9,6 +9,7 @@ from itertools import chain, pairwise, takewhile
 from operator import itemgetter
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from obstore.store import LocalStore
@@ -62,10 +63,10 @@ class CountedStore(ObjectStore):
         self._count("GET", len(found[0]))
         return found
 
-    def write(self, key: str, body: bytes) -> None:
-        """Store an object whole."""
+    def write(self, key: str, body: Any) -> None:
+        """Store an object whole; its bytes may come in pieces."""
         super().write(key, body)
-        self._count("PUT", len(body))
+        self._count("PUT", len(body) if isinstance(body, bytes) else sum(map(len, body)))
 
     def create(self, key: str, body: bytes) -> bool:
         """Store an object if the key is free."""
