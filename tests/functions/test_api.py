@@ -195,6 +195,24 @@ def test_too_many_tiles_are_accepted_and_fail_with_the_number_that_clients_look_
     assert client.started == []
 
 
+def test_over_https_too_an_export_may_ask_for_what_has_changed_since(client):
+    first = client.json(f"{SERVICE}/exportTiles", "f=json&tilePackage=true&levels=0-1")["jobId"]
+    earlier = run_workflow(client.runtime, first)
+
+    for since, expected in ((first, earlier.submitted_at), ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC))):
+        job_id = client.json(f"{SERVICE}/exportTiles", f"f=json&tilePackage=true&levels=0-1&since={since}")["jobId"]
+        export = Export.from_json(client.runtime.objects.read(JobKeys(job_id).export))
+        assert export.request.since == expected
+
+
+@pytest.mark.parametrize("since", ["yesterday", "last", "j" + "0" * 32, "2999-01-01"])
+def test_since_is_a_time_that_has_been_or_a_job_that_is_known(client, since):
+    error = client.error(f"{SERVICE}/exportTiles", f"f=json&levels=0-1&since={since}")
+
+    assert error["code"] == 400
+    assert "Parameter 'since'" in error["message"]
+
+
 def test_an_estimate_tells_bytes_and_tiles_and_needs_no_package(client):
     body = "f=json&tilePackage=false&exportBy=LevelID&levels=0-2"
     submitted = json.loads(client.send("POST", f"{SERVICE}/estimateExportTilesSize", body=body)["body"])
