@@ -51,7 +51,7 @@ def a_service(name: str = "World_Imagery", **changes: object) -> ImageService:
 def a_job(status: JobStatus = JobStatus.SUBMITTED, **changes: object) -> Job:
     """Return an export of World_Imagery; one that succeeded has a package."""
     job_id = "jeeb938cbb2774269a7ca9910df4ee700"
-    package = Package(f"jobs/{job_id}/World_Imagery.tpkx", "World_Imagery.tpkx", 4_200_000)
+    package = Package(f"packages/{job_id}/World_Imagery.tpkx", "World_Imagery.tpkx", 4_200_000)
     job = Job(
         job_id=job_id,
         service_name="World_Imagery",

@@ -232,7 +232,7 @@ def test_an_estimate_tells_bytes_and_tiles_and_needs_no_package(client):
 def test_a_file_is_sent_for_with_nothing_of_the_clients_query(done, query):
     response = done.get(f"{FILES}/World_Imagery.tpkx", query)
 
-    link = f"https://packages.example/jobs/{JOB}/World_Imagery.tpkx?signed"
+    link = f"https://packages.example/packages/{JOB}/World_Imagery.tpkx?signed"
     assert (response["statusCode"], response["headers"]["location"]) == (302, link)
     assert response["headers"]["cache-control"] == "no-store"
 

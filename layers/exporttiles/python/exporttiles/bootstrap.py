@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from exporttiles.usecases.pack_tile_package import PackTilePackage
     from exporttiles.usecases.plan_export import PlanExport
     from exporttiles.usecases.resume_export import ResumeExport
+    from exporttiles.usecases.reuse_package import ReusePackage
     from exporttiles.usecases.submit_export import SubmitExport
     from exporttiles.usecases.sweep_leftovers import SweepLeftovers
     from exporttiles.usecases.verify_package import VerifyPackage
@@ -88,7 +89,15 @@ class Runtime:
             new_job_id,
             self.settings.job_lifetime,
             self.settings.kept_lifetime,
+            self.reuse_package,
         )
+
+    @cached_property
+    def reuse_package(self) -> "ReusePackage":
+        """Return what answers exports with the packages of equal ones."""
+        from exporttiles.usecases.reuse_package import ReusePackage
+
+        return ReusePackage(self.jobs, self.objects, self.settings.reuse_window)
 
     @cached_property
     def estimate_export(self) -> "EstimateExport":
@@ -154,7 +163,9 @@ class Runtime:
         from exporttiles.usecases.close_job import CloseJob
 
         job_lifetime, resume_window = self.settings.job_lifetime, self.settings.resume_window
-        return CloseJob(self.jobs, self.objects, self.packages, self.clock, job_lifetime, resume_window)
+        return CloseJob(
+            self.jobs, self.objects, self.packages, self.clock, job_lifetime, resume_window, self.reuse_package
+        )
 
     @cached_property
     def watch_jobs(self) -> "WatchJobs":

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from zlib import crc32
 
@@ -160,6 +161,16 @@ class Export:
             "since": request.since.isoformat() if request.since else None,
         }
         return json.dumps(document).encode()
+
+    @property
+    def reuse_key(self) -> str:
+        """Return the key at which an equal export of a cache that was not published anew finds this one.
+
+        Who asks and what they may is no part of it.
+        """
+        document = json.loads(self.to_json())
+        del document["service"]["maxExportTilesCount"], document["service"]["exportTilesAllowed"]
+        return f"reuse/{sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()}.json"
 
     @classmethod
     def from_json(cls, body: bytes) -> "Export":

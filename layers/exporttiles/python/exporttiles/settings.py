@@ -15,6 +15,7 @@ class Settings:
         kept_lifetime: at most, of one whose series keeps it.
         state_machine_arn: only the functions that start exports have one.
         export_timeout: how long the steps of an export may take.
+        reuse_window: how old a package may be that answers an equal request; 0 for no reuse.
         resume_window: how long finished work of a job that failed is kept.
         inbox_bucket, event_bus: only the functions that receive requests or
             announce jobs have them.
@@ -36,6 +37,7 @@ class Settings:
     state_machine_arn: str = ""
     export_timeout: timedelta = timedelta(days=1)
     resume_window: timedelta = timedelta(days=1)
+    reuse_window: timedelta = timedelta()
     inbox_bucket: str = ""
     event_bus: str = ""
     event_bus_arn: str = ""
@@ -73,6 +75,7 @@ class Settings:
                 kept_lifetime=timedelta(days=int(variables.get("KEPT_LIFETIME_DAYS", "35"))),
                 state_machine_arn=variables.get("STATE_MACHINE_ARN", ""),
                 export_timeout=timedelta(seconds=int(variables.get("EXPORT_TIMEOUT_SECONDS", "86400"))),
+                reuse_window=timedelta(hours=int(variables.get("REUSE_HOURS", "0"))),
                 resume_window=timedelta(hours=int(variables.get("RESUME_HOURS", "24"))),
                 inbox_bucket=variables.get("INBOX_BUCKET", ""),
                 event_bus=variables.get("EVENT_BUS", ""),

@@ -31,6 +31,7 @@ from exporttiles.usecases.export_at_once import ExportAtOnce
 from exporttiles.usecases.export_tile_range import ExportTileRange
 from exporttiles.usecases.pack_tile_package import PackTilePackage
 from exporttiles.usecases.plan_export import PlanExport
+from exporttiles.usecases.reuse_package import ReusePackage
 from exporttiles.usecases.submit_export import SubmitExport
 from exporttiles.usecases.verify_package import VerifyPackage
 
@@ -151,7 +152,9 @@ def _export(export: Export, objects: ObjectReader, local: LocalObjects) -> tuple
                 PackTilePackage(jobs, local, local, sources, VerifyPackage(local, clock), METER),
             )
         )
-        submit_export = SubmitExport(jobs, local, at_once, clock, lambda: job_id, _LIFETIME, _LIFETIME)
+        submit_export = SubmitExport(
+            jobs, local, at_once, clock, lambda: job_id, _LIFETIME, _LIFETIME, ReusePackage(jobs, local, timedelta())
+        )
         job = submit_export(export.service, export.request, {})
     if at_once.packed is None:
         raise ExportTilesError(job.messages[-1].text)

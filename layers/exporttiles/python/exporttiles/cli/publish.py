@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from exporttiles.adapters.archives import open_cache
 from exporttiles.adapters.service_catalog import ServiceCatalog
@@ -25,7 +26,8 @@ def add_publish_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
 def _publish(options: argparse.Namespace) -> int:
     print(f"Looking through {options.url} ...")
     service = inspect(options, open_cache(options.url), options.name, options.url)
-    service = replace(service, max_export_tiles_count=options.max_tiles)
+    published_at = datetime.now(UTC).isoformat()
+    service = replace(service, max_export_tiles_count=options.max_tiles, published_at=published_at)
     ServiceCatalog(tile_bucket(options)).put(service)
     print(
         f"Published {service.name}: {service.tile_format}, levels "

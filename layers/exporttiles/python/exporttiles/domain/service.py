@@ -63,6 +63,8 @@ class ImageService:
         min_level, max_level: the levels that hold tiles, both included.
         compression_quality: JPEG quality of the cache, 0 for other formats.
         full_extent: the envelope of the tiles, in the scheme's reference.
+        published_at: when the cache was published last, in ISO 8601; it says
+            that the tiles may have changed. '' where nobody noted it.
     """
 
     name: str
@@ -78,6 +80,7 @@ class ImageService:
     lerc_error: float = 0.0
     export_tiles_allowed: bool = True
     max_export_tiles_count: int = 100_000
+    published_at: str = ""
 
     @property
     def short_name(self) -> str:

@@ -36,6 +36,7 @@ def write_service(service: ImageService) -> dict[str, Any]:
         "fullExtent": write_extent(service.full_extent),
         "exportTilesAllowed": service.export_tiles_allowed,
         "maxExportTilesCount": service.max_export_tiles_count,
+        "publishedAt": service.published_at,
     }
 
 
@@ -72,6 +73,7 @@ def read_service(document: Any) -> ImageService:
             full_extent=read_extent(document["fullExtent"], scheme.spatial_reference),
             export_tiles_allowed=bool(document.get("exportTilesAllowed", True)),
             max_export_tiles_count=int(document.get("maxExportTilesCount", 100_000)),
+            published_at=str(document.get("publishedAt", "")),
         )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise DamagedCacheError(f"The service descriptor cannot be used: {type(error).__name__} {error}") from error

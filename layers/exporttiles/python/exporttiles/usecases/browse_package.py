@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from exporttiles.domain.job import Job, Package, PackageFolder
-from exporttiles.messages import VERIFICATION_NAME, JobKeys
+from exporttiles.messages import VERIFICATION_NAME
 from exporttiles.ports import ObjectStore
 
 
@@ -33,13 +33,14 @@ class BrowsePackage:
             return None
         if path == job.package.name:
             return job.package
+        folder = job.package.key.removesuffix(job.package.name)  # of another job, if its package is reused
         if not path:
-            found = self._look(JobKeys(job.job_id).packages)
+            found = self._look(folder)
             others = (name for name in found.files if name not in {job.package.name, VERIFICATION_NAME})
             return PackageFolder((job.package.name, *others), found.folders)  # clients take the first
         if not path.isprintable() or any(part in {"", ".", ".."} for part in path.split("/")):
             return None  # no store has keys of the first kind; a folder on disk would be left through the others
-        key = JobKeys(job.job_id).delivered(path)
+        key = f"{folder}{path}"
         (size_bytes,) = self.objects.sizes_bytes([key])
         if size_bytes is not None:
             return Package(key, path.rpartition("/")[2], size_bytes)

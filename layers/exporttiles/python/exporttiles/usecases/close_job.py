@@ -9,6 +9,7 @@ from exporttiles.domain.job import RESUMABLE, Delivery, Job, JobStatus, Message,
 from exporttiles.formats.outputs import output_of
 from exporttiles.messages import CHANGES_NAME, Export, Failure, JobKeys, PackedPackage
 from exporttiles.ports import Clock, JobTable, ObjectStore, PackageStore
+from exporttiles.usecases.reuse_package import ReusePackage
 
 NO_RESUME = frozenset({"AreaError", "EmptyExportError", "DamagedPackageError"})
 """Errors that come again however often the same export is tried, and the one that makes finished work doubtful."""
@@ -28,6 +29,7 @@ class CloseJob:
         packages: the same.
         job_lifetime: how long it is told that a package has made room for newer ones.
         resume_window: how long finished work of a job that failed is kept.
+        reuse: knows finished packages.
     """
 
     jobs: JobTable
@@ -36,6 +38,7 @@ class CloseJob:
     clock: Clock
     job_lifetime: timedelta
     resume_window: timedelta
+    reuse: ReusePackage
 
     def succeed(self, job_id: str, packed: PackedPackage, attempt: int = 1) -> Job:
         """Announce a finished package, unless the job was cancelled meanwhile; return the job.
@@ -64,6 +67,7 @@ class CloseJob:
         )
         if not is_closed:
             return self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.", attempt=attempt)
+        self.reuse.remember(job, export)
         return self._tidied(job_id)
 
     def fail(self, job_id: str, failure: Failure, attempt: int | None = 1) -> Job:

@@ -12,6 +12,7 @@ from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
 from exporttiles.messages import Export, JobKeys
 from exporttiles.ports import Clock, JobTable, ObjectStore, Starter
+from exporttiles.usecases.reuse_package import ReusePackage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class SubmitExport:
         new_job_id: returns ``j`` and 32 hexadecimal digits that no one can guess.
         job_lifetime: how long a job and its package are kept.
         kept_lifetime: how long at most, if its series keeps them.
+        reuse: finds finished packages.
     """
 
     jobs: JobTable
@@ -32,6 +34,7 @@ class SubmitExport:
     new_job_id: Callable[[], str]
     job_lifetime: timedelta
     kept_lifetime: timedelta
+    reuse: ReusePackage
 
     def __call__(
         self,
@@ -96,11 +99,13 @@ class SubmitExport:
         keys = JobKeys(job.job_id)
         self.objects.write(keys.parameters, json.dumps(dict(parameters)).encode())
         if not refusal:
-            self.objects.write(keys.export, Export(service, request).to_json())
+            export = Export(service, request)
+            self.objects.write(keys.export, export.to_json())
+            job = self.reuse(job, export, now)
         self.jobs.create(job)
         if job_id:  # whoever brings the request brings it again if this fails
             return self._find(job_id) or job
-        if not refusal:
+        if not job.status.is_final:
             self._start(job)
         return job
 
