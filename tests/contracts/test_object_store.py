@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from obstore.store import LocalStore, MemoryStore, S3Store
 
+from exporttiles.adapters import object_stores
 from exporttiles.adapters.object_stores import ObjectStore, open_store
 from exporttiles.domain.errors import SourceError
 from exporttiles.ports import StoredFolder, StoredObject
@@ -130,6 +131,23 @@ def test_a_large_object_is_written_whole(store):
     store.write("large", body)
 
     assert store.read("large") == body
+
+
+def test_an_object_may_be_written_in_pieces(store, monkeypatch):
+    pieces = [bytes([number % 256]) * (number % 700) for number in range(4000)]
+    for name in ("small", "large"):
+        store.write(name, [memoryview(piece) for piece in pieces])
+        assert store.read(name) == b"".join(pieces)
+        monkeypatch.setattr(object_stores, "_MULTIPART_BYTES", 1000)
+
+
+def test_large_ranges_are_read_a_few_at_a_time_and_come_in_their_order(store, monkeypatch):
+    monkeypatch.setattr(object_stores, "_AHEAD_BYTES", 30)
+    body = bytes(range(256))
+    store.write("ranges", body)
+    spans = [(start, start + 16) for start in range(0, 256, 16)]
+
+    assert [bytes(found) for found in store.read_ranges("ranges", spans)] == [body[start:stop] for start, stop in spans]
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://host/x", "file:///no/such/folder/anywhere"])

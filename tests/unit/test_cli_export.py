@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -165,6 +166,37 @@ def test_what_cannot_be_exported_is_told_and_leaves_nothing(world, empty_folder,
 
     assert words in capsys.readouterr().err
     assert listing(empty_folder) == []
+
+
+def test_recompression_in_processes_makes_the_bytes_of_one(world, tmp_path, monkeypatch):
+    command = ["export", str(world), "--levels", "0-3", "--quality", "40", "--name", "World"]
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    assert main([*command, str(tmp_path / "one.tpkx")]) == 0
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert main([*command, str(tmp_path / "two.tpkx")]) == 0
+
+    assert (tmp_path / "one.tpkx").read_bytes() == (tmp_path / "two.tpkx").read_bytes()
+
+
+def test_a_tile_that_cannot_be_recompressed_is_named_though_another_process_found_it(world, tmp_path, capsys):
+    folder = tmp_path / "world"
+    shutil.copytree(world, folder)
+    tile = folder / "World/2/1/3.jpg"
+    tile.write_bytes(tile.read_bytes()[:200])
+
+    assert main(["export", str(folder), str(tmp_path / "out.tpkx"), "--quality", "40"]) == 0
+
+    assert "left as they are: 1 (level 2, row 3, column 1: The tile" in capsys.readouterr().out
+    assert tiles_of((tmp_path / "out.tpkx").read_bytes())[2, 3, 1] == tile.read_bytes()
+
+
+def test_a_command_imports_nothing_of_the_others():
+    program = "import sys; from exporttiles.cli.main import main; sys.argv = ['x']\n"
+    program += "try: main(['export', '--help'])\nexcept SystemExit: pass\n"
+    program += "sys.exit(sorted({'boto3', 'aws_lambda_powertools', 'exporttiles.cli.publish'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.stderr.strip() == "[]"
 
 
 def test_a_source_that_is_none_is_told(tmp_path, capsys):

@@ -15,7 +15,6 @@ def test_what_is_not_set_has_the_template_s_defaults():
     assert (settings.tile_bucket, settings.package_bucket, settings.job_table) == ("tiles", "packages", "jobs")
     assert settings.job_lifetime == timedelta(days=3)
     assert settings.public_base_url == ""
-    assert settings.codec_threads >= 1
 
 
 def test_a_base_url_has_no_final_slash():

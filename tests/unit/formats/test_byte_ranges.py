@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporttiles.formats.byte_ranges import FREE_GAP_BYTES, coalesce, slice_records
+from exporttiles.formats.byte_ranges import FREE_GAP_BYTES, coalesce, numbered_records, slice_records
 
 records = st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 2_000)), max_size=60)
 KB = 1000
@@ -68,3 +68,19 @@ def test_unwanted_bytes_stay_within_the_budget(pairs, overfetch):
     unwanted = sum(stop - start for start, stop in ranges) - len(wanted)
     assert unwanted <= overfetch * len(wanted) + FREE_GAP_BYTES * len(pairs)
     assert ranges == sorted(ranges)
+
+
+def test_records_of_a_range_come_before_the_next_range_is_asked_for():
+    ranges, asked = [(0, 4), (10, 14)], []
+
+    def bodies():
+        for start, stop in ranges:
+            asked.append(start)
+            yield bytes(range(start, stop))
+
+    found = numbered_records(ranges, bodies(), [12, 2, 0], [2, 2, 2])
+
+    assert next(found) == (1, b"\2\3")
+    assert next(found) == (2, b"\0\1")
+    assert asked == [0]
+    assert list(found) == [(0, b"\14\15")]

@@ -24,8 +24,6 @@ from exporttiles.ports import TileSources as Sources
 from exporttiles.settings import Settings
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from botocore.config import Config
     from mypy_boto3_s3 import S3Client
 
@@ -133,7 +131,7 @@ class Runtime:
         """Return what works off one work item."""
         from exporttiles.usecases.export_tile_range import ExportTileRange
 
-        return ExportTileRange(self.jobs, self.objects, self.sources, self.clock, self.codecs, self.meter)
+        return ExportTileRange(self.jobs, self.objects, self.sources, self.clock, self.meter)
 
     @cached_property
     def pack_tile_package(self) -> "PackTilePackage":
@@ -215,13 +213,6 @@ class Runtime:
         from exporttiles.adapters.meter import METER
 
         return METER
-
-    @cached_property
-    def codecs(self) -> "Executor":
-        """Return the threads that recompress tiles."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        return ThreadPoolExecutor(self.settings.codec_threads, thread_name_prefix="codec")
 
 
 class AwsRuntime(Runtime):

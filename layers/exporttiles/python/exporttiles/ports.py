@@ -148,8 +148,8 @@ class ObjectReader(Protocol):
 class ObjectStore(ObjectReader, Protocol):
     """Objects that can be written, too."""
 
-    def write(self, key: str, body: bytes) -> None:
-        """Store an object whole, replacing what was there."""
+    def write(self, key: str, body: bytes | Sequence[Tile]) -> None:
+        """Store an object whole, replacing what was there; its bytes may come in pieces."""
         ...
 
     def create(self, key: str, body: bytes) -> bool:

@@ -26,7 +26,6 @@ class Settings:
         download_link_seconds: how long a presigned link works.
         token_security: a request must bring an API key.
         max_concurrency: workers that one export may have at a time.
-        codec_threads: tiles that one worker recompresses at a time.
     """
 
     tile_bucket: str
@@ -47,7 +46,6 @@ class Settings:
     download_link_seconds: int = 3600
     token_security: bool = False
     max_concurrency: int = 200
-    codec_threads: int = 2
 
     def __post_init__(self) -> None:
         """Refuse what would take packages away before their jobs.
@@ -86,7 +84,6 @@ class Settings:
                 download_link_seconds=int(variables.get("DOWNLOAD_LINK_SECONDS", "3600")),
                 token_security=_is_on("TOKEN_SECURITY", variables.get("TOKEN_SECURITY", "off")),
                 max_concurrency=int(variables.get("MAX_CONCURRENCY", "200")),
-                codec_threads=len(os.sched_getaffinity(0)),
             )
         except KeyError as error:
             raise ValueError(f"The environment variable {error} is not set.") from error

@@ -6,16 +6,18 @@ written in. So they stand where they belong, and no byte of them is copied.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from io import FileIO
 from pathlib import Path
 
 from obstore.store import LocalStore
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObjectStore, size_bytes
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart, checked_parts
-from exporttiles.ports import StoredObject
+from exporttiles.ports import StoredObject, Tile
+
+_MAX_PIECES = 1024  # IOV_MAX of Linux
 
 
 class LocalObjects(ObjectStore):
@@ -46,14 +48,14 @@ class LocalObjects(ObjectStore):
         """Return where a file is, or a folder of files."""
         return self._files / key
 
-    def write(self, key: str, body: bytes) -> None:
+    def write(self, key: str, body: bytes | Sequence[Tile]) -> None:
         """Store an object whole."""
-        if len(body) < MIN_PART_BYTES or key.startswith(self._delivered):
+        if size_bytes(body) < MIN_PART_BYTES or key.startswith(self._delivered):
             super().write(key, body)
         else:
             start = self._parts.seek(0, os.SEEK_END)
-            _write(self._parts, body)
-            self._spans[key] = start, start + len(body)
+            _write(self._parts, [body] if isinstance(body, bytes) else body)
+            self._spans[key] = start, start + size_bytes(body)
 
     def read(self, key: str) -> bytes:
         """Return a whole object."""
@@ -82,7 +84,7 @@ class LocalObjects(ObjectStore):
                 if file is not self._parts or start != end:
                     file = self._ending_at(end, file)
                     if isinstance(part, WrittenPart):
-                        _write(file, part.body)
+                        _write(file, [part.body])
                     else:
                         _copy(self._parts, start, stop, file)
                 end += part.size_bytes
@@ -103,10 +105,15 @@ class LocalObjects(ObjectStore):
         return beginning
 
 
-def _write(file: FileIO, body: bytes) -> None:
-    left = memoryview(body)
-    while left:  # one call writes 2 GiB at most
-        left = left[file.write(left) :]
+def _write(file: FileIO, pieces: Sequence[Tile]) -> None:
+    """Append pieces without joining them first."""
+    for at in range(0, len(pieces), _MAX_PIECES):
+        batch = pieces[at : at + _MAX_PIECES]
+        written = os.writev(file.fileno(), batch)
+        if written < size_bytes(batch):  # one call writes 2 GiB at most
+            left = memoryview(b"".join(batch))[written:]
+            while left:
+                left = left[file.write(left) :]
 
 
 def _copy(source: FileIO, start: int, stop: int, target: FileIO) -> None:

@@ -4,12 +4,12 @@ A GET costs a fraction of the processor time that boto3 takes, and the
 interpreter is free meanwhile, so threads are enough to read many at once.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
 import obstore
@@ -19,7 +19,7 @@ from obstore.store import ObjectStore as Store
 
 from exporttiles.adapters.meter import METER
 from exporttiles.domain.errors import SourceError
-from exporttiles.ports import StoredFolder, StoredObject
+from exporttiles.ports import StoredFolder, StoredObject, Tile
 
 if TYPE_CHECKING:  # stubs, not there at run time
     from obstore.store import RetryConfig
@@ -29,9 +29,15 @@ if TYPE_CHECKING:
 
 _READERS = 32
 _VERSIONS = 1_000
-_MULTIPART_BYTES = 100 * 2**20
-_CHUNK_BYTES = 32 * 2**20
 _LISTED = 1_000  # objects that S3 names in one answer
+_MULTIPART_BYTES = 32 * 2**20
+_CHUNK_BYTES = 8 * 2**20
+_CHUNKS = 2
+"""Of a large object on their way at a time: what a writer needs besides the object is bounded."""
+
+_BLOCK_BYTES = 2**20
+_AHEAD_BYTES = 64 * 2**20
+"""Of ranges that are read before they are asked for."""
 
 # S3 says 503 SlowDown while it makes room for more requests: waits grow from 0.1 to 5 s, at random. After 15 s no
 # other attempt begins, as API Gateway gives a request 30 s; the workflow tries its steps again later.
@@ -89,8 +95,18 @@ class ObjectStore:
         return self._readers.map(self._read_if_there, keys)
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
-        """Yield byte ranges of one object."""
-        return self._readers.map(partial(self._read_range, key), ranges)
+        """Yield byte ranges of one object; few that are large are read before they are asked for."""
+        waiting: deque[tuple[int, Future[memoryview]]] = deque()
+        ahead_bytes = 0
+        for start, stop in ranges:
+            waiting.append((stop - start, self._readers.submit(self._read_range, key, (start, stop))))
+            ahead_bytes += stop - start
+            while ahead_bytes > _AHEAD_BYTES:
+                size_bytes, body = waiting.popleft()
+                yield body.result()
+                ahead_bytes -= size_bytes
+        while waiting:
+            yield waiting.popleft()[1].result()
 
     def sizes_bytes(self, keys: Sequence[str]) -> Iterator[int | None]:
         """Yield the lengths of objects in the order of their keys."""
@@ -109,15 +125,16 @@ class ObjectStore:
         """Yield when objects were written, in the order of their keys."""
         return self._readers.map(self._modified_if_there, keys)
 
-    def write(self, key: str, body: bytes) -> None:
+    def write(self, key: str, body: bytes | Sequence[Tile]) -> None:
         """Store an object whole."""
         with _translated(key, puts=_write_requests(body)):
             obstore.put(
                 self._store,
                 key,
-                body,
-                use_multipart=len(body) > _MULTIPART_BYTES,
+                body if isinstance(body, bytes) else _in_blocks(body),
+                use_multipart=size_bytes(body) > _MULTIPART_BYTES,
                 chunk_size=_CHUNK_BYTES,
+                max_concurrency=_CHUNKS,
             )
 
     def create(self, key: str, body: bytes) -> bool:
@@ -193,9 +210,27 @@ class ObjectStore:
             self._versions.popitem(last=False)
 
 
-def _write_requests(body: bytes) -> int:
+def _write_requests(body: bytes | Sequence[Tile]) -> int:
     """Return how many requests it takes to write an object: one, or one a chunk and two around them."""
-    return 1 if len(body) <= _MULTIPART_BYTES else 2 + -(-len(body) // _CHUNK_BYTES)
+    total_bytes = size_bytes(body)
+    return 1 if total_bytes <= _MULTIPART_BYTES else 2 + -(-total_bytes // _CHUNK_BYTES)
+
+
+def size_bytes(body: bytes | Sequence[Tile]) -> int:
+    """Return the length of what is in one piece or in several."""
+    return len(body) if isinstance(body, bytes) else sum(map(len, body))
+
+
+def _in_blocks(pieces: Sequence[Tile]) -> Iterator[bytes]:
+    """Yield pieces joined to blocks: to hand on each of thousands costs more than to copy it."""
+    start = block_bytes = 0
+    for stop, piece in enumerate(pieces, start=1):
+        block_bytes += len(piece)
+        if block_bytes >= _BLOCK_BYTES:
+            yield b"".join(pieces[start:stop])
+            start, block_bytes = stop, 0
+    if block_bytes:
+        yield b"".join(pieces[start:])
 
 
 @contextmanager

@@ -2,18 +2,22 @@
 
 import argparse
 import json
+import os
 import re
 import signal
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from exporttiles.adapters.allocator import keep_freed_memory
 from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.meter import METER
@@ -28,7 +32,7 @@ from exporttiles.ports import ObjectReader
 from exporttiles.rest.parameters import read_export_request
 from exporttiles.usecases.close_job import told_of
 from exporttiles.usecases.export_at_once import ExportAtOnce
-from exporttiles.usecases.export_tile_range import ExportTileRange
+from exporttiles.usecases.export_tile_range import ExportTileRange, RunAll
 from exporttiles.usecases.pack_tile_package import PackTilePackage
 from exporttiles.usecases.plan_export import PlanExport
 from exporttiles.usecases.reuse_package import ReusePackage
@@ -43,6 +47,7 @@ OUTPUTS = {
 }
 """Suffix of a file, '' of a folder -> the parameters tilePackage and storageFormatType that ask for it."""
 
+_TILES_A_MESSAGE = 16
 _LIFETIME = timedelta(days=365)  # of a job that ends with its process
 
 
@@ -70,6 +75,7 @@ def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 
 
 def _run(options: argparse.Namespace) -> int:
+    keep_freed_memory()
     out = options.out.absolute()
     _check_out(out, is_replaced=options.force)
     objects, url = open_source(options.source)
@@ -127,6 +133,17 @@ def _number(text: str) -> float | str:
         return text
 
 
+@contextmanager
+def _codecs(export: Export) -> Iterator[RunAll]:
+    """Yield what recompresses tiles: a process for each core, where there is anything to recompress."""
+    cores = len(os.sched_getaffinity(0))
+    if export.request.compression_quality is None or cores == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(cores, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        yield partial(pool.map, chunksize=_TILES_A_MESSAGE)
+
+
 class _AtOnce:
     """A workflow that ends before it returns."""
 
@@ -142,13 +159,13 @@ def _export(export: Export, objects: ObjectReader, local: LocalObjects) -> tuple
     """Submit an export and make it; return what was packed, and what there is to say of the request."""
     clock, job_id = SystemClock(), job_id_of(export)
     jobs = MemoryJobs(clock)
-    with ProgressBar("exporting") as bar, ThreadPoolExecutor(2) as codecs:
+    with ProgressBar("exporting") as bar, _codecs(export) as run_all:
         sources = SingleSource(export.service.cache, objects, lambda done: bar(done, jobs.get(job_id).tile_count))
         at_once = _AtOnce(
             ExportAtOnce(
                 local,
                 PlanExport(jobs, local, max_concurrency=1),
-                ExportTileRange(jobs, local, sources, clock, codecs, METER),
+                ExportTileRange(jobs, local, sources, clock, METER, run_all),
                 PackTilePackage(jobs, local, local, sources, VerifyPackage(local, clock), METER),
             )
         )

@@ -3,20 +3,17 @@
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 
-from exporttiles.cli.check import add_check_command
-from exporttiles.cli.export import add_export_command
-from exporttiles.cli.publish import add_publish_command
-from exporttiles.cli.replay import add_replay_command
-from exporttiles.cli.resume import add_resume_command
-from exporttiles.cli.schedule import add_schedule_command
-from exporttiles.cli.token import add_token_command
 from exporttiles.domain.errors import ExportTilesError
+
+COMMANDS = ("export", "publish", "token", "schedule", "replay", "resume", "check")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 when it could not do what was asked, or 130 when it was stopped."""
-    options = _parser().parse_args(list(_with_negative_values(sys.argv[1:] if arguments is None else arguments)))
+    arguments = list(_with_negative_values(sys.argv[1:] if arguments is None else arguments))
+    options = _parser(arguments).parse_args(arguments)
     try:
         status: int = options.run(options)
     except (ExportTilesError, OSError) as error:
@@ -35,16 +32,13 @@ def _with_negative_values(arguments: Iterable[str]) -> Iterator[str]:
         yield f"{argument}={next(following, '')}" if argument == "--extent" else argument
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Return what understands arguments; a command that is not theirs, and all it needs, is not imported."""
     parser = argparse.ArgumentParser(
         prog="exporttiles", description="Export tiles, publish tile caches, run a stack, check packages."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add_export_command(commands)
-    add_publish_command(commands)
-    add_token_command(commands)
-    add_schedule_command(commands)
-    add_replay_command(commands)
-    add_resume_command(commands)
-    add_check_command(commands)
+    for name in [arguments[0]] if arguments and arguments[0] in COMMANDS else COMMANDS:
+        add_command = getattr(import_module(f"exporttiles.cli.{name}"), f"add_{name}_command")
+        add_command(commands)
     return parser

@@ -1,6 +1,6 @@
 """Which byte ranges of a file to ask for when many of its records are wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,7 +65,7 @@ def coalesce(
 
 def slice_records(
     ranges: Sequence[tuple[int, int]],
-    bodies: Sequence[bytes | memoryview],
+    bodies: Iterable[bytes | memoryview],
     offsets: ArrayLike,
     sizes: ArrayLike,
 ) -> list[memoryview]:
@@ -77,15 +77,37 @@ def slice_records(
         offsets: (n) first bytes of the records.
         sizes: (n) their lengths in bytes.
     """
+    found = dict(numbered_records(ranges, bodies, offsets, sizes))
+    return [found[number] for number in range(len(found))]
+
+
+def numbered_records(
+    ranges: Sequence[tuple[int, int]],
+    bodies: Iterable[bytes | memoryview],
+    offsets: ArrayLike,
+    sizes: ArrayLike,
+) -> Iterator[tuple[int, memoryview]]:
+    """Yield the number in `offsets` and a view of each record, those of a range as soon as it is read.
+
+    No range is held longer than its records are.
+
+    Args:
+        ranges: as `coalesce` returned them for these records.
+        bodies: what was read, one for each range, which may come one by one.
+        offsets: (n) first bytes of the records.
+        sizes: (n) their lengths in bytes.
+    """
     starts, ends = _records(offsets, sizes)
-    if not len(starts):
-        return []
-    range_starts = np.array([start for start, _ in ranges])
-    number = np.searchsorted(range_starts, starts, side="right") - 1
-    shift = range_starts[number]
-    views = [memoryview(body) for body in bodies]
-    places = zip(number.tolist(), (starts - shift).tolist(), (ends - shift).tolist(), strict=True)
-    return [views[of][start:end] for of, start, end in places]
+    range_starts = np.array([start for start, _ in ranges], np.int64)
+    of_range = np.searchsorted(range_starts, starts, side="right") - 1
+    order = np.argsort(of_range, kind="stable")
+    edges = np.searchsorted(of_range[order], np.arange(len(ranges) + 1)).tolist()
+    for number, body in enumerate(bodies):
+        held = order[edges[number] : edges[number + 1]]
+        begin, end = (starts[held] - ranges[number][0]).tolist(), (ends[held] - ranges[number][0]).tolist()
+        view = memoryview(body)
+        for record, first, stop in zip(held.tolist(), begin, end, strict=True):
+            yield record, view[first:stop]
 
 
 def _records(offsets: ArrayLike, sizes: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

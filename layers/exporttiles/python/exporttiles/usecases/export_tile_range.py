@@ -5,28 +5,34 @@ the first report is the one that counts, and what comes too late is taken back.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from itertools import chain
-from zlib import crc32
+from typing import TypeAlias
 
 import numpy as np
+from zlib_ng.zlib_ng import crc32
 
 from exporttiles.domain.changes import ChangedBlock, changed_blocks
 from exporttiles.domain.cost import Use
-from exporttiles.domain.errors import DamagedCacheError, ExportCancelledError
+from exporttiles.domain.errors import ExportCancelledError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.outputs import output_of
-from exporttiles.formats.tile_image import recompress_jpeg, sniff
+from exporttiles.formats.tile_image import sniff
 from exporttiles.formats.zip_archive import ZipMember, local_header
 from exporttiles.messages import EXAMPLES, Export, FlawedTiles, FragmentReport, JobKeys, MemberReport, WorkItem
 from exporttiles.ports import Clock, JobTable, Mask, Meter, ObjectStore, PlacedTile, Tile, TileSources
+from exporttiles.usecases.recompress_tile import RecompressedTile, recompress_tile
+
+RunAll: TypeAlias = Callable[
+    [Callable[[PlacedTile], RecompressedTile], Iterable[PlacedTile]], Iterable[RecompressedTile]
+]
+"""Calls a function with each tile; what comes back is in the same order."""
 
 _IMAGES = {
     TileFormat.JPEG: {"jpeg"},
@@ -44,15 +50,16 @@ class ExportTileRange:
 
     Attributes:
         objects: the package bucket.
-        codecs: threads for recompression, which goes on while tiles are read.
+        run_all: recompresses tiles, in their order: ``map``, or that of a pool of
+            processes. Threads are no help: the codec holds the interpreter.
     """
 
     jobs: JobTable
     objects: ObjectStore
     sources: TileSources
     clock: Clock
-    codecs: Executor
     meter: Meter
+    run_all: RunAll = map
 
     def __call__(self, item: WorkItem) -> FragmentReport:
         """Write the fragment and the report of a work item; return the report.
@@ -148,7 +155,7 @@ class ExportTileRange:
                 fragment_bytes += len(header) + member.size_bytes
 
         if fragment:
-            self.objects.write(keys.fragment(item.number, members), b"".join(fragment))
+            self.objects.write(keys.fragment(item.number, members), fragment)
         # What is read before and written after: the export, this report, and the files of a dataset.
         around = Use(gets=3, puts=1 + len(members)) if output.is_folder else Use(gets=1, puts=1)
         return FragmentReport(
@@ -167,20 +174,19 @@ class ExportTileRange:
         )
 
     def _tiles(self, export: Export, level: int, found: Iterator[PlacedTile], tally: "_Tally") -> Iterator[PlacedTile]:
-        """Yield the tiles to pack, recompressed if the export asks for it."""
-        prepare = partial(_prepare, export)
-        is_heavy = export.request.compression_quality is not None
-        # The pool recompresses tiles while the next ones are being read.
-        for each in self.codecs.map(prepare, found) if is_heavy else map(prepare, found):
-            tally.source_bytes += each.source_bytes
-            if each.flaw:
-                row, column = each.place
-                flaws = tally.unchanged if each.tile else tally.left_out
-                flaws.append(f"level {level}, row {row}, column {column}: {each.flaw}")
-            if each.tile:
-                yield each.place, each.tile
-            else:
-                tally.unusable.append(each.place)
+        """Return the tiles to pack, recompressed if the export asks for it."""
+        usable = _usable(export.service.tile_format, level, found, tally)
+        quality = export.request.compression_quality
+        return usable if quality is None else self._recompressed(quality, level, usable, tally)
+
+    def _recompressed(
+        self, quality: int, level: int, tiles: Iterator[PlacedTile], tally: "_Tally"
+    ) -> Iterator[PlacedTile]:
+        bodies = ((place, bytes(tile)) for place, tile in tiles)
+        for place, tile, flaw in self.run_all(partial(recompress_tile, quality), bodies):
+            if flaw:
+                tally.unchanged.append(_told(level, place, flaw))
+            yield place, tile
 
 
 @dataclass(slots=True)
@@ -209,29 +215,22 @@ class _Tally:
         self.unusable.clear()
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A tile as it is to be packed, None if it is left out; and what is wrong with it."""
+def _usable(tile_format: TileFormat, level: int, found: Iterator[PlacedTile], tally: _Tally) -> Iterator[PlacedTile]:
+    """Yield the tiles that are images of the cache's format, and count all."""
+    images = _IMAGES.get(tile_format, _PNG)
+    for place, tile in found:
+        tally.source_bytes += len(tile)
+        image = sniff(tile)
+        if image in images:
+            yield place, tile
+        else:
+            tally.left_out.append(_told(level, place, _what_it_is(tile, image, tile_format)))
+            tally.unusable.append(place)
 
-    place: tuple[int, int]
-    source_bytes: int
-    tile: Tile | None
-    flaw: str = ""
 
-
-def _prepare(export: Export, found: PlacedTile) -> _Prepared:
-    """Look at a tile and recompress it if that is asked for."""
-    place, tile = found
-    image = sniff(tile)
-    tile_format, quality = export.service.tile_format, export.request.compression_quality
-    if image not in _IMAGES.get(tile_format, _PNG):
-        return _Prepared(place, len(tile), None, _what_it_is(tile, image, tile_format))
-    if quality is None or image != "jpeg":
-        return _Prepared(place, len(tile), tile)
-    try:
-        return _Prepared(place, len(tile), recompress_jpeg(bytes(tile), quality))
-    except DamagedCacheError as error:
-        return _Prepared(place, len(tile), tile, str(error).rstrip("."))
+def _told(level: int, place: tuple[int, int], flaw: str) -> str:
+    row, column = place
+    return f"level {level}, row {row}, column {column}: {flaw}"
 
 
 def _what_it_is(tile: Tile, image: str | None, tile_format: TileFormat) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.byte_ranges import coalesce, slice_records
+from exporttiles.formats.byte_ranges import coalesce, numbered_records
 from exporttiles.ports import Mask, ObjectReader, PlacedTile
 
 MAX_BUNDLE_BYTES = 2 * 2**30
@@ -38,11 +38,11 @@ class IndexedTiles(ABC):
         """Yield the tiles that are wanted and exist."""
         offsets, lengths = self._find(bundle, selected)
         wanted, outside = selected & (lengths > 0), selected & (lengths < 0)
-        records = self._read(bundle, offsets[wanted], lengths[wanted])
-        for place, record in zip(selected_places(bundle, wanted), records, strict=True):
+        places = selected_places(bundle, wanted)
+        for number, record in self._read(bundle, offsets[wanted], lengths[wanted]):
             tile = self._image(record)
             if tile is not None:
-                yield place, tile
+                yield places[number], tile
         for place in selected_places(bundle, outside):
             yield place, b""
 
@@ -67,16 +67,23 @@ class IndexedTiles(ABC):
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{self._key(bundle)}: {error}") from error
 
-    def _read(self, bundle: BundleIndex, offsets: NDArray[np.int64], lengths: NDArray[np.int32]) -> list[memoryview]:
-        """Return records (n) as views of the ranges read."""
+    def _read(
+        self, bundle: BundleIndex, offsets: NDArray[np.int64], lengths: NDArray[np.int32]
+    ) -> Iterator[tuple[int, memoryview]]:
+        """Yield records with their numbers, as views of the ranges read, in the order of the file."""
         key, total_bytes = self._key(bundle), int(lengths.sum(dtype=np.int64))
         if total_bytes > MAX_BUNDLE_BYTES:
             raise DamagedCacheError(f"{key} claims tiles of {total_bytes:,} bytes in one bundle.")
         ranges = coalesce(offsets, lengths)
-        bodies = list(self._objects.read_ranges(key, ranges)) if ranges else []
-        if any(len(body) < stop - start for body, (start, stop) in zip(bodies, ranges, strict=True)):
-            raise SourceError(f"{key} has become shorter while it was read.")
-        return slice_records(ranges, bodies, offsets, lengths)
+        return numbered_records(ranges, self._ranges(key, ranges), offsets, lengths)
+
+    def _ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
+        if not ranges:  # and perhaps no object
+            return
+        for body, (start, stop) in zip(self._objects.read_ranges(key, ranges), ranges, strict=True):
+            if len(body) < stop - start:
+                raise SourceError(f"{key} has become shorter while it was read.")
+            yield body
 
     @abstractmethod
     def _key(self, bundle: BundleIndex) -> str:
