@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from exporttiles.domain.job import JobStatus, MessageKind, Series
+from exporttiles.messages import Export, JobKeys
 from tests.builders import a_request, a_service, put_files
 from tests.fakes import a_runtime, memory, run_workflow
 
@@ -132,3 +133,13 @@ def test_nothing_is_reused_unless_the_operator_says_so(tiles):
 
     assert submit(runtime, tiles).status is JobStatus.SUBMITTED
     assert list(runtime.objects.list("reuse/")) == []
+
+
+def test_a_reused_package_stands_for_the_time_when_its_tiles_were_asked_for(runtime, tiles):
+    first = export(runtime, tiles)
+    second = submit(runtime, tiles)
+
+    delta = submit(runtime, tiles, request={"since_job": second.job_id})
+
+    asked = Export.from_json(runtime.objects.read(JobKeys(delta.job_id).export))
+    assert asked.request.since == first.submitted_at < second.submitted_at

@@ -10,7 +10,7 @@ from exporttiles.domain.export import LAST, ExportRequest
 from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, Series
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
-from exporttiles.messages import Export, JobKeys
+from exporttiles.messages import Export, JobKeys, owner_of
 from exporttiles.ports import Clock, JobTable, ObjectStore, Starter
 from exporttiles.usecases.reuse_package import ReusePackage
 
@@ -137,6 +137,8 @@ class SubmitExport:
         ):
             legal = "It must be a time, or the id of an export of this service that succeeded and is still kept."
             raise InvalidParameterError("since", request.since_job, legal)
+        if earlier.package and (maker := owner_of(earlier.package.key)) != earlier.job_id:
+            earlier = self.jobs.get(maker)  # its tiles were read when that package was asked for
         return replace(request, since=earlier.submitted_at, since_job="")
 
     def _series(self, series: Series | None) -> Iterator[Job]:
