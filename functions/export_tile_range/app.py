@@ -17,7 +17,5 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
     runtime = runtime or from_environment()
     report = runtime.export_tile_range(WorkItem.from_json(event))
     done = {"work_item": report.number, "tile_count": report.tile_count, "selected_count": report.selected_count}
-    logger.info(
-        "Exported",
-        extra={**done, "size_bytes": report.fragment_bytes, "gigabyte_seconds": report.used.gigabyte_seconds},
-    )
+    done |= {"size_bytes": report.fragment_bytes, "gigabyte_seconds": report.used.gigabyte_seconds}
+    logger.info("Exported", extra=done)
