@@ -16,6 +16,11 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
     """Build the bundles of one work item."""
     runtime = runtime or from_environment()
     report = runtime.export_tile_range(WorkItem.from_json(event))
-    done = {"work_item": report.number, "tile_count": report.tile_count, "selected_count": report.selected_count}
-    done |= {"size_bytes": report.fragment_bytes, "gigabyte_seconds": report.used.gigabyte_seconds}
+    done: dict[str, int | float] = {
+        "work_item": report.number,
+        "tile_count": report.tile_count,
+        "selected_count": report.selected_count,
+        "size_bytes": report.fragment_bytes,
+        "gigabyte_seconds": report.used.gigabyte_seconds,
+    }
     logger.info("Exported", extra=done)
