@@ -25,9 +25,9 @@ from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.bootstrap import Runtime
 from exporttiles.domain import parts, plan
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
-from exporttiles.domain.job import Job, JobStatus, MessageKind
+from exporttiles.domain.job import Job, JobStatus, MessageKind, job_id_of
 from exporttiles.events.announcements import announcements
-from exporttiles.events.requests import REQUESTED, job_id_of
+from exporttiles.events.requests import REQUESTED
 from exporttiles.messages import VERIFICATION_NAME, JobKeys, execution_name
 from exporttiles.ports import Execution, ExecutionStatus, JobTable
 from exporttiles.settings import Settings

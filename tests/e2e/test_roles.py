@@ -10,8 +10,8 @@ import pytest
 from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
+from exporttiles.domain.job import job_id_of
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.events.requests import job_id_of
 from exporttiles.formats.bundle import bundle_path, write_bundle
 from local.cloud import ROOT, LocalCloud
 from local.services import exporttiles, publish, store_of, upload_folder

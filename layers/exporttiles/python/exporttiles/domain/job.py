@@ -1,8 +1,15 @@
 """A job: one export as the client sees it."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
+
+
+def job_id_of(*identity: str) -> str:
+    """Return the id of the one job that something identified may start."""
+    return f"j{sha256(json.dumps(identity).encode()).hexdigest()[:32]}"
 
 
 class JobStatus(StrEnum):

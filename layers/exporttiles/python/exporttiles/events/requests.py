@@ -13,7 +13,7 @@ from typing import Any
 
 from exporttiles.domain.errors import InvalidParameterError, RequestError
 from exporttiles.domain.export import LAST
-from exporttiles.domain.job import Job, JobStatus, MessageKind, Series
+from exporttiles.domain.job import Job, JobStatus, MessageKind, Series, job_id_of
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, RequestDocument, read_request_document
 from exporttiles.events.runtime import Runtime
 from exporttiles.ports import Event
@@ -74,11 +74,6 @@ def receive(event: Mapping[str, Any], runtime: Runtime) -> Outcome | None:
     answer = json.dumps(outcome_document(outcome, runtime), indent=2).encode()
     runtime.inbox.write(folder + key.removeprefix(REQUESTS), answer)
     return outcome
-
-
-def job_id_of(*identity: str) -> str:
-    """Return the id of the one job that something identified may start."""
-    return f"j{sha256(json.dumps(identity).encode()).hexdigest()[:32]}"
 
 
 def outcome_document(outcome: Outcome, runtime: Runtime) -> dict[str, Any]:

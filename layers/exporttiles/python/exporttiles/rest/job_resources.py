@@ -5,6 +5,7 @@ from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder
 from exporttiles.rest import pages
 from exporttiles.rest.addresses import package_url, verification_url
 from exporttiles.rest.call import Call, Document
+from exporttiles.rest.client_token import read_client_token
 from exporttiles.rest.errors import InvalidUrlError, NotFoundError
 from exporttiles.rest.http import Response, redirect
 from exporttiles.rest.job_documents import (
@@ -137,7 +138,8 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
         return Document({}, operation, (pages.export_form(f"{call.service_url}/{operation}"),))
     request = read_export_request(sent, service)
     if operation is Operation.EXPORT_TILES:
-        submitted = call.runtime.submit_export(service, request, sent, call.caller.owner)
+        token = read_client_token(call.request)
+        submitted = call.runtime.submit_export(service, request, sent, call.caller.owner, client_token=token)
     else:
         submitted = call.runtime.estimate_export(service, request, sent, call.caller.owner)
     if call.format == "html":

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from exporttiles.rest import client_token
 from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.http import FORMATS
 from exporttiles.rest.job_documents import INPUT_NAMES, RESULT_NAME, VERIFICATION
+from exporttiles.rest.job_resources import export_tiles
 from exporttiles.rest.parameters import PARAMETERS
 from exporttiles.rest.routes import ROUTES, Route
 
@@ -53,6 +55,7 @@ _RESPONSES = {
     },
 }
 
+_CLIENT_TOKEN = {"type": "string", "minLength": 16, "maxLength": 128, "description": client_token.DESCRIPTION}
 _CARRIERS = {
     "EsriHeader": {"type": "apiKey", "in": "header", "name": "X-Esri-Authorization", "description": "Bearer TOKEN"},
     "Bearer": {"type": "http", "scheme": "bearer"},
@@ -114,8 +117,12 @@ def _operation(path: str, route: Route, method: str) -> dict[str, Any]:
     if "{submit}" in route.path:
         form |= {name: {"type": "string"} for name in PARAMETERS}
         query += [{"$ref": f"#/components/parameters/{name}"} for name in PARAMETERS]
+    if route.resource is export_tiles:
+        form[client_token.PARAMETER] = _CLIENT_TOKEN
+        query.append({"name": client_token.PARAMETER, "in": "query", "schema": _CLIENT_TOKEN})
+        operation["parameters"] = [{"name": client_token.HEADER, "in": "header", "schema": _CLIENT_TOKEN}]
     if method == "get":
-        operation["parameters"] = query
+        operation["parameters"] = [*query, *operation.get("parameters", [])]
     else:
         schema = {"type": "object", "properties": form}
         operation["requestBody"] = {"content": {"application/x-www-form-urlencoded": {"schema": schema}}}

@@ -78,7 +78,7 @@ _PATTERNS = tuple((_compile(route.path), route) for route in ROUTES)
 _CORS = {"access-control-allow-origin": "*"}
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
-    "access-control-allow-headers": "authorization, content-type, x-esri-authorization",
+    "access-control-allow-headers": "authorization, content-type, idempotency-key, x-esri-authorization",
     "access-control-max-age": "86400",
 }
 

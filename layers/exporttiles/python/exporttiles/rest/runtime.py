@@ -53,7 +53,14 @@ class Runtime(Protocol):
         ...
 
     def submit_export(
-        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str], owner: str = "", /
+        self,
+        service: ImageService,
+        request: ExportRequest,
+        parameters: Mapping[str, str],
+        owner: str = "",
+        /,
+        *,
+        client_token: str = "",
     ) -> Job:
         """Start an export and return its job."""
         ...

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from exporttiles.domain.errors import InvalidParameterError, JobNotFoundError
 from exporttiles.domain.export import LAST, ExportRequest
-from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, Series
+from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, Series, job_id_of
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
 from exporttiles.messages import Export, JobKeys, owner_of
@@ -44,6 +44,7 @@ class SubmitExport:
         owner: str = "",
         *,
         job_id: str = "",
+        client_token: str = "",
         callback_data: str = "",
         series: Series | None = None,
     ) -> Job:
@@ -56,13 +57,19 @@ class SubmitExport:
             owner: id of the API key that the client holds, if it needs one.
             job_id: of a request that may come more than once: the first makes
                 the job, the others find it. '' makes a new job.
+            client_token: the same as `job_id`, chosen by the client: with it the
+                same request finds its job, and another request is refused.
             callback_data: JSON that each event of the job carries.
             series: of which some packages are kept, for longer than others.
 
         Raises:
             AreaError: the area is too complex to count.
-            InvalidParameterError: the earlier job or time that the request names is none.
+            InvalidParameterError: the earlier job or time that the request names is
+                none, or its token was used for another request.
         """
+        if client_token:
+            job_id = job_id_of("clientToken", service.name, owner, client_token)
+            self._claim(job_id, client_token, parameters)
         if job_id and (existing := self._find(job_id)):
             return existing
         request = self._dated(request, owner, series)
@@ -97,7 +104,8 @@ class SubmitExport:
             series=series,
         )
         keys = JobKeys(job.job_id)
-        self.objects.write(keys.parameters, json.dumps(dict(parameters)).encode())
+        if not client_token:  # else they are there
+            self.objects.write(keys.parameters, _written(parameters))
         if not refusal:
             export = Export(service, request)
             self.objects.write(keys.export, export.to_json())
@@ -108,6 +116,13 @@ class SubmitExport:
         if not job.status.is_final:
             self._start(job)
         return job
+
+    def _claim(self, job_id: str, client_token: str, parameters: Mapping[str, str]) -> None:
+        """Take a client token for a request, once and for all."""
+        key, sent = JobKeys(job_id).parameters, _written(parameters)
+        if not self.objects.create(key, sent) and self.objects.read(key) != sent:
+            legal = "It was used for an export with other parameters; take a new one for each export."
+            raise InvalidParameterError("clientToken", client_token, legal)
 
     def _dated(self, request: ExportRequest, owner: str, series: Series | None) -> ExportRequest:
         """Return a request with the time that its earlier job stands for.
@@ -162,6 +177,10 @@ class SubmitExport:
             failed = Message(MessageKind.ERROR, "The export could not be started. Try again later.")
             self.jobs.advance(job.job_id, JobStatus.FAILED, messages=[failed], finished_at=self.clock.now())
             raise
+
+
+def _written(parameters: Mapping[str, str]) -> bytes:
+    return json.dumps(dict(sorted(parameters.items()))).encode()
 
 
 def _refusal(service: ImageService, tile_count: int) -> tuple[MessageKind, str] | None:
