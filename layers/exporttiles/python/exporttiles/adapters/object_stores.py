@@ -22,10 +22,8 @@ from exporttiles.domain.errors import SourceError
 from exporttiles.ports import StoredFolder, StoredObject, Tile
 
 if TYPE_CHECKING:  # stubs, not there at run time
-    from obstore.store import RetryConfig
-
-if TYPE_CHECKING:
     from obstore import GetOptions
+    from obstore.store import RetryConfig
 
 _READERS = 32
 _VERSIONS = 1_000
