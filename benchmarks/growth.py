@@ -134,7 +134,10 @@ def _targets(series: dict[str, list[Found]]) -> list[Target]:
     slopes = {name: max(_slope(several, "seconds"), _slope(several, "peak")) for name, several in series.items()}
     steepest = max(slopes.values())
     minutes = largest["seconds"] / 60
+    real = series["real"][-1]
+    dollars = real["dollars"] / real["tiles"] * 100_000
     return [
+        Target("cost of 100,000 tiles from V2 bundles", "at most $0.003", f"${dollars:.4f}", dollars <= 0.003),
         Target("growth of time and memory", "no faster than the work", f"tiles ^ {steepest:.2f}", steepest <= 1.05),
         Target(
             f"planning and packing {largest['tiles']:,} tiles", f"at most {_MINUTES} minutes", f"{minutes:.1f} min",
