@@ -82,7 +82,7 @@ def draw(series: dict[str, list[Found]], path: Path) -> None:
         chart.grid(visible=True, alpha=0.3)
     for chart in charts[1]:
         chart.set_xlabel("tiles")
-    charts[0, 0].legend(fontsize="small")
+    image.legend(*charts[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     image.savefig(path, dpi=100, metadata={"Software": None})
     plt.close(image)
 
