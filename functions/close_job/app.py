@@ -33,8 +33,8 @@ def _close(event: dict[str, Any], runtime: Runtime) -> Job:
         if execution["status"] == "FAILED":
             return runtime.close_job.fail(job_id, Failure.from_json(execution), attempt)
         return runtime.close_job.stop(job_id, attempt, timed_out=execution["status"] == "TIMED_OUT")
-    job_id = event["job_id"]
+    job_id, attempt = event["job_id"], event["attempt"]
     logger.set_correlation_id(job_id)
-    if "failure" in event:  # of a step, or of a work item, which knows of no attempt
-        return runtime.close_job.fail(job_id, Failure.from_json(event["failure"]), event.get("attempt"))
-    return runtime.close_job.succeed(job_id, PackedPackage.from_json(event["result"]["package"]), event["attempt"])
+    if "failure" in event:  # of a step, or of a work item
+        return runtime.close_job.fail(job_id, Failure.from_json(event["failure"]), attempt)
+    return runtime.close_job.succeed(job_id, PackedPackage.from_json(event["result"]["package"]), attempt)

@@ -35,7 +35,9 @@ def test_an_export_comes_back_with_the_very_same_numbers():
 
 def test_a_work_item_is_small_enough_for_the_state_of_a_workflow():
     item = json.loads(
-        json.dumps({"job_id": "j" * 33, "number": 7999, "bundles": [[23, 2**23 - 128, 2**23 - 128]] * 250})
+        json.dumps(
+            {"job_id": "j" * 33, "attempt": 17, "number": 7999, "bundles": [[23, 2**23 - 128, 2**23 - 128]] * 250}
+        )
     )
 
     found = WorkItem.from_json(item)

@@ -91,7 +91,7 @@ def test_only_what_is_missing_is_done_again(runtime, failed):
     rest = runtime.objects.read(runtime.plan_export(failed).work_items_key)
 
     assert len(reports) == 3
-    assert rest == b'[{"job_id": "%b", "number": 3, "bundles": [[3, 0, 0]]}]' % failed.encode()
+    assert rest == b'[{"job_id": "%b", "attempt": 2, "number": 3, "bundles": [[3, 0, 0]]}]' % failed.encode()
     assert runtime.jobs.get(failed).progress == Progress(4, 3, 21, sum(len(f) for f in fragments(runtime, failed)))
 
 

@@ -211,17 +211,18 @@ class WorkItem:
     job_id: str
     number: int
     bundles: tuple[BundleIndex, ...]
+    attempt: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the item as the distributed Map hands it to a worker."""
         bundles = [[bundle.level, bundle.row, bundle.column] for bundle in self.bundles]
-        return {"job_id": self.job_id, "number": self.number, "bundles": bundles}
+        return {"job_id": self.job_id, "attempt": self.attempt, "number": self.number, "bundles": bundles}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "WorkItem":
         """Return the item that the distributed Map handed over."""
         bundles = tuple(BundleIndex(*bundle) for bundle in document["bundles"])
-        return cls(document["job_id"], document["number"], bundles)
+        return cls(document["job_id"], document["number"], bundles, document["attempt"])
 
 
 @dataclass(frozen=True, slots=True)

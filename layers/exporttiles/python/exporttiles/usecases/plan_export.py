@@ -57,7 +57,7 @@ class PlanExport:
         total_bytes = len(tile_counts) * BUNDLE_OVERHEAD_BYTES + tile_count * tile_bytes
         groups = group_bundles(_bundles(export), tile_bytes, fragment_target_bytes(total_bytes))
         items = [
-            WorkItem(job_id, number, tuple(bundle.index for bundle in group)).to_json()
+            WorkItem(job_id, number, tuple(bundle.index for bundle in group), attempt).to_json()
             for number, group in enumerate(groups)
         ]
         self.objects.write(keys.work_items, json.dumps(items).encode())

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporttiles.domain.job import Progress
 from exporttiles.formats.outputs import output_of
@@ -42,7 +42,7 @@ def plan_rest(objects: ObjectStore, job_id: str, attempt: int) -> Rest | None:
     for key in (keys.parameters, keys.export, keys.work_items):
         objects.write(key, objects.read(key))  # the bucket forgets by age, and these are needed as long as the job
     key = keys.rest_of_work_items(attempt)
-    objects.write(key, json.dumps([item.to_json() for item in missing]).encode())
+    objects.write(key, json.dumps([replace(item, attempt=attempt).to_json() for item in missing]).encode())
     progress = Progress(
         work_items=len(items),
         done_work_items=len(done),
