@@ -205,7 +205,7 @@ KINDS = [
     Kind("tiles: no answer in time", rf".*/tiles\.{_READS}", **_fails("Timeout")),
     Kind("tiles: torn body", r"ExportTileRange/tiles\.read_ranges", after=_shortened, words=_DAMAGED),
     Kind("tiles: wrong bytes in an index", r"ExportTileRange/tiles\.read_start", after=_garbled, words=_DAMAGED),
-    Kind("tiles: some vanish", rf"{_STEPS}/tiles\.{_READS}", before=_plays("vanish"), words="exists in the cache"),
+    Kind("tiles: some vanish", rf"{_STEPS}/tiles\.{_READS}", before=_plays("vanish"), words="exists in|was replaced"),
     Kind(
         "tiles: some change",
         rf"{_STEPS}/tiles\.{_READS}",
