@@ -72,6 +72,7 @@ def region(polygon):
 
     A ring that crosses itself is taken as the triangles from its first vertex
     to each edge: `make_valid` is not even-odd where edges lie on each other.
+    On a fine grid: in floating point GEOS may lose a part of such polygons.
     """
     found = shapely.Polygon()
     for ring in polygon:
@@ -80,7 +81,8 @@ def region(polygon):
             parts = [shapely.Polygon([ring[0], *side]) for side in pairwise(ring[1:])]
         for part in parts:
             if part.area:
-                found = shapely.symmetric_difference(found, part)
+                regions = shapely.get_parts(shapely.symmetric_difference(found, part, grid_size=2**-30))
+                found = shapely.multipolygons(regions[shapely.get_dimensions(regions) == 2])
     return found
 
 
