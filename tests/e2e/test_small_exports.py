@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from time import monotonic, sleep
 
 import pytest
 
@@ -28,9 +29,14 @@ def stepwise(bundles):
 
 
 def states_of(cloud, job_id):
-    """Return the states that the execution of a job entered."""
+    """Return the states that the execution of a job entered, once it has ended: a little later than its job."""
     machine = cloud.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
-    history = cloud.client("stepfunctions").get_execution_history(executionArn=f"{machine}:{job_id}")
+    execution, workflow = f"{machine}:{job_id}", cloud.client("stepfunctions")
+    deadline = monotonic() + 60
+    while workflow.describe_execution(executionArn=execution)["status"] == "RUNNING":
+        assert monotonic() < deadline, "the execution does not end"
+        sleep(0.1)
+    history = workflow.get_execution_history(executionArn=execution)
     return [event["stateEnteredEventDetails"]["name"] for event in history["events"] if "Entered" in event["type"]]
 
 
