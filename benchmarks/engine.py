@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.stores import CountedStore, FolderPackages, SimulatedStore
-from exporttiles.bootstrap import Runtime
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.area import Area
 from exporttiles.domain.cost import Use
 from exporttiles.domain.export import ExportRequest, StorageFormat
@@ -16,7 +16,11 @@ from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
 from exporttiles.formats.zip_archive import local_header
-from exporttiles.messages import Export, FlawedTiles, FragmentReport, JobKeys, MemberReport, WorkItem
+from exporttiles.messages.export import Export
+from exporttiles.messages.flawed_tiles import FlawedTiles
+from exporttiles.messages.fragment_report import FragmentReport, MemberReport
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
 from tests.builders import a_service
 from tests.fakes import a_runtime
 

@@ -28,7 +28,9 @@ from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES
 from exporttiles.formats.byte_ranges import coalesce
 from exporttiles.formats.tile_image import recompress_jpeg
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.messages import FragmentReport, JobKeys, WorkItem
+from exporttiles.messages.fragment_report import FragmentReport
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
 from tests.builders import a_service
 from tests.fakes import FakeSources
 

@@ -28,7 +28,7 @@ from exporttiles.formats.bundle import (
     write_bundle,
 )
 from exporttiles.formats.zip_archive import ZipMember, local_header
-from exporttiles.messages import FragmentReport
+from exporttiles.messages.fragment_report import FragmentReport
 from tests.fakes import FakePackages
 
 _FILE_SIZE = slice(24, 32)  # in the header of a bundle

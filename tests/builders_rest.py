@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from exporttiles.bootstrap import Runtime
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Package, Progress
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat

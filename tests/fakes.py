@@ -15,13 +15,17 @@ from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.subscriptions import Subscriptions
 from exporttiles.adapters.tile_sources import read_cache
-from exporttiles.bootstrap import Runtime
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import DamagedPackageError, ExportTilesError
 from exporttiles.domain.job import Job, Package
 from exporttiles.domain.parts import CopiedPart, Part, check_part
 from exporttiles.domain.service import TileCache
-from exporttiles.messages import FOLDERS, Failure, WorkItem, execution_name, owner_of
-from exporttiles.ports import Event, Execution, ExecutionStatus, TileSource
+from exporttiles.messages.execution import Failure, execution_name
+from exporttiles.messages.keys import FOLDERS, owner_of
+from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.events import Event
+from exporttiles.ports.tiles import TileSource
+from exporttiles.ports.workflow import Execution, ExecutionStatus
 from exporttiles.settings import Settings
 
 

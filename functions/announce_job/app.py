@@ -5,8 +5,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from exporttiles.adapters.dynamodb_jobs import jobs_of_change
-from exporttiles.bootstrap import Runtime, from_environment
+from exporttiles.adapters.dynamodb_items import jobs_of_change
+from exporttiles.bootstrap.aws import from_environment
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.events.announcements import announcements
 
 logger = Logger(service="announce_job")

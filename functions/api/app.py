@@ -8,7 +8,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from exporttiles.bootstrap import from_environment
+from exporttiles.bootstrap.aws import from_environment
 from exporttiles.domain.errors import RequestError
 from exporttiles.rest.api_gateway import read_event, write_response
 from exporttiles.rest.http import Response

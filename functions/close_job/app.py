@@ -6,9 +6,11 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from exporttiles.bootstrap import Runtime, from_environment
+from exporttiles.bootstrap.aws import from_environment
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.job import Job
-from exporttiles.messages import Failure, PackedPackage, read_execution_name
+from exporttiles.messages.execution import Failure, read_execution_name
+from exporttiles.messages.packed_package import PackedPackage
 
 logger = Logger(service="close_job")
 metrics = Metrics(namespace="ExportTiles", service="close_job")

@@ -5,7 +5,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from exporttiles.bootstrap import Runtime, from_environment
+from exporttiles.bootstrap.aws import from_environment
+from exporttiles.bootstrap.runtime import Runtime
 
 logger = Logger(service="export_at_once")
 

@@ -5,8 +5,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from exporttiles.bootstrap import Runtime, from_environment
-from exporttiles.messages import WorkItem
+from exporttiles.bootstrap.aws import from_environment
+from exporttiles.bootstrap.runtime import Runtime
+from exporttiles.messages.plan import WorkItem
 
 logger = Logger(service="export_tile_range")
 

@@ -7,7 +7,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from exporttiles.bootstrap import Runtime, from_environment
+from exporttiles.bootstrap.aws import from_environment
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.events.requests import receive
 
 logger = Logger(service="request_export")

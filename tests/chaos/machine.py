@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporttiles.ports import ObjectReader
+from exporttiles.ports.objects import ObjectReader
 
 TEXT = (Path(__file__).parents[2] / "statemachine" / "export_tiles.asl.json").read_text(encoding="utf-8")
 DEFINITION = json.loads(re.sub(r'(?<!")\$\{\w+\}', "1", TEXT))

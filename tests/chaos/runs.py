@@ -22,14 +22,16 @@ from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.s3_packages import S3Packages
 from exporttiles.adapters.service_catalog import ServiceCatalog
-from exporttiles.bootstrap import Runtime
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain import parts, plan
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
 from exporttiles.domain.job import Job, JobStatus, MessageKind, job_id_of
 from exporttiles.events.announcements import announcements
 from exporttiles.events.requests import REQUESTED
-from exporttiles.messages import VERIFICATION_NAME, JobKeys, execution_name
-from exporttiles.ports import Execution, ExecutionStatus, JobTable
+from exporttiles.messages.execution import execution_name
+from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.workflow import Execution, ExecutionStatus
 from exporttiles.settings import Settings
 from exporttiles.usecases import pack_tile_package as packing
 from functions.close_job import app as close_job

@@ -8,7 +8,7 @@ import pytest
 from exporttiles.adapters.eventbridge_announcer import EventBridgeAnnouncer
 from exporttiles.adapters.s3_inbox import S3Inbox
 from exporttiles.domain.errors import AnnouncementError
-from exporttiles.ports import Event
+from exporttiles.ports.events import Event
 from tests.contracts.conftest import client_options
 
 

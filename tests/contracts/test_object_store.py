@@ -8,7 +8,7 @@ from obstore.store import LocalStore, MemoryStore, S3Store
 from exporttiles.adapters import object_stores
 from exporttiles.adapters.object_stores import ObjectStore, open_store
 from exporttiles.domain.errors import SourceError
-from exporttiles.ports import StoredFolder, StoredObject
+from exporttiles.ports.objects import StoredFolder, StoredObject
 
 
 @pytest.fixture(params=["memory", "folder", "s3"])

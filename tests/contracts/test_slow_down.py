@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from exporttiles.bootstrap import AwsRuntime
+from exporttiles.bootstrap.aws import AwsRuntime
 from exporttiles.domain.errors import SourceError
 
 SLOW_DOWN = (

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from exporttiles.adapters.scheduler_timers import SOURCE, SchedulerTimers
-from exporttiles.ports import Event
+from exporttiles.ports.events import Event
 from tests.contracts.conftest import client_options
 
 NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)

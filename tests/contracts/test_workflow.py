@@ -10,7 +10,7 @@ import pytest
 
 from exporttiles.adapters.stepfunctions_workflow import StepFunctionsWorkflow
 from exporttiles.domain.job import Job, JobStatus
-from exporttiles.ports import Execution, ExecutionStatus
+from exporttiles.ports.workflow import Execution, ExecutionStatus
 from tests.contracts.conftest import client_options
 from tests.fakes import FakeWorkflow
 

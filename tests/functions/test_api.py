@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import pytest
 
-from exporttiles.bootstrap import Runtime
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.job import RESUMABLE, JobStatus
-from exporttiles.messages import Export, JobKeys
+from exporttiles.messages.export import Export
+from exporttiles.messages.keys import JobKeys
 from functions.api.app import handler
 from tests.builders import a_tile
 from tests.builders_rest import a_job, a_rest_runtime

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from exporttiles.domain.job import JobStatus
-from exporttiles.messages import JobKeys, WorkItem
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
 from functions.close_job import app as close_job
 from functions.export_at_once import app as export_at_once
 from functions.export_tile_range import app as export_tile_range

@@ -39,7 +39,7 @@ from exporttiles.formats.root_check import check_extents, check_root, check_sche
 from exporttiles.formats.service_descriptor import service_to_json
 from exporttiles.formats.tile_package import thumbnail
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.ports import StoredObject
+from exporttiles.ports.objects import StoredObject
 from exporttiles.rest.geometry import area_of_extent, area_of_interest
 from exporttiles.rest.http import Request
 from exporttiles.rest.levels import ExportBy, read_levels

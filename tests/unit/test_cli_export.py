@@ -16,7 +16,8 @@ from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.cli.export import OUTPUTS, job_id_of
 from exporttiles.cli.main import main
 from exporttiles.formats.package_check import check_package
-from exporttiles.messages import Export, JobKeys
+from exporttiles.messages.export import Export
+from exporttiles.messages.keys import JobKeys
 from exporttiles.rest.parameters import read_export_request
 from tests.builders import a_service, a_tile, put_files
 from tests.caches import CACHES

@@ -6,15 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exporttiles.messages import (
-    Export,
-    Failure,
-    JobKeys,
-    MemberReport,
-    WorkItem,
-    execution_name,
-    read_execution_name,
-)
+from exporttiles.messages.execution import Failure, execution_name, read_execution_name
+from exporttiles.messages.export import Export
+from exporttiles.messages.fragment_report import MemberReport
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, an_extent, put_files
 from tests.fakes import memory
 

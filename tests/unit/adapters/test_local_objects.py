@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exporttiles.adapters import local_objects
 from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.domain.parts import CopiedPart, WrittenPart
-from exporttiles.ports import StoredObject
+from exporttiles.ports.objects import StoredObject
 
 SMALLEST = 8
 

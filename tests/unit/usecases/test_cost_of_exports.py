@@ -15,8 +15,8 @@ from exporttiles.domain.plan import worker_seconds
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path, write_bundle
-from exporttiles.messages import WorkItem
-from exporttiles.ports import ObjectStore
+from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.objects import ObjectStore
 from tests.builders import a_request, a_service, put_bundles, put_files
 from tests.fakes import a_runtime, memory, run_workflow
 

@@ -13,7 +13,7 @@ from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path
-from exporttiles.messages import CHANGES_NAME, JobKeys
+from exporttiles.messages.keys import CHANGES_NAME, JobKeys
 from tests.builders import a_request, a_service, put_bundles, put_files
 from tests.fakes import a_runtime, run_workflow
 from tests.functions.test_event_functions import schema

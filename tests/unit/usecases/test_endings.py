@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from exporttiles.domain.errors import ExportCancelledError, ExportTilesError
 from exporttiles.domain.job import SUCCESSORS, JobStatus, MessageKind
-from exporttiles.messages import Failure, JobKeys, WorkItem
+from exporttiles.messages.execution import Failure
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, put_files
 from tests.fakes import a_runtime, memory
 from tests.unit.usecases.test_export import submit

@@ -11,7 +11,8 @@ from exporttiles.domain.job import JobStatus, MessageKind
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.bundle import bundle_path, read_index
 from exporttiles.formats.package_check import check_package
-from exporttiles.messages import JobKeys, WorkItem
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, a_tile, an_extent, put_bundles, put_files
 from tests.fakes import FakeWorkflow, a_runtime, memory, run_workflow
 

@@ -16,7 +16,8 @@ from exporttiles.domain.service import TileFormat
 from exporttiles.formats.bundle import read_index
 from exporttiles.formats.bundle_v1 import read_bundlx, read_record
 from exporttiles.formats.cache_documents import read_conf_xml
-from exporttiles.messages import JobKeys, WorkItem
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, a_tile, an_extent, put_files
 from tests.fakes import a_runtime, memory, run_workflow
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exporttiles.domain import parts, plan
 from exporttiles.domain.errors import PackageError
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.messages import WorkItem
+from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, put_files
 from tests.fakes import FakePackages, a_runtime, memory, run_workflow
 from tests.unit.usecases.test_export import package_of, submit

@@ -12,7 +12,9 @@ from exporttiles.domain.job import JobStatus, Progress
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path
 from exporttiles.formats.package_check import check_package
-from exporttiles.messages import Failure, JobKeys, WorkItem
+from exporttiles.messages.execution import Failure
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, put_bundles
 from tests.fakes import a_runtime, memory, run_workflow
 

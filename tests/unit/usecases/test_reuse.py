@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from exporttiles.domain.job import JobStatus, MessageKind, Series
-from exporttiles.messages import Export, JobKeys
+from exporttiles.messages.export import Export
+from exporttiles.messages.keys import JobKeys
 from tests.builders import a_request, a_service, put_files
 from tests.fakes import a_runtime, memory, run_workflow
 

@@ -9,7 +9,7 @@ import pytest
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.export import LAST
 from exporttiles.domain.job import JobStatus, MessageKind, Series
-from exporttiles.messages import JobKeys
+from exporttiles.messages.keys import JobKeys
 from exporttiles.usecases.close_job import CloseJob
 from tests.builders import a_request, a_service, put_files
 from tests.fakes import a_runtime, memory, run_workflow

@@ -18,7 +18,7 @@ from exporttiles.domain.job import JobStatus
 from exporttiles.formats.bundle import RECORDS_OFFSET
 from exporttiles.formats.cache_check import check_cache_archive
 from exporttiles.formats.package_check import check_package
-from exporttiles.messages import VERIFICATION_NAME, JobKeys
+from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
 from exporttiles.usecases import verify_package
 from tests.builders import a_request, a_service, put_files
 from tests.fakes import FakePackages, a_runtime, memory, run_workflow

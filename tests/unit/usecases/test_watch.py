@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from exporttiles.domain.job import JobStatus
-from exporttiles.messages import VERIFICATION_NAME, JobKeys
-from exporttiles.ports import Execution, ExecutionStatus
+from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
+from exporttiles.ports.workflow import Execution, ExecutionStatus
 from exporttiles.usecases.sweep_leftovers import slice_at
 from tests.builders import a_request, a_service, put_files
 from tests.fakes import a_runtime, memory, run_workflow

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from exporttiles.domain.api_key import ApiKey
-from exporttiles.ports import ObjectStore
+from exporttiles.ports.objects import ObjectStore
 
 _PREFIX = "tokens/"
 _SUFFIX = ".json"

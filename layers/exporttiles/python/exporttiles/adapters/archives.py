@@ -17,7 +17,7 @@ from exporttiles.formats.zip_directory import (
     find_directory,
     read_directory,
 )
-from exporttiles.ports import ObjectReader, StoredObject
+from exporttiles.ports.objects import ObjectReader, StoredObject
 
 ARCHIVES = (".tpkx", ".tpk", ".zip")
 _EXTRA_BYTES = 64

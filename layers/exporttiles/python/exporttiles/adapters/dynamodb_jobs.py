@@ -1,31 +1,34 @@
 """Jobs in DynamoDB: one item a job, every change conditional on its state."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
+from exporttiles.adapters.dynamodb_items import (
+    OPEN,
+    delivery_item,
+    job_item,
+    job_of_item,
+    message_item,
+    package_item,
+    progress_item,
+)
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import (
     RESUMABLE,
     SUCCESSORS,
     Delivery,
-    Estimate,
     Job,
     JobStatus,
     Message,
-    MessageKind,
-    Operation,
     Package,
     Progress,
-    Series,
 )
-from exporttiles.ports import Clock
+from exporttiles.ports.clock import Clock
 
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_dynamodb.service_resource import Table
@@ -40,7 +43,6 @@ It stays as small as the work at hand, and holds keys alone, so that progress co
 SERIES_INDEX = "series"
 """Index of the jobs whose series keeps some of their packages; it holds keys alone, too."""
 
-_OPEN = "open"
 _PAGE = 100
 
 
@@ -62,7 +64,7 @@ class DynamoDbJobs:
     def create(self, job: Job) -> bool:
         """Store a new job; tell whether its id was free."""
         try:
-            self._table.put_item(Item=_item(job), ConditionExpression=Attr("job_id").not_exists())
+            self._table.put_item(Item=job_item(job), ConditionExpression=Attr("job_id").not_exists())
         except ClientError as error:
             if _is_refused(error):
                 return False
@@ -79,7 +81,7 @@ class DynamoDbJobs:
 
     def open_jobs(self) -> Iterator[Job]:
         """Yield the jobs that have not ended, those that wait longest first."""
-        found = self._query(IndexName=OPEN_JOBS_INDEX, KeyConditionExpression=Key("phase").eq(_OPEN))
+        found = self._query(IndexName=OPEN_JOBS_INDEX, KeyConditionExpression=Key("phase").eq(OPEN))
         return (job for job in found if not job.status.is_final)  # the index is a moment behind
 
     def series(self, key: str) -> Iterator[Job]:
@@ -115,20 +117,20 @@ class DynamoDbJobs:
         """Move a job to a state and append messages, if the move is legal."""
         values: dict[str, Any] = {
             ":status": str(status),
-            ":messages": [_message(message) for message in messages],
+            ":messages": [message_item(message) for message in messages],
         }
         changes = ["#status = :status", "messages = list_append(messages, :messages)"]
         if work_items is not None:
             values[":work_items"] = work_items
             changes.append("work_items = :work_items")
         if progress is not None:
-            values |= {f":{name}": value for name, value in _progress(progress).items()}
-            changes += [f"{name} = :{name}" for name in _progress(progress)]
+            values |= {f":{name}": value for name, value in progress_item(progress).items()}
+            changes += [f"{name} = :{name}" for name in progress_item(progress)]
         if package is not None:
-            values[":package"] = _package(package)
+            values[":package"] = package_item(package)
             changes.append("package = :package")
         if delivery is not None:
-            values[":delivery"] = _delivery(delivery)
+            values[":delivery"] = delivery_item(delivery)
             changes.append("delivery = :delivery")
         if finished_at is not None:
             values[":finished_at"] = finished_at.isoformat()
@@ -153,10 +155,10 @@ class DynamoDbJobs:
             ":status": str(JobStatus.SUBMITTED),
             ":before": attempt - 1,
             ":attempt": attempt,
-            ":phase": _OPEN,
+            ":phase": OPEN,
             ":now": now.isoformat(),
             ":expires_at": int(expires_at.timestamp()),
-            ":messages": [_message(message)],
+            ":messages": [message_item(message)],
         } | {f":{status.name}": str(status) for status in RESUMABLE}
         condition = (
             f"#status IN ({', '.join(f':{status.name}' for status in RESUMABLE)}) "
@@ -208,7 +210,7 @@ class DynamoDbJobs:
                 ExpressionAttributeValues={
                     ":deleted": str(JobStatus.DELETED),
                     ":succeeded": str(JobStatus.SUCCEEDED),
-                    ":messages": [_message(message)],
+                    ":messages": [message_item(message)],
                     ":expires_at": int(expires_at.timestamp()),
                 },
             )
@@ -237,122 +239,3 @@ class DynamoDbJobs:
 
 def _is_refused(error: ClientError) -> bool:
     return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
-
-
-def _message(message: Message) -> dict[str, str]:
-    return {"kind": str(message.kind), "text": message.text}
-
-
-def _progress(progress: Progress) -> dict[str, int]:
-    return {
-        "work_items": progress.work_items,
-        "done_work_items": progress.done_work_items,
-        "done_tile_count": progress.done_tile_count,
-        "done_bytes": progress.done_bytes,
-    }
-
-
-def _package(package: Package) -> dict[str, Any]:
-    return {"key": package.key, "name": package.name, "size_bytes": package.size_bytes}
-
-
-def _delivery(delivery: Delivery) -> dict[str, Any]:
-    item: dict[str, Any] = {
-        "tile_count": delivery.tile_count,
-        "missing_count": delivery.missing_count,
-        "cost_dollars": Decimal(f"{delivery.cost_dollars:.6f}"),
-    }
-    if delivery.up_to_date_count is not None:
-        item["up_to_date_count"] = delivery.up_to_date_count
-    return item
-
-
-def _item(job: Job) -> dict[str, Any]:
-    item: dict[str, Any] = {
-        "job_id": job.job_id,
-        "operation": str(job.operation),
-        "service_name": job.service_name,
-        "owner": job.owner,
-        "status": str(job.status),
-        "submitted_at": job.submitted_at.isoformat(),
-        "expires_at": int(job.expires_at.timestamp()),
-        "tile_count": job.tile_count,
-        "attempt": job.attempt,
-        "messages": [_message(message) for message in job.messages],
-        **_progress(job.progress),
-    }
-    if not job.status.is_final:
-        item |= {"phase": _OPEN, "waiting_since": job.waiting_since.isoformat()}
-    for name in ("finished_at", "resumed_at", "resumable_until"):
-        if time := getattr(job, name):
-            item[name] = time.isoformat()
-    if job.package:
-        item["package"] = _package(job.package)
-    if job.estimate:
-        item["estimate"] = {
-            "tile_count": job.estimate.tile_count,
-            "size_bytes": job.estimate.size_bytes,
-        }
-    if job.delivery:
-        item["delivery"] = _delivery(job.delivery)
-    if job.series:
-        item |= {"series": job.series.key, "keep": job.series.keep}
-    for name in ("name", "callback_data", "expected_bytes"):
-        if value := getattr(job, name):
-            item[name] = value
-    return item
-
-
-def jobs_of_change(change: Mapping[str, Any]) -> tuple[Job | None, Job]:
-    """Return a job before and after a change, as a stream of the table tells it; None before it was there."""
-    read = TypeDeserializer().deserialize
-    before, now = (
-        {name: read(value) for name, value in change.get(image, {}).items()} for image in ("OldImage", "NewImage")
-    )
-    return (job_of_item(before) if before else None), job_of_item(now)
-
-
-def job_of_item(item: Mapping[str, Any]) -> Job:
-    """Return the job that an item of the table holds."""
-    package, estimate, delivery = item.get("package"), item.get("estimate"), item.get("delivery")
-    times = {
-        name: datetime.fromisoformat(item[name])
-        for name in ("finished_at", "resumed_at", "resumable_until")
-        if name in item
-    }
-    return Job(
-        job_id=item["job_id"],
-        operation=Operation(item["operation"]),
-        service_name=item["service_name"],
-        status=JobStatus(item["status"]),
-        submitted_at=datetime.fromisoformat(item["submitted_at"]),
-        expires_at=datetime.fromtimestamp(int(item["expires_at"]), UTC),
-        tile_count=int(item["tile_count"]),
-        messages=tuple(Message(MessageKind(m["kind"]), m["text"]) for m in item["messages"]),
-        progress=Progress(
-            work_items=int(item["work_items"]),
-            done_work_items=int(item["done_work_items"]),
-            done_tile_count=int(item["done_tile_count"]),
-            done_bytes=int(item["done_bytes"]),
-        ),
-        package=Package(package["key"], package["name"], int(package["size_bytes"])) if package else None,
-        estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
-        owner=item.get("owner", ""),
-        delivery=_delivery_of_item(delivery) if delivery else None,
-        name=item.get("name", ""),
-        callback_data=item.get("callback_data", ""),
-        expected_bytes=int(item.get("expected_bytes", 0)),
-        series=Series(item["series"], int(item["keep"])) if "series" in item else None,
-        attempt=int(item.get("attempt", 1)),
-        **times,
-    )
-
-
-def _delivery_of_item(item: Mapping[str, Any]) -> Delivery:
-    up_to_date_count = item.get("up_to_date_count")
-    return Delivery(
-        tile_count=int(item["tile_count"]),
-        missing_count=int(item["missing_count"]),
-        cost_dollars=float(item["cost_dollars"]),
-        up_to_date_count=None if up_to_date_count is None else int(up_to_date_count),
-    )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import AnnouncementError
-from exporttiles.ports import Event
+from exporttiles.ports.events import Event
 
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_events import EventBridgeClient

@@ -15,7 +15,8 @@ from obstore.store import LocalStore
 
 from exporttiles.adapters.object_stores import ObjectStore, size_bytes
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart, checked_parts
-from exporttiles.ports import StoredObject, Tile
+from exporttiles.ports.objects import StoredObject
+from exporttiles.ports.tiles import Tile
 
 _MAX_PIECES = 1024  # IOV_MAX of Linux
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import SUCCESSORS, Delivery, Job, JobStatus, Message, Package, Progress
-from exporttiles.ports import Clock
+from exporttiles.ports.clock import Clock
 
 
 class MemoryJobs:

@@ -19,7 +19,8 @@ from obstore.store import ObjectStore as Store
 
 from exporttiles.adapters.meter import METER
 from exporttiles.domain.errors import SourceError
-from exporttiles.ports import StoredFolder, StoredObject, Tile
+from exporttiles.ports.objects import StoredFolder, StoredObject
+from exporttiles.ports.tiles import Tile
 
 if TYPE_CHECKING:  # stubs, not there at run time
     from obstore import GetOptions

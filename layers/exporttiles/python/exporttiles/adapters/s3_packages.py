@@ -17,7 +17,7 @@ from exporttiles.adapters.meter import METER
 from exporttiles.domain.errors import DamagedPackageError, PackageError, SourceError
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import CopiedPart, Part, checked_parts
-from exporttiles.messages import FOLDERS
+from exporttiles.messages.keys import FOLDERS
 
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_s3 import S3Client

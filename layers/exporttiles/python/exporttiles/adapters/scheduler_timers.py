@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from exporttiles.ports import Event
+from exporttiles.ports.events import Event
 
 SOURCE = "exporttiles.timer"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError, ServiceNotFoundError
 from exporttiles.domain.service import ImageService
 from exporttiles.formats.service_descriptor import service_from_json, service_to_json
-from exporttiles.ports import ObjectStore
+from exporttiles.ports.objects import ObjectStore
 
 _PREFIX = "services/"
 _SUFFIX = ".json"

@@ -4,8 +4,8 @@ import json
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.job import Job
-from exporttiles.messages import execution_name
-from exporttiles.ports import Execution, ExecutionStatus
+from exporttiles.messages.execution import execution_name
+from exporttiles.ports.workflow import Execution, ExecutionStatus
 
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_stepfunctions import SFNClient

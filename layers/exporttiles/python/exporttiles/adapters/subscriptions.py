@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.subscription import Subscription
-from exporttiles.ports import ObjectStore
+from exporttiles.ports.objects import ObjectStore
 
 _PREFIX = "subscriptions/"
 _SUFFIX = ".json"

@@ -21,14 +21,16 @@ from exporttiles.adapters.allocator import keep_freed_memory
 from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.meter import METER
-from exporttiles.bootstrap import SystemClock
+from exporttiles.adapters.system_clock import SystemClock
 from exporttiles.cli.source import SingleSource, add_source_options, inspect, open_source
 from exporttiles.cli.terminal import ProgressBar
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.job import Job, Message, MessageKind
-from exporttiles.messages import Export, JobKeys, PackedPackage
-from exporttiles.ports import ObjectReader
+from exporttiles.messages.export import Export
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.packed_package import PackedPackage
+from exporttiles.ports.objects import ObjectReader
 from exporttiles.rest.parameters import read_export_request
 from exporttiles.usecases.close_job import told_of
 from exporttiles.usecases.export_at_once import ExportAtOnce

@@ -6,7 +6,7 @@ import boto3
 
 from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
 from exporttiles.adapters.stepfunctions_workflow import StepFunctionsWorkflow
-from exporttiles.bootstrap import SystemClock
+from exporttiles.adapters.system_clock import SystemClock
 from exporttiles.cli.stack import Outputs, add_stack_option
 from exporttiles.usecases.resume_export import ResumeExport
 

@@ -17,7 +17,8 @@ from exporttiles.domain.errors import SourceError
 from exporttiles.domain.service import ImageService, TileCache
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.tiling_schemes import WELL_KNOWN
-from exporttiles.ports import Mask, ObjectReader, PlacedTile, TileSource
+from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.tiles import Mask, PlacedTile, TileSource
 from exporttiles.usecases.inspect_cache import InspectCache
 from exporttiles.usecases.survey_files import FileOrder
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from exporttiles.domain.job import Job, JobStatus, MessageKind, Operation
-from exporttiles.messages import CHANGES_NAME
-from exporttiles.ports import Event
+from exporttiles.messages.keys import CHANGES_NAME
+from exporttiles.ports.events import Event
 from exporttiles.rest import addresses
 
 STATUS_CHANGE = "ExportTiles Job Status Change"

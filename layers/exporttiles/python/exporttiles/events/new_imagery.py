@@ -11,7 +11,8 @@ from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.events.request_document import RequestDocument, read_request_document
 from exporttiles.events.requests import REQUESTED
 from exporttiles.events.runtime import Runtime
-from exporttiles.ports import Event, Mask
+from exporttiles.ports.events import Event
+from exporttiles.ports.tiles import Mask
 from exporttiles.rest.parameters import read_export_request
 
 

@@ -16,7 +16,7 @@ from exporttiles.domain.export import LAST
 from exporttiles.domain.job import Job, JobStatus, MessageKind, Series, job_id_of
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, RequestDocument, read_request_document
 from exporttiles.events.runtime import Runtime
-from exporttiles.ports import Event
+from exporttiles.ports.events import Event
 from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller
 from exporttiles.rest.parameters import read_export_request

@@ -6,7 +6,9 @@ from typing import Protocol
 from exporttiles.domain.export import ExportRequest
 from exporttiles.domain.job import Job, Series
 from exporttiles.domain.service import ImageService
-from exporttiles.ports import Announcer, ApiKeyStore, Clock, Inbox, ServiceCatalog, Subscriptions, Timers
+from exporttiles.ports.clock import Clock
+from exporttiles.ports.events import Announcer, Inbox, Subscriptions, Timers
+from exporttiles.ports.services import ApiKeyStore, ServiceCatalog
 
 
 class SubmitExport(Protocol):

@@ -1,7 +1,7 @@
 """Where things are, for whoever is told an address."""
 
 from exporttiles.domain.job import Job
-from exporttiles.messages import VERIFICATION_NAME
+from exporttiles.messages.keys import VERIFICATION_NAME
 
 ROOT = "/arcgis/rest"
 """Where all of it lies, below the host."""

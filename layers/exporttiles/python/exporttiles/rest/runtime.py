@@ -8,7 +8,9 @@ from exporttiles.domain.export import ExportRequest
 from exporttiles.domain.job import Job, Package, PackageFolder
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import TileRange
-from exporttiles.ports import JobTable, PackageStore, ServiceCatalog
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.packages import PackageStore
+from exporttiles.ports.services import ServiceCatalog
 
 
 class Settings(Protocol):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from exporttiles.domain.job import Job, Package, PackageFolder
-from exporttiles.messages import VERIFICATION_NAME
-from exporttiles.ports import ObjectStore
+from exporttiles.messages.keys import VERIFICATION_NAME
+from exporttiles.ports.objects import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)

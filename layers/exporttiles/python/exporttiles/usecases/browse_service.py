@@ -9,8 +9,9 @@ import numpy as np
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
-from exporttiles.messages import JobKeys
-from exporttiles.ports import ObjectStore, TileSources
+from exporttiles.messages.keys import JobKeys
+from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.tiles import TileSources
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from exporttiles.domain.errors import JobStateError
 from exporttiles.domain.job import Job, JobStatus
-from exporttiles.ports import JobTable
+from exporttiles.ports.jobs import JobTable
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,14 @@ from datetime import datetime, timedelta
 from exporttiles.domain.cost import Bill, bill
 from exporttiles.domain.job import RESUMABLE, Delivery, Job, JobStatus, Message, MessageKind, Package, Progress, Series
 from exporttiles.formats.outputs import output_of
-from exporttiles.messages import CHANGES_NAME, Export, Failure, JobKeys, PackedPackage
-from exporttiles.ports import Clock, JobTable, ObjectStore, PackageStore
+from exporttiles.messages.execution import Failure
+from exporttiles.messages.export import Export
+from exporttiles.messages.keys import CHANGES_NAME, JobKeys
+from exporttiles.messages.packed_package import PackedPackage
+from exporttiles.ports.clock import Clock
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.packages import PackageStore
 from exporttiles.usecases.reuse_package import ReusePackage
 
 NO_RESUME = frozenset({"AreaError", "EmptyExportError", "DamagedPackageError"})

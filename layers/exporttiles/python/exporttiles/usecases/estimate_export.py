@@ -14,8 +14,11 @@ from exporttiles.domain.plan import BUNDLE_OVERHEAD_BYTES, PlannedBundle
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout, ImageService
 from exporttiles.formats.bundle import SIZE_PREFIX_BYTES
-from exporttiles.messages import JobKeys
-from exporttiles.ports import Clock, JobTable, Mask, ObjectStore, TileSources
+from exporttiles.messages.keys import JobKeys
+from exporttiles.ports.clock import Clock
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.tiles import Mask, TileSources
 
 _MOST_BUNDLES = 100_000
 """Bundles to look through, a second of work: whoever may ask, may ask for the world at every level."""

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from exporttiles.messages import PackedPackage, WorkItem, read_document
-from exporttiles.ports import ObjectStore
+from exporttiles.messages.documents import read_document
+from exporttiles.messages.packed_package import PackedPackage
+from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.objects import ObjectStore
 from exporttiles.usecases.export_tile_range import ExportTileRange
 from exporttiles.usecases.pack_tile_package import PackTilePackage
 from exporttiles.usecases.plan_export import PlanExport

@@ -25,8 +25,16 @@ from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.outputs import output_of
 from exporttiles.formats.tile_image import sniff
 from exporttiles.formats.zip_archive import ZipMember, local_header
-from exporttiles.messages import EXAMPLES, Export, FlawedTiles, FragmentReport, JobKeys, MemberReport, WorkItem
-from exporttiles.ports import Clock, JobTable, Mask, Meter, ObjectStore, PlacedTile, Tile, TileSources
+from exporttiles.messages.export import Export
+from exporttiles.messages.flawed_tiles import EXAMPLES, FlawedTiles
+from exporttiles.messages.fragment_report import FragmentReport, MemberReport
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.clock import Clock
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.meter import Meter
+from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.tiles import Mask, PlacedTile, Tile, TileSources
 from exporttiles.usecases.recompress_tile import RecompressedTile, recompress_tile
 
 RunAll: TypeAlias = Callable[

@@ -15,7 +15,8 @@ from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.formats.cache_documents import CacheInfo, is_counted_from_bottom, read_conf_xml, read_root_json
 from exporttiles.formats.cache_listing import CacheListing, ListedFiles
 from exporttiles.formats.tile_format import detect_format, tile_side
-from exporttiles.ports import ObjectReader, TileSource
+from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.tiles import TileSource
 from exporttiles.usecases.survey_files import XYZ, FileOrder, survey_files
 from exporttiles.usecases.survey_tiles import Survey, survey_bundles, survey_pmtiles
 

@@ -20,16 +20,17 @@ from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPa
 from exporttiles.domain.selection import TileSelection
 from exporttiles.formats.outputs import Contents, Output, output_of
 from exporttiles.formats.zip_archive import ZipMember, archive_crc32, central_directory, local_header
-from exporttiles.messages import (
-    CHANGES_NAME,
-    Export,
-    FlawedTiles,
-    FragmentReport,
-    JobKeys,
-    PackedPackage,
-    read_document,
-)
-from exporttiles.ports import JobTable, Meter, ObjectStore, PackageJoiner, Tile, TileSources
+from exporttiles.messages.documents import read_document
+from exporttiles.messages.export import Export
+from exporttiles.messages.flawed_tiles import FlawedTiles
+from exporttiles.messages.fragment_report import FragmentReport
+from exporttiles.messages.keys import CHANGES_NAME, JobKeys
+from exporttiles.messages.packed_package import PackedPackage
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.meter import Meter
+from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.packages import PackageJoiner
+from exporttiles.ports.tiles import Tile, TileSources
 from exporttiles.usecases.verify_package import VerifyPackage
 
 _WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES

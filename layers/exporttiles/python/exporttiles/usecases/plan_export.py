@@ -17,8 +17,11 @@ from exporttiles.domain.plan import (
 )
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
-from exporttiles.messages import Export, JobKeys, Plan, WorkItem
-from exporttiles.ports import JobTable, ObjectStore
+from exporttiles.messages.export import Export
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import Plan, WorkItem
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.objects import ObjectStore
 from exporttiles.usecases.plan_rest import plan_rest
 
 

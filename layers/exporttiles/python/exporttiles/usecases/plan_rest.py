@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 
 from exporttiles.domain.job import Progress
 from exporttiles.formats.outputs import output_of
-from exporttiles.messages import Export, FragmentReport, JobKeys, WorkItem
-from exporttiles.ports import ObjectStore
+from exporttiles.messages.export import Export
+from exporttiles.messages.fragment_report import FragmentReport
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.objects import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.formats.tile_image import recompress_jpeg
 
 if TYPE_CHECKING:
-    from exporttiles.ports import PlacedTile
+    from exporttiles.ports.tiles import PlacedTile
 
 RecompressedTile: TypeAlias = tuple[tuple[int, int], bytes, str]
 """Row and column, the tile, and why it is as it was, if it could not be read."""

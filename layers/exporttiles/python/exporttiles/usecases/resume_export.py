@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from exporttiles.domain.errors import JobStateError
 from exporttiles.domain.job import RESUMABLE, Job, Message, MessageKind
-from exporttiles.ports import Clock, JobTable, Starter
+from exporttiles.ports.clock import Clock
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.workflow import Starter
 
 
 @dataclass(frozen=True, slots=True)

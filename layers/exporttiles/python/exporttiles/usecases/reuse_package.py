@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Progress
-from exporttiles.messages import Export
-from exporttiles.ports import JobTable, ObjectStore
+from exporttiles.messages.export import Export
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.objects import ObjectStore
 
 PROMISED = timedelta(hours=24)
 """How long a package must still live to be given to somebody else."""

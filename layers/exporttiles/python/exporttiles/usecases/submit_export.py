@@ -10,8 +10,12 @@ from exporttiles.domain.export import LAST, ExportRequest
 from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, Series, job_id_of
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
-from exporttiles.messages import Export, JobKeys, owner_of
-from exporttiles.ports import Clock, JobTable, ObjectStore, Starter
+from exporttiles.messages.export import Export
+from exporttiles.messages.keys import JobKeys, owner_of
+from exporttiles.ports.clock import Clock
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.workflow import Starter
 from exporttiles.usecases.reuse_package import ReusePackage
 
 

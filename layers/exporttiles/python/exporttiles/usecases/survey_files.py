@@ -6,7 +6,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.formats.cache_listing import ListedFiles
-from exporttiles.ports import ObjectReader
+from exporttiles.ports.objects import ObjectReader
 from exporttiles.usecases.survey_tiles import Survey
 
 _SAMPLED_FILES = 64

@@ -12,7 +12,8 @@ from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
 from exporttiles.formats.pmtiles import START_BYTES, PmtilesHeader, read_header
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.ports import ObjectReader, TileSource
+from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.tiles import TileSource
 
 _READ_BUNDLES = 64
 """Bundles of a level whose index is read; more would tell little more."""

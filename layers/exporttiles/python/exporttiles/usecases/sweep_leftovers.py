@@ -6,8 +6,11 @@ from datetime import datetime
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import Job, JobStatus
-from exporttiles.messages import JobKeys, owner_of
-from exporttiles.ports import Clock, JobTable, ObjectStore, PackageStore
+from exporttiles.messages.keys import JobKeys, owner_of
+from exporttiles.ports.clock import Clock
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.packages import PackageStore
 
 _SLICES = 256
 _SLICE_SECONDS = 300

@@ -17,15 +17,12 @@ from exporttiles.formats.outputs import Output
 from exporttiles.formats.package_check import PackageReport
 from exporttiles.formats.ranged_file import RangedFile, Span
 from exporttiles.formats.zip_archive import ZipMember
-from exporttiles.messages import (
-    CHANGES_NAME,
-    VERIFICATION_NAME,
-    FlawedTiles,
-    FragmentReport,
-    JobKeys,
-    PackedPackage,
-)
-from exporttiles.ports import Clock, ObjectStore
+from exporttiles.messages.flawed_tiles import FlawedTiles
+from exporttiles.messages.fragment_report import FragmentReport
+from exporttiles.messages.keys import CHANGES_NAME, VERIFICATION_NAME, JobKeys
+from exporttiles.messages.packed_package import PackedPackage
+from exporttiles.ports.clock import Clock
+from exporttiles.ports.objects import ObjectStore
 
 INDEX_BYTES = 256 * 2**20
 """Headers and indexes that are read, about: of 2,000 bundles. Of more bundles, work items are picked evenly."""

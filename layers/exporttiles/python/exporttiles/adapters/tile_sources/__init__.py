@@ -8,7 +8,8 @@ from exporttiles.adapters.tile_sources.bundles import CompactV1Tiles, CompactV2T
 from exporttiles.adapters.tile_sources.files import FileTiles
 from exporttiles.adapters.tile_sources.pmtiles import PmtilesTiles
 from exporttiles.domain.service import CacheLayout, TileCache
-from exporttiles.ports import ObjectReader, TileSource
+from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.tiles import TileSource
 
 READERS: dict[CacheLayout, Callable[[ObjectReader, TileCache], TileSource]] = {
     CacheLayout.FILES: FileTiles,

@@ -19,7 +19,8 @@ from exporttiles.formats.bundle_v1 import (
     read_record,
     record_extents,
 )
-from exporttiles.ports import Mask, ObjectReader
+from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.tiles import Mask
 
 
 class _BundleTiles(IndexedTiles):

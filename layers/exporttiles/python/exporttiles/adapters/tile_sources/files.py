@@ -11,7 +11,8 @@ from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import MAX_TILE_BYTES
 from exporttiles.formats.path_template import PathTemplate, TilePlace
-from exporttiles.ports import Mask, ObjectReader, PlacedTile
+from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.tiles import Mask, PlacedTile
 
 
 class FileTiles:

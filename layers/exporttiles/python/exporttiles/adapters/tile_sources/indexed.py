@@ -16,7 +16,8 @@ from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.byte_ranges import coalesce, numbered_records
-from exporttiles.ports import Mask, ObjectReader, PlacedTile
+from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.tiles import Mask, PlacedTile
 
 MAX_BUNDLE_BYTES = 2 * 2**30
 """Of the tiles of a bundle together; a small file whose slots share a record can claim more."""

@@ -1,7 +1,7 @@
 """Which tiles of a bundle a mask selects."""
 
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.ports import Mask
+from exporttiles.ports.tiles import Mask
 
 
 def selected_places(bundle: BundleIndex, selected: Mask) -> list[tuple[int, int]]:

@@ -21,7 +21,8 @@ from exporttiles.formats.pmtiles import (
     read_header,
     tile_ids,
 )
-from exporttiles.ports import Mask, ObjectReader
+from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.tiles import Mask
 
 _MAX_DEPTH = 4
 """Of leaves below leaves; writers make one level, and a leaf may name itself."""

@@ -1,32 +1,23 @@
-"""The one place that joins use cases and adapters."""
+"""The use cases, on whatever the ports are."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from exporttiles.ports import (
-    Announcer,
-    ApiKeyStore,
-    Clock,
-    Inbox,
-    JobTable,
-    Meter,
-    ObjectStore,
-    PackageStore,
-    Subscriptions,
-    Timers,
-    Workflow,
-)
-from exporttiles.ports import ServiceCatalog as Services
-from exporttiles.ports import TileSources as Sources
+from exporttiles.ports.clock import Clock
+from exporttiles.ports.events import Announcer, Inbox, Subscriptions, Timers
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.meter import Meter
+from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.packages import PackageStore
+from exporttiles.ports.services import ApiKeyStore
+from exporttiles.ports.services import ServiceCatalog as Services
+from exporttiles.ports.tiles import TileSources as Sources
+from exporttiles.ports.workflow import Workflow
 from exporttiles.settings import Settings
 
 if TYPE_CHECKING:
-    from botocore.config import Config
-    from mypy_boto3_s3 import S3Client
-
     from exporttiles.usecases.authenticate import Authenticate
     from exporttiles.usecases.browse_package import BrowsePackage
     from exporttiles.usecases.browse_service import ReadParameters, ReadTile, ReadTilemap
@@ -215,147 +206,6 @@ class Runtime:
         return METER
 
 
-class AwsRuntime(Runtime):
-    """The ports of AWS; a client, which costs 50 to 200 ms, is made when it is first asked for."""
-
-    def __init__(self) -> None:
-        """Make nothing yet."""
-
-    @cached_property
-    def settings(self) -> Settings:
-        """Return what the environment says."""
-        return Settings.from_environment()
-
-    @cached_property
-    def clock(self) -> Clock:
-        """Return the time of this machine."""
-        return SystemClock()
-
-    @cached_property
-    def api_keys(self) -> ApiKeyStore:
-        """Return the keys in the tile bucket."""
-        from exporttiles.adapters.api_keys import ApiKeys
-
-        return ApiKeys(self._tiles)
-
-    @cached_property
-    def services(self) -> Services:
-        """Return the services in the tile bucket."""
-        from exporttiles.adapters.service_catalog import ServiceCatalog
-
-        return ServiceCatalog(self._tiles)
-
-    @cached_property
-    def jobs(self) -> JobTable:
-        """Return the jobs in DynamoDB."""
-        import boto3
-
-        from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
-
-        table = boto3.resource("dynamodb", config=_config()).Table(self.settings.job_table)
-        return DynamoDbJobs(table, self.clock)
-
-    @cached_property
-    def objects(self) -> ObjectStore:
-        """Return the package bucket."""
-        from exporttiles.adapters.object_stores import open_store
-
-        return open_store(f"s3://{self.settings.package_bucket}")
-
-    @cached_property
-    def packages(self) -> PackageStore:
-        """Return the finished packages in the package bucket."""
-        from exporttiles.adapters.s3_packages import S3Packages
-
-        return S3Packages(self._s3, self.settings.package_bucket, self.settings.download_link_seconds)
-
-    @cached_property
-    def sources(self) -> Sources:
-        """Return what opens tile caches."""
-        from exporttiles.adapters.tile_sources import TileSources
-
-        return TileSources()
-
-    @cached_property
-    def workflow(self) -> Workflow:
-        """Return the state machine."""
-        import boto3
-
-        from exporttiles.adapters.stepfunctions_workflow import StepFunctionsWorkflow
-
-        return StepFunctionsWorkflow(boto3.client("stepfunctions", config=_config()), self.settings.state_machine_arn)
-
-    @cached_property
-    def inbox(self) -> Inbox:
-        """Return the inbox bucket."""
-        from exporttiles.adapters.s3_inbox import S3Inbox
-
-        return S3Inbox(self._s3, self.settings.inbox_bucket)
-
-    @cached_property
-    def subscriptions(self) -> Subscriptions:
-        """Return the subscriptions in the tile bucket."""
-        from exporttiles.adapters import subscriptions
-
-        return subscriptions.Subscriptions(self._tiles)
-
-    @cached_property
-    def timers(self) -> Timers:
-        """Return the timers of EventBridge Scheduler."""
-        import boto3
-
-        from exporttiles.adapters.scheduler_timers import SchedulerTimers
-
-        scheduler: Any = boto3.client("scheduler", config=_config())  # its types are not among those that we install
-        settings = self.settings
-        return SchedulerTimers(scheduler, settings.timer_group, settings.event_bus_arn, settings.timer_role_arn)
-
-    @cached_property
-    def announcer(self) -> Announcer:
-        """Return the bus that hears of jobs."""
-        import boto3
-
-        from exporttiles.adapters.eventbridge_announcer import EventBridgeAnnouncer
-
-        return EventBridgeAnnouncer(boto3.client("events", config=_config()), self.settings.event_bus)
-
-    @cached_property
-    def _tiles(self) -> ObjectStore:
-        from exporttiles.adapters.object_stores import open_store
-
-        return open_store(f"s3://{self.settings.tile_bucket}")
-
-    @cached_property
-    def _s3(self) -> "S3Client":
-        import boto3
-
-        # Links must be signed as SigV4. Packages bring the checksum of their bytes
-        # with them; other uploads need none besides that of their connection.
-        s3 = _config(signature_version="s3v4", request_checksum_calculation="when_required", max_pool_connections=32)
-        return boto3.client("s3", config=s3)
-
-
-class SystemClock:
-    """The time of this machine."""
-
-    def now(self) -> datetime:
-        """Return the time in UTC."""
-        return datetime.now(UTC)
-
-
 def new_job_id() -> str:
     """Return a job id that no one can guess."""
     return f"j{uuid4().hex}"
-
-
-def _config(**options: Any) -> "Config":
-    """Return options of a client that slows down when it is told to, and tries eight times in all."""
-    from botocore.config import Config
-
-    return Config(retries={"mode": "adaptive", "total_max_attempts": 8}, **options)
-
-
-@cache
-def from_environment() -> Runtime:
-    """Return the runtime of this function, the same for all its requests."""
-    return AwsRuntime()

@@ -1,0 +1,148 @@
+"""Jobs as items of a DynamoDB table, and back."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from exporttiles.domain.job import (
+    Delivery,
+    Estimate,
+    Job,
+    JobStatus,
+    Message,
+    MessageKind,
+    Operation,
+    Package,
+    Progress,
+    Series,
+)
+
+OPEN = "open"
+"""The ``phase`` of jobs that have not ended; those that have are in none."""
+
+
+def message_item(message: Message) -> dict[str, str]:
+    """Return a message inside an item."""
+    return {"kind": str(message.kind), "text": message.text}
+
+
+def progress_item(progress: Progress) -> dict[str, int]:
+    """Return the attributes that tell a job's progress."""
+    return {
+        "work_items": progress.work_items,
+        "done_work_items": progress.done_work_items,
+        "done_tile_count": progress.done_tile_count,
+        "done_bytes": progress.done_bytes,
+    }
+
+
+def package_item(package: Package) -> dict[str, Any]:
+    """Return a package inside an item."""
+    return {"key": package.key, "name": package.name, "size_bytes": package.size_bytes}
+
+
+def delivery_item(delivery: Delivery) -> dict[str, Any]:
+    """Return inside an item what an export came to."""
+    item: dict[str, Any] = {
+        "tile_count": delivery.tile_count,
+        "missing_count": delivery.missing_count,
+        "cost_dollars": Decimal(f"{delivery.cost_dollars:.6f}"),
+    }
+    if delivery.up_to_date_count is not None:
+        item["up_to_date_count"] = delivery.up_to_date_count
+    return item
+
+
+def job_item(job: Job) -> dict[str, Any]:
+    """Return the item that holds a job."""
+    item: dict[str, Any] = {
+        "job_id": job.job_id,
+        "operation": str(job.operation),
+        "service_name": job.service_name,
+        "owner": job.owner,
+        "status": str(job.status),
+        "submitted_at": job.submitted_at.isoformat(),
+        "expires_at": int(job.expires_at.timestamp()),
+        "tile_count": job.tile_count,
+        "attempt": job.attempt,
+        "messages": [message_item(message) for message in job.messages],
+        **progress_item(job.progress),
+    }
+    if not job.status.is_final:
+        item |= {"phase": OPEN, "waiting_since": job.waiting_since.isoformat()}
+    for name in ("finished_at", "resumed_at", "resumable_until"):
+        if time := getattr(job, name):
+            item[name] = time.isoformat()
+    if job.package:
+        item["package"] = package_item(job.package)
+    if job.estimate:
+        item["estimate"] = {
+            "tile_count": job.estimate.tile_count,
+            "size_bytes": job.estimate.size_bytes,
+        }
+    if job.delivery:
+        item["delivery"] = delivery_item(job.delivery)
+    if job.series:
+        item |= {"series": job.series.key, "keep": job.series.keep}
+    for name in ("name", "callback_data", "expected_bytes"):
+        if value := getattr(job, name):
+            item[name] = value
+    return item
+
+
+def jobs_of_change(change: Mapping[str, Any]) -> tuple[Job | None, Job]:
+    """Return a job before and after a change, as a stream of the table tells it; None before it was there."""
+    read = TypeDeserializer().deserialize
+    before, now = (
+        {name: read(value) for name, value in change.get(image, {}).items()} for image in ("OldImage", "NewImage")
+    )
+    return (job_of_item(before) if before else None), job_of_item(now)
+
+
+def job_of_item(item: Mapping[str, Any]) -> Job:
+    """Return the job that an item of the table holds."""
+    package, estimate, delivery = item.get("package"), item.get("estimate"), item.get("delivery")
+    times = {
+        name: datetime.fromisoformat(item[name])
+        for name in ("finished_at", "resumed_at", "resumable_until")
+        if name in item
+    }
+    return Job(
+        job_id=item["job_id"],
+        operation=Operation(item["operation"]),
+        service_name=item["service_name"],
+        status=JobStatus(item["status"]),
+        submitted_at=datetime.fromisoformat(item["submitted_at"]),
+        expires_at=datetime.fromtimestamp(int(item["expires_at"]), UTC),
+        tile_count=int(item["tile_count"]),
+        messages=tuple(Message(MessageKind(m["kind"]), m["text"]) for m in item["messages"]),
+        progress=Progress(
+            work_items=int(item["work_items"]),
+            done_work_items=int(item["done_work_items"]),
+            done_tile_count=int(item["done_tile_count"]),
+            done_bytes=int(item["done_bytes"]),
+        ),
+        package=Package(package["key"], package["name"], int(package["size_bytes"])) if package else None,
+        estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
+        owner=item.get("owner", ""),
+        delivery=_delivery_of_item(delivery) if delivery else None,
+        name=item.get("name", ""),
+        callback_data=item.get("callback_data", ""),
+        expected_bytes=int(item.get("expected_bytes", 0)),
+        series=Series(item["series"], int(item["keep"])) if "series" in item else None,
+        attempt=int(item.get("attempt", 1)),
+        **times,
+    )
+
+
+def _delivery_of_item(item: Mapping[str, Any]) -> Delivery:
+    up_to_date_count = item.get("up_to_date_count")
+    return Delivery(
+        tile_count=int(item["tile_count"]),
+        missing_count=int(item["missing_count"]),
+        cost_dollars=float(item["cost_dollars"]),
+        up_to_date_count=None if up_to_date_count is None else int(up_to_date_count),
+    )

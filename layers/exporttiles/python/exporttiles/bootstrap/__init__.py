@@ -1,0 +1,1 @@
+"""The one place that joins use cases and adapters."""

@@ -1,0 +1,18 @@
+"""The JSON documents of a job."""
+
+import json
+from typing import Any
+
+from exporttiles.domain.errors import SourceError
+
+
+def read_document(body: bytes) -> Any:
+    """Return what a JSON document of a job holds.
+
+    Raises:
+        SourceError: it is none; reading it again may help.
+    """
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise SourceError("A document of the job is not what was written.") from error

@@ -1,0 +1,58 @@
+"""What the workflow tells of an execution: whose it is, and why it failed."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+
+def execution_name(job_id: str, attempt: int) -> str:
+    """Return the name of the execution of an attempt: AWS keeps a name taken for 90 days."""
+    return job_id if attempt == 1 else f"{job_id}-{attempt}"
+
+
+def read_execution_name(name: str) -> tuple[str, int]:
+    """Return the id of the job and the attempt that an execution is about."""
+    job_id, _, attempt = name.partition("-")
+    return job_id, int(attempt or 1)
+
+
+_TIMEOUTS = {"Sandbox.Timedout", "States.Timeout"}
+_STOPPED = {"Lambda.Unknown", "Runtime.ExitError", "States.TaskFailed"}
+"""How the workflow calls a function that could not say what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a step failed: the name of the error and its text."""
+
+    error: str
+    cause: str
+
+    @property
+    def reason(self) -> str:
+        """Return the reason in words for the person who waits.
+
+        Of a function that was stopped the workflow knows little: Lambda names
+        the signal, and Step Functions calls all of it unknown.
+        """
+        if "signal: killed" in self.cause:
+            return "a function ran out of memory. Deploy with a larger WorkerMemory."
+        if self.error in _TIMEOUTS or "Task timed out after" in self.cause:
+            return "a function took longer than allowed. Export a smaller area."
+        if self.error in _STOPPED:
+            return "a function was stopped before its end: it took too long, or more memory than its WorkerMemory."
+        return self.cause or self.error
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "Failure":
+        """Return the failure that a ``Catch`` or a status event tells of.
+
+        The cause of a failed Lambda function is the JSON that Lambda made of
+        the exception; its message is what people can use.
+        """
+        error = document.get("Error") or document.get("error") or ""
+        cause = document.get("Cause") or document.get("cause") or ""
+        with suppress(ValueError, KeyError, TypeError):
+            cause = json.loads(cause)["errorMessage"]
+        return cls(str(error), str(cause))

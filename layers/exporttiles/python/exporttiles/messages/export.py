@@ -1,0 +1,65 @@
+"""What a request leaves for the steps: the export as it was understood."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.service import ImageService
+from exporttiles.formats.service_descriptor import read_service, write_service
+from exporttiles.messages.documents import read_document
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A service as it was when the export was accepted, and what was asked of it."""
+
+    service: ImageService
+    request: ExportRequest
+
+    def to_json(self) -> bytes:
+        """Return the export as a JSON document."""
+        from exporttiles.formats.area_json import write_area
+
+        request = self.request
+        document = {
+            "service": write_service(self.service),
+            "levels": request.levels,
+            "area": write_area(request.area),
+            "tilePackage": request.tile_package,
+            "storageFormat": str(request.storage_format),
+            "compressionQuality": request.compression_quality,
+            "packageName": request.package_name,
+            "since": request.since.isoformat() if request.since else None,
+        }
+        return json.dumps(document).encode()
+
+    @property
+    def reuse_key(self) -> str:
+        """Return the key at which an equal export of a cache that was not published anew finds this one.
+
+        Who asks and what they may is no part of it.
+        """
+        document = json.loads(self.to_json())
+        del document["service"]["maxExportTilesCount"], document["service"]["exportTilesAllowed"]
+        return f"reuse/{sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()}.json"
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "Export":
+        """Return the export of a JSON document."""
+        from exporttiles.formats.area_json import read_area
+
+        document = read_document(body)
+        service, since = read_service(document["service"]), document.get("since")
+        request = ExportRequest(
+            service_name=service.name,
+            levels=tuple(document["levels"]),
+            area=read_area(document["area"]),
+            tile_package=document["tilePackage"],
+            storage_format=StorageFormat(document["storageFormat"]),
+            compression_quality=document["compressionQuality"],
+            package_name=document.get("packageName", ""),
+            since=datetime.fromisoformat(since) if since else None,
+        )
+        return cls(service, request)

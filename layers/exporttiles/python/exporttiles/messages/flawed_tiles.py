@@ -1,0 +1,37 @@
+"""Tiles that are not as they should be, from the worker to the client."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+EXAMPLES = 3
+"""Flawed tiles that a job names; the others are only counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlawedTiles:
+    """Tiles that are not as they should be: how many, and the first few with their places and reasons."""
+
+    count: int
+    examples: tuple[str, ...]
+
+    @classmethod
+    def of(cls, flaws: Sequence[str]) -> "FlawedTiles":
+        """Return flaws, each told as a place and a reason."""
+        return cls(len(flaws), tuple(flaws[:EXAMPLES]))
+
+    @classmethod
+    def joined(cls, several: Sequence["FlawedTiles"]) -> "FlawedTiles":
+        """Return the flaws of several reports as those of one."""
+        examples = [example for each in several for example in each.examples]
+        return cls(sum(each.count for each in several), tuple(examples[:EXAMPLES]))
+
+    def to_json(self) -> list[Any]:
+        """Return count and examples."""
+        return [self.count, *self.examples]
+
+    @classmethod
+    def from_json(cls, document: list[Any]) -> "FlawedTiles":
+        """Return what `to_json` wrote."""
+        count, *examples = document
+        return cls(count, tuple(examples))

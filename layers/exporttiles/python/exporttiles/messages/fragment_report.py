@@ -1,0 +1,113 @@
+"""What a worker leaves for the packer."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass
+from zlib import crc32
+
+from exporttiles.domain.changes import ChangedBlock
+from exporttiles.domain.cost import Use
+from exporttiles.domain.errors import SourceError
+from exporttiles.domain.tiling import TileRange
+from exporttiles.formats.zip_archive import ZipMember, local_header
+from exporttiles.messages.documents import read_document
+from exporttiles.messages.flawed_tiles import FlawedTiles
+
+
+@dataclass(frozen=True, slots=True)
+class MemberReport:
+    """One file of a fragment.
+
+    Attributes:
+        name: in the package.
+        header_offset: where its local header begins in the fragment.
+        size_bytes, crc32: of the file itself.
+    """
+
+    name: str
+    header_offset: int
+    size_bytes: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentReport:
+    """What a worker did: the packer needs nothing else to build the package.
+
+    Attributes:
+        members: the files in the fragment, in their order.
+        tile_counts: level -> tiles in the fragment; levels without any do not appear.
+        selected_count: tiles that the request selects in these bundles.
+        missing: selected tiles that the cache does not have.
+        left_out: tiles that are no image of the cache's format; to the client
+            they are as good as missing.
+        unchanged: tiles that could not be recompressed and were left as they are.
+        source_bytes: tiles as they lie in the cache, before recompression.
+        used: what it took, for the cost of the job.
+        up_to_date_count: of a delta, tiles that exist and have not changed.
+        changes: of a delta, where the tiles in the fragment lie.
+    """
+
+    number: int
+    fragment_bytes: int
+    members: tuple[MemberReport, ...]
+    tile_counts: Mapping[int, int]
+    selected_count: int
+    missing: FlawedTiles
+    left_out: FlawedTiles
+    unchanged: FlawedTiles
+    source_bytes: int
+    used: Use
+    up_to_date_count: int = 0
+    changes: tuple[ChangedBlock, ...] = ()
+
+    @property
+    def tile_count(self) -> int:
+        """Return the number of tiles in the fragment."""
+        return sum(self.tile_counts.values())
+
+    def contents(self, fragment: bytes) -> Iterator[tuple[str, memoryview]]:
+        """Yield names and bytes of the files in the fragment, checked.
+
+        Raises:
+            SourceError: it is not the fragment that was written; reading it again may help.
+        """
+        view = memoryview(fragment)
+        for member in self.members:
+            header = local_header(ZipMember(member.name, member.size_bytes, member.crc32))
+            start = member.header_offset + len(header)
+            content = view[start : start + member.size_bytes]
+            if view[member.header_offset : start] != header or crc32(content) != member.crc32:
+                raise SourceError(f"{member.name} in fragment {self.number} is not what was written.")
+            yield member.name, content
+
+    def to_json(self) -> bytes:
+        """Return the report as a JSON document."""
+        document = {
+            "number": self.number,
+            "fragment_bytes": self.fragment_bytes,
+            "members": [[m.name, m.header_offset, m.size_bytes, m.crc32] for m in self.members],
+            "tile_counts": list(self.tile_counts.items()),
+            "selected_count": self.selected_count,
+            "missing": self.missing.to_json(),
+            "left_out": self.left_out.to_json(),
+            "unchanged": self.unchanged.to_json(),
+            "source_bytes": self.source_bytes,
+            "used": astuple(self.used),
+            "up_to_date_count": self.up_to_date_count,
+            "changes": [[*astuple(block.tiles), block.tile_count] for block in self.changes],
+        }
+        return json.dumps(document).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "FragmentReport":
+        """Return the report of a JSON document."""
+        document = read_document(body)
+        document["members"] = tuple(MemberReport(*member) for member in document["members"])
+        document["tile_counts"] = dict(document["tile_counts"])
+        document["changes"] = tuple(
+            ChangedBlock(TileRange(*places), tile_count) for *places, tile_count in document["changes"]
+        )
+        document["used"] = Use(*document["used"])
+        document |= {name: FlawedTiles.from_json(document[name]) for name in ("missing", "left_out", "unchanged")}
+        return cls(**document)

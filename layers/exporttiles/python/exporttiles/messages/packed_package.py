@@ -1,0 +1,41 @@
+"""What the packer leaves for the end of the job."""
+
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from exporttiles.domain.cost import Use
+from exporttiles.messages.flawed_tiles import FlawedTiles
+
+
+@dataclass(frozen=True, slots=True)
+class PackedPackage:
+    """What the packer hands to CloseJob through the state of the workflow.
+
+    A delta of no tiles is no file: its key is empty and so is its size.
+    """
+
+    key: str
+    name: str
+    size_bytes: int
+    crc32: int
+    tile_count: int
+    missing_count: int
+    left_out: FlawedTiles
+    unchanged: FlawedTiles
+    source_bytes: int
+    used: Use
+    work_items: int
+    up_to_date_count: int = 0
+    at_once: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the members as JSON."""
+        members = {name: getattr(self, name) for name in self.__slots__}
+        flawed = {"left_out": self.left_out.to_json(), "unchanged": self.unchanged.to_json()}
+        return members | flawed | {"used": astuple(self.used)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "PackedPackage":
+        """Return what the packer handed over."""
+        flawed = {name: FlawedTiles.from_json(document[name]) for name in ("left_out", "unchanged")}
+        return cls(**document | flawed | {"used": Use(*document["used"])})
