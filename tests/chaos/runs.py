@@ -448,8 +448,10 @@ def _problems(world: World, kinds: set[str]) -> Any:
     elif job.status is JobStatus.SUCCEEDED:
         yield from _problems_of_success(world, job, kinds)
     else:
-        if world.delivered() and not keeps_work:  # of a store that answers nothing, swept when it is too late to resume
-            yield f"packages are left: {list(world.delivered())}"
+        is_dataset = world.scenario[1] == "dataset"
+        packages = [key for key in world.delivered() if not (keeps_work and is_dataset and KEYS.is_finished_work(key))]
+        if packages:
+            yield f"packages are left: {packages}"
         yield from _problems_of_words(world, job)
     yield from _problems_of_progress(world)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from exporttiles.domain.errors import JobStateError
+from exporttiles.domain.errors import JobStateError, SourceError
 from exporttiles.domain.job import JobStatus, Progress
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path
@@ -151,6 +151,38 @@ def test_a_dataset_goes_on_with_the_bundles_that_are_in_place(runtime, tiles):
     assert job.status is JobStatus.SUCCEEDED
     assert len(kept) == 3
     assert kept.items() <= contents(runtime.objects, JobKeys(job_id).packages).items()
+
+
+def test_a_dataset_that_failed_after_it_was_packed_keeps_its_bundles_and_not_its_archive(runtime, tiles):
+    job_id = submit(runtime, tiles, tile_package=False)
+    runtime.plan_export(job_id)
+    for item in json.loads(runtime.objects.read(JobKeys(job_id).work_items)):
+        runtime.export_tile_range(WorkItem.from_json(item))
+    bundles = contents(runtime.objects, JobKeys(job_id).packages)
+    key = runtime.pack_tile_package(job_id).key
+
+    runtime.close_job.fail(job_id, Failure("SourceError", "Why."))
+    kept = contents(runtime.objects, JobKeys(job_id).packages)
+
+    assert key not in kept
+    assert bundles.items() <= kept.items()
+
+
+def test_no_package_of_a_job_that_failed_stays_though_no_document_of_it_can_be_read(runtime, tiles, monkeypatch):
+    job_id = submit(runtime, tiles)
+    runtime.plan_export(job_id)
+    runtime.objects.write(JobKeys(job_id).delivered("World.tpkx"), b"x")
+
+    def refuse(*_):
+        raise SourceError("The store did not answer.")
+
+    with monkeypatch.context() as patch:
+        for read in ("read", "read_many", "read_start", "read_ranges", "sizes_bytes"):
+            patch.setattr(type(runtime.objects), read, refuse)
+        job = runtime.close_job.fail(job_id, Failure("SourceError", "The store did not answer."))
+
+    assert job.is_resumable(runtime.clock.now())
+    assert contents(runtime.objects, JobKeys(job_id).packages) == {}
 
 
 def test_a_bundle_of_a_dataset_that_is_not_in_place_is_missing(runtime, tiles):

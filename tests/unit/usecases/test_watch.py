@@ -198,16 +198,33 @@ def test_of_a_job_that_ended_badly_nothing_large_stays(runtime, job_id, status):
 
 def test_what_a_job_can_be_resumed_from_stays_as_long_as_it_can(runtime, job_id):
     runtime.close_job.stop(job_id, timed_out=True)
-    leave(runtime, job_id)
+    runtime.objects.write(leave(runtime, job_id).delivered("World/L00/R0000C0000.bundle"), b"x")
 
     runtime.sweep_leftovers(job_id[:3])
     kept = left(runtime, job_id)
     wait(runtime, runtime.settings.resume_window)
     runtime.sweep_leftovers(job_id[:3])
 
-    assert kept == [stored for stored in kept if "/fragments/" in stored or "packages/" in stored]
-    assert len(kept) == 2
+    keys = JobKeys(job_id)
+    assert kept == [keys.fragment(0, []), keys.delivered("World/L00/R0000C0000.bundle")]
     assert left(runtime, job_id) == []
+
+
+def test_what_is_resumed_while_it_is_looked_at_is_left_alone(runtime, job_id, monkeypatch):
+    runtime.close_job.stop(job_id, timed_out=True)
+    keys = leave(runtime, job_id)
+    listed = type(runtime.objects).list
+
+    def resume_first(objects, prefix):
+        if prefix == keys.packages:
+            runtime.resume_export(job_id)
+        return listed(objects, prefix)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(runtime.objects), "list", resume_first)
+        runtime.remove_leftovers(job_id)
+
+    assert keys.delivered("World.tpkx") in left(runtime, job_id)
 
 
 def test_of_a_job_that_succeeded_the_package_stays(runtime, job_id):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from exporttiles.usecases.export_tile_range import ExportTileRange
     from exporttiles.usecases.pack_tile_package import PackTilePackage
     from exporttiles.usecases.plan_export import PlanExport
+    from exporttiles.usecases.remove_leftovers import RemoveLeftovers
     from exporttiles.usecases.resume_export import ResumeExport
     from exporttiles.usecases.reuse_package import ReusePackage
     from exporttiles.usecases.submit_export import SubmitExport
@@ -151,9 +152,15 @@ class Runtime:
         """Return what ends jobs."""
         from exporttiles.usecases.close_job import CloseJob
 
-        job_lifetime, resume_window = self.settings.job_lifetime, self.settings.resume_window
         return CloseJob(
-            self.jobs, self.objects, self.packages, self.clock, job_lifetime, resume_window, self.reuse_package
+            self.jobs,
+            self.objects,
+            self.packages,
+            self.clock,
+            self.settings.job_lifetime,
+            self.settings.resume_window,
+            self.reuse_package,
+            self.remove_leftovers,
         )
 
     @cached_property
@@ -168,7 +175,14 @@ class Runtime:
         """Return what removes what jobs left behind."""
         from exporttiles.usecases.sweep_leftovers import SweepLeftovers
 
-        return SweepLeftovers(self.jobs, self.objects, self.packages, self.clock)
+        return SweepLeftovers(self.jobs, self.packages, self.remove_leftovers)
+
+    @cached_property
+    def remove_leftovers(self) -> "RemoveLeftovers":
+        """Return what removes what an ended job needs no more."""
+        from exporttiles.usecases.remove_leftovers import RemoveLeftovers
+
+        return RemoveLeftovers(self.jobs, self.objects, self.clock)
 
     @cached_property
     def browse_package(self) -> "BrowsePackage":

@@ -78,3 +78,7 @@ class JobKeys:
     def delivered(self, name: str) -> str:
         """Return the key of a file that is delivered."""
         return f"{self.packages}{name}"
+
+    def is_finished_work(self, key: str) -> bool:
+        """Tell whether a delivered file is one that the workers of a dataset write: those lie in folders."""
+        return "/" in key.removeprefix(self.packages)

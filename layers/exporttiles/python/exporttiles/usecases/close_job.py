@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from exporttiles.domain.cost import Bill, bill
 from exporttiles.domain.job import RESUMABLE, Delivery, Job, JobStatus, Message, MessageKind, Package, Progress, Series
-from exporttiles.formats.outputs import output_of
 from exporttiles.messages.execution import Failure
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
@@ -15,6 +14,7 @@ from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
+from exporttiles.usecases.remove_leftovers import RemoveLeftovers
 from exporttiles.usecases.reuse_package import ReusePackage
 
 NO_RESUME = frozenset({"AreaError", "EmptyExportError", "DamagedPackageError"})
@@ -45,6 +45,7 @@ class CloseJob:
     job_lifetime: timedelta
     resume_window: timedelta
     reuse: ReusePackage
+    remove_leftovers: RemoveLeftovers
 
     def succeed(self, job_id: str, packed: PackedPackage, attempt: int = 1) -> Job:
         """Announce a finished package, unless the job was cancelled meanwhile; return the job.
@@ -107,7 +108,7 @@ class CloseJob:
         for job in by_age[series.keep :]:
             expires_at = self.clock.now() + self.job_lifetime
             if self.jobs.delete(job.job_id, Message(MessageKind.ERROR, text), expires_at):
-                self._remove(JobKeys(job.job_id).packages)
+                self.remove_leftovers(job.job_id)
 
     def _end(
         self,
@@ -145,26 +146,10 @@ class CloseJob:
             return job
         for prefix in (keys.fragments, keys.packages):
             self.packages.abort_uploads(prefix)
-        is_resumable = job.is_resumable(self.clock.now())
-        if not is_resumable:
-            self._remove(keys.fragments)
-        if job.status is JobStatus.SUCCEEDED:
-            if job.series:  # when tried again, too
-                self._make_room(job, job.series)
-        elif not (is_resumable and self._is_dataset(keys)):
-            self._remove(keys.packages)
+        self.remove_leftovers(job_id)
+        if job.status is JobStatus.SUCCEEDED and job.series:  # when tried again, too
+            self._make_room(job, job.series)
         return self.jobs.get(job_id)
-
-    def _is_dataset(self, keys: JobKeys) -> bool:
-        """Tell whether the workers wrote what is delivered: then it is finished work, too."""
-        try:
-            export = Export.from_json(self.objects.read(keys.export))
-        except KeyError:
-            return False
-        return output_of(export.service, export.request).is_folder
-
-    def _remove(self, prefix: str) -> None:
-        self.objects.delete(stored.key for stored in self.objects.list(prefix))
 
 
 def told_of(export: Export, packed: PackedPackage) -> list[Message]:

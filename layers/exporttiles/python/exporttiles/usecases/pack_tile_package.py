@@ -99,18 +99,19 @@ class PackTilePackage:
                 self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
             self.verify(job_id, packed, output, [member for member, _ in members], reports)
         finally:
-            self._take_back_if_late(job_id, is_finished_work=output.is_folder)
+            self._take_back_if_late(job_id)
         return replace(packed, used=packed.used + self.meter.read() - before)
 
-    def _take_back_if_late(self, job_id: str, *, is_finished_work: bool) -> None:
+    def _take_back_if_late(self, job_id: str) -> None:
         """Remove a package that nobody wants any more: CloseJob may have looked for it before it was there."""
         job = self.jobs.get(job_id)
-        if (
-            job.status.is_final
-            and job.status is not JobStatus.SUCCEEDED
-            and not (is_finished_work and job.resumable_until)
-        ):
-            self.objects.delete(stored.key for stored in self.objects.list(JobKeys(job_id).packages))
+        if job.status.is_final and job.status is not JobStatus.SUCCEEDED:
+            keys = JobKeys(job_id)
+            self.objects.delete(
+                stored.key
+                for stored in self.objects.list(keys.packages)
+                if not (job.resumable_until and keys.is_finished_work(stored.key))
+            )
             raise ExportCancelledError(job_id)
 
     def _reports(self, keys: JobKeys) -> list[FragmentReport]:

@@ -1,0 +1,58 @@
+"""Remove what a job that has ended needs no more."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from exporttiles.domain.errors import JobNotFoundError
+from exporttiles.domain.job import Job, JobStatus
+from exporttiles.messages.keys import JobKeys
+from exporttiles.ports.clock import Clock
+from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.objects import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveLeftovers:
+    """Removes fragments and packages by what their keys say: nothing that a fault could keep from being read is asked.
+
+    Of a job that can be resumed its finished work stays: the fragments, and
+    the files of a dataset in their folders. The package goes in any case.
+    What is small (the request, the export, the reports) is left to the
+    bucket's lifecycle.
+
+    Attributes:
+        objects: the package bucket.
+    """
+
+    jobs: JobTable
+    objects: ObjectStore
+    clock: Clock
+
+    def __call__(self, job_id: str) -> int:
+        """Return how many objects were removed: none of a job that has not ended, all of one that is not known."""
+        job = self._job(job_id)
+        keys = list(self._unwanted(job_id, job))
+        if not keys or self._job(job_id) != job:  # resumed since: these may be of the next attempt
+            return 0
+        self.objects.delete(keys)
+        return len(keys)
+
+    def _unwanted(self, job_id: str, job: Job | None) -> Iterator[str]:
+        keys = JobKeys(job_id)
+        if job and not job.status.is_final:
+            return
+        is_resumable = job is not None and job.is_resumable(self.clock.now())
+        if not is_resumable:
+            yield from self._below(keys.fragments)
+        if not (job and job.status is JobStatus.SUCCEEDED):
+            yield from (key for key in self._below(keys.packages) if not (is_resumable and keys.is_finished_work(key)))
+
+    def _below(self, prefix: str) -> Iterator[str]:
+        return (stored.key for stored in self.objects.list(prefix))
+
+    def _job(self, job_id: str) -> Job | None:
+        """Return a job; None if it is unknown: it is written before its first fragment."""
+        try:
+            return self.jobs.get(job_id)
+        except JobNotFoundError:
+            return None
