@@ -239,5 +239,6 @@ def test_a_disk_that_is_full_leaves_nothing(world, tmp_path, monkeypatch, capsys
 
     assert main(["export", str(world), str(tmp_path / "out.tpkx")]) == 1
 
-    assert "No space left on device" in capsys.readouterr().err
+    words = f"There is no room for out.tpkx in {tmp_path}: No space left on device. Make room, or write elsewhere."
+    assert capsys.readouterr().err == f"exporttiles: {words}\n"
     assert listing(tmp_path) == []

@@ -1,6 +1,7 @@
 """The command ``exporttiles export``: a package out of a cache, on this machine alone."""
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -49,6 +50,7 @@ OUTPUTS = {
 }
 """Suffix of a file, '' of a folder -> the parameters tilePackage and storageFormatType that ask for it."""
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TILES_A_MESSAGE = 16
 _LIFETIME = timedelta(days=365)  # of a job that ends with its process
 
@@ -86,6 +88,7 @@ def _run(options: argparse.Namespace) -> int:
     export = Export(service, read_export_request(_parameters(options), service))
     with (
         _stopped_in_order(),
+        _room_for(out),
         TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder,
         closing(LocalObjects(Path(folder))) as local,
     ):
@@ -187,6 +190,18 @@ def _move(made: Path, out: Path, *, is_replaced: bool) -> None:
     elif out.exists() and not is_replaced:
         raise OutputError(f"{out} exists already. --force replaces it.")
     made.rename(out)
+
+
+@contextmanager
+def _room_for(out: Path) -> Iterator[None]:
+    """Say in words that a disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        text = f"There is no room for {out.name} in {out.parent}: {error.strerror}. Make room, or write elsewhere."
+        raise OutputError(text) from error
 
 
 @contextmanager

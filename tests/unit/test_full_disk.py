@@ -1,0 +1,139 @@
+"""The command `exporttiles export` on a disk that has no room: in words, with nothing left and nothing lost."""
+
+import resource
+import subprocess
+import sys
+from functools import partial
+from io import BytesIO
+
+import numpy as np
+import pytest
+from obstore.store import LocalStore
+from PIL import Image
+
+from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.domain.parts import MIN_PART_BYTES
+from tests.caches import put_xyz
+
+COMMAND = [f"{sys.prefix}/bin/exporttiles", "export"]
+SUFFIXES = (".tpkx", ".tpk", ".zip", "")
+IS_A_DISK_TO_BE_HAD = not subprocess.run(
+    ["/usr/bin/env", "unshare", "-rm", "true"], check=False, capture_output=True
+).returncode
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder with a cache whose one bundle is large enough to be a part of its package as it is."""
+    folder = tmp_path_factory.mktemp("world")
+    put_xyz(ObjectStore(LocalStore(folder)), {(3, row, column): noise(row, column) for row, column in np.ndindex(8, 8)})
+    return folder
+
+
+def noise(row, column):
+    body = BytesIO()
+    pixels = np.random.default_rng([row, column]).integers(0, 256, (256, 256, 3), np.uint8)
+    Image.fromarray(pixels).save(body, "JPEG", quality=97)
+    return body.getvalue()
+
+
+@pytest.fixture(scope="module")
+def calm(world, tmp_path_factory):
+    """Suffix -> what the command makes where there is room, by name."""
+    folder = tmp_path_factory.mktemp("calm")
+    for suffix in SUFFIXES:
+        assert export(world, folder / f"World{suffix}").returncode == 0
+    return {suffix: contents(folder / f"World{suffix}") for suffix in SUFFIXES}
+
+
+def export(world, out, **options):
+    return subprocess.run(
+        [*COMMAND, str(world), str(out), "--levels=3", "--force"],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def contents(path):
+    files = [path] if path.is_file() else [found for found in sorted(path.rglob("*")) if found.is_file()]
+    return {str(file.relative_to(path)): file.read_bytes() for file in files}
+
+
+def put_earlier(out):
+    """Put something where the export is to be."""
+    file = out if out.suffix else out / "earlier"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("earlier")
+
+
+def is_told(done, out):
+    """Tell whether a command failed in one line that says what to do."""
+    (line,) = done.stderr.splitlines()
+    return (
+        done.returncode == 1
+        and line.startswith(f"exporttiles: There is no room for {out.name} in {out.parent}: ")
+        and line.endswith("Make room, or write elsewhere.")
+    )
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("at", ["the first byte", "the plan", "the first bundle", "the last bytes"])
+def test_a_file_that_cannot_grow_fails_the_export_and_leaves_what_was_there(world, calm, tmp_path, suffix, at):
+    out = tmp_path / f"World{suffix}"
+    put_earlier(out)
+    largest_bytes = max(map(len, calm[suffix].values()))
+    most_bytes = {
+        "the first byte": 0,
+        "the plan": 100,
+        "the first bundle": MIN_PART_BYTES,
+        "the last bytes": largest_bytes - 1,
+    }[at]
+
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    done = export(world, out, preexec_fn=limit)
+
+    assert is_told(done, out)
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+    assert set(contents(out).values()) == {b"earlier"}
+    if at == "the last bytes":
+        assert export(world, out).returncode == 0
+        assert contents(out) == calm[suffix]
+
+
+@pytest.mark.skipif(not IS_A_DISK_TO_BE_HAD, reason="this machine lets nobody mount a small disk")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_on_whatever_disk_an_export_is_whole_or_leaves_what_was_there(world, calm, tmp_path, suffix):
+    """A disk of memory, mounted for one shell alone; it is made larger until the export fits."""
+    disk, told = tmp_path / "disk", tmp_path / "told"
+    disk.mkdir()
+    told.mkdir()
+    out = disk / f"World{suffix}"
+    earlier = out.name if suffix else f"{out.name}/earlier"
+    size_bytes = sum(map(len, calm[suffix].values()))
+    sizes = [24 << 10, *(int(size_bytes * share) for share in (0.5, 0.99, 1.01, 1.5, 2.1, 2.5, 4))]
+    script = f"""
+        mount -t tmpfs -o size={sizes[0]} tmpfs {disk} && cd {disk} && mkdir -p {"." if suffix else out.name} || exit 3
+        echo earlier > {earlier}
+        for size in {" ".join(map(str, sizes))}; do
+            mount -o remount,size=$size {disk} || exit 3
+            {" ".join(COMMAND)} {world} {out} --levels=3 --force > /dev/null 2> {told}/$size && break
+            cat {earlier} > {told}/$size.kept && ls -A > {told}/$size.names
+        done
+        cp -r {out} {tmp_path}
+    """
+    done = subprocess.run(
+        ["/usr/bin/env", "unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stderr == ""
+    assert contents(tmp_path / out.name) == calm[suffix]
+    failed = [size for size in map(str, sizes) if (told / f"{size}.kept").exists()]
+    assert len(failed) >= 3
+    for size in failed:
+        assert is_told(subprocess.CompletedProcess([], 1, stderr=(told / size).read_text()), out)
+        assert (told / f"{size}.kept").read_text() == "earlier\n"
+        assert (told / f"{size}.names").read_text() == f"{out.name}\n"
