@@ -39,10 +39,11 @@ lint: .venv/installed
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-check: lint ## style, types, import contracts and the fast tests: before each commit
+check: lint .venv-audit/installed ## style, types, import contracts, the fast tests, known holes: before each commit
 	.venv/bin/pytest -n auto $(FAST_TESTS) -m "not slow"
+	@$(MAKE) --no-print-directory audit AUDIT_OPTIONS=--when-reachable
 
-test: setup lint ## all tests, with exports on the emulator
+test: setup lint .venv-audit/installed ## all tests, with exports on the emulator
 	.venv/bin/pytest -n auto $(FAST_TESTS) tests/contracts tests/oracles tests/chaos --cov --cov-report=term
 	.venv/bin/pytest tests/local tests/e2e
 
@@ -55,8 +56,8 @@ test-arcgis: setup .venv-arcgis/installed ## let Esri's own Python client export
 fuzz: .venv-fuzz/installed ## hunt for inputs that crash a parser: SECONDS=60 for each, TARGETS="tile area" or all
 	PYTHONPATH=layers/exporttiles/python .venv-fuzz/bin/python -m tests.fuzz $(TARGETS) --seconds $(or $(SECONDS),60)
 
-audit: .venv-audit/installed ## ask PyPI for known holes in what is deployed; fails if it cannot be asked
-	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r layers/dependencies/requirements.txt
+audit: .venv-audit/installed ## ask OSV for known holes in what is deployed; fails if it cannot be asked
+	@.venv-audit/bin/python requirements/audit.py $(AUDIT_OPTIONS)
 
 bench: setup ## measure ours, the peers and the growth, and write benchmarks/RESULTS.md; BENCH=quick: two minutes
 	@.venv/bin/python -m benchmarks $(if $(filter quick,$(BENCH)),--quick)
@@ -66,7 +67,7 @@ build: setup .venv-build/installed ## build what is deployed to AWS, and test th
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
 	.venv/bin/pytest tests/build
 
-deploy: .venv-build/installed ## build and deploy to your AWS account; DEPLOY_OPTIONS replace the questions
+deploy: audit .venv-build/installed ## audit, build and deploy to your AWS account; DEPLOY_OPTIONS replace the questions
 	find functions layers -name __pycache__ -type d -prune -exec rm -rf {} +  # not for Lambda
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
 	.venv-build/bin/sam deploy $(or $(DEPLOY_OPTIONS),--guided --stack-name exporttiles --capabilities CAPABILITY_IAM)
