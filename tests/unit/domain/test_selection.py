@@ -329,6 +329,21 @@ def test_memory_goes_by_edges_whatever_the_polygon():
     assert peak_bytes < 200e6
 
 
+def test_memory_goes_by_the_bundles_that_hold_tiles_not_by_the_world_between_them():
+    square = np.array([(0.2, 0.2), (99.8, 0.2), (99.8, 99.8), (0.2, 99.8)])
+    selection = select_places([[square], [square + (2**23 - 100, 0)]], 23)
+    expected = [(BundleIndex(23, 0, 0), 10_000), (BundleIndex(23, 0, 2**23 - PACKET_SIZE), 10_000)]
+    selection.count(23)
+    tracemalloc.start()
+
+    found = list(selection.bundles(23))
+
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == expected
+    assert peak_bytes < 1e6
+
+
 def test_an_area_too_complex_for_a_level_is_refused_at_once():
     zigzag = np.column_stack([np.linspace(0, 8, 100_000), np.tile([0.0, 8.0], 50_000)])
     selection = select_places([[zigzag]])

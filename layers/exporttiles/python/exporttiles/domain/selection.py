@@ -1,5 +1,6 @@
 """The tiles that an area selects."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -77,15 +78,12 @@ class TileSelection:
         """
         scanline = self._scanline(level)
         first, stop = scanline.rows
-        block = self._block(level)
-        west, east = block.column_start // PACKET_SIZE, -(-block.column_stop // PACKET_SIZE)
         for row in range(first // PACKET_SIZE * PACKET_SIZE, stop, PACKET_SIZE):
-            counts = np.zeros(east - west, np.int64)
+            tile_counts: Counter[int] = Counter()
             for runs in scanline.runs(row, row + PACKET_SIZE):
-                counts += _count_by_bundle(runs, west, east)
-            for column in np.flatnonzero(counts).tolist():
-                bundle = BundleIndex(level, row, (west + column) * PACKET_SIZE)
-                yield bundle, int(counts[column])
+                tile_counts.update(_count_by_bundle(runs))
+            for column in sorted(tile_counts):
+                yield BundleIndex(level, row, column), tile_counts[column]
 
     def mask(self, bundle: BundleIndex) -> NDArray[np.bool_]:
         """Return which tiles of a bundle are selected: (128, 128), row before column.
@@ -141,13 +139,20 @@ class TileSelection:
         return start, stop, np.repeat(np.arange(len(sizes)), sizes)
 
 
-def _count_by_bundle(runs: RowRuns, west: int, east: int) -> Integers:
-    """Return how many tiles lie in each bundle; ``west`` and ``east`` count bundles."""
-    first, start = np.divmod(runs.column_start - west * PACKET_SIZE, PACKET_SIZE)
-    last, stop = np.divmod(runs.column_stop - west * PACKET_SIZE, PACKET_SIZE)
-    length = east - west + 1  # a run may stop where the last bundle does
-    whole = np.bincount(first, minlength=length) - np.bincount(last, minlength=length)
-    tiles = whole.cumsum() * PACKET_SIZE
-    tiles -= np.bincount(first, start, length).astype(np.int64)
-    tiles += np.bincount(last, stop, length).astype(np.int64)
-    return tiles[:-1]
+def _count_by_bundle(runs: RowRuns) -> dict[int, int]:
+    """Return how many tiles of one row of bundles lie in each, by its first column."""
+    first, start = np.divmod(runs.column_start, PACKET_SIZE)
+    last, stop = np.divmod(runs.column_stop, PACKET_SIZE)
+    # Between two bundles in which a run begins or ends, all hold as many tiles.
+    turns, turn = np.unique(np.concatenate([first, last]), return_inverse=True)
+    begins, ends = np.split(turn, 2)
+    length = len(turns)
+    crossing = np.cumsum(np.bincount(begins, minlength=length) - np.bincount(ends, minlength=length)) * PACKET_SIZE
+    at_turn = crossing - np.bincount(begins, start, length) + np.bincount(ends, stop, length)
+    number = np.where(crossing > 0, np.diff(turns, append=0), 1)  # none crosses the last
+    turn = np.cumsum(number) - number
+    column = np.arange(number.sum()) + np.repeat(turns - turn, number)
+    count = np.repeat(crossing, number)
+    count[turn] = at_turn
+    held = count > 0  # a run may end where the next bundle begins
+    return dict(zip((column[held] * PACKET_SIZE).tolist(), count[held].tolist(), strict=True))

@@ -29,6 +29,16 @@ class MemberReport:
     size_bytes: int
     crc32: int
 
+    @property
+    def header(self) -> bytes:
+        """Return its local header."""
+        return local_header(ZipMember(self.name, self.size_bytes, self.crc32))
+
+    def content(self, fragment: memoryview) -> memoryview:
+        """Return its bytes, where they lie in the fragment."""
+        start = self.header_offset + len(self.header)
+        return fragment[start : start + self.size_bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class FragmentReport:
@@ -66,20 +76,28 @@ class FragmentReport:
         """Return the number of tiles in the fragment."""
         return sum(self.tile_counts.values())
 
-    def contents(self, fragment: bytes) -> Iterator[tuple[str, memoryview]]:
-        """Yield names and bytes of the files in the fragment, checked.
+    def check(self, fragment: bytes) -> None:
+        """Compare the files in the fragment with this report: their headers, and their bytes by checksum.
 
         Raises:
             SourceError: it is not the fragment that was written; reading it again may help.
         """
         view = memoryview(fragment)
         for member in self.members:
-            header = local_header(ZipMember(member.name, member.size_bytes, member.crc32))
-            start = member.header_offset + len(header)
-            content = view[start : start + member.size_bytes]
-            if view[member.header_offset : start] != header or crc32(content) != member.crc32:
+            header = view[member.header_offset :][: len(member.header)]
+            if header != member.header or crc32(member.content(view)) != member.crc32:
                 raise SourceError(f"{member.name} in fragment {self.number} is not what was written.")
-            yield member.name, content
+
+    def contents(self, fragment: bytes) -> Iterator[tuple[str, memoryview]]:
+        """Yield names and bytes of the files in the fragment, once all of them are checked.
+
+        Raises:
+            SourceError: as `check`.
+        """
+        self.check(fragment)
+        view = memoryview(fragment)
+        for member in self.members:
+            yield member.name, member.content(view)
 
     def to_json(self) -> bytes:
         """Return the report as a JSON document."""
