@@ -20,7 +20,7 @@ from PIL import Image
 from exporttiles.cli.terminal import ProgressBar, say
 from exporttiles.formats.bundle import RECORDS_OFFSET, parse_bundle_path, read_index
 from local.cloud import ROOT, LocalCloud, LocalCloudError
-from local.services import exporttiles, publish, upload_folder
+from local.services import exporttiles, upload_and_publish
 from local.world_cache import make_xyz_cache
 
 SERVICE = "World_Imagery"
@@ -48,9 +48,7 @@ def main() -> None:
     with ProgressBar("cutting a world cache") as bar:
         make_xyz_cache(CACHE, progress=bar)
     with LocalCloud(say=say) as cloud:
-        with ProgressBar("uploading the cache") as bar:
-            upload_folder(cloud, CACHE, f"caches/{SERVICE}", bar)
-        service_url = publish(cloud, SERVICE)
+        service_url = upload_and_publish(cloud, CACHE)
         request = f"{service_url}/exportTiles?{urlencode(EXPORT)}"
         say(f"\nGET {request}\n")
         start = time.monotonic()

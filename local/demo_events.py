@@ -13,7 +13,7 @@ from typing import Any
 from exporttiles.cli.terminal import ProgressBar, say
 from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.demo import download
-from local.services import exporttiles, publish, upload_folder
+from local.services import exporttiles, upload_and_publish
 from local.world_cache import make_xyz_cache
 
 SERVICE = "World_Imagery"
@@ -34,9 +34,7 @@ def main() -> None:
     with ProgressBar("cutting a world cache") as bar:
         make_xyz_cache(CACHE, progress=bar)
     with LocalCloud(say=say) as cloud:
-        with ProgressBar("uploading the cache") as bar:
-            upload_folder(cloud, CACHE, f"caches/{SERVICE}", bar)
-        publish(cloud, SERVICE)
+        upload_and_publish(cloud, CACHE)
         ear = listen(cloud)
         inbox = cloud.outputs["InboxBucketName"]
         say(f"\nput s3://{inbox}/{KEY}\n{json.dumps(REQUEST)}\n")

@@ -7,7 +7,7 @@ import sys
 from exporttiles.cli.terminal import ProgressBar, say
 from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.compact_cache import make_compact_cache
-from local.services import publish, upload_folder
+from local.services import upload_and_publish
 from local.world_cache import JPEG_QUALITY, make_xyz_cache
 
 CACHES = ROOT / ".cache"
@@ -22,10 +22,7 @@ def main() -> None:
     port: int = parser.parse_args().port
     cut_caches()
     with LocalCloud(port=port, say=say) as cloud:
-        for name in IMAGERY, RELIEF:
-            with ProgressBar(f"uploading {name}") as bar:
-                upload_folder(cloud, CACHES / name, f"caches/{name}", bar)
-        imagery_url, relief_url = publish(cloud, IMAGERY), publish(cloud, RELIEF)
+        imagery_url, relief_url = (upload_and_publish(cloud, CACHES / name) for name in (IMAGERY, RELIEF))
         say(f"\nSERVICE_URL={imagery_url}\nSERVICE_URL={relief_url}\n")
         say(f"curl '{relief_url}/exportTiles?tilePackage=true&levels=0-3&f=json'\n\nCtrl-C stops it.")
         signal.pause()

@@ -10,6 +10,7 @@ from pathlib import Path
 import obstore
 from obstore.store import S3Store
 
+from exporttiles.cli.terminal import ProgressBar
 from local.cloud import CREDENTIALS, REGION, LocalCloud
 
 UPLOADS_AT_A_TIME = 16
@@ -57,6 +58,13 @@ def publish(cloud: LocalCloud, name: str) -> str:
     bucket = cloud.outputs["TileBucketName"]
     exporttiles(cloud, "publish", name, f"s3://{bucket}/caches/{name}")
     return f"{cloud.services_url}/{name}/ImageServer"
+
+
+def upload_and_publish(cloud: LocalCloud, folder: Path) -> str:
+    """Make an image service of a cache, named as its folder, with a bar on the terminal; return its address."""
+    with ProgressBar(f"uploading {folder.name}") as bar:
+        upload_folder(cloud, folder, f"caches/{folder.name}", bar)
+    return publish(cloud, folder.name)
 
 
 def exporttiles(cloud: LocalCloud, *arguments: str) -> None:

@@ -20,6 +20,7 @@ from exporttiles.adapters.s3_packages import S3Packages
 from exporttiles.domain.errors import PackageError, SourceError
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, WrittenPart
 from tests.contracts.conftest import bucket, client_options, s3, s3_endpoint
+from tests.serving import serving
 
 __all__ = ["bucket", "s3", "s3_endpoint"]  # fixtures
 
@@ -114,12 +115,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def proxy(s3_endpoint):
-    with FaultProxy(s3_endpoint) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(FaultProxy(s3_endpoint)) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """An S3 that says 503 SlowDown: short spells are waited out, long ones end in an error."""
 
-import threading
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +9,7 @@ import pytest
 
 from exporttiles.bootstrap.aws import AwsRuntime
 from exporttiles.domain.errors import SourceError
+from tests.serving import serving
 
 SLOW_DOWN = (
     b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -47,12 +47,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def s3():
-    with BusyS3() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving(BusyS3()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

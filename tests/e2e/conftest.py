@@ -43,11 +43,15 @@ class Client:
         with urlopen(Request(f"{self.cloud.services_url}/{path}", data=body)) as response:
             return json.load(response)
 
-    def export(self, service: str, **parameters: str) -> dict[str, Any]:
-        """Run an export to its end and return the job."""
+    def submit(self, service: str, **parameters: str) -> str:
+        """Ask for an export and return the id of its job."""
         submitted = self.post(f"{service}/ImageServer/exportTiles", **{"tilePackage": "true"} | parameters)
         assert "jobId" in submitted, submitted
-        return self.wait(service, submitted["jobId"])
+        return str(submitted["jobId"])
+
+    def export(self, service: str, **parameters: str) -> dict[str, Any]:
+        """Run an export to its end and return the job."""
+        return self.wait(service, self.submit(service, **parameters))
 
     def wait(self, service: str, job_id: str) -> dict[str, Any]:
         """Poll a job until it has ended."""

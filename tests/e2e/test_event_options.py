@@ -4,7 +4,6 @@ import json
 import re
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, Queue
-from threading import Thread
 
 import pytest
 import yaml
@@ -14,6 +13,7 @@ from local.cloud import ROOT, LocalCloud
 from local.services import exporttiles, publish, store_of
 from tests.builders import a_tile
 from tests.e2e.test_events import Inbox, wait_for
+from tests.serving import serving
 from tests.workflow.test_state_machine import CloudFormation
 
 DOCS = ROOT / "docs" / "events.md"
@@ -112,10 +112,8 @@ def hook():
         def log_message(self, *_):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         yield f"http://127.0.0.1:{server.server_port}/hook", posted
-        server.shutdown()
 
 
 def test_the_documented_webhook_is_called_when_an_export_has_ended(cloud, inbox, hook):

@@ -16,6 +16,7 @@ from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.formats.package_check import check_package
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from tests.e2e.jobs import texts
 from tests.unit.usecases.test_export import tiles_of
 
 WORLD_TILES = (4**8 - 1) // 3
@@ -41,10 +42,6 @@ EXAMPLE_THREE = {
     ),
 }
 MERCATOR = WEB_MERCATOR_256.spatial_reference
-
-
-def texts(job, kind=""):
-    return [m["description"] for m in job["messages"] if m["type"].endswith(kind)]
 
 
 def file_of(world, place):

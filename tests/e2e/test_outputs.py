@@ -9,7 +9,7 @@ import rasterio
 
 from exporttiles.cli.main import main
 from exporttiles.formats.cache_check import check_cache_archive
-from tests.e2e.test_endings import left_behind
+from tests.e2e.jobs import left_behind
 from tests.oracles.exports import by_mapproxy, by_tpkutils
 
 LEVELS = range(4)

@@ -17,7 +17,7 @@ from local.cloud import ROOT, LocalCloud
 from local.services import exporttiles, publish, store_of, upload_folder
 from tests.builders import a_tile
 from tests.e2e.conftest import Client
-from tests.e2e.test_small_exports import AT_ONCE, STEPS, states_of
+from tests.e2e.jobs import AT_ONCE, STEPS, states_of
 from tests.e2e.test_watchman import Watchman
 
 # The emulator speaks no TLS, which these three demand.

@@ -2,21 +2,19 @@
 
 import io
 import zipfile
-from time import monotonic, sleep
 
 import pytest
 
+from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path
 from exporttiles.formats.tile_package import item_guid
 from local.cloud import LocalCloud
-from local.services import publish, upload_folder
+from local.services import publish, store_of, upload_folder
 from tests.e2e.conftest import Client
-from tests.e2e.test_endings import errors, left_behind, submit
+from tests.e2e.jobs import AT_ONCE, STEPS, left_behind, states_of, texts
 
 SERVICE = "Bundles/World_Imagery"
-AT_ONCE = ["Small?", "ExportAtOnce", "CloseJob", "Failed?", "ExportSucceeded"]
-STEPS = ["Small?", "PlanExport", "ExportTileRanges", "PackTilePackage", "CloseJob", "Failed?", "ExportSucceeded"]
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +24,6 @@ def stepwise(bundles):
         upload_folder(cloud, bundles, "caches/Bundles/World_Imagery")
         publish(cloud, SERVICE)
         yield cloud
-
-
-def states_of(cloud, job_id):
-    """Return the states that the execution of a job entered, once it has ended: a little later than its job."""
-    machine = cloud.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
-    execution, workflow = f"{machine}:{job_id}", cloud.client("stepfunctions")
-    deadline = monotonic() + 60
-    while workflow.describe_execution(executionArn=execution)["status"] == "RUNNING":
-        assert monotonic() < deadline, "the execution does not end"
-        sleep(0.1)
-    history = workflow.get_execution_history(executionArn=execution)
-    return [event["stateEnteredEventDetails"]["name"] for event in history["events"] if "Entered" in event["type"]]
 
 
 def members_of(client, job):
@@ -72,7 +58,10 @@ def test_a_small_dataset_lies_in_its_folder(client, bundles):
     assert job["results"]
 
 
-def test_a_damaged_cache_fails_a_small_export_with_its_name(cloud, client, bundles, tiles):
+@pytest.mark.parametrize(("way", "state"), [("cloud", "ExportAtOnce"), ("stepwise", "ExportTileRanges")])
+def test_either_way_a_damaged_bundle_fails_the_export_with_its_name(request, bundles, way, state):
+    cloud = request.getfixturevalue(way)
+    client, tiles = Client(cloud), ObjectStore(store_of(cloud))
     key = f"caches/Cracked/_alllayers/{bundle_path(BundleIndex(4, 0, 0))}"
     for name in ("conf.xml", "conf.cdi"):
         tiles.write(f"caches/Cracked/{name}", (bundles / name).read_bytes())
@@ -81,16 +70,16 @@ def test_a_damaged_cache_fails_a_small_export_with_its_name(cloud, client, bundl
     publish(cloud, "Cracked")
     tiles.write(key, bytes(64) + whole[64:])
 
-    job = client.wait("Cracked", submit(client, "Cracked", "4"))
+    job = client.export("Cracked", levels="4")
 
     assert job["jobStatus"] == "esriJobFailed"
-    assert bundle_path(BundleIndex(4, 0, 0)) in errors(job)[0]
-    assert "ExportAtOnce" in states_of(cloud, job["jobId"])
+    assert bundle_path(BundleIndex(4, 0, 0)) in texts(job, "Error")[0]
+    assert state in states_of(cloud, job["jobId"])
     assert left_behind(cloud, job["jobId"]) == []
 
 
 def test_a_small_export_that_is_cancelled_ends_cancelled(cloud, client, bundles):
-    job_id = submit(client, SERVICE, "0-6")
+    job_id = client.submit(SERVICE, levels="0-6")
 
     client.post(f"{SERVICE}/ImageServer/jobs/{job_id}/cancel")
 

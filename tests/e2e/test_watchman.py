@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from local.cloud import ROOT
-from tests.e2e.test_endings import errors, left_behind, submit
+from tests.e2e.jobs import execution_of, left_behind, texts
 
 
 class Watchman:
@@ -58,15 +58,10 @@ def deaf(cloud):
     events.enable_rule(Name=rule)
 
 
-def stop(cloud, job_id):
-    machine = cloud.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
-    cloud.client("stepfunctions").stop_execution(executionArn=f"{machine}:{job_id}")
-
-
 @pytest.mark.usefixtures("deaf")
 def test_an_execution_that_ended_unheard_is_closed(cloud, client, world, watchman):
-    job_id = submit(client, "World_Imagery", "0-7")
-    stop(cloud, job_id)
+    job_id = client.submit("World_Imagery", levels="0-7")
+    cloud.client("stepfunctions").stop_execution(executionArn=execution_of(cloud, job_id))
     assert client.get(f"World_Imagery/ImageServer/jobs/{job_id}")["jobStatus"] != "esriJobCancelled"
     watchman.make_older(job_id)
 
@@ -74,7 +69,7 @@ def test_an_execution_that_ended_unheard_is_closed(cloud, client, world, watchma
 
     job = client.get(f"World_Imagery/ImageServer/jobs/{job_id}")
     assert job["jobStatus"] == "esriJobCancelled"
-    assert "stopped by an operator" in errors(job)[0]
+    assert "stopped by an operator" in texts(job, "Error")[0]
     assert left_behind(cloud, job_id) == []
 
 

@@ -331,7 +331,7 @@ def test_memory_goes_by_edges_whatever_the_polygon():
 
 def test_memory_goes_by_the_bundles_that_hold_tiles_not_by_the_world_between_them():
     square = np.array([(0.2, 0.2), (99.8, 0.2), (99.8, 99.8), (0.2, 99.8)])
-    selection = select_places([[square], [square + (2**23 - 100, 0)]], 23)
+    selection = select_places([[square], [np.add(square, (2**23 - 100, 0))]], 23)
     expected = [(BundleIndex(23, 0, 0), 10_000), (BundleIndex(23, 0, 2**23 - PACKET_SIZE), 10_000)]
     selection.count(23)
     tracemalloc.start()
