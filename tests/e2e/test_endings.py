@@ -1,6 +1,9 @@
 """Jobs that do not succeed, through the real wiring: every one ends, and leaves nothing behind."""
 
 import io
+from urllib.error import HTTPError
+
+import pytest
 
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path
@@ -17,6 +20,13 @@ def test_a_cancelled_export_ends_cancelled(cloud, client, world):
     assert answer == {"jobId": job_id, "jobStatus": "esriJobCancelling"}
     assert client.wait("World_Imagery", job_id)["jobStatus"] == "esriJobCancelled"
     assert left_behind(cloud, job_id) == []
+    folder = (
+        f"{cloud.services_url.removesuffix('/services')}/directories/arcgisoutput/World_Imagery_ImageServer/{job_id}"
+    )
+    with pytest.raises(HTTPError) as refused:
+        client.get(f"{folder}/World_Imagery.tpkx")
+    assert refused.value.code == 404
+    assert "There is no such file: the job is Cancelled." in refused.value.read().decode()
 
 
 def test_the_python_client_is_told_that_a_cancelled_export_failed(client, world):

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from exporttiles.bootstrap.runtime import Runtime
-from exporttiles.domain.job import RESUMABLE, JobStatus
+from exporttiles.domain.job import RESUMABLE, JobStatus, Package
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from functions.api.app import handler
@@ -475,6 +475,26 @@ def test_a_job_without_a_result_says_so(client):
 
     for path in (f"{SERVICE}/jobs/{JOB}/results/out_service_url", FILES):
         assert client.error(path)["details"] == ["The job has no result: it is Executing."]
+
+
+@pytest.mark.parametrize("status", sorted(set(JobStatus) - {JobStatus.SUCCEEDED}))
+@pytest.mark.parametrize("name", ["World_Imagery.tpkx", "verification.json", "World/Layers/conf.xml", "World"])
+def test_of_a_job_that_has_not_succeeded_nothing_is_downloaded_though_it_lies_there(client, status, name):
+    client.put(a_job(status, package=Package(JobKeys(JOB).delivered("World_Imagery.tpkx"), "World_Imagery.tpkx", 4)))
+    for file in ("World_Imagery.tpkx", "verification.json", "World/Layers/conf.xml"):
+        client.runtime.objects.write(JobKeys(JOB).delivered(file), b"left")
+
+    refused, head = client.get(f"{FILES}/{name}"), client.send("HEAD", f"{FILES}/{name}")
+
+    assert (refused["statusCode"], head["statusCode"]) == (404, 404)
+    assert json.loads(refused["body"])["error"] == {
+        "code": 404,
+        "message": f"There is no such file: the job is {status}.",
+        "details": [],
+    }
+    assert "location" not in refused["headers"]
+    for path in (FILES, f"{SERVICE}/jobs/{JOB}/results/out_service_url", f"{SERVICE}/jobs/{JOB}/results/verification"):
+        assert client.error(path)["details"] == [f"The job has no result: it is {status}."]
 
 
 @pytest.mark.parametrize("tail", ["results/other", "inputs/other"])

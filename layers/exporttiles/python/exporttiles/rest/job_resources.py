@@ -114,13 +114,16 @@ def file(call: Call) -> Document | Response:
     it there: the signature would no longer hold.
 
     Raises:
-        NotFoundError: there is no such file.
+        NotFoundError: there is no such file, or none that is delivered.
     """
     path = call.arguments["file"]
     try:
-        found = call.runtime.browse_package(call.job, path)
+        job = call.job
     except JobNotFoundError as error:
         raise NotFoundError(str(error)) from error
+    if job.status is not JobStatus.SUCCEEDED:
+        raise NotFoundError(f"There is no such file: the job is {job.status}.")
+    found = call.runtime.browse_package(job, path)
     if found is None:
         raise NotFoundError("There is no such file.")
     if isinstance(found, PackageFolder):
