@@ -1,5 +1,6 @@
 """The objects of one export on this machine: large fragments stand where the package will have them."""
 
+import errno
 import os
 from contextlib import closing
 
@@ -92,3 +93,20 @@ def test_large_objects_are_listed_and_forgotten_like_small_ones(tmp_path):
         assert [stored.key for stored in objects.list("")] == ["jobs/c"]
         with pytest.raises(KeyError):
             objects.read("jobs/a")
+
+
+def test_a_part_that_could_not_be_written_whole_is_in_no_package(tmp_path, monkeypatch):
+    def full(_file, _pieces):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with closing(LocalObjects(tmp_path)) as objects:
+        monkeypatch.setattr(os, "writev", full)
+        objects.write("jobs/0", a_fragment(0))  # on its way: the next part is read meanwhile
+        for step in (
+            lambda: objects.write("jobs/1", a_fragment(1)),
+            lambda: objects.read("jobs/0"),
+            lambda: objects.join("packages/a", [CopiedPart("jobs/0", len(a_fragment(0)))], 0),
+        ):
+            with pytest.raises(OSError, match="No space left"):
+                step()
+        assert not objects.path("packages/a").exists()

@@ -2,11 +2,13 @@
 
 A package is built in the file that it will be: it begins with the large
 fragments in the order of their work items, which is the order they are
-written in. So they stand where they belong, and no byte of them is copied.
+written in. So they stand where they belong, and no byte of them is copied. One
+of them is written while the next is read.
 """
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from heapq import merge
 from io import FileIO
 from pathlib import Path
@@ -40,9 +42,12 @@ class LocalObjects(ObjectStore):
         self._joined = folder / "joined"
         self._spans: dict[str, tuple[int, int]] = {}
         """Key of a part -> its bytes ``[start, stop)`` in the file of parts."""
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
+        self._written: Future[None] = self._writer.submit(_write, self._parts, [])
 
     def close(self) -> None:
         """Let go of the file of parts."""
+        self._writer.shutdown()
         self._parts.close()
 
     def path(self, key: str) -> Path:
@@ -50,17 +55,18 @@ class LocalObjects(ObjectStore):
         return self._files / key
 
     def write(self, key: str, body: bytes | Sequence[Tile]) -> None:
-        """Store an object whole."""
-        pieces = [body] if isinstance(body, bytes) else body
+        """Store an object whole; what hinders a large one is told when the next is written or it is read."""
+        pieces: list[Tile] = [body] if isinstance(body, bytes) else [*body]
         if size_bytes(body) < MIN_PART_BYTES or key.startswith(self._delivered):
             path = self.path(key)
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb", buffering=0) as file:  # its errors say whether the disk is full
                 _write(file, pieces)
         else:
+            self._written.result()  # one at a time, or memory would fill
             start = self._parts.seek(0, os.SEEK_END)
-            _write(self._parts, pieces)
             self._spans[key] = start, start + size_bytes(body)
+            self._written = self._writer.submit(_write, self._parts, pieces)
 
     def create(self, key: str, body: bytes) -> bool:
         """Store an object if the key is free."""
@@ -73,6 +79,7 @@ class LocalObjects(ObjectStore):
         """Return a whole object."""
         if key not in self._spans:
             return super().read(key)
+        self._written.result()
         start, stop = self._spans[key]
         return os.pread(self._parts.fileno(), stop - start, start)
 
@@ -89,6 +96,7 @@ class LocalObjects(ObjectStore):
     def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
         """Make one file of parts; those that stand where they belong are not copied."""
         del crc32  # nothing lies between memory and this file that could change a byte
+        self._written.result()
         file, end = self._parts, 0
         try:
             for _, part in checked_parts(parts):
@@ -117,10 +125,11 @@ class LocalObjects(ObjectStore):
         return beginning
 
 
-def _write(file: FileIO, pieces: Sequence[Tile]) -> None:
-    """Append pieces without joining them first."""
-    for at in range(0, len(pieces), _MAX_PIECES):
-        batch = pieces[at : at + _MAX_PIECES]
+def _write(file: FileIO, pieces: list[Tile]) -> None:
+    """Append pieces without joining them first; take each from the list, so that its memory can be used again."""
+    while pieces:
+        batch = pieces[:_MAX_PIECES]
+        del pieces[:_MAX_PIECES]
         written = os.writev(file.fileno(), batch)
         if written < size_bytes(batch):  # one call writes 2 GiB at most
             left = memoryview(b"".join(batch))[written:]

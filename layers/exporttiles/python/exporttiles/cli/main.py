@@ -1,6 +1,7 @@
 """The command ``exporttiles``: export tiles, publish a cache, make API keys, add schedules, check a package."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
@@ -12,6 +13,7 @@ COMMANDS = ("export", "publish", "token", "schedule", "replay", "resume", "check
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 when it could not do what was asked, or 130 when it was stopped."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is no algebra here for more, and each has to start
     arguments = list(_with_negative_values(sys.argv[1:] if arguments is None else arguments))
     options = _parser(arguments).parse_args(arguments)
     try:

@@ -5,7 +5,7 @@ Source: ITU-T T.81 annex B (JPEG markers), PNG specification 11.2.2 (IHDR).
 
 import struct
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from typing import Literal
 
@@ -119,8 +119,11 @@ def estimate_jpeg_quality(data: bytes) -> int:
     image = _open(data)
     if not isinstance(image, JpegImageFile):
         raise DamagedCacheError("The tile is no JPEG.")
-    luma = _steps(image)[0]
+    return _nearest_quality(tuple(_steps(image)[0]))
 
+
+@lru_cache(maxsize=64)  # the tiles of a cache have few tables between them
+def _nearest_quality(luma: tuple[int, ...]) -> int:
     def distance(quality: int) -> int:
         steps = _quality_steps(quality)[0]
         return sum(abs(ours - theirs) for ours, theirs in zip(luma, steps, strict=True))
