@@ -10,7 +10,7 @@ from io import StringIO
 
 os.environ["POWERTOOLS_LOG_LEVEL"] = "CRITICAL"  # read on import
 
-from tests.chaos.faults import KINDS
+from tests.chaos.faults import KINDS, LATE_END
 from tests.chaos.runs import Outcome, run
 
 RUNS = 1_000
@@ -33,7 +33,7 @@ def main(seeds: range) -> int:
         print(table(outcomes))
     failed = [outcome.seed for outcome in outcomes if outcome.problems]
     print(f"{len(outcomes)} runs in {time.monotonic() - began:.0f} s, {len(failed)} failed: {failed}")
-    missed = {kind.name for kind in KINDS} - {name for outcome in outcomes for name in outcome.hits}
+    missed = {kind.name for kind in [*KINDS, LATE_END]} - {name for outcome in outcomes for name in outcome.hits}
     if len(seeds) > 1 and missed:
         print(f"Never hit: {missed}")
         return 1
@@ -49,7 +49,7 @@ def _fall_silent() -> None:
 def table(outcomes: list[Outcome]) -> str:
     """Return how many runs each kind of fault hit, how they ended, and how many of them the watchman had to end."""
     lines = [f"{'runs':>5} {'watchman':>8}  fault"]
-    for kind in KINDS:
+    for kind in [*KINDS, LATE_END]:
         hit = [outcome for outcome in outcomes if outcome.hits[kind.name]]
         ends = Counter(outcome.status for outcome in hit)
         watchman = sum(outcome.needs_watchman for outcome in hit)

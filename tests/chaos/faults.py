@@ -248,3 +248,6 @@ KINDS = [
     Kind("request told twice", r"Request/answer\.now", before=_plays("request again")),
     Kind("ends told twice", r"CloseJob/answer\.now", before=_plays("end again")),
 ]
+
+LATE_END = Kind("an end of the first attempt told during the second", rf"{_STEPS}/.*", before=_plays("late end"))
+"""Befalls the second attempts of jobs that failed in the first; nothing else does."""

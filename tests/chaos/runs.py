@@ -6,7 +6,7 @@ import random
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -42,7 +42,7 @@ from functions.plan_export import app as plan_export
 from functions.request_export import app as request_export
 from tests.builders import a_service, a_tile
 from tests.caches import Tiles, put_pmtiles, put_v2, put_xyz
-from tests.chaos.faults import KINDS, Chaos, Fault, KilledError, Kind, Process
+from tests.chaos.faults import KINDS, LATE_END, Chaos, Fault, KilledError, Kind, Process
 from tests.chaos.machine import Machine, StepError
 from tests.chaos.multipart import MemoryS3
 from tests.fakes import FakeClock, FakeSources, FakeWorkflow, a_runtime, memory
@@ -61,6 +61,8 @@ JOB_ID = job_id_of("chaos", "1")
 KEYS = JobKeys(JOB_ID)
 DELIVERIES = 4  # of a request, before it lies in the dead-letter queue
 EVENT_ATTEMPTS = 3  # of a function that an event invokes
+FAILED, TIMED_OUT, ABORTED = ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT, ExecutionStatus.ABORTED
+MOST_CALLS = 60  # among which a late end is told first: a second attempt has no more, if most is done
 TIMES = (1, 1, 2, 99)  # how often a fault befalls what it befalls
 
 CACHES = {"files": put_xyz, "bundles": put_v2, "PMTiles": put_pmtiles}
@@ -152,13 +154,16 @@ class World:
         self.workflow = FakeWorkflow()
         self.zombies: list[Zombie] = []
         self.is_cancel_accepted = False
-        self.ends_again = 0
+        self.packed: Any = None
+        self.late_ends = 0
+        self.problems: list[str] = []
         tricks = {
             "vanish": partial(self.put_tiles, "vanished"),
             "change": partial(self.put_tiles, "changed"),
             "cancel": self.cancel,
             "request again": lambda: None,
             "end again": lambda: None,
+            "late end": self.tell_late,
         }
         self.chaos = Chaos(self.faults, tricks)
         url = self.put_tiles("")
@@ -231,6 +236,8 @@ class World:
         if what == "failed":
             name = type(result).__name__
             raise StepError(name, json.dumps({"errorMessage": str(result), "errorType": name, "stackTrace": []}))
+        if name in {"ExportAtOnce", "PackTilePackage"}:
+            self.packed = result
         return result
 
     def release(self, until: str) -> None:
@@ -265,16 +272,38 @@ class World:
             end = Execution(ExecutionStatus(str(ended)))
         self.workflow.executions[execution_name(JOB_ID, attempt)] = end
         if end.status is not ExecutionStatus.SUCCEEDED:
-            self.deliver(end)
+            self.close(told(end, attempt))
         self.release("end")
 
-    def deliver(self, end: Execution) -> None:
+    def close(self, event: Mapping[str, Any]) -> None:
         """Deliver the event of an end, as often as an event is tried."""
-        detail = {"name": JOB_ID, "status": end.status, "error": end.error or None, "cause": end.cause or None}
         for _ in range(EVENT_ATTEMPTS):
             with suppress(StepError, EndedError):
-                self.invoke("CloseJob", {"detail": detail})
+                self.invoke("CloseJob", event)
                 return
+
+    def tell_late(self) -> None:
+        """Tell of an end of the first attempt while the second is under way: each time of another."""
+        failure = {"Error": "SourceError", "Cause": "late"}
+        late = [told(Execution(status, "E", "late"), 1) for status in (FAILED, TIMED_OUT, ABORTED)]
+        late.append({"job_id": JOB_ID, "attempt": 1, "number": 0, "bundles": [], "failure": failure})
+        late.append({"job_id": JOB_ID, "attempt": 1, "failure": failure})
+        if self.packed:
+            late.append({"job_id": JOB_ID, "attempt": 1, "result": {"package": self.packed}})
+        event = late[self.late_ends % len(late)]
+        self.late_ends += 1
+        before = self.kept()
+        was_calm, self.chaos.is_calm = self.chaos.is_calm, True
+        self.close(event)
+        self.chaos.is_calm = was_calm
+        if before != self.kept():
+            self.problems.append(f"{event} made {self.kept()} of {before}")
+
+    def kept(self) -> tuple[Job | None, Delivered, Sequence[str]]:
+        """Return what a late end may not change; the fragments of a job that has ended may go at any time."""
+        job = self.job()
+        is_open = job is not None and not job.status.is_final
+        return job, self.delivered(), [stored.key for stored in self.objects.list(KEYS.fragments)] if is_open else []
 
     def watch(self) -> None:
         """Let the watchman make his rounds, until he gives up starting what was never started."""
@@ -287,10 +316,13 @@ class World:
                 self.execute()
         runtime.sweep_leftovers(JOB_ID)
 
-    def resume(self) -> None:
-        """Let a job that failed go on where it stopped."""
+    def resume(self, late_end: Fault) -> None:
+        """Let a job that failed go on where it stopped, while ends of before are told late."""
         self.runtime(None).resume_export(JOB_ID)
+        self.chaos.plan, self.chaos.is_calm = [late_end], False
         self.execute(attempt=2)
+        self.chaos.is_calm = True
+        self.tell_late()
 
     def job(self) -> Job | None:
         """Return the job, if there is one."""
@@ -303,6 +335,12 @@ class World:
         """Return what lies below the packages, by key."""
         found = {stored.key: self.objects.read(stored.key) for stored in self.objects.list(KEYS.packages)}
         return found | {key: b"tells the time" for key in found if key.endswith(VERIFICATION_NAME)}
+
+
+def told(end: Execution, attempt: int) -> Mapping[str, Any]:
+    """Return the event of the end of an execution."""
+    name = execution_name(JOB_ID, attempt)
+    return {"detail": {"name": name, "status": end.status, "error": end.error or None, "cause": end.cause or None}}
 
 
 def _is_of(key: str, tiles: Tiles) -> bool:
@@ -399,22 +437,24 @@ def run(seed: int, table: JobTable | None = None) -> Outcome:
         world.watch()
         if world.chaos.hits["ends told twice"]:
             before = world.job(), world.delivered()
-            world.deliver(Execution(ExecutionStatus.FAILED, "E", "late"))
+            world.close(told(Execution(FAILED, "E", "late"), 1))
             assert before == (world.job(), world.delivered())
         problems = list(_problems(world, names))
         job = world.job()
         if job and job.is_resumable(world.clock.time):
             if seed % 2:
-                problems += _problems_of_resuming(world, names)
+                late_end = Fault(LATE_END, source.randrange(MOST_CALLS), source.choice(TIMES))
+                problems += _problems_of_resuming(world, names, late_end)
             else:
                 problems += _problems_of_giving_up(world)
     status = str(job.status) if job else "no job"
     return Outcome(seed, scenario, plan_told, world.chaos.hits, status, needs_watchman, problems)
 
 
-def _problems_of_resuming(world: World, kinds: set[str]) -> Any:
-    """Tell why a job that failed is not finished by one more attempt without faults."""
-    world.resume()
+def _problems_of_resuming(world: World, kinds: set[str], late_end: Fault) -> Any:
+    """Tell why a job that failed is not finished by one more attempt, with late words of the first but no faults."""
+    world.resume(late_end)
+    yield from world.problems
     job = world.job()
     if job and job.status is JobStatus.SUCCEEDED:
         yield from _problems_of_success(world, job, kinds)

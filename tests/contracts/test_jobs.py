@@ -264,14 +264,26 @@ def test_a_job_that_is_unknown_cannot_advance(jobs):
     assert not jobs.advance("j404", JobStatus.EXECUTING)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
-@given(wishes=st.lists(st.sampled_from(JobStatus), max_size=6), number=st.uuids())
-def test_whatever_is_wished_only_legal_changes_happen(jobs, wishes, number):
+WISHES = st.one_of(st.tuples(st.sampled_from(JobStatus), st.sampled_from([None, 1, 2, 3])), st.just("resume"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(wishes=st.lists(WISHES, max_size=8), number=st.uuids())
+def test_whatever_is_wished_only_legal_changes_happen_and_of_the_present_attempt(jobs, wishes, number):
     job_id = f"j{number.hex}"
-    jobs.create(a_job(job_id))
+    jobs.create(a_job(job_id, expires_at=LATER))
     for wish in wishes:
-        before = jobs.get(job_id).status
-        assert jobs.advance(job_id, wish) == (wish in SUCCESSORS[before])
-        assert jobs.get(job_id).status in {before, wish}
-        if before.is_final:
-            assert jobs.get(job_id).status is before
+        before = jobs.get(job_id)
+        if wish == "resume":
+            is_legal, status = before.status in RESUMABLE, JobStatus.SUBMITTED
+            message = Message(MessageKind.INFORMATIVE, "resumed")
+            assert jobs.resume(job_id, before.attempt + 1, CLOCK.time, LATER, message) == is_legal
+        else:
+            status, attempt = wish
+            is_legal = status in SUCCESSORS[before.status] and attempt in {None, before.attempt}
+            assert jobs.advance(job_id, status, attempt=attempt, resumable_until=CLOCK.time + HOUR) == is_legal
+        now = jobs.get(job_id)
+        if is_legal:
+            assert (now.status, now.attempt) == (status, before.attempt + (wish == "resume"))
+        else:
+            assert now == before

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporttiles.domain.errors import ExportCancelledError, ExportTilesError
-from exporttiles.domain.job import SUCCESSORS, JobStatus, MessageKind
+from exporttiles.domain.job import RESUMABLE, SUCCESSORS, JobStatus, MessageKind
 from exporttiles.messages.execution import Failure
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
@@ -29,7 +29,7 @@ class Export:
         service = a_service(TILES)
         self.job_id = submit(self.runtime, service, a_request(service, range(2))).job_id
         self.keys = JobKeys(self.job_id)
-        self.packed = None
+        self.packed = {}
         self.is_cancel_accepted = False
 
     def plan(self):
@@ -40,28 +40,32 @@ class Export:
             self.runtime.export_tile_range(WorkItem.from_json(item))
 
     def pack(self):
-        self.packed = self.runtime.pack_tile_package(self.job_id)
+        self.packed[self.job.attempt] = self.runtime.pack_tile_package(self.job_id)
 
-    def succeed(self):
-        if self.packed:
-            self.runtime.close_job.succeed(self.job_id, self.packed)
+    def succeed(self, attempt=None):
+        attempt = attempt or self.job.attempt
+        if attempt in self.packed:
+            self.runtime.close_job.succeed(self.job_id, self.packed[attempt], attempt)
 
-    def fail(self):
-        self.runtime.close_job.fail(self.job_id, Failure("SourceError", "Why."))
+    def fail(self, attempt=None):
+        self.runtime.close_job.fail(self.job_id, Failure("SourceError", "Why."), attempt or self.job.attempt)
 
-    def abort(self):
-        self.runtime.close_job.stop(self.job_id, timed_out=False)
+    def abort(self, attempt=None):
+        self.runtime.close_job.stop(self.job_id, attempt or self.job.attempt, timed_out=False)
 
-    def time_out(self):
-        self.runtime.close_job.stop(self.job_id, timed_out=True)
+    def time_out(self, attempt=None):
+        self.runtime.close_job.stop(self.job_id, attempt or self.job.attempt, timed_out=True)
+
+    def resume(self):
+        self.runtime.resume_export(self.job_id)
 
     def cancel(self):
         self.runtime.cancel_export(self.job_id)
         self.is_cancel_accepted = True
 
-    def do(self, step):
+    def do(self, step, *attempt):
         with suppress(ExportTilesError, KeyError):
-            getattr(self, step)()
+            getattr(self, step)(*attempt)
         return self.job
 
     @property
@@ -99,6 +103,35 @@ def test_in_whatever_order_things_happen_a_job_has_one_end_that_is_true(steps, l
         assert [m.kind for m in before.messages].count(MessageKind.ERROR) == 1
     if not before.is_resumable(export.runtime.clock.time):
         assert export.left(export.keys.fragments) == []
+
+
+ENDS = ("succeed", "fail", "abort", "time_out")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from([*STEPS, "plan", "work", "pack", "resume", "resume"]),
+            st.tuples(st.sampled_from(ENDS), st.integers(1, 3)),
+        ),
+        max_size=16,
+    )
+)
+def test_an_end_is_believed_of_the_present_attempt_alone(steps):
+    export = Export()
+    for step in ["plan", "work", "pack", "time_out", "resume", *steps]:
+        before, packages = export.job, export.left(export.keys.packages)
+        now = export.do(*step) if isinstance(step, tuple) else export.do(step)
+        assert now.attempt == before.attempt + (step == "resume" and now != before)
+        if isinstance(step, tuple) and step[1] != before.attempt:
+            assert now == before
+            assert before.status.is_final or export.left(export.keys.packages) == packages
+        if step == "resume" and now != before:
+            assert (before.status in RESUMABLE, now.status) == (True, JobStatus.SUBMITTED)
+            assert packages == []
+        if now.status is JobStatus.SUCCEEDED:
+            assert now.package.key in export.left(export.keys.packages)
 
 
 def test_a_close_that_was_killed_half_way_is_finished_by_the_next():

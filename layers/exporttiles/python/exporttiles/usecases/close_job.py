@@ -77,14 +77,8 @@ class CloseJob:
         self.reuse.remember(job, export)
         return self._tidied(job_id)
 
-    def fail(self, job_id: str, failure: Failure, attempt: int | None = 1) -> Job:
-        """End a job that cannot be finished, and return it.
-
-        Args:
-            job_id: the job.
-            failure: as the workflow tells it.
-            attempt: which one failed; None for the present one.
-        """
+    def fail(self, job_id: str, failure: Failure, attempt: int = 1) -> Job:
+        """End a job that cannot be finished, and return it."""
         text, is_resumable = f"The export failed: {failure.reason}", failure.error not in NO_RESUME
         return self._end(job_id, JobStatus.FAILED, text, attempt=attempt, is_resumable=is_resumable)
 
@@ -116,7 +110,7 @@ class CloseJob:
         status: JobStatus,
         text: str,
         *,
-        attempt: int | None = None,
+        attempt: int,
         delivery: Delivery | None = None,
         is_resumable: bool = True,
     ) -> Job:
