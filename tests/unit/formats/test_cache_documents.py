@@ -45,7 +45,7 @@ def test_the_documents_of_arcmap_are_read():
 def test_the_document_of_arcgis_pro_is_read():
     info = read_root_json(ROOT)
 
-    assert (info.tile_format, info.bundle_folder) == (TileFormat.PNG, "tile/")
+    assert info.tile_format == TileFormat.PNG
     assert info.tiling_scheme.spatial_reference.latest_wkid == 3857
     assert read_root_json(changed("fullExtent", None)).full_extent is None
 

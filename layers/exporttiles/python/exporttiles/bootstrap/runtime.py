@@ -20,7 +20,7 @@ from exporttiles.settings import Settings
 if TYPE_CHECKING:
     from exporttiles.usecases.authenticate import Authenticate
     from exporttiles.usecases.browse_package import BrowsePackage
-    from exporttiles.usecases.browse_service import ReadParameters, ReadTile, ReadTilemap
+    from exporttiles.usecases.browse_service import ReadTile, ReadTilemap
     from exporttiles.usecases.cancel_export import CancelExport
     from exporttiles.usecases.close_job import CloseJob
     from exporttiles.usecases.estimate_export import EstimateExport
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from exporttiles.usecases.export_tile_range import ExportTileRange
     from exporttiles.usecases.pack_tile_package import PackTilePackage
     from exporttiles.usecases.plan_export import PlanExport
+    from exporttiles.usecases.read_parameters import ReadParameters
     from exporttiles.usecases.remove_leftovers import RemoveLeftovers
     from exporttiles.usecases.resume_export import ResumeExport
     from exporttiles.usecases.reuse_package import ReusePackage
@@ -194,7 +195,7 @@ class Runtime:
     @cached_property
     def read_parameters(self) -> "ReadParameters":
         """Return what knows how a job was asked for."""
-        from exporttiles.usecases.browse_service import ReadParameters
+        from exporttiles.usecases.read_parameters import ReadParameters
 
         return ReadParameters(self.objects)
 

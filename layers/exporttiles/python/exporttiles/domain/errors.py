@@ -54,10 +54,6 @@ class InvalidTokenError(RequestError):
     """The token is no key, or one that was revoked or has expired."""
 
 
-class TooManyTilesError(RequestError):
-    """The export selects more tiles than the service allows."""
-
-
 class ExportCancelledError(ExportTilesError):
     """The job was cancelled; work on it stops here."""
 

@@ -1,15 +1,28 @@
 """A job: one export as the client sees it."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
+_JOB_ID = re.compile(r"j[0-9a-f]{32}")
+
 
 def job_id_of(*identity: str) -> str:
     """Return the id of the one job that something identified may start."""
     return f"j{sha256(json.dumps(identity).encode()).hexdigest()[:32]}"
+
+
+def is_job_id(text: str) -> bool:
+    """Tell whether a text can be the id of a job: ``j`` and 32 hexadecimal digits."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
+def in_words(time: datetime) -> str:
+    """Return a time in UTC as messages tell it: as ArcGIS Server does."""
+    return f"{time:%A, %B %-d, %Y %-I:%M:%S %p} UTC"
 
 
 class JobStatus(StrEnum):

@@ -28,7 +28,6 @@ class CacheInfo:
     """A cache as its own documents describe it.
 
     Attributes:
-        bundle_folder: folder of the level folders, relative to the document.
         full_extent: None if the document does not tell.
     """
 
@@ -37,7 +36,6 @@ class CacheInfo:
     tile_format: TileFormat
     compression_quality: int
     lerc_error: float
-    bundle_folder: str
     full_extent: Extent | None
 
 
@@ -51,14 +49,12 @@ def read_root_json(body: bytes) -> CacheInfo:
         root: dict[str, Any] = json.loads(body)
         scheme = _usable(read_tile_info(root["tileInfo"]))
         image = root["tileImageInfo"]
-        folder = str(root["tileBundlesPath"]).removeprefix("./").strip("/")
         return CacheInfo(
             tiling_scheme=scheme,
             storage_format=str(root["storageInfo"]["storageFormat"]),
             tile_format=_tile_format(image["format"]),
             compression_quality=int(image.get("compressionQuality", 0)),
             lerc_error=float(image.get("lercError", 0)),
-            bundle_folder=f"{folder}/" if folder else "",
             full_extent=read_extent(root["fullExtent"], scheme.spatial_reference) if root.get("fullExtent") else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -100,7 +96,6 @@ def read_conf_xml(conf: bytes, cdi: bytes | None) -> CacheInfo:
             tile_format=_tile_format(_text(image, "CacheTileFormat")),
             compression_quality=int(image.findtext("CompressionQuality") or 0),
             lerc_error=float(image.findtext("LERCError") or 0),
-            bundle_folder="_alllayers/",
             full_extent=_envelope(read_document(cdi), reference) if cdi else None,
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:

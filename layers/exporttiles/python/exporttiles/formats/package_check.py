@@ -54,11 +54,6 @@ class PackageReport:
         """Return all faults; none means that the package is sound."""
         return self.remarks + self.damage
 
-    @property
-    def is_sound(self) -> bool:
-        """Tell whether nothing is wrong."""
-        return not self.findings
-
 
 def check_package(file: BinaryIO | RangedFile, scope: Scope | None = None) -> PackageReport:
     """Read a tile package and report on it.

@@ -1,20 +1,17 @@
 """One call of a resource: the request, the runtime, and what the path names."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from exporttiles.domain.errors import JobNotFoundError
-from exporttiles.domain.job import Job
+from exporttiles.domain.job import Job, is_job_id
 from exporttiles.domain.service import ImageService
 from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller
 from exporttiles.rest.http import Request
 from exporttiles.rest.runtime import Runtime
-
-_JOB_ID = re.compile(r"j[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ class Call:
             JobNotFoundError: there is none, or it belongs to another service or key.
         """
         job_id = self.arguments["job_id"].removesuffix("_et")
-        if _JOB_ID.fullmatch(job_id):
+        if is_job_id(job_id):
             job = self.runtime.jobs.get(job_id)
             if job.service_name == self.arguments["service"] and self.caller.owns(job):
                 return job

@@ -4,13 +4,13 @@ Names and values: ArcGIS REST API, "Export Tiles (Image Service)". An empty
 parameter is an absent one; words are read in any case; unknown parameters are ignored.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.job import is_job_id
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.rest.errors import ExportNotAllowedError
 from exporttiles.rest.levels import ExportBy, read_levels
@@ -39,8 +39,6 @@ _EXTENT_NAMES = ("exportExtent", "extent")
 _STORAGE_NAMES = ("storageFormatType", "storageFormat")
 KNOWN_NAMES = {*PARAMETERS, *_AREA_NAMES, *_EXTENT_NAMES, *_STORAGE_NAMES}
 """The documented names, and the others that clients use for them."""
-
-_JOB_ID = re.compile(r"j[0-9a-f]{32}")
 
 _BOOLEANS = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
 _STORAGE_FORMATS = {name.lower(): name for name in StorageFormat}
@@ -133,7 +131,7 @@ def _read_since(sent: Mapping[str, str]) -> tuple[datetime | None, str]:
     milliseconds since 1970, as Esri writes times.
     """
     text = sent.get("since", "")
-    if not text or _JOB_ID.fullmatch(text):
+    if not text or is_job_id(text):
         return None, text
     try:
         if text.isascii() and text.isdecimal():

@@ -1,16 +1,12 @@
-"""Show what a service holds, and what a client asked of it."""
+"""Show what a service holds."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
-from exporttiles.messages.keys import JobKeys
-from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.tiles import TileSources
 
 
@@ -60,22 +56,3 @@ class ReadTilemap:
         sizes = self.sources.open(service.cache).tile_sizes(bundle, asked)
         found: list[int] = (sizes[asked] > 0).astype(int).tolist()
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class ReadParameters:
-    """Tells what a client sent."""
-
-    objects: ObjectStore
-
-    def __call__(self, job_id: str) -> Mapping[str, str]:
-        """Return the parameters of a job's request.
-
-        Raises:
-            JobNotFoundError: they are no longer there.
-        """
-        try:
-            parameters: dict[str, str] = json.loads(self.objects.read(JobKeys(job_id).parameters))
-        except KeyError as error:
-            raise JobNotFoundError(f"What the job {job_id} was asked with is no longer kept.") from error
-        return parameters

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from exporttiles.domain.cost import Bill, bill
-from exporttiles.domain.job import RESUMABLE, Delivery, Job, JobStatus, Message, MessageKind, Package, Progress, Series
+from exporttiles.domain.job import (
+    RESUMABLE,
+    Delivery,
+    Job,
+    JobStatus,
+    Message,
+    MessageKind,
+    Package,
+    Progress,
+    Series,
+    in_words,
+)
 from exporttiles.messages.execution import Failure
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
@@ -189,7 +200,7 @@ def _success(job: Job, export: Export, packed: PackedPackage, billed: Bill, now:
     texts = [
         used,
         f"Estimated AWS cost: ${billed.dollars:.4f}, without storage and download.",
-        f"Succeeded at {now:%A, %B %-d, %Y %-I:%M:%S %p} UTC (Elapsed Time: {seconds:.2f} seconds)",
+        f"Succeeded at {in_words(now)} (Elapsed Time: {seconds:.2f} seconds)",
     ]
     return [*told_of(export, packed), *(Message(MessageKind.INFORMATIVE, text) for text in texts)]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from exporttiles.domain.errors import JobStateError
-from exporttiles.domain.job import RESUMABLE, Job, Message, MessageKind
+from exporttiles.domain.job import RESUMABLE, Job, Message, MessageKind, in_words
 from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.workflow import Starter
@@ -26,7 +26,7 @@ class ResumeExport:
         """
         job, now = self.jobs.get(job_id), self.clock.now()
         attempt = job.attempt + 1
-        message = Message(MessageKind.INFORMATIVE, f"Resumed at {now:%A, %B %-d, %Y %-I:%M:%S %p} UTC.")
+        message = Message(MessageKind.INFORMATIVE, f"Resumed at {in_words(now)}.")
         expires_at = now + (job.expires_at - job.waiting_since)
         if not self.jobs.resume(job_id, attempt, now, expires_at, message):
             raise JobStateError(f"Job {job_id} cannot be resumed: {_reason(self.jobs.get(job_id))}.")

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from exporttiles.domain.errors import InvalidParameterError, JobNotFoundError
 from exporttiles.domain.export import LAST, ExportRequest
-from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, Series, job_id_of
+from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, Series, in_words, job_id_of
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
 from exporttiles.messages.export import Export
@@ -83,14 +83,11 @@ class SubmitExport:
         now = self.clock.now()
         refusal = _refusal(service, tile_count)
         messages = [
-            Message(MessageKind.INFORMATIVE, f"Start Time: {now:%A, %B %-d, %Y %-I:%M:%S %p} UTC"),
+            Message(MessageKind.INFORMATIVE, f"Start Time: {in_words(now)}"),
             *(Message(MessageKind.WARNING, text) for text in request.warnings),
-            Message(refusal[0], refusal[1])
+            Message(MessageKind.ERROR, refusal)
             if refusal
-            else Message(
-                MessageKind.INFORMATIVE,
-                f"{tile_count:,} tiles of {_levels(request.levels)} are selected.",
-            ),
+            else Message(MessageKind.INFORMATIVE, f"{tile_count:,} tiles of {_levels(request.levels)} are selected."),
         ]
         job = Job(
             job_id=job_id or self.new_job_id(),
@@ -187,23 +184,23 @@ def _written(parameters: Mapping[str, str]) -> bytes:
     return json.dumps(dict(sorted(parameters.items()))).encode()
 
 
-def _refusal(service: ImageService, tile_count: int) -> tuple[MessageKind, str] | None:
-    """Return why the job fails at once, if it does.
+def _refusal(service: ImageService, tile_count: int) -> str:
+    """Return why the job fails at once; '' if it does not.
 
     Clients look for the number 001564 and its words.
     """
     if tile_count > service.max_export_tiles_count:
-        return MessageKind.ERROR, (
+        return (
             f"ERROR 001564: Requested tile count({tile_count}) exceeds the maximum allowed number "
             f"of tiles({service.max_export_tiles_count}) to be exported for service "
             f"{service.name}:ImageServer."
         )
     if tile_count == 0:
-        return MessageKind.ERROR, (
+        return (
             f"The area and levels select no tile of the service {service.name}: "
             "the area lies outside the service's full extent."
         )
-    return None
+    return ""
 
 
 def _levels(levels: tuple[int, ...]) -> str:
