@@ -242,7 +242,7 @@ def test_the_life_of_a_job_is_told_in_order(runtime):
 def test_an_unhappy_end_is_told_with_its_reason(runtime, status, told):
     drop(runtime, REQUEST)
     before = runtime.jobs.get(started(runtime)[0])
-    runtime.close_job._end(before.job_id, status, "Why.", is_resumable=False)
+    runtime.jobs.advance(before.job_id, status, messages=[Message(MessageKind.ERROR, "Why.")])
 
     (event,) = announcements(before, runtime.jobs.get(before.job_id), BASE)
 

@@ -115,38 +115,35 @@ class DynamoDbJobs:
         resumable_until: datetime | None = None,
     ) -> bool:
         """Move a job to a state and append messages, if the move is legal."""
-        values: dict[str, Any] = {
-            ":status": str(status),
-            ":messages": [message_item(message) for message in messages],
-        }
-        changes = ["#status = :status", "messages = list_append(messages, :messages)"]
-        if work_items is not None:
-            values[":work_items"] = work_items
-            changes.append("work_items = :work_items")
-        if progress is not None:
-            values |= {f":{name}": value for name, value in progress_item(progress).items()}
-            changes += [f"{name} = :{name}" for name in progress_item(progress)]
-        if package is not None:
-            values[":package"] = package_item(package)
-            changes.append("package = :package")
-        if delivery is not None:
-            values[":delivery"] = delivery_item(delivery)
-            changes.append("delivery = :delivery")
-        if finished_at is not None:
-            values[":finished_at"] = finished_at.isoformat()
-            changes.append("finished_at = :finished_at")
-        if resumable_until is not None:
-            values[":resumable_until"] = resumable_until.isoformat()
-            changes.append("resumable_until = :resumable_until")
         before = [state for state in JobStatus if status in SUCCESSORS[state]]
         if not before:
             return False
-        values |= {f":before{number}": str(state) for number, state in enumerate(before)}
+        told = {
+            "work_items": work_items,
+            **(progress_item(progress) if progress else {}),
+            "package": package and package_item(package),
+            "delivery": delivery and delivery_item(delivery),
+            "finished_at": finished_at and finished_at.isoformat(),
+            "resumable_until": resumable_until and resumable_until.isoformat(),
+        }
+        changes = {name: value for name, value in told.items() if value is not None}
+        values: dict[str, Any] = {
+            ":status": str(status),
+            ":messages": [message_item(message) for message in messages],
+            **{f":{name}": value for name, value in changes.items()},
+            **{f":before{number}": str(state) for number, state in enumerate(before)},
+        }
         condition = f"#status IN ({', '.join(f':before{number}' for number in range(len(before)))})"
         if attempt is not None:
             values[":attempt"] = attempt
             condition += " AND attempt = :attempt"
-        update = f"SET {', '.join(changes)}{' REMOVE phase' if status.is_final else ''}"
+        update = "".join(
+            [
+                "SET #status = :status, messages = list_append(messages, :messages)",
+                *(f", {name} = :{name}" for name in changes),
+                " REMOVE phase" if status.is_final else "",
+            ]
+        )
         return self._update_if(condition, job_id, update, values)
 
     def resume(self, job_id: str, attempt: int, now: datetime, expires_at: datetime, message: Message) -> bool:
@@ -173,11 +170,11 @@ class DynamoDbJobs:
 
     def recount(self, job_id: str, progress: Progress) -> None:
         """Replace the progress by what was counted anew."""
-        names = ("work_items", "done_work_items", "done_tile_count", "done_bytes")
+        counts = progress_item(progress)
         self._table.update_item(
             Key={"job_id": job_id},
-            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in names),
-            ExpressionAttributeValues={f":{name}": getattr(progress, name) for name in names},
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in counts),
+            ExpressionAttributeValues={f":{name}": count for name, count in counts.items()},
         )
 
     def _update_if(self, condition: str, job_id: str, update: str, values: dict[str, Any]) -> bool:
@@ -198,27 +195,17 @@ class DynamoDbJobs:
 
     def delete(self, job_id: str, message: Message, expires_at: datetime) -> bool:
         """Take the package from a job that succeeded; it leaves its series."""
-        try:
-            self._table.update_item(
-                Key={"job_id": job_id},
-                UpdateExpression=(
-                    "SET #status = :deleted, messages = list_append(messages, :messages), expires_at = :expires_at "
-                    "REMOVE package, series"
-                ),
-                ConditionExpression="#status = :succeeded",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues={
-                    ":deleted": str(JobStatus.DELETED),
-                    ":succeeded": str(JobStatus.SUCCEEDED),
-                    ":messages": [message_item(message)],
-                    ":expires_at": int(expires_at.timestamp()),
-                },
-            )
-        except ClientError as error:
-            if _is_refused(error):
-                return False
-            raise
-        return True
+        values = {
+            ":deleted": str(JobStatus.DELETED),
+            ":succeeded": str(JobStatus.SUCCEEDED),
+            ":messages": [message_item(message)],
+            ":expires_at": int(expires_at.timestamp()),
+        }
+        update = (
+            "SET #status = :deleted, messages = list_append(messages, :messages), expires_at = :expires_at "
+            "REMOVE package, series"
+        )
+        return self._update_if("#status = :succeeded", job_id, update, values)
 
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
         """Add one finished work item, its tiles and its bytes to the progress."""
