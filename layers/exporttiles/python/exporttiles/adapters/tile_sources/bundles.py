@@ -1,6 +1,6 @@
 """Compact caches: one file for 128 by 128 tiles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from exporttiles.formats.bundle_v1 import (
     record_extents,
 )
 from exporttiles.ports.objects import ObjectReader
-from exporttiles.ports.tiles import Mask
+from exporttiles.ports.tiles import Mask, PlacedTile
 
 
 class _BundleTiles(IndexedTiles):
@@ -51,12 +51,24 @@ class CompactV1Tiles(_BundleTiles):
         lengths = record_extents(offsets, file_size)
         return offsets, np.where((offsets > 0) & (lengths == 0), -1, lengths).astype(np.int32)
 
+    def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
+        """Yield the tiles that are wanted and exist; refuse them at the end if one file of the two was replaced."""
+        placed = None
+        for placed in super().read_bundle(bundle, selected):
+            yield placed
+        if placed:
+            for key in reversed(self._keys(bundle)):
+                list(self._objects.read_ranges(key, [(0, 1)]))  # of another version, it is refused
+
     def _keys(self, bundle: BundleIndex) -> Sequence[str]:
-        return [self._key(bundle), f"{self._folder}{bundlx_path(bundle)}"]
+        return [self._key(bundle), self._bundlx_key(bundle)]
+
+    def _bundlx_key(self, bundle: BundleIndex) -> str:
+        return f"{self._folder}{bundlx_path(bundle)}"
 
     def _offsets(self, bundle: BundleIndex) -> NDArray[np.int64]:
         try:
-            bundlx, _ = self._objects.read_start(f"{self._folder}{bundlx_path(bundle)}", BUNDLX_BYTES + 1)
+            bundlx, _ = self._objects.read_start(self._bundlx_key(bundle), BUNDLX_BYTES + 1)
         except KeyError as error:
             raise DamagedCacheError("There is no .bundlx beside it.") from error
         return read_bundlx(bundlx)
