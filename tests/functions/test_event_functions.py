@@ -242,7 +242,8 @@ def test_the_life_of_a_job_is_told_in_order(runtime):
 def test_an_unhappy_end_is_told_with_its_reason(runtime, status, told):
     drop(runtime, REQUEST)
     before = runtime.jobs.get(started(runtime)[0])
-    runtime.jobs.advance(before.job_id, status, messages=[Message(MessageKind.ERROR, "Why.")])
+    why, now = Message(MessageKind.ERROR, "Why."), runtime.clock.now()
+    runtime.jobs.advance(before.job_id, status, messages=[why], finished_at=now)
 
     (event,) = announcements(before, runtime.jobs.get(before.job_id), BASE)
 
