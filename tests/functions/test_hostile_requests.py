@@ -3,13 +3,16 @@
 import io
 import json
 import logging
+import re
 import time
 import tracemalloc
 from contextlib import redirect_stdout
 from urllib.parse import quote, urlencode
 
+import numpy as np
 import pytest
 
+from exporttiles.domain.area import VERTICES_LIMIT
 from exporttiles.domain.job import JobStatus
 from exporttiles.rest.http import MAX_BODY_CHARACTERS
 from tests.builders_rest import a_job, a_rest_runtime
@@ -152,6 +155,31 @@ def test_an_estimate_of_an_area_too_complex_is_refused_before_it_is_counted(clie
 
     assert "too complex for level 19" in response["body"]
     assert time.process_time() - began < MOST_SECONDS
+
+
+def zigzag(height_metres):
+    """An area of as many vertices as are allowed, whose edges meet many rows of tiles."""
+    x, y = np.linspace(-1e6, 1e6, VERTICES_LIMIT), np.tile([0, height_metres], VERTICES_LIMIT // 2)
+    return json.dumps({"rings": [np.column_stack([x.round(2), y]).tolist()], "spatialReference": {"wkid": 102100}})
+
+
+@pytest.mark.parametrize("operation", ["exportTiles", "estimateExportTilesSize"])
+@pytest.mark.parametrize("height_metres", [1, 2_000, 5_900])
+def test_all_levels_of_a_complex_area_are_answered_within_seconds(client, operation, height_metres):
+    body = urlencode({"f": "json", "tilePackage": "true", "levels": "0-19", "areaOfInterest": zigzag(height_metres)})
+
+    began = time.process_time()
+    reply = json.loads(client.send("POST", f"{SERVICE}/{operation}", body=body)["body"])
+
+    assert time.process_time() - began < MOST_SECONDS
+    if "error" in reply:
+        assert reply["error"]["code"] == 400
+        assert re.match(
+            r"Parameter 'levels' has the value '0,1,2,.*,19'. The area is too complex for them together: its edges "
+            r"meet rows of tiles [\d,]+ times and more; 8,388,608 are allowed. Ask for fewer or less detailed levels",
+            reply["error"]["message"],
+        )
+    assert ("error" in reply) == (height_metres >= 5_900)
 
 
 def test_of_a_parameter_that_comes_twice_the_first_counts(client):

@@ -1,7 +1,7 @@
 """The tiles that an area selects."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporttiles.domain.area import Area
-from exporttiles.domain.errors import AreaError
+from exporttiles.domain.errors import AreaError, InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.scanline import Floats, Integers, RowRuns, Scanline
 from exporttiles.domain.tiling import (
@@ -20,8 +20,8 @@ from exporttiles.domain.tiling import (
     TilingScheme,
 )
 
-WORK_LIMIT = 1 << 24
-"""Meetings of an edge and a tile row at one level: two to four seconds of work."""
+WORK_LIMIT = 1 << 23
+"""Meetings of an edge and a tile row at all levels that are asked for: one to two seconds of work."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +41,32 @@ class TileSelection:
     area: Area
     limit: Extent
     _scanlines: dict[int, Scanline] = field(default_factory=dict, init=False, repr=False)
+    _rows_of_bundles: dict[tuple[int, int], RowRuns] = field(default_factory=dict, init=False, repr=False)
+
+    def count_all(self, levels: Sequence[int]) -> int:
+        """Return the number of selected tiles of several levels.
+
+        The deepest is the first to be looked at: an area that is too complex
+        for them is refused before most of the work.
+
+        Raises:
+            AreaError: the area is too complex for one of the levels.
+            InvalidParameterError: it is too complex for all of them, or the
+                scheme does not have one.
+        """
+        tile_count = work = 0
+        for level in sorted(levels, reverse=True):
+            if not self.area.is_rectangle:
+                scanline = self._scanline(level)
+                work += scanline.work(*scanline.rows)
+            if work > WORK_LIMIT:
+                legal = (
+                    f"The area is too complex for them together: its edges meet rows of tiles {work:,} times and more; "
+                    f"{WORK_LIMIT:,} are allowed. Ask for fewer or less detailed levels, or for a simpler area."
+                )
+                raise InvalidParameterError("levels", ",".join(map(str, levels)), legal)
+            tile_count += self.count(level)
+        return tile_count
 
     def count(self, level: int) -> int:
         """Return the number of selected tiles.
@@ -91,13 +117,22 @@ class TileSelection:
         Raises:
             AreaError, InvalidParameterError: as `count`.
         """
-        runs = self.rows(bundle.level, bundle.row, bundle.row + PACKET_SIZE)
-        start = np.clip(runs.column_start - bundle.column, 0, PACKET_SIZE)
-        stop = np.clip(runs.column_stop - bundle.column, 0, PACKET_SIZE)
+        runs = self._row_of_bundles(bundle)
+        here = (runs.column_start < bundle.column + PACKET_SIZE) & (runs.column_stop > bundle.column)
+        row = runs.row[here] - bundle.row
         steps = np.zeros((PACKET_SIZE, PACKET_SIZE + 1), np.int8)
-        np.add.at(steps, (runs.row - bundle.row, start), 1)
-        np.subtract.at(steps, (runs.row - bundle.row, stop), 1)
+        np.add.at(steps, (row, np.maximum(runs.column_start[here] - bundle.column, 0)), 1)
+        np.subtract.at(steps, (row, np.minimum(runs.column_stop[here] - bundle.column, PACKET_SIZE)), 1)
         return steps.cumsum(axis=1, dtype=np.int8)[:, :-1].astype(np.bool_)
+
+    def _row_of_bundles(self, bundle: BundleIndex) -> RowRuns:
+        """Return the runs in the rows of a bundle; the last ones are kept: it has neighbours."""
+        place = bundle.level, bundle.row
+        if place not in self._rows_of_bundles:
+            runs = self.rows(bundle.level, bundle.row, bundle.row + PACKET_SIZE)
+            self._rows_of_bundles.clear()
+            self._rows_of_bundles[place] = runs
+        return self._rows_of_bundles[place]
 
     def _block(self, level: int) -> TileRange:
         """Return the smallest block of tiles around the selected ones."""

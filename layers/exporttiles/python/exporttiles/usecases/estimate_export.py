@@ -52,7 +52,7 @@ class EstimateExport:
         """Return a job that has succeeded already and holds the estimate.
 
         Raises:
-            AreaError: the area is too complex to count.
+            AreaError, InvalidParameterError: the area is too complex to count.
             SourceError: the tile cache cannot be read.
             DamagedCacheError: the tile cache is not what it claims to be.
         """
@@ -80,8 +80,7 @@ class EstimateExport:
 
     def _estimate(self, service: ImageService, request: ExportRequest) -> tuple[Estimate, str]:
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
-        # The deepest first: an area that is too complex for it is refused before any work.
-        tile_count = sum(map(selection.count, reversed(request.levels)))
+        tile_count = selection.count_all(request.levels)
         # Levels that hold no tiles are selected, but deliver nothing.
         levels = [level for level in request.levels if service.min_level <= level <= service.max_level]
         bundles = [

@@ -68,7 +68,7 @@ class SubmitExport:
 
         Raises:
             AreaError: the area is too complex to count.
-            InvalidParameterError: the earlier job or time that the request names is
+            InvalidParameterError: it is, for all levels together; or the earlier job or time that the request names is
                 none, or its token was used for another request.
         """
         if client_token:
@@ -78,8 +78,7 @@ class SubmitExport:
             return existing
         request = self._dated(request, owner, series)
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
-        # The deepest first: an area that is too complex for it is refused before any work.
-        tile_count = sum(map(selection.count, reversed(request.levels)))
+        tile_count = selection.count_all(request.levels)
         now = self.clock.now()
         refusal = _refusal(service, tile_count)
         messages = [
