@@ -29,7 +29,7 @@ def sections(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], Section]
     rounds, large = (1, None) if is_quick else (5, LARGE)
     return {
         "copying": lambda: copying(folder, SMALL, large, rounds),
-        "recompressing": lambda: recompressing(folder, SMALL, 6 if is_quick else 7, 1 if is_quick else 3),
+        "recompressing": lambda: recompressing(folder, SMALL, 6 if is_quick else 8, 1 if is_quick else 3),
         "planning": lambda: planning(10 if is_quick else 12),
         "requests": lambda: requests(folder, large or SMALL),
         "client": lambda: client(folder, SMALL, 7),

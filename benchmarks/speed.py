@@ -36,23 +36,22 @@ def copying(folder: Path, small: Cache, large: Cache | None, rounds: int) -> Sec
         },
         rounds,
     )
-    wanted = digests(home / "v2")
-    for path in sorted(out.iterdir()):
-        if path.suffix != ".yaml":
-            require_equal(path, wanted)
-    times = _wall(runs, "MapProxy") / _wall(runs, "ours, V2")
-    note = "MapProxy writes a folder of bundles, pmtiles-convert an archive of all there is: neither packs or cuts."
-    tables = [_table(f"{small.tile_count:,} tiles", small.tile_count, runs, note)]
-    targets = [Target("copy against MapProxy", "at least 20 times as fast", f"{times:.1f} times", times >= 20)]
+    _require_equal_tiles(out, home / "v2")
+    note = (
+        "MapProxy writes a folder of bundles, pmtiles-convert an archive of all there is: neither packs or cuts. "
+        "Of our wall time about a quarter of a second is the start of the interpreter."
+    )
+    tables, targets = [_table(f"{small.tile_count:,} tiles", small.tile_count, runs, note)], list[Target]()
     if large:
         clear(out)
-        table, more = _copying_many(make(folder, large) / "v2", out, large, rounds)
-        tables, targets = [*tables, table], [*targets, *more]
+        table, targets = _copying_many(make(folder, large) / "v2", out, large, rounds)
+        tables.append(table)
     clear(out)
     return Section("Copying", tables, targets)
 
 
 def _copying_many(v2: Path, out: Path, cache: Cache, rounds: int) -> tuple[Table, list[Target]]:
+    count = f"{cache.tile_count:,} tiles"
     runs = alternate(
         {
             "ours, V2 bundles to .tpkx": lambda: ours(v2, out / "ours.tpkx", cache.max_level),
@@ -60,13 +59,24 @@ def _copying_many(v2: Path, out: Path, cache: Cache, rounds: int) -> tuple[Table
         },
         rounds,
     )
-    require_equal(out / "ours.tpkx", digests(v2))
+    new(out / "copy.tpkx")
+    slow = "MapProxy, V2 bundles to V2 bundles"  # minutes of it: once is enough
+    runs |= alternate({slow: lambda: peers.mapproxy(cache, v2, new(out / "mapproxy"))}, 1)
+    _require_equal_tiles(out, v2)
     wall = _wall(runs, "ours")
-    times, rate = wall / _wall(runs, "`cp`"), cache.tile_count / wall
-    return _table(f"{cache.tile_count:,} tiles", cache.tile_count, runs), [
-        Target(f"copy of {cache.tile_count:,} tiles against `cp`", "at most 2 times", f"{times:.2f} times", times <= 2),
-        Target(f"copy of {cache.tile_count:,} tiles", "70,000 tiles/s", f"{rate:,.0f} tiles/s", rate >= 70_000),
+    floor, peer, rate = wall / _wall(runs, "`cp`"), _wall(runs, "MapProxy") / wall, cache.tile_count / wall
+    return _table(count, cache.tile_count, runs), [
+        Target(f"copy of {count} against MapProxy", "at least 20 times as fast", f"{peer:.1f} times", peer >= 20),
+        Target(f"copy of {count} against `cp`", "at most 2 times", f"{floor:.2f} times", floor <= 2),
+        Target(f"copy of {count}", "70,000 tiles/s", f"{rate:,.0f} tiles/s", rate >= 70_000),
     ]
+
+
+def _require_equal_tiles(out: Path, v2: Path) -> None:
+    wanted = digests(v2)
+    for path in sorted(out.iterdir()):
+        if path.suffix != ".yaml":
+            require_equal(path, wanted)
 
 
 def recompressing(folder: Path, small: Cache, max_level: int, rounds: int) -> Section:
@@ -87,6 +97,7 @@ def recompressing(folder: Path, small: Cache, max_level: int, rounds: int) -> Se
             "ours, 2 cores": lambda: ours(v2, out / "two.tpkx", max_level, *quality),
             "ours, 1 core": lambda: ["taskset", "-c", "0", *ours(v2, out / "one.tpkx", max_level, *quality)],
             "bare loop over the codec, 2 cores": lambda: loop(2),
+            "bare loop over the codec, 1 core": lambda: ["taskset", "-c", "0", *loop(1)],
             "GDAL, translate and overviews": lambda: peers.gdal(source, new(out / "gdal.mbtiles"), max_level, QUALITY),
         },
         rounds,
@@ -97,10 +108,12 @@ def recompressing(folder: Path, small: Cache, max_level: int, rounds: int) -> Se
     clear(out)
     two, one = _wall(runs, "ours, 2"), _wall(runs, "ours, 1")
     times, scaling = _wall(runs, "GDAL") / two, one / two
-    ceiling = _wall(runs, "bare loop over the codec, 2") / two
+    bare = _wall(runs, "bare loop over the codec, 2")
+    ceiling, bare_scaling = bare / two, _wall(runs, "bare loop over the codec, 1") / bare
     note = (
         f"From quality 75 to {QUALITY}. Ours: {share:.3f} of the bytes at {decibels:.1f} dB; GDAL: {their_share:.3f} "
-        f"at {theirs:.1f} dB, all levels but the last made anew from it. Ours runs at {ceiling:.2f} of the bare loop."
+        f"at {theirs:.1f} dB, all levels but the last made anew from it. Ours runs at {ceiling:.2f} of the bare loop, "
+        f"which is {bare_scaling:.2f} times as fast on two cores as on one."
     )
     return Section(
         "Recompressing",
