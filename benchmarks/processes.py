@@ -10,7 +10,12 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from local.cloud import ROOT
+
 Command = Sequence[str | Path]
+
+_AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "bytecode")}
+"""Programs run from bytecode, as pip leaves them, whatever this environment says: the first run of each writes it."""
 
 # A process begins with the peak memory of the one that started it: the one between here and there is small.
 _MEASURE = """
@@ -49,7 +54,7 @@ def run(command: Command, environment: Mapping[str, str] | None = None) -> Run:
         measured = Path(folder) / "measured.json"
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _MEASURE, measured, *command],
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **_AS_INSTALLED, **(environment or {})},
             capture_output=True,
             text=True,
             check=True,

@@ -35,12 +35,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one part of the harness found."""
+    """What one part of the harness found.
+
+    Attributes:
+        profiles: where the time of its rows goes; a target that was not met points there.
+    """
 
     title: str
     tables: Sequence[Table]
     targets: Sequence[Target] = field(default_factory=tuple)
     image: str = ""
+    profiles: Sequence[Table] = field(default_factory=tuple)
 
     def write(self, path: Path) -> None:
         """Keep it for the page: sections are measured one by one."""
@@ -51,7 +56,8 @@ class Section:
     def read(cls, path: Path) -> "Section":
         """Return what `write` kept."""
         document = json.loads(path.read_text())
-        document["tables"] = [Table(**table) for table in document["tables"]]
+        for tables in ("tables", "profiles"):
+            document[tables] = [Table(**table) for table in document.get(tables, [])]
         document["targets"] = [Target(**target) for target in document["targets"]]
         return cls(**document)
 
@@ -59,7 +65,8 @@ class Section:
 def page(sections: Iterable[Section], remark: str = "") -> str:
     """Return RESULTS.md."""
     sections = list(sections)
-    targets = [target for section in sections for target in section.targets]
+    profiles = [profile for section in sections for profile in section.profiles]
+    targets = [(target, bool(section.profiles)) for section in sections for target in section.targets]
     lines = [
         "# Results",
         "",
@@ -71,8 +78,8 @@ def page(sections: Iterable[Section], remark: str = "") -> str:
                 "Targets",
                 ("Target", "Bar", "Measured", "Met"),
                 [
-                    (each.name, each.bar, each.measured, "yes" if each.is_met else f"**no** {each.note}")
-                    for each in targets
+                    (each.name, each.bar, each.measured, _met(each, is_profiled=is_profiled))
+                    for each, is_profiled in targets
                 ],
             )
         ),
@@ -83,7 +90,17 @@ def page(sections: Iterable[Section], remark: str = "") -> str:
             lines += [f"![{section.title}]({section.image})", ""]
         for table in section.tables:
             lines += _table(table)
+    if profiles:
+        lines += ["## Profiles", ""]
+    for profile in profiles:
+        lines += _table(profile)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _met(target: Target, *, is_profiled: bool) -> str:
+    if target.is_met:
+        return "yes"
+    return " ".join(["**no**", *filter(None, [target.note, "([profile](#profiles))" if is_profiled else ""])])
 
 
 def _table(table: Table) -> list[str]:

@@ -8,6 +8,7 @@ from benchmarks.caches import Cache, make, tiles_of
 from benchmarks.limits import memory, requests
 from benchmarks.packages import UnequalPackagesError, digests, fidelity, require_equal
 from benchmarks.processes import Run, median_of, run, step
+from benchmarks.profiles import profile
 from benchmarks.results import Section, Table, Target, page
 from benchmarks.speed import copying, ours
 
@@ -49,7 +50,7 @@ def test_ours_and_the_peers_make_the_same_package_and_a_table_tells(folder):
     section = copying(folder, TINY, None, rounds=1)
 
     text = page([section])
-    assert "| copy against MapProxy | at least 20 times as fast |" in text
+    assert f"| copy of {TINY.tile_count:,} tiles against MapProxy | at least 20 times as fast |" in text
     assert "| MapProxy, V2 bundles to V2 bundles |" in text
 
 
@@ -129,3 +130,51 @@ def test_a_target_that_is_not_met_is_told(tmp_path):
 
     assert "| speed | at least 2 | 1 | **no** [profile](profile.md) |" in text
     assert "| ours | 1 |" in text
+
+
+def test_a_target_that_is_not_met_points_to_the_profile_of_its_section(tmp_path):
+    missed = Target("speed", "at least 2", "1", is_met=False)
+    Section("Speed", [], [missed], profiles=[Table("Where it goes", ("", "s"), [("`slow`", "1")])]).write(
+        tmp_path / "speed.json"
+    )
+
+    text = page([Section.read(tmp_path / "speed.json"), Section("Size", [], [missed])])
+
+    assert text.count("| speed | at least 2 | 1 | **no** ([profile](#profiles)) |") == 1
+    assert text.endswith("## Profiles\n\n**Where it goes**\n\n|  | s |\n| --- | ---: |\n| `slow` | 1 |\n")
+
+
+PROGRAM = """
+import hashlib, sys, threading, time
+
+def wait():
+    time.sleep(0.3)
+
+def work(rounds):
+    sum(number * number for number in range(rounds))
+
+thread = threading.Thread(target=work, args=[10**6])
+thread.start()
+wait()
+thread.join()
+sys.exit(int(sys.argv[1]))
+"""
+
+
+def test_a_profile_tells_what_is_waited_for_and_what_other_threads_do(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+
+    table = profile("waiting", [tmp_path / "program.py", "0"])
+
+    rows = {name: figures for name, *figures in table.rows}
+    seconds, _, calls, elsewhere = rows["`time.sleep`"]
+    assert (float(seconds) >= 0.3, calls, elsewhere) == (True, "1", "")
+    assert rows["`program.<genexpr>`"][0] == ""
+    assert float(rows["`program.<genexpr>`"][3]) > 0.05
+
+
+def test_a_profile_of_a_program_that_fails_is_none(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+
+    with pytest.raises(SystemExit, match=r"program.py 3 failed"):
+        profile("failing", [tmp_path / "program.py", "3"])

@@ -16,6 +16,9 @@ from exporttiles.domain.errors import DamagedCacheError
 
 ImageFormat = Literal["jpeg", "png", "lerc", "webp"]
 
+Steps = tuple[int, ...]
+"""The 64 steps of a quantization table, in the order of Pillow."""
+
 MAX_SIDE_PIXELS = 4096
 """No tile is wider or higher: a few bytes can claim to be a picture of gigabytes."""
 
@@ -29,6 +32,7 @@ _FILL, _START_OF_SCAN = 0xFF, 0xDA
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset(range(0xD0, 0xD9)) | {0x01}
 _MAX_BASELINE_STEP = 255
+_TABLES = 64  # that are kept: the tiles of a cache have few between them
 _UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, KeyError, struct.error, Image.DecompressionBombError)
 
 
@@ -96,7 +100,7 @@ def recompress_jpeg(data: bytes, quality: int) -> bytes:
     if not isinstance(image, JpegImageFile) or image.mode not in {"L", "RGB"}:
         return data
     source = _steps(image)
-    target = [list(map(max, *pair)) for pair in zip(source, _quality_steps(quality), strict=False)]
+    target = _coarser(source, quality)
     if target == source:
         return data
     sampling = get_sampling(image)
@@ -119,11 +123,11 @@ def estimate_jpeg_quality(data: bytes) -> int:
     image = _open(data)
     if not isinstance(image, JpegImageFile):
         raise DamagedCacheError("The tile is no JPEG.")
-    return _nearest_quality(tuple(_steps(image)[0]))
+    return _nearest_quality(_steps(image)[0])
 
 
-@lru_cache(maxsize=64)  # the tiles of a cache have few tables between them
-def _nearest_quality(luma: tuple[int, ...]) -> int:
+@lru_cache(maxsize=_TABLES)
+def _nearest_quality(luma: Steps) -> int:
     def distance(quality: int) -> int:
         steps = _quality_steps(quality)[0]
         return sum(abs(ours - theirs) for ours, theirs in zip(luma, steps, strict=True))
@@ -188,15 +192,24 @@ def _load(image: Image.Image) -> None:
         raise DamagedCacheError(f"The tile cannot be decoded: {error}.") from error
 
 
-def _steps(image: JpegImageFile) -> list[list[int]]:
+def _steps(image: JpegImageFile) -> tuple[Steps, ...]:
     """Return the quantization steps of luma, and of chroma if there is any."""
     try:
-        tables = [image.quantization[layer[3]] for layer in image.layer]
+        return _finest(tuple(tuple(image.quantization[layer[3]]) for layer in image.layer))
     except KeyError as error:
         raise DamagedCacheError(f"The tile lacks quantization table {error}.") from error
+
+
+@lru_cache(maxsize=_TABLES)
+def _finest(tables: tuple[Steps, ...]) -> tuple[Steps, ...]:
     luma, chroma = tables[0], tables[1:]
-    finest = [list(luma), *([list(map(min, *chroma))] if len(chroma) > 1 else [])]
-    return [[min(step, _MAX_BASELINE_STEP) for step in table] for table in finest]
+    finest = [luma, *([tuple(map(min, *chroma))] if len(chroma) > 1 else [])]
+    return tuple(tuple(min(step, _MAX_BASELINE_STEP) for step in table) for table in finest)
+
+
+@lru_cache(maxsize=_TABLES)
+def _coarser(source: tuple[Steps, ...], quality: int) -> tuple[Steps, ...]:
+    return tuple(tuple(map(max, *pair)) for pair in zip(source, _quality_steps(quality), strict=False))
 
 
 def _is_stored_as_rgb(image: JpegImageFile) -> bool:
@@ -204,8 +217,8 @@ def _is_stored_as_rgb(image: JpegImageFile) -> bool:
 
 
 @cache
-def _quality_steps(quality: int) -> list[list[int]]:
+def _quality_steps(quality: int) -> list[Steps]:
     # The codec is asked, so that its quality means here what it means elsewhere.
     body = BytesIO()
     Image.new("RGB", (8, 8)).save(body, "JPEG", quality=quality)
-    return [list(table) for table in JpegImageFile(BytesIO(body.getvalue())).quantization.values()]
+    return [tuple(table) for table in JpegImageFile(BytesIO(body.getvalue())).quantization.values()]
