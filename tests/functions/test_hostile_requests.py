@@ -16,7 +16,7 @@ from exporttiles.domain.area import VERTICES_LIMIT
 from exporttiles.domain.job import JobStatus
 from exporttiles.rest.http import MAX_BODY_CHARACTERS
 from tests.builders_rest import a_job, a_rest_runtime
-from tests.functions.test_api import FILES, SERVICE, Client
+from tests.functions.api_client import FILES, SERVICE, Client
 
 RING = [[-100, 35], [-100, 45], [-90, 45], [-90, 35], [-100, 35]]
 FILE_IN_WKT = (

@@ -1,1 +1,1 @@
-"""The one place that joins use cases and adapters."""
+"""Use cases joined with adapters, for the functions. A command joins the few that it needs itself."""
