@@ -29,12 +29,13 @@ def main() -> None:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)} (all)")
     parser.add_argument("--seconds", type=int, default=60, help="for each target (%(default)s)")
     parser.add_argument("--input", type=Path, help="run this file once instead")
+    parser.add_argument("--once", action="store_true", help="hunt in this process, which ends with the first crash")
     options = parser.parse_args()
     names = options.targets or list(TARGETS)
     if options.input:
         TARGETS[names[0]].read(options.input.read_bytes())
         return
-    if len(names) == 1:
+    if options.once:
         hunt(names[0], options.seconds)
     failed = [name for name in names if not is_sound(name, options.seconds)]
     if failed:
@@ -45,7 +46,7 @@ def is_sound(name: str, seconds: int) -> bool:
     """Hunt in processes of their own, which a crash ends; show the last words of one that crashed."""
     end, rounds = time.monotonic() + seconds, 0
     while (left := round(end - time.monotonic())) > 0:
-        command = [sys.executable, "-m", "tests.fuzz", name, "--seconds", str(left)]
+        command = [sys.executable, "-m", "tests.fuzz", name, "--once", "--seconds", str(left)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode:
             print(f"{name}: crashed", *done.stderr.rstrip().splitlines()[-40:], sep="\n", flush=True)
