@@ -33,11 +33,13 @@ class Client:
 
     runtime: Runtime
 
-    def send(self, method, path, query="", body=None, headers=None):
+    def send(self, method, path, query="", body=None, headers=None, *, cookies=None):
         event = copy.deepcopy(EVENT)
         event["rawPath"], event["rawQueryString"] = path, query
         event["requestContext"]["http"] |= {"method": method, "path": path}
         event["headers"] |= headers or {}
+        if cookies:
+            event["cookies"] = cookies
         if body is not None:
             event["headers"] |= {"content-type": "application/x-www-form-urlencoded"} | (headers or {})
             event |= {"body": base64.b64encode(body.encode()).decode(), "isBase64Encoded": True}

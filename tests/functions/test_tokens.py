@@ -1,13 +1,9 @@
 """Tokens, through the function behind the API: who gets in, how far, and what stays unsaid."""
 
-import base64
-import copy
 import json
 import logging
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
@@ -15,19 +11,13 @@ import pytest
 from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
 from exporttiles.domain.job import JobStatus
-from functions.api.app import handler
 from tests.builders_rest import a_job, a_rest_runtime
 from tests.fakes import run_workflow
+from tests.functions.api_client import SERVICE, Client
 
-EVENT = json.loads(Path("events/api.json").read_text(encoding="utf-8"))
-CONTEXT = SimpleNamespace(
-    function_name="api", memory_limit_in_mb=512, invoked_function_arn="arn:aws:lambda:api", aws_request_id="1"
-)
 ROOT = "/arcgis/rest"
-SERVICE = f"{ROOT}/services/World_Imagery/ImageServer"
 WORLD, SURVEY, OTHER, EXPIRED, UNKNOWN = (token_of(bytes([number]) * 32) for number in range(5))
 EXPORT = {"tilePackage": "true", "levels": "0-2"}
-FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture
@@ -43,17 +33,9 @@ def runtime():
     return runtime
 
 
-def send(runtime, path, query=None, *, form=None, headers=None, cookies=None):
-    event = copy.deepcopy(EVENT)
-    event["rawPath"], event["rawQueryString"] = path, urlencode({"f": "json"} | (query or {}))
-    event["requestContext"]["http"] |= {"method": "GET" if form is None else "POST", "path": path}
-    event["headers"] |= headers or {}
-    if cookies:
-        event["cookies"] = cookies
-    if form is not None:
-        event["headers"] |= FORM
-        event |= {"body": base64.b64encode(urlencode(form).encode()).decode(), "isBase64Encoded": True}
-    return handler(event, CONTEXT, runtime=runtime)
+def send(runtime, path, query=None, *, form=None, **more):
+    method, body = ("GET", None) if form is None else ("POST", urlencode(form))
+    return Client(runtime).send(method, path, urlencode({"f": "json"} | (query or {})), body, **more)
 
 
 def answer(runtime, path, token=None, **query):
