@@ -37,7 +37,7 @@ def sections(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], Section]
         "growth": lambda: (
             growth(folder, SMALL, range(5, 11), range(5, 12, 3), folder / CHART.name)
             if is_quick
-            else growth(folder, LARGE, range(5, 14), range(5, 21, 3), CHART)
+            else growth(folder, LARGE, range(5, 16), range(5, 21, 3), CHART)
         ),
     }
 

@@ -14,6 +14,7 @@ from benchmarks.processes import step
 from benchmarks.results import Section, Table, Target
 from benchmarks.speed import clear
 from exporttiles.domain.cost import Use, bill
+from exporttiles.domain.parts import MAX_PARTS
 
 _MINUTES = 10
 _WORKER_GIGABYTES = 1769 / 1024  # as the template sets it
@@ -142,6 +143,10 @@ def _targets(series: dict[str, list[Found]]) -> list[Target]:
         Target(
             f"planning and packing {largest['tiles']:,} tiles", f"at most {_MINUTES} minutes", f"{minutes:.1f} min",
             minutes <= _MINUTES,
+        ),
+        Target(
+            "work items and parts of the largest package", "nearly 10,000, and no more",
+            f"{largest['work_items']:,} and {largest['parts']:,}", largest["parts"] in range(9_500, MAX_PARTS + 1),
         ),
         Target(
             "packages that GDAL opens and draws", "all", f"{sum(each['drawn'] for each in drawn)} of {len(drawn)}",

@@ -21,7 +21,7 @@ from benchmarks.engine import Engine, pretend
 from benchmarks.stores import CountedStore, SimulatedStore
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.domain.area import Area
-from exporttiles.domain.plan import PlannedBundle, fragment_target_bytes, group_bundles
+from exporttiles.domain.plan import FragmentSize, PlannedBundle, group_bundles
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.tiling import PACKET_SIZE
 from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES
@@ -48,8 +48,8 @@ def plan(level: str) -> Figures:
         selection = TileSelection(WEB_MERCATOR_256, star(), WORLD)
         tile_count = selection.count(int(level))
         bundles = [PlannedBundle(*found) for found in selection.bundles(int(level))]
-        target = fragment_target_bytes(sum(bundle.size_bytes(TILE_BYTES) for bundle in bundles))
-        work_items = sum(1 for _ in group_bundles(bundles, TILE_BYTES, target))
+        size = FragmentSize.of(sum(bundle.size_bytes(TILE_BYTES) for bundle in bundles))
+        work_items = sum(1 for _ in group_bundles(bundles, TILE_BYTES, size))
         seconds.append(time.perf_counter() - start)
     return {"tiles": tile_count, "bundles": len(bundles), "work_items": work_items, "seconds": median(seconds)}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporttiles.domain.cost import EGRESS_GIGABYTE_DOLLARS, Use, bill
-from exporttiles.domain.plan import fragment_target_bytes, worker_seconds
+from exporttiles.domain.plan import FragmentSize, worker_seconds
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
 TILE_BYTES = 14_000
@@ -20,7 +20,7 @@ WRITES_A_WORK_ITEM = 3  # fragment, report, and its copy into the package
 def row(tile_count, source):
     size_bytes = tile_count * TILE_BYTES
     at_once = size_bytes < SMALL_EXPORT_BYTES
-    work_items = math.ceil(size_bytes / fragment_target_bytes(size_bytes))
+    work_items = math.ceil(size_bytes / FragmentSize.of(size_bytes).target)
     seconds = worker_seconds(tile_count, size_bytes, from_files=source == "files", recompressed=False)
     used = Use(
         gets=math.ceil(tile_count * GETS_A_TILE[source]) + 2 * work_items,

@@ -147,5 +147,6 @@ def test_the_map_runs_a_bounded_number_of_workers_and_keeps_no_result():
     assert planned["ResultSelector"]["max_concurrency.$"] == "$.Payload.max_concurrency"
     environment = RESOURCES["PlanExportFunction"]["Properties"]["Environment"]["Variables"]
     assert environment["MAX_CONCURRENCY"] == {"Ref": "MaxConcurrency"}
+    assert environment["WORKER_MEMORY"] == {"Ref": "WorkerMemory"}
     assert fan_out["ResultPath"] is None
     assert fan_out["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"

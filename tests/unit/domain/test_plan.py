@@ -5,14 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporttiles.domain.errors import AreaError
-from exporttiles.domain.parts import MAX_PARTS
+from exporttiles.domain.parts import MAX_PART_BYTES, MAX_PARTS
 from exporttiles.domain.plan import (
     FRAGMENT_TARGET_BYTES,
     MAX_BUNDLES,
+    MAX_WORK_ITEMS,
+    FragmentSize,
     PlannedBundle,
     concurrency,
-    fragment_target_bytes,
     group_bundles,
+    largest_fragment_bytes,
     limited,
     worker_seconds,
 )
@@ -30,8 +32,8 @@ bundles = st.lists(
 )
 
 
-def groups_of(found, target=FRAGMENT_TARGET_BYTES):
-    return list(group_bundles(found, TILE_BYTES, target))
+def groups_of(found):
+    return list(group_bundles(found, TILE_BYTES, FragmentSize(FRAGMENT_TARGET_BYTES, FRAGMENT_TARGET_BYTES // 2)))
 
 
 @given(bundles)
@@ -54,13 +56,50 @@ def test_a_heavy_bundle_stands_alone():
     assert groups_of([*gathered, heavy]) == [tuple(gathered), (heavy,)]
 
 
-@given(st.integers(1, 50 * 10**12))
-def test_a_package_of_any_size_fits_the_parts_of_an_upload(total_bytes):
-    assert total_bytes / fragment_target_bytes(total_bytes) < MAX_PARTS / 2
+def full_bundles(count):
+    return [PlannedBundle(BundleIndex(20, 0, 0), 16_384)] * count
+
+
+@pytest.mark.parametrize("bundles_of_a_fragment", [2, 3, 9])
+def test_a_package_of_any_size_fits_the_parts_of_an_upload(bundles_of_a_fragment):
+    most = full_bundles((MAX_WORK_ITEMS - 1) * bundles_of_a_fragment)
+    bundle_bytes = most[0].size_bytes(TILE_BYTES)
+
+    def fragments(found):
+        return list(group_bundles(found, TILE_BYTES, FragmentSize.of(len(found) * bundle_bytes)))
+
+    at_the_limit, beyond = fragments(most), fragments([*most, most[0]])
+    assert len(at_the_limit) == MAX_PARTS - 2
+    assert {len(group) for group in at_the_limit} == {bundles_of_a_fragment}
+    assert {len(group) for group in beyond[:-1]} == {bundles_of_a_fragment + 1}
+
+
+@given(st.lists(st.integers(1, 16_384), min_size=1, max_size=300), st.integers(1_000, 4_000_000))
+def test_bundles_of_any_sizes_never_make_more_work_items_than_parts(tile_counts, tile_bytes):
+    found = [PlannedBundle(BundleIndex(20, 0, 0), count) for count in tile_counts] * 100
+    size = FragmentSize.of(sum(bundle.size_bytes(tile_bytes) for bundle in found))
+
+    assert sum(1 for _ in group_bundles(found, tile_bytes, size, largest_bytes=10**15)) <= MAX_WORK_ITEMS
+
+
+def test_a_part_that_a_store_would_refuse_is_refused_before():
+    tile_bytes = MAX_PART_BYTES // 16_384 - 9
+    (fitting,) = full_bundles(1)
+    assert fitting.size_bytes(tile_bytes) <= MAX_PART_BYTES < fitting.size_bytes(tile_bytes + 1)
+    size = FragmentSize.of(MAX_PART_BYTES)
+
+    assert list(group_bundles([fitting], tile_bytes, size)) == [(fitting,)]
+    with pytest.raises(AreaError, match="a part of about 5,369 MB; it may have 10,000 of at most 5,369 MB"):
+        list(group_bundles([fitting], tile_bytes + 1, size))
+
+
+def test_a_worker_holds_what_it_writes_in_its_memory():
+    assert largest_fragment_bytes(1769 * 2**20) == pytest.approx(1655e6, rel=0.001)
+    assert largest_fragment_bytes(10_240 * 2**20) == MAX_PART_BYTES
 
 
 def test_work_items_grow_with_the_export_to_where_they_cost_little():
-    megabytes = [fragment_target_bytes(total * 10**6) / 2**20 for total in (1, 100, 500, 1_400, 100_000)]
+    megabytes = [FragmentSize.of(total * 10**6).target / 2**20 for total in (1, 100, 500, 1_400, 100_000)]
 
     assert megabytes == [16, 16, pytest.approx(29.8, abs=0.1), 64, 64]
 

@@ -292,3 +292,14 @@ def test_a_success_that_comes_after_a_cancel_removes_the_package(world):
 
     assert runtime.jobs.get(job_id).status is JobStatus.CANCELLED
     assert list(runtime.objects.list("packages/")) == []
+
+
+def test_more_than_parts_of_a_package_can_hold_is_refused_before_any_work_item_is_written(world):
+    runtime, service = a_runtime(world), a_service(world)
+    service = replace(service, cache=replace(service.cache, average_tile_bytes=6 * 2**30 // 256))
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, (4,))).job_id)
+
+    assert job.status is JobStatus.FAILED
+    assert "a part of about 6,443 MB; it may have 10,000 of at most 5,369 MB" in job.messages[-1].text
+    assert JobKeys(job.job_id).work_items not in {stored.key for stored in runtime.objects.list("")}

@@ -32,7 +32,7 @@ def tiles():
 @pytest.fixture
 def runtime(tiles, monkeypatch):
     """A runtime whose planner makes a work item of each bundle."""
-    monkeypatch.setattr("exporttiles.usecases.plan_export.fragment_target_bytes", lambda _: 2)
+    monkeypatch.setattr("exporttiles.domain.plan.FRAGMENT_TARGET_BYTES", 1)
     return a_runtime(tiles)
 
 

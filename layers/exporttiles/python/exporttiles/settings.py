@@ -26,6 +26,7 @@ class Settings:
         download_link_seconds: how long a presigned link works.
         token_security: a request must bring an API key.
         max_concurrency: workers that one export may have at a time.
+        worker_memory_bytes: what each of them has.
     """
 
     tile_bucket: str
@@ -46,6 +47,7 @@ class Settings:
     download_link_seconds: int = 3600
     token_security: bool = False
     max_concurrency: int = 200
+    worker_memory_bytes: int = 10_240 * 2**20
 
     def __post_init__(self) -> None:
         """Refuse what would take packages away before their jobs.
@@ -84,6 +86,7 @@ class Settings:
                 download_link_seconds=int(variables.get("DOWNLOAD_LINK_SECONDS", "3600")),
                 token_security=_is_on("TOKEN_SECURITY", variables.get("TOKEN_SECURITY", "off")),
                 max_concurrency=int(variables.get("MAX_CONCURRENCY", "200")),
+                worker_memory_bytes=int(variables.get("WORKER_MEMORY", "10240")) * 2**20,
             )
         except KeyError as error:
             raise ValueError(f"The environment variable {error} is not set.") from error

@@ -115,9 +115,11 @@ class Runtime:
     @cached_property
     def plan_export(self) -> "PlanExport":
         """Return what cuts exports into work items."""
+        from exporttiles.domain.plan import largest_fragment_bytes
         from exporttiles.usecases.plan_export import PlanExport
 
-        return PlanExport(self.jobs, self.objects, self.settings.max_concurrency)
+        largest_bytes = largest_fragment_bytes(self.settings.worker_memory_bytes)
+        return PlanExport(self.jobs, self.objects, self.settings.max_concurrency, largest_bytes)
 
     @cached_property
     def export_tile_range(self) -> "ExportTileRange":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from exporttiles.domain.errors import AreaError
+from exporttiles.domain.parts import MAX_PART_BYTES, MAX_PARTS
 from exporttiles.domain.tiling import BundleIndex
 
 Bundle = TypeVar("Bundle")
@@ -25,14 +26,17 @@ transitions and three writes, more than its second of work."""
 FEW_WORK_ITEMS = 16
 """So many there are before they grow: enough for progress to be seen."""
 
-MAX_WORK_ITEMS = 8_000
-"""An upload has 10,000 parts at most; the rest is room for the tail."""
+MAX_WORK_ITEMS = MAX_PARTS - 1
+"""Each makes a part of the package at most, and the directory makes the last."""
 
 BUNDLE_OVERHEAD_BYTES = 64 + 128 * 128 * 8
 """Header and index of a bundle, whatever it holds."""
 
 MAX_BUNDLES = 1_000_000
 """Bundles of one export that a planner takes on."""
+
+_WORKER_BYTES = 200 * 10**6
+"""What a worker needs besides its fragment."""
 
 _WORKER_SECONDS = 10
 """Work that a worker is started for: ten times what it takes to start one."""
@@ -55,15 +59,32 @@ class PlannedBundle:
         return BUNDLE_OVERHEAD_BYTES + self.tile_count * average_tile_bytes
 
 
-def fragment_target_bytes(total_bytes: int) -> int:
-    """Return how many bytes a work item should write, for a package of a size.
+@dataclass(frozen=True, slots=True)
+class FragmentSize:
+    """What work items write, in bytes: about the target, and never less than the least, but for the last.
 
-    It grows with the job, so that small ones show progress, large ones cost
-    little, and the number of parts stays bounded: the largest export is
-    limited by the store, not by us.
+    Both grow with the job, so that small ones show progress, large ones cost
+    little, and there are never more work items than a package has parts.
     """
-    grown = min(LARGE_FRAGMENT_BYTES, total_bytes // FEW_WORK_ITEMS)
-    return max(FRAGMENT_TARGET_BYTES, grown, total_bytes // (MAX_WORK_ITEMS // 2))
+
+    target: int
+    least: int
+
+    @classmethod
+    def of(cls, total_bytes: int) -> "FragmentSize":
+        """Return how large fragments should be for a package of a size."""
+        target = max(FRAGMENT_TARGET_BYTES, min(LARGE_FRAGMENT_BYTES, total_bytes // FEW_WORK_ITEMS))
+        bounded = -(-total_bytes // (MAX_WORK_ITEMS - 1))
+        return cls(max(target, bounded), max(target // 2, bounded))
+
+
+def largest_fragment_bytes(worker_bytes: int) -> int:
+    """Return how much a work item may write: a worker holds it in memory, and S3 copies it in one piece.
+
+    Args:
+        worker_bytes: memory of a worker.
+    """
+    return min(MAX_PART_BYTES, worker_bytes - _WORKER_BYTES)
 
 
 def limited(bundles: Iterable[Bundle]) -> Iterator[Bundle]:
@@ -79,24 +100,39 @@ def limited(bundles: Iterable[Bundle]) -> Iterator[Bundle]:
 
 
 def group_bundles(
-    bundles: Iterable[PlannedBundle], average_tile_bytes: int, target_bytes: int
+    bundles: Iterable[PlannedBundle], average_tile_bytes: int, size: FragmentSize, largest_bytes: int = MAX_PART_BYTES
 ) -> Iterator[tuple[PlannedBundle, ...]]:
     """Yield groups of neighbouring bundles that each cost about the target.
 
     Small bundles are gathered; a heavy one stands alone unless what was
     gathered before it is too little for a fragment of its own. Order is kept,
     so a package lists its bundles as the scheme does.
+
+    Args:
+        bundles: in the order of the scheme.
+        average_tile_bytes: what a tile comes to.
+        size: what a group aims at.
+        largest_bytes: what no group may exceed.
+
+    Raises:
+        AreaError: a group does.
     """
     group: list[PlannedBundle] = []
     group_bytes = 0
     for bundle in bundles:
         size_bytes = bundle.size_bytes(average_tile_bytes)
-        if target_bytes // 2 <= group_bytes and group_bytes + size_bytes > target_bytes:
+        if size.least <= group_bytes and group_bytes + size_bytes > size.target:
             yield tuple(group)
             group, group_bytes = [], 0
         group.append(bundle)
         group_bytes += size_bytes
-        if group_bytes >= target_bytes:
+        if group_bytes > largest_bytes:
+            raise AreaError(
+                f"The package would need a part of about {group_bytes / 1e6:,.0f} MB; it may have {MAX_PARTS:,} of at "
+                f"most {largest_bytes / 1e6:,.0f} MB, as S3 and the memory of a worker allow. "
+                "Export a smaller area, or fewer levels."
+            )
+        if group_bytes >= size.target:
             yield tuple(group)
             group, group_bytes = [], 0
     if group:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from exporttiles.domain.errors import ExportCancelledError
 from exporttiles.domain.job import JobStatus
+from exporttiles.domain.parts import MAX_PART_BYTES
 from exporttiles.domain.plan import (
     BUNDLE_OVERHEAD_BYTES,
+    FragmentSize,
     PlannedBundle,
     concurrency,
-    fragment_target_bytes,
     group_bundles,
     limited,
     worker_seconds,
@@ -32,18 +33,20 @@ class PlanExport:
     Attributes:
         objects: the package bucket.
         max_concurrency: workers that one export may have at a time.
+        largest_fragment_bytes: what one worker can write.
     """
 
     jobs: JobTable
     objects: ObjectStore
     max_concurrency: int
+    largest_fragment_bytes: int = MAX_PART_BYTES
 
     def __call__(self, job_id: str) -> Plan:
         """Return where the work items lie, a JSON array in the package bucket, and how many may run at a time.
 
         Raises:
             ExportCancelledError: the job is no longer wanted.
-            AreaError: the area touches too many bundles.
+            AreaError: the area touches too many bundles, or too much is in them.
         """
         if not self.jobs.advance(job_id, JobStatus.EXECUTING):
             raise ExportCancelledError(job_id)
@@ -58,7 +61,8 @@ class PlanExport:
         tile_counts = [bundle.tile_count for bundle in limited(_bundles(export))]
         tile_count = sum(tile_counts)
         total_bytes = len(tile_counts) * BUNDLE_OVERHEAD_BYTES + tile_count * tile_bytes
-        groups = group_bundles(_bundles(export), tile_bytes, fragment_target_bytes(total_bytes))
+        size = FragmentSize.of(total_bytes)
+        groups = group_bundles(_bundles(export), tile_bytes, size, self.largest_fragment_bytes)
         items = [
             WorkItem(job_id, number, tuple(bundle.index for bundle in group), attempt).to_json()
             for number, group in enumerate(groups)
