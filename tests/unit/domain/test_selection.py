@@ -329,6 +329,16 @@ def test_memory_goes_by_edges_whatever_the_polygon():
     assert peak_bytes < 200e6
 
 
+def test_bundles_are_the_same_however_few_are_counted_together(monkeypatch):
+    together = list(select_fixture("south-africa").bundles(12))
+
+    monkeypatch.setattr("exporttiles.domain.selection.BUNDLES_AT_A_TIME", 1)
+    monkeypatch.setattr("exporttiles.domain.scanline._CHUNK_ROWS", 50)
+
+    assert list(select_fixture("south-africa").bundles(12)) == together
+    assert len({bundle.row for bundle, _ in together}) > 2
+
+
 def test_memory_goes_by_the_bundles_that_hold_tiles_not_by_the_world_between_them():
     square = np.array([(0.2, 0.2), (99.8, 0.2), (99.8, 99.8), (0.2, 99.8)])
     selection = select_places([[square], [np.add(square, (2**23 - 100, 0))]], 23)

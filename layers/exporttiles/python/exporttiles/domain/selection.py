@@ -23,6 +23,9 @@ from exporttiles.domain.tiling import (
 WORK_LIMIT = 1 << 23
 """Meetings of an edge and a tile row at all levels that are asked for: one to two seconds of work."""
 
+BUNDLES_AT_A_TIME = 4096
+"""Bundles between the edges of an area that are counted together."""
+
 
 @dataclass(frozen=True, eq=False)
 class TileSelection:
@@ -102,14 +105,18 @@ class TileSelection:
         Raises:
             AreaError, InvalidParameterError: as `count`.
         """
-        scanline = self._scanline(level)
+        scanline, block = self._scanline(level), self._block(level)
         first, stop = scanline.rows
-        for row in range(first // PACKET_SIZE * PACKET_SIZE, stop, PACKET_SIZE):
+        west = block.column_start // PACKET_SIZE
+        width = block.column_stop // PACKET_SIZE + 1 - west  # a run may stop where the last bundle does
+        rows = max(1, BUNDLES_AT_A_TIME // width) * PACKET_SIZE
+        for row in range(first // PACKET_SIZE * PACKET_SIZE, stop, rows):
             tile_counts: Counter[int] = Counter()
-            for runs in scanline.runs(row, row + PACKET_SIZE):
-                tile_counts.update(_count_by_bundle(runs))
-            for column in sorted(tile_counts):
-                yield BundleIndex(level, row, column), tile_counts[column]
+            for runs in scanline.runs(row, row + rows):
+                tile_counts.update(_count_by_bundle(runs, west, width))
+            for number, tile_count in sorted(tile_counts.items()):
+                down, along = divmod(number, width)
+                yield BundleIndex(level, down * PACKET_SIZE, (west + along) * PACKET_SIZE), tile_count
 
     def mask(self, bundle: BundleIndex) -> NDArray[np.bool_]:
         """Return which tiles of a bundle are selected: (128, 128), row before column.
@@ -174,20 +181,26 @@ class TileSelection:
         return start, stop, np.repeat(np.arange(len(sizes)), sizes)
 
 
-def _count_by_bundle(runs: RowRuns) -> dict[int, int]:
-    """Return how many tiles of one row of bundles lie in each, by its first column."""
-    first, start = np.divmod(runs.column_start, PACKET_SIZE)
-    last, stop = np.divmod(runs.column_stop, PACKET_SIZE)
+def _count_by_bundle(runs: RowRuns, west: int, width: int) -> dict[int, int]:
+    """Return how many tiles lie in each bundle; they are numbered row by row.
+
+    Args:
+        runs: of any rows.
+        west: the first column of bundles.
+        width: bundles in a row, and one more.
+    """
+    start_of_row = runs.row // PACKET_SIZE * width - west
+    first, last = start_of_row + runs.column_start // PACKET_SIZE, start_of_row + runs.column_stop // PACKET_SIZE
     # Between two bundles in which a run begins or ends, all hold as many tiles.
     turns, turn = np.unique(np.concatenate([first, last]), return_inverse=True)
-    begins, ends = np.split(turn, 2)
-    length = len(turns)
+    begins, ends, length = turn[: len(first)], turn[len(first) :], len(turns)
     crossing = np.cumsum(np.bincount(begins, minlength=length) - np.bincount(ends, minlength=length)) * PACKET_SIZE
-    at_turn = crossing - np.bincount(begins, start, length) + np.bincount(ends, stop, length)
+    at_turn = crossing - np.bincount(begins, runs.column_start % PACKET_SIZE, length)
+    at_turn += np.bincount(ends, runs.column_stop % PACKET_SIZE, length)
     number = np.where(crossing > 0, np.diff(turns, append=0), 1)  # none crosses the last
     turn = np.cumsum(number) - number
-    column = np.arange(number.sum()) + np.repeat(turns - turn, number)
+    bundle = np.arange(number.sum()) + np.repeat(turns - turn, number)
     count = np.repeat(crossing, number)
     count[turn] = at_turn
     held = count > 0  # a run may end where the next bundle begins
-    return dict(zip((column[held] * PACKET_SIZE).tolist(), count[held].tolist(), strict=True))
+    return dict(zip(bundle[held].tolist(), count[held].tolist(), strict=True))
