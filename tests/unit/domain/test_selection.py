@@ -330,12 +330,12 @@ def test_memory_goes_by_edges_whatever_the_polygon():
 
 
 def test_bundles_are_the_same_however_few_are_counted_together(monkeypatch):
-    together = list(select_fixture("south-africa").bundles(12))
+    together = list(select_fixture("south-africa").bundles(14))
 
     monkeypatch.setattr("exporttiles.domain.selection.BUNDLES_AT_A_TIME", 1)
     monkeypatch.setattr("exporttiles.domain.scanline._CHUNK_ROWS", 50)
 
-    assert list(select_fixture("south-africa").bundles(12)) == together
+    assert list(select_fixture("south-africa").bundles(14)) == together
     assert len({bundle.row for bundle, _ in together}) > 2
 
 
