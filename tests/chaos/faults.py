@@ -237,6 +237,7 @@ KINDS = [
     Kind("closer killed after a call", r"CloseJob/.*", after=_die, words=_STOPPED),
     Kind("twice at once", _WAITS, before=partial(_stall, "next"), words=_STOPPED),
     Kind("goes on after the end", _WAITS, before=partial(_stall, "end"), words=_STOPPED),
+    Kind("goes on in the next attempt", _WAITS, before=partial(_stall, "resume"), words=_STOPPED),
     Kind("credentials expire", rf"{_STEPS}/.*", before=_expire, words="ExpiredToken"),
     Kind("answer of a step lost", rf"{_STEPS}/answer\.now", before=_die, words=_STOPPED),
     Kind("execution aborted", _WAITS, before=partial(_stall, "ABORTED")),
@@ -249,5 +250,5 @@ KINDS = [
     Kind("ends told twice", r"CloseJob/answer\.now", before=_plays("end again")),
 ]
 
-LATE_END = Kind("an end of the first attempt told during the second", rf"{_STEPS}/.*", before=_plays("late end"))
+LATE_END = Kind("an end of the first attempt told during the second", _WAITS, before=_plays("late end"))
 """Befalls the second attempts of jobs that failed in the first; nothing else does."""

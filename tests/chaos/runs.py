@@ -241,9 +241,9 @@ class World:
         return result
 
     def release(self, until: str) -> None:
-        """Let those go on that waited for something."""
+        """Let those go on that waited for something; at an end all but those that wait for a resume."""
         for zombie in list(self.zombies):
-            if until in {f"{zombie.until} {zombie.process.name}", "end"}:
+            if until in {f"{zombie.until} {zombie.process.name}", zombie.until if zombie.until == "resume" else "end"}:
                 self.zombies.remove(zombie)
                 zombie.release()
 
@@ -283,7 +283,12 @@ class World:
                 return
 
     def tell_late(self) -> None:
-        """Tell of an end of the first attempt while the second is under way: each time of another."""
+        """Tell of an end of the first attempt while the second is under way: each time of another.
+
+        Those of the first attempt that nobody waits for go on, too.
+        """
+        was_calm, self.chaos.is_calm = self.chaos.is_calm, True
+        self.release("resume")
         failure = {"Error": "SourceError", "Cause": "late"}
         late = [told(Execution(status, "E", "late"), 1) for status in (FAILED, TIMED_OUT, ABORTED)]
         late.append({"job_id": JOB_ID, "attempt": 1, "number": 0, "bundles": [], "failure": failure})
@@ -293,7 +298,6 @@ class World:
         event = late[self.late_ends % len(late)]
         self.late_ends += 1
         before = self.kept()
-        was_calm, self.chaos.is_calm = self.chaos.is_calm, True
         self.close(event)
         self.chaos.is_calm = was_calm
         if before != self.kept():
@@ -430,11 +434,17 @@ def run(seed: int, table: JobTable | None = None) -> Outcome:
             world.execute()
         world.release("end")
         world.chaos.is_calm = True
+        if not seed % 2:
+            world.release("resume")
         if world.chaos.hits["request told twice"]:
             world.request()
         names = {kind.name for kind in kinds}
         needs_watchman = bool(list(_problems(world, names)))
         world.watch()
+        job = world.job()
+        if job and not job.is_resumable(world.clock.time):
+            world.release("resume")
+            world.watch()
         if world.chaos.hits["ends told twice"]:
             before = world.job(), world.delivered()
             world.close(told(Execution(FAILED, "E", "late"), 1))

@@ -101,6 +101,20 @@ def fragments(runtime, job_id):
     return contents(runtime.objects, JobKeys(job_id).fragments).values()
 
 
+def test_a_planner_that_comes_twice_takes_nothing_back(runtime, failed):
+    runtime.resume_export(failed)
+    plan = runtime.plan_export(failed)
+    for item in json.loads(runtime.objects.read(plan.work_items_key)):
+        runtime.export_tile_range(WorkItem.from_json(item))
+    before = contents(runtime.objects, JobKeys(failed).prefix), runtime.jobs.get(failed).progress
+
+    again = runtime.plan_export(failed)
+
+    assert again == plan
+    assert (contents(runtime.objects, JobKeys(failed).prefix), runtime.jobs.get(failed).progress) == before
+    assert runtime.pack_tile_package(failed).tile_count
+
+
 def test_work_whose_fragment_is_lost_is_missing(runtime, failed):
     lost, *_ = runtime.objects.list(JobKeys(failed).fragments)
     runtime.objects.delete([lost.key])

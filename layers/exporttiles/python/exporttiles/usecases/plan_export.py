@@ -52,8 +52,7 @@ class PlanExport:
             raise ExportCancelledError(job_id)
         keys = JobKeys(job_id)
         attempt = self.jobs.get(job_id).attempt
-        if attempt > 1 and (rest := plan_rest(self.objects, job_id, attempt)):
-            self.jobs.recount(job_id, rest.progress)
+        if attempt > 1 and (rest := plan_rest(self.jobs, self.objects, job_id, attempt)):
             return Plan(rest.key, min(rest.item_count, self.max_concurrency))
         export = Export.from_json(self.objects.read(keys.export))
         tile_bytes = export.service.cache.average_tile_bytes
@@ -67,8 +66,8 @@ class PlanExport:
             WorkItem(job_id, number, tuple(bundle.index for bundle in group), attempt).to_json()
             for number, group in enumerate(groups)
         ]
-        self.objects.write(keys.work_items, json.dumps(items).encode())
         self.jobs.advance(job_id, JobStatus.EXECUTING, work_items=len(items))
+        self.objects.write(keys.work_items, json.dumps(items).encode())
         seconds = worker_seconds(
             tile_count,
             total_bytes,

@@ -6,53 +6,70 @@ from dataclasses import dataclass, replace
 
 from exporttiles.domain.job import Progress
 from exporttiles.formats.outputs import output_of
+from exporttiles.messages.documents import read_document
 from exporttiles.messages.export import Export
 from exporttiles.messages.fragment_report import FragmentReport
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Where the missing work items lie, how many they are, and what is done."""
+    """Where the missing work items lie, and how many they are."""
 
     key: str
     item_count: int
-    progress: Progress
 
 
-def plan_rest(objects: ObjectStore, job_id: str, attempt: int) -> Rest | None:
+def plan_rest(jobs: JobTable, objects: ObjectStore, job_id: str, attempt: int) -> Rest | None:
     """Write the work items that left nothing, or nothing that is still there; None if there never was a plan.
 
+    An attempt is planned once, whoever else plans it: what has been done of
+    it since may not be taken back.
+
     Args:
+        jobs: where the progress is counted anew.
         objects: the package bucket.
         job_id: the job.
         attempt: the one that begins.
     """
     keys = JobKeys(job_id)
-    try:
-        items = [WorkItem.from_json(item) for item in json.loads(objects.read(keys.work_items))]
-    except KeyError:
+    items = _items(objects, keys.work_items)
+    if not items:
         return None
+    if items[0].attempt == attempt:
+        return Rest(keys.work_items, len(items))
+    key = keys.rest_of_work_items(attempt)
     done = {report.number: report for report in _reports_that_hold(objects, keys, len(items))}
     # What a Map makes of no items at all is nowhere promised: then one is done again.
     missing = [item for item in items if item.number not in done] or items[-1:]
     for item in missing:
         done.pop(item.number, None)
+    if planned := _items(objects, key):  # asked for now, and not before all that was read
+        return Rest(key, len(planned))
     # A report that speaks of what is gone would keep its successor out.
     objects.delete(keys.report(item.number) for item in missing)
-    for key in (keys.parameters, keys.export, keys.work_items):
-        objects.write(key, objects.read(key))  # the bucket forgets by age, and these are needed as long as the job
-    key = keys.rest_of_work_items(attempt)
-    objects.write(key, json.dumps([replace(item, attempt=attempt).to_json() for item in missing]).encode())
+    for kept in (keys.parameters, keys.export, keys.work_items):
+        objects.write(kept, objects.read(kept))  # the bucket forgets by age, and these are needed as long as the job
     progress = Progress(
         work_items=len(items),
         done_work_items=len(done),
         done_tile_count=sum(report.selected_count for report in done.values()),
         done_bytes=sum(report.fragment_bytes for report in done.values()),
     )
-    return Rest(key, len(missing), progress)
+    jobs.recount(job_id, progress)
+    objects.write(key, json.dumps([replace(item, attempt=attempt).to_json() for item in missing]).encode())
+    return Rest(key, len(missing))
+
+
+def _items(objects: ObjectStore, key: str) -> list[WorkItem]:
+    """Return the work items of a plan; none if it was not made."""
+    try:
+        return [WorkItem.from_json(item) for item in read_document(objects.read(key))]
+    except KeyError:
+        return []
 
 
 def _reports_that_hold(objects: ObjectStore, keys: JobKeys, count: int) -> Iterator[FragmentReport]:
