@@ -13,8 +13,9 @@ import pytest
 from obstore.store import LocalStore
 
 from exporttiles.adapters.object_stores import ObjectStore
-from exporttiles.cli.export import OUTPUTS, job_id_of
+from exporttiles.cli.export import OUTPUTS
 from exporttiles.cli.main import main
+from exporttiles.domain.job import job_id_of
 from exporttiles.formats.package_check import check_package
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
@@ -80,7 +81,7 @@ def test_the_package_is_that_of_the_cloud_byte_for_byte(world, tmp_path, suffix)
         "compressionQuality": "50",
     }
     request = read_export_request(parameters, service)
-    job_id = job_id_of(Export(replace(service, max_export_tiles_count=sys.maxsize), request))
+    job_id = job_id_of(Export(replace(service, max_export_tiles_count=sys.maxsize), request).to_json().decode())
     object.__setattr__(runtime.submit_export, "new_job_id", lambda: job_id)
     job = run_workflow(runtime, runtime.submit_export(service, request, parameters).job_id)
     if suffix:

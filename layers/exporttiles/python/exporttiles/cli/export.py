@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +26,7 @@ from exporttiles.cli.source import SingleSource, add_source_options, inspect, op
 from exporttiles.cli.terminal import ProgressBar
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.domain.export import StorageFormat
-from exporttiles.domain.job import Job, Message, MessageKind
+from exporttiles.domain.job import Job, Message, MessageKind, job_id_of
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.packed_package import PackedPackage
@@ -86,23 +85,19 @@ def _run(options: argparse.Namespace) -> int:
     name = options.name or re.sub(r"[^A-Za-z0-9_]+", "_", out.stem)
     service = replace(inspect(options, objects, name, url), max_export_tiles_count=sys.maxsize)
     export = Export(service, read_export_request(_parameters(options), service))
+    job_id = job_id_of(export.to_json().decode())  # equal exports are equal jobs, and so make equal packages
     with (
         _stopped_in_order(),
         _room_for(out),
         TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder,
         closing(LocalObjects(Path(folder))) as local,
     ):
-        packed, messages = _export(export, objects, local)
-        made = packed.key if out.suffix else JobKeys(job_id_of(export)).delivered(service.short_name)
+        packed, messages = _export(export, job_id, objects, local)
+        made = packed.key if out.suffix else JobKeys(job_id).delivered(service.short_name)
         _move(local.path(made), out, is_replaced=options.force)
     for message in [*messages, *told_of(export, replace(packed, name=out.name))]:
         print(message.text if message.kind is MessageKind.INFORMATIVE else f"{message.kind}: {message.text}")
     return 0
-
-
-def job_id_of(export: Export) -> str:
-    """Return the id of the job: equal exports are equal jobs, and so make equal packages."""
-    return f"j{sha256(export.to_json()).hexdigest()[:32]}"
 
 
 def _check_out(out: Path, *, is_replaced: bool) -> None:
@@ -160,9 +155,11 @@ class _AtOnce:
         self.packed = self._export_at_once(job.job_id)
 
 
-def _export(export: Export, objects: ObjectReader, local: LocalObjects) -> tuple[PackedPackage, list[Message]]:
+def _export(
+    export: Export, job_id: str, objects: ObjectReader, local: LocalObjects
+) -> tuple[PackedPackage, list[Message]]:
     """Submit an export and make it; return what was packed, and what there is to say of the request."""
-    clock, job_id = SystemClock(), job_id_of(export)
+    clock = SystemClock()
     jobs = MemoryJobs(clock)
     with ProgressBar("exporting") as bar, _codecs(export) as run_all:
         sources = SingleSource(export.service.cache, objects, lambda done: bar(done, jobs.get(job_id).tile_count))
