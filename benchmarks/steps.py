@@ -23,14 +23,15 @@ from exporttiles.adapters.object_stores import open_store
 from exporttiles.domain.area import Area
 from exporttiles.domain.plan import FragmentSize, PlannedBundle, group_bundles
 from exporttiles.domain.selection import TileSelection
-from exporttiles.domain.tiling import PACKET_SIZE
-from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES, parse_bundle_path, read_index
 from exporttiles.formats.byte_ranges import coalesce
 from exporttiles.formats.tile_image import recompress_jpeg
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.messages.fragment_report import FragmentReport
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.tiles import Mask
 from tests.builders import a_service
 from tests.fakes import FakeSources
 
@@ -99,6 +100,7 @@ def read_ranges(v2: str, width: str) -> Figures:
         "bytes": transferred,
         "wanted": sum(sizes),
         "index_bytes": len(bundles) * RECORDS_OFFSET,
+        "fewest_requests": fewest_requests(Path(v2), bundles),
         "drawn_requests": len(drawn) + sum(len(ranges) for _, ranges in drawn),
         "drawn_bytes": sum(stop - start for _, ranges in drawn for start, stop in ranges),
     }
@@ -196,6 +198,25 @@ def _ranges_of_all(selection: TileSelection, items: Sequence[WorkItem]) -> int:
         1 + len(coalesce(wanted := offsets[selection.mask(bundle)], wanted * 0 + TILE_BYTES)) for bundle in some
     )
     return round(ranges / len(some) * len(bundles))
+
+
+def fewest_requests(v2: Path, bundles: Sequence[tuple[BundleIndex, Mask]]) -> int:
+    """Return how many GETs nobody can do without who reads 5 % too much of it all, and knows all indexes before.
+
+    One for each index, one for each bundle, and one for each gap that is left when the smallest are read through.
+    """
+    paths = {parse_bundle_path("/".join(path.parts[-2:])): path for path in v2.rglob("*.bundle")}
+    requests, wanted_bytes, gaps = 0, 0, [np.empty(0, np.int64)]
+    for bundle, mask in bundles:
+        index = read_index(paths[bundle].read_bytes(), file_size_bytes=paths[bundle].stat().st_size)
+        wanted = mask & (index.size > 0)
+        offsets, sizes = index.offset[wanted].astype(np.int64), index.size[wanted].astype(np.int64)
+        order = np.argsort(offsets)
+        gaps.append(offsets[order][1:] - (offsets + sizes)[order][:-1])
+        wanted_bytes += int(sizes.sum())
+        requests += 1 + bool(len(sizes))
+    sorted_gaps = np.sort(np.concatenate(gaps))
+    return requests + int(np.count_nonzero(np.cumsum(sorted_gaps) > 0.05 * wanted_bytes))
 
 
 def _as_drawn(sizes: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

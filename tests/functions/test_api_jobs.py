@@ -1,6 +1,7 @@
 """Exports and their jobs over the HTTPS API: from the request to the file."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from unittest.mock import ANY
 from urllib.parse import quote
@@ -11,9 +12,10 @@ from exporttiles.domain.job import RESUMABLE, JobStatus, Package
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from functions.api.app import handler
+from tests.builders import a_request, a_service, put_files
 from tests.builders_rest import a_job
-from tests.fakes import run_workflow
-from tests.functions.api_client import BASES, CONTEXT, EVENT, EXAMPLE_THREE_AREA, FILES, HOST, JOB, SERVICE
+from tests.fakes import FakeSources, a_runtime, memory, run_workflow
+from tests.functions.api_client import BASES, CONTEXT, EVENT, EXAMPLE_THREE_AREA, FILES, HOST, JOB, SERVICE, Client
 
 
 def test_the_recorded_event_starts_an_export(client):
@@ -292,3 +294,26 @@ def test_what_was_sent_is_kept_and_secrets_are_not(client):
     (job_id,) = client.runtime.jobs.jobs
     kept = client.runtime.read_parameters(job_id)
     assert kept == {"tilePackage": "true", "storageFormat": "CompactV2", "polygon": ""}
+
+
+def test_a_client_that_asks_while_one_function_makes_a_small_export_sees_it_move():
+    tiles = memory()
+    put_files(tiles, 3)
+    service = a_service(tiles)
+    service = replace(service, cache=replace(service.cache, average_tile_bytes=2_000_000))  # levels apart
+    runtime, asked = a_runtime(tiles), []
+
+    class Asking(FakeSources):
+        """Lets a client ask whenever a work item begins to read tiles."""
+
+        def open(self, cache):
+            asked.append(Client(runtime).json(f"{SERVICE}/exportTiles/jobs/{job_id}"))
+            return super().open(cache)
+
+    at_once = replace(runtime, sources=Asking(tiles))
+    job_id = at_once.submit_export(service, a_request(service, range(4)), {}).job_id
+
+    packed = at_once.export_at_once(job_id)
+
+    assert [job["progress"]["percent"] for job in asked] == [0, 5, 24, 100]  # 5, 21 and 85 tiles of 85, then packing
+    assert packed.work_items == 3

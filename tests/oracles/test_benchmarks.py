@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks.caches import Cache, make, tiles_of
@@ -11,6 +12,10 @@ from benchmarks.processes import Run, median_of, run, step
 from benchmarks.profiles import profile
 from benchmarks.results import Section, Table, Target, page
 from benchmarks.speed import copying, ours
+from benchmarks.steps import fewest_requests
+from exporttiles.adapters.object_stores import open_store
+from exporttiles.domain.tiling import BundleIndex
+from tests.caches import put_v2
 
 TINY = Cache("tiny", 4, 0.5)
 
@@ -93,8 +98,21 @@ def test_a_simulated_package_is_whole(home, tmp_path):
 def test_requests_are_counted(folder):
     section = requests(folder, TINY)
 
-    _, tiles, gets, *_ = section.tables[0].rows[0]
-    assert (tiles, gets) == ("89", "10")  # an index and a range for each bundle
+    _, tiles, gets, fewest, *_ = section.tables[0].rows[0]
+    assert (tiles, gets, fewest) == ("89", "10", "10")  # an index and a range for each bundle
+
+
+def test_the_fewest_requests_are_those_of_the_smallest_gaps_of_all_bundles(tmp_path):
+    bundle = BundleIndex(9, 0, 0)
+    tiles = {(9, 0, column): bytes([255, 216, 255, 224]) + bytes(996) for column in range(100)}
+    put_v2(open_store(tmp_path.as_uri()), tiles)
+    mask = np.zeros((128, 128), np.bool_)
+    mask[0, [0, 1, 2, 50, *range(55, 100)]] = True  # two gaps: 47 tiles, and 4 tiles, 8 % of what is wanted
+
+    assert fewest_requests(tmp_path, [(bundle, mask)]) == 1 + 3
+
+    mask[0, 53] = True  # three gaps: one tile, 2 %, is read through; two tiles, 4 %, are too much besides
+    assert fewest_requests(tmp_path, [(bundle, mask)]) == 1 + 3
 
 
 def test_the_packer_writes_little(folder):

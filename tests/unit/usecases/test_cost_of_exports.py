@@ -15,6 +15,7 @@ from exporttiles.domain.plan import worker_seconds
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path, write_bundle
+from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
 from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.objects import ObjectStore
 from tests.builders import a_request, a_service, put_bundles, put_files
@@ -100,6 +101,24 @@ def test_a_finished_job_tells_what_it_used_and_what_that_costs(put):
     assert 85 * (put is put_files) <= reads <= (METER.read() - before).gets + ACCEPTING_READS
     assert "in 5 function calls, 9 state transitions" in used
     assert f"Estimated AWS cost: ${job.delivery.cost_dollars:.4f}, without storage and download." in told
+
+
+@pytest.mark.parametrize("put", [put_files, put_bundles], ids=["files", "bundles"])
+def test_every_request_is_counted_once_and_those_of_verification_with_the_packers(put):
+    tiles = memory()
+    put(tiles, 3)
+    runtime, service = a_runtime(tiles), a_service(tiles)
+    job_id = runtime.submit_export(service, a_request(service, range(4)), {}).job_id
+    items = json.loads(runtime.objects.read(runtime.plan_export(job_id).work_items_key))
+
+    before = METER.read()
+    workers = sum((runtime.export_tile_range(WorkItem.from_json(item)).used for item in items), Use())
+    packed = runtime.pack_tile_package(job_id)
+    made = METER.read() - before
+
+    assert (packed.used.gets, packed.used.puts) == (made.gets, made.puts)
+    verified = json.loads(runtime.objects.read(JobKeys(job_id).delivered(VERIFICATION_NAME)))
+    assert 0 < verified["read"]["requests"] < packed.used.gets - workers.gets
 
 
 def test_an_export_at_once_is_billed_as_one_function():
