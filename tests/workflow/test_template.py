@@ -1,5 +1,7 @@
 """The SAM template: what every function, role and bucket has."""
 
+import re
+
 import pytest
 
 from exporttiles.adapters.dynamodb_jobs import OPEN_JOBS_INDEX, SERIES_INDEX
@@ -133,10 +135,11 @@ def test_executions_that_end_by_themselves_close_their_jobs():
     assert pattern["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
 
 
-def test_who_is_waited_for_has_a_whole_processor_and_who_exports_what_the_operator_gives():
-    sizes = {name: properties["MemorySize"] for name, properties in FUNCTIONS.items()}
+def test_the_memory_of_every_function_is_the_one_that_is_reasoned_for():
+    reasoned = dict(re.findall(r"^\| (\w+) \| (.*?) \|", (ROOT / "docs" / "cost.md").read_text(), re.MULTILINE))
+    default = f"{TEMPLATE['Parameters']['WorkerMemory']['Default']:,} MB"
 
-    waited_for = ("ApiFunction", "PlanExportFunction", "PackTilePackageFunction", "CloseJobFunction")
-    assert {sizes[name] for name in waited_for} == {1769}
-    assert sizes["ExportTileRangeFunction"] == sizes["ExportAtOnceFunction"] == {"Ref": "WorkerMemory"}
-    assert TEMPLATE["Parameters"]["WorkerMemory"]["Default"] == 1769
+    for name, properties in FUNCTIONS.items():
+        size = properties["MemorySize"]
+        told = f"`WorkerMemory`, {default}" if size == {"Ref": "WorkerMemory"} else f"{size:,} MB"
+        assert reasoned[name.removesuffix("Function")] == told, name
