@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from obstore.store import LocalStore
@@ -113,6 +114,25 @@ def test_a_folder_is_replaced_whole(world, tmp_path):
 
     assert listing(tmp_path) == ["World"]
     assert listing(out) == ["Layers"]
+
+
+def test_a_folder_that_cannot_be_replaced_stays(world, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "World"
+    out.mkdir()
+    (out / "old").write_text("old")
+    rename = Path.rename
+
+    def refuse(path, target):
+        if target == out and path.name == "World":  # what was made; the old one is called otherwise
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+
+    assert main(["export", str(world), str(out), "--levels", "0-2", "--force"]) == 1
+
+    assert "Input/output error" in capsys.readouterr().err
+    assert (listing(tmp_path), listing(out)) == (["World"], ["old"])
 
 
 @pytest.mark.parametrize("kind", CACHES)

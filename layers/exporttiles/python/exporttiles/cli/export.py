@@ -182,11 +182,17 @@ def _export(
 
 def _move(made: Path, out: Path, *, is_replaced: bool) -> None:
     """Put what was made where it is wanted, in one step."""
-    if out.is_dir() and is_replaced:  # a folder cannot be replaced by a name
-        out.rename(made.parent / "replaced")
-    elif out.exists() and not is_replaced:
+    if out.exists() and not is_replaced:
         raise OutputError(f"{out} exists already. --force replaces it.")
-    made.rename(out)
+    if not out.is_dir():
+        made.rename(out)
+        return
+    earlier = out.rename(made.parent / "replaced")  # a folder cannot be replaced by a name
+    try:
+        made.rename(out)
+    except BaseException:
+        earlier.rename(out)
+        raise
 
 
 @contextmanager
