@@ -1,10 +1,11 @@
 """What our own engine needs: to plan, to ask of S3, to pack, and in memory."""
 
 import json
+import sys
 from pathlib import Path
 
 from benchmarks.caches import Cache, make
-from benchmarks.processes import step
+from benchmarks.processes import run, step
 from benchmarks.results import Section, Table, Target
 from benchmarks.speed import clear
 from local.cloud import LocalCloud
@@ -123,11 +124,18 @@ def memory(folder: Path, cache: Cache) -> Section:
     """Run the worker of the largest bundle, and the packer of about a gigabyte."""
     v2, job = make(folder, cache) / "v2", folder / "job"
     clear(job)
-    worker = step("work", v2, job)
+    item = step("plan_largest", v2, job).output
+    worker = run([sys.executable, "-m", "benchmarks.worker", job, item])
     clear(job)
     packer = json.loads(step("export", v2, job, 0.6 / 0.75, cache.max_level).output)
     clear(job)
-    bundle, peak = json.loads(worker.output)["bundle_bytes"] / 1e6, worker.peak_bytes / 1e6
+    held = json.loads(worker.output)
+    client, loaded, bundle, peak = (each / 1e6 for each in (*held.values(), worker.peak_bytes))
+    note = (
+        f"The worker is a process that loads what its function loads: {client:.0f} MB with Python, the logger and the "
+        f"client of the table (botocore), {loaded:.0f} MB with numpy, Pillow and obstore. "
+        f"{peak - bundle - loaded:.0f} MB come with the work: threads that read, and parts of 8 MiB on their way."
+    )
     share = packer["written_bytes"] / packer["bytes"]
     return Section(
         "Worker and packer",
@@ -145,6 +153,7 @@ def memory(folder: Path, cache: Cache) -> Section:
                         f"{packer['written_bytes'] / 1e6:.2f}", f"{packer['parts']:,}", f"{packer['pack_seconds']:.2f}",
                     ),
                 ],
+                note,
             )
         ],
         [

@@ -8,7 +8,6 @@ import numpy as np
 
 from exporttiles.domain.errors import AreaError
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.reprojection import reproject
 from exporttiles.domain.rings import COORDINATE_LIMIT, Polygon, Ring, bounding_box, box_polygon
 from exporttiles.domain.spatial_reference import SpatialReference
 
@@ -114,6 +113,8 @@ class Area:
             AreaError: nothing of it can be expressed there, or coordinates
                 are not finite or not of this world.
         """
+        from exporttiles.domain.reprojection import reproject
+
         polygons = reproject(self.polygons, self.spatial_reference, spatial_reference)
         if not polygons:
             raise AreaError("The area lies outside of the service's spatial reference.")
