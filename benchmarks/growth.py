@@ -122,6 +122,8 @@ def _table(series: dict[str, list[Found]]) -> Table:
         "Real: every step, one worker after the other. World and river (a band of twelve tiles along 400 "
         "vertices): submitting, planning, packing and verifying are real and timed, on a store whose fragments are "
         "made when they are read; workers only pretend, and their requests are counted on some of their bundles. "
+        "Of a river there is the last level alone. Fragments of the largest world are 2 GB and need a `WorkerMemory` "
+        "of 2,100 MB. "
         "Dollars as in the messages of a job, at the speed of the largest real export, without storage and download."
     )
     return Table("", columns, rows, note)
