@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -13,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 BUILD = ROOT / ".aws-sam" / "build"
 OWN_LAYER = ROOT / "layers" / "exporttiles" / "python"
 UNZIPPED_LIMIT_BYTES = 250 * 2**20  # of a function and its layers together
+UNCHECKED_HASH = 0b01  # flags of a .pyc, see PEP 552
 AARCH64 = 0xB7  # e_machine of an ELF file
 FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
 # What the Lambda runtime brings by itself.
@@ -57,6 +59,17 @@ def test_every_binary_is_for_the_architecture_of_the_functions():
         header = path.read_bytes()[:20]
         assert header.startswith(b"\x7fELF")
         assert struct.unpack_from("<H", header, 18) == (AARCH64,), path.name
+
+
+def test_bytecode_is_for_the_python_of_the_functions_and_taken_as_it_is():
+    compiled = list((BUILD / "DependenciesLayer").rglob("*.pyc"))
+
+    compiler = which("python3.13")
+    can_compile = bool(compiler) and subprocess.run([compiler, "-c", ""], check=False).returncode == 0
+    assert bool(compiled) == can_compile
+    for path in compiled:
+        assert path.name.endswith(".cpython-313.pyc")
+        assert struct.unpack_from("<I", path.read_bytes(), 4) == (UNCHECKED_HASH,), path.name
 
 
 def test_the_layer_leaves_out_what_the_runtime_brings():
