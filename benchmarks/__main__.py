@@ -15,6 +15,7 @@ from benchmarks.limits import client, memory, planning, requests
 from benchmarks.packages import UnequalPackagesError
 from benchmarks.results import Section, page
 from benchmarks.speed import copying, recompressing
+from benchmarks.starts import starts
 from exporttiles.cli.terminal import say
 from local.cloud import ROOT, LocalCloudError
 
@@ -34,6 +35,7 @@ def sections(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], Section]
         "requests": lambda: requests(folder, large or SMALL),
         "client": lambda: client(folder, SMALL, 7),
         "memory": lambda: memory(folder, large or SMALL),
+        "starts": lambda: starts(rounds),
         "growth": lambda: (
             growth(folder, SMALL, range(5, 11), range(5, 12, 3), folder / CHART.name)
             if is_quick

@@ -12,9 +12,11 @@ from benchmarks.processes import Run, median_of, run, step
 from benchmarks.profiles import profile
 from benchmarks.results import Section, Table, Target, page
 from benchmarks.speed import copying, ours
+from benchmarks.starts import starts
 from benchmarks.steps import fewest_requests
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.domain.tiling import BundleIndex
+from local.cloud import ROOT
 from tests.caches import put_v2
 
 TINY = Cache("tiny", 4, 0.5)
@@ -196,3 +198,10 @@ def test_a_profile_of_a_program_that_fails_is_none(tmp_path):
 
     with pytest.raises(SystemExit, match=r"program.py 3 failed"):
         profile("failing", [tmp_path / "program.py", "3"])
+
+
+def test_every_function_has_a_start():
+    (table,) = starts(1).tables
+
+    assert {row[0] for row in table.rows} == {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
+    assert all(0 < float(cpu) < float(without) for _, cpu, _, _, without in table.rows)
