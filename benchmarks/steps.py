@@ -26,7 +26,7 @@ from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES, parse_bundle_path, read_index
 from exporttiles.formats.byte_ranges import coalesce
-from exporttiles.formats.tile_image import recompress_jpeg
+from exporttiles.formats.tile_codec import recompress_jpeg
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.tiles import Mask

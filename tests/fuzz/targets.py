@@ -26,7 +26,7 @@ from exporttiles.domain.job import JobStatus
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.events.request_document import read_request_document
-from exporttiles.formats import cache_conf, tile_image
+from exporttiles.formats import cache_conf, tile_codec, tile_image
 from exporttiles.formats.bundle import HEADER_BYTES, INDEX_BYTES, RECORDS_OFFSET
 from exporttiles.formats.bundle_v1 import BUNDLX_BYTES
 from exporttiles.formats.bundle_v1 import RECORDS_OFFSET as V1_RECORDS_OFFSET
@@ -295,9 +295,9 @@ def read_tile(data: bytes) -> None:
     for read in (
         tile_image.sniff,
         tile_image.image_size,
-        tile_image.decode,
-        lambda tile: tile_image.recompress_jpeg(tile, 50),
-        tile_image.estimate_jpeg_quality,
+        tile_codec.decode,
+        lambda tile: tile_codec.recompress_jpeg(tile, 50),
+        tile_codec.estimate_jpeg_quality,
         lambda tile: thumbnail({(0, 0): tile}),
         lambda tile: check_thumbnail(tile, Findings()),
     ):

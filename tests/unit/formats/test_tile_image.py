@@ -16,7 +16,8 @@ from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.tile_image import decode, estimate_jpeg_quality, image_size, recompress_jpeg, sniff
+from exporttiles.formats.tile_codec import decode, estimate_jpeg_quality, recompress_jpeg
+from exporttiles.formats.tile_image import image_size, sniff
 
 
 @cache

@@ -13,7 +13,7 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.json_check import NUMBER, JsonType, check_extent, check_reference, part, read_object, shown
-from exporttiles.formats.tile_image import decode, image_size, sniff
+from exporttiles.formats.tile_image import image_size, sniff
 from exporttiles.formats.tile_package import ITEMINFO, THUMBNAIL, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, TYPE_KEYWORDS
 
 _EXTENT_SHARE = 0.02  # ArcGIS rounds extents in degrees outwards, by a percent or so
@@ -64,6 +64,8 @@ def check_thumbnail(data: bytes, findings: Findings, *, path: str = THUMBNAIL) -
         size = image_size(data)
         wanted = (THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH)
         findings.require(size == wanted, path, f"It is not {THUMBNAIL_WIDTH} x {THUMBNAIL_HEIGHT} pixels large.")
+        from exporttiles.formats.tile_codec import decode
+
         try:
             decode(data)
         except DamagedCacheError as error:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.service import TileFormat
-from exporttiles.formats.tile_image import estimate_jpeg_quality, image_size, sniff
+from exporttiles.formats.tile_codec import estimate_jpeg_quality
+from exporttiles.formats.tile_image import image_size, sniff
 
 _PNG_COLOUR_TYPE_OFFSET = 25
 _PNG_FORMATS = {2: TileFormat.PNG24, 3: TileFormat.PNG8, 6: TileFormat.PNG32}

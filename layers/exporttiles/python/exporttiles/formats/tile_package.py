@@ -11,15 +11,12 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
-from PIL import Image
-
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import PACKET_SIZE
 from exporttiles.formats.esri_json import write_extent, write_spatial_reference, write_tile_info
-from exporttiles.formats.tile_image import decode
 
 ITEMINFO = "iteminfo.json"
 ROOT = "root.json"
@@ -160,6 +157,10 @@ def thumbnail(tiles: Mapping[tuple[int, int], bytes | memoryview]) -> bytes:
         tiles: row and column -> encoded image, all of one level; few, since
             each that is to be seen is decoded.
     """
+    from PIL import Image
+
+    from exporttiles.formats.tile_codec import decode
+
     picture = Image.new("RGB", (THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT), _BACKGROUND)
     rows, columns = ([place[axis] for place in tiles] for axis in (0, 1))
     if tiles:

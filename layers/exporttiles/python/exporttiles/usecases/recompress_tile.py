@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, TypeAlias
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.tile_image import recompress_jpeg
 
 if TYPE_CHECKING:
     from exporttiles.ports.tiles import PlacedTile
@@ -14,6 +13,8 @@ RecompressedTile: TypeAlias = tuple[tuple[int, int], bytes, str]
 
 def recompress_tile(quality: int, placed: "PlacedTile") -> RecompressedTile:
     """Return a tile at a lower JPEG quality, or as it is: if it would not be smaller, is no JPEG or is damaged."""
+    from exporttiles.formats.tile_codec import recompress_jpeg
+
     place, tile = placed[0], bytes(placed[1])
     try:
         return place, recompress_jpeg(tile, quality), ""
