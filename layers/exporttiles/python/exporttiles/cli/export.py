@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from exporttiles.adapters.allocator import keep_freed_memory
+from exporttiles.adapters.allocator import collect_seldom, keep_freed_memory
 from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.meter import METER
@@ -79,6 +79,7 @@ def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 
 def _run(options: argparse.Namespace) -> int:
     keep_freed_memory()
+    collect_seldom()
     out = options.out.absolute()
     _check_out(out, is_replaced=options.force)
     objects, url = open_source(options.source)
