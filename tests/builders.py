@@ -55,7 +55,7 @@ def a_service(
 ) -> ImageService:
     """Return the service that the cache in a store can be."""
     inside = within(objects, url.rpartition("/")[2])
-    return InspectCache(inside, read_cache, WEB_MERCATOR_256, order)(name, url)
+    return InspectCache(inside, read_cache, WEB_MERCATOR_256, order)(name, url).service
 
 
 def an_extent(xmin: float, ymin: float, xmax: float, ymax: float) -> Extent:

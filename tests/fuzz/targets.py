@@ -274,7 +274,7 @@ def read_paths(data: bytes) -> None:
     tile = TILES[1, 0, 0]
     keys = [line for line in data.decode(errors="replace").split("\n")[:64] if line]
     objects = Objects(dict.fromkeys(keys, tile))
-    service = InspectCache(objects, read_cache, WEB_MERCATOR_256)("Name", "file:///x")
+    service = InspectCache(objects, read_cache, WEB_MERCATOR_256)("Name", "file:///x").service
     source = read_cache(objects, service.cache)
     for level in range(service.min_level, service.max_level + 1):
         source.tile_sizes(BundleIndex(level, 0, 0), np.eye(128, dtype=np.bool_))

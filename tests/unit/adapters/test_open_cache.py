@@ -20,7 +20,7 @@ ALL = np.ones((128, 128), np.bool_)
 
 
 def published(url):
-    return InspectCache(open_cache(url), read_cache, WEB_MERCATOR_256)("World", url)
+    return InspectCache(open_cache(url), read_cache, WEB_MERCATOR_256)("World", url).service
 
 
 @pytest.mark.parametrize(

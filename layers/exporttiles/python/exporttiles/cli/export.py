@@ -22,7 +22,7 @@ from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.meter import METER
 from exporttiles.adapters.system_clock import SystemClock
-from exporttiles.cli.source import SingleSource, add_source_options, inspect, open_source
+from exporttiles.cli.source import SingleSource, add_source_options, inspect, open_source, print_messages
 from exporttiles.cli.terminal import ProgressBar
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.domain.export import StorageFormat
@@ -84,7 +84,9 @@ def _run(options: argparse.Namespace) -> int:
     _check_out(out, is_replaced=options.force)
     objects, url = open_source(options.source)
     name = options.name or re.sub(r"[^A-Za-z0-9_]+", "_", out.stem)
-    service = replace(inspect(options, objects, name, url), max_export_tiles_count=sys.maxsize)
+    found = inspect(options, objects, name, url)
+    print_messages(found.messages)
+    service = replace(found.service, max_export_tiles_count=sys.maxsize)
     export = Export(service, read_export_request(_parameters(options), service))
     job_id = job_id_of(export.to_json().decode())  # equal exports are equal jobs, and so make equal packages
     with (
@@ -96,8 +98,7 @@ def _run(options: argparse.Namespace) -> int:
         packed, messages = _export(export, job_id, objects, local)
         made = packed.key if out.suffix else JobKeys(job_id).delivered(service.short_name)
         _move(local.path(made), out, is_replaced=options.force)
-    for message in [*messages, *told_of(export, replace(packed, name=out.name))]:
-        print(message.text if message.kind is MessageKind.INFORMATIVE else f"{message.kind}: {message.text}")
+    print_messages([*messages, *told_of(export, replace(packed, name=out.name))])
     return 0
 
 

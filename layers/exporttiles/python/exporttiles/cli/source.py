@@ -1,7 +1,7 @@
 """Where the tiles of a command come from: the cache, and the options that tell what it cannot."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +14,13 @@ from exporttiles.adapters.archives import open_cache, within
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import SourceError
-from exporttiles.domain.service import ImageService, TileCache
+from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.tiling_schemes import WELL_KNOWN
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import Mask, PlacedTile, TileSource
-from exporttiles.usecases.inspect_cache import InspectCache
+from exporttiles.usecases.inspect_cache import InspectCache, InspectedCache
 from exporttiles.usecases.survey_files import FileOrder
 
 if TYPE_CHECKING:
@@ -64,16 +65,23 @@ def open_source(source: str) -> tuple[ObjectReader, str]:
     return objects if path.is_dir() else within(objects, path.name), f"file://{path}"
 
 
-def inspect(options: argparse.Namespace, objects: ObjectReader, name: str, url: str) -> ImageService:
-    """Return the service that a cache can be.
+def inspect(options: argparse.Namespace, objects: ObjectReader, name: str, url: str) -> InspectedCache:
+    """Return the service that a cache can be, with the texts that the options give it.
 
     Raises:
         DamagedCacheError: there is no cache that can be read.
         SourceError: the store does not answer.
     """
     order = FileOrder(is_row_first=options.row_before_column, is_from_bottom=options.rows_from_bottom)
-    service = InspectCache(objects, read_cache, WELL_KNOWN[options.scheme], order)(name, url)
-    return replace(service, description=options.description, copyright_text=options.copyright)
+    found = InspectCache(objects, read_cache, WELL_KNOWN[options.scheme], order)(name, url)
+    texts = {"description": options.description, "copyright_text": options.copyright}
+    return replace(found, service=replace(found.service, **texts))
+
+
+def print_messages(messages: Iterable[Message]) -> None:
+    """Print messages; those that are more than information begin with their kind."""
+    for message in messages:
+        print(message.text if message.kind is MessageKind.INFORMATIVE else f"{message.kind}: {message.text}")
 
 
 class SingleSource:

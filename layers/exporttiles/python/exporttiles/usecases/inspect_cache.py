@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
+from exporttiles.domain.job import Message
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache
 from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.formats.cache_documents import CacheInfo, is_counted_from_bottom, read_conf_xml, read_root_json
@@ -21,6 +22,20 @@ from exporttiles.usecases.survey_files import XYZ, FileOrder, survey_files
 from exporttiles.usecases.survey_tiles import Survey, survey_bundles, survey_pmtiles
 
 MAX_DOCUMENT_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedCache:
+    """A cache as an image service, and what its owner should know about it.
+
+    Attributes:
+        service: without any texts.
+        messages: the documents and assumptions that the service rests on, and
+            warnings about what looks wrong.
+    """
+
+    service: ImageService
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +54,8 @@ class InspectCache:
     scheme: TilingScheme
     order: FileOrder = XYZ
 
-    def __call__(self, name: str, url: str) -> ImageService:
-        """Return the service that a cache can be, without any texts.
+    def __call__(self, name: str, url: str) -> InspectedCache:
+        """Return the service that a cache can be.
 
         Args:
             name: of the service.
@@ -54,7 +69,7 @@ class InspectCache:
             listing = self._listing(url)
             info = self._documents(listing)
             cache, survey = self._survey(url, listing, info.tiling_scheme if info else self.scheme)
-            return self._service(name, cache, survey, info)
+            return InspectedCache(self._service(name, cache, survey, info))
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{url}: {error}") from error
 
