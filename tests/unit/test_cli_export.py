@@ -244,6 +244,7 @@ def test_an_export_that_is_stopped_leaves_nothing(world, tmp_path, number):
     program += "sys.exit(main.main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, "export", str(world), str(tmp_path / "out.tpkx")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("Tiling scheme assumed")
         assert process.stdout.readline() == "reading\n"
         process.send_signal(number)
         _, said = process.communicate(timeout=20)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache
 from exporttiles.domain.tiling import TileRange, TilingScheme
@@ -18,6 +17,7 @@ from exporttiles.formats.cache_listing import CacheListing, ListedFiles
 from exporttiles.formats.tile_format import detect_format, tile_side
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
+from exporttiles.usecases.cache_claims import TILES, Sources, settle_extent, statement
 from exporttiles.usecases.survey_files import XYZ, FileOrder, survey_files
 from exporttiles.usecases.survey_tiles import Survey, survey_bundles, survey_pmtiles
 
@@ -47,12 +47,14 @@ class InspectCache:
         reader: opens the cache once its layout is known.
         scheme: of a cache that does not tell its own.
         order: of the numbers in the paths of files.
+        scheme_source: where `scheme` comes from, as `Sources` has it.
     """
 
     objects: ObjectReader
     reader: Callable[[ObjectReader, TileCache], TileSource]
     scheme: TilingScheme
     order: FileOrder = XYZ
+    scheme_source: str = "assumed, as no document states one (--scheme names another)"
 
     def __call__(self, name: str, url: str) -> InspectedCache:
         """Return the service that a cache can be.
@@ -69,7 +71,7 @@ class InspectCache:
             listing = self._listing(url)
             info = self._documents(listing)
             cache, survey = self._survey(url, listing, info.tiling_scheme if info else self.scheme)
-            return InspectedCache(self._service(name, cache, survey, info))
+            return self._inspected(name, cache, survey, info)
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{url}: {error}") from error
 
@@ -96,12 +98,13 @@ class InspectCache:
             "no .pmtiles. A tile package is published by its own address, that of the .tpkx or .tpk."
         )
 
-    def _service(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> ImageService:
+    def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:
         tile_format, quality = detect_format(survey.tiles, info.tile_format if info else None)
         scheme = _fitting(info.tiling_scheme if info else self.scheme, tile_side(survey.tiles), is_own=info is not None)
         _require_levels(scheme, survey.levels)
-        told = info.full_extent if info else survey.full_extent
-        return ImageService(
+        stated, document = (info.full_extent, "conf.cdi") if info else (survey.full_extent, survey.extent_source)
+        full_extent, warnings = settle_extent(scheme, survey.levels, stated, document)
+        service = ImageService(
             name=name,
             cache=replace(cache, average_tile_bytes=survey.average_tile_bytes),
             tiling_scheme=scheme,
@@ -110,8 +113,15 @@ class InspectCache:
             tile_format=tile_format,
             compression_quality=info.compression_quality if info and info.tile_format == tile_format else quality,
             lerc_error=info.lerc_error if info else 0.0,
-            full_extent=told or _full_extent(scheme, survey.levels),
+            full_extent=full_extent,
         )
+        sources = Sources(
+            scheme="from the cache's own document" if info else self.scheme_source,
+            tile_format=TILES,
+            extent=document if stated else TILES,
+            row_order=survey.row_order,
+        )
+        return InspectedCache(service, (statement(service, sources), *warnings, *survey.messages))
 
     def _documents(self, listing: CacheListing) -> CacheInfo | None:
         """Return what the document nearest to the tiles tells, if there is one."""
@@ -179,33 +189,3 @@ def _only(names: set[str], what: str) -> str:
         shown = ", ".join(f"'{name}'" for name in sorted(names)[:5])
         raise DamagedCacheError(f"There are several {what}: {shown}. Publish one of them.")
     return next(iter(names))
-
-
-def _full_extent(scheme: TilingScheme, ranges: Mapping[int, TileRange]) -> Extent:
-    """Return the envelope of all tiles, as tight as the levels tell.
-
-    A coarse tile reaches far beyond what was drawn on it: a level widens the
-    extent only where it has tiles that the finer levels do not account for.
-    """
-    extent: Extent | None = None
-    for level in sorted(ranges, reverse=True):
-        found = ranges[level]
-        if extent is not None and _holds(scheme.tile_range(extent, level), found):
-            continue
-        first = scheme.tile_extent(level, found.row_start, found.column_start)
-        last = scheme.tile_extent(level, found.row_stop - 1, found.column_stop - 1)
-        boxes = [box for box in (extent, first, last) if box]
-        extent = Extent(
-            min(box.xmin for box in boxes),
-            min(box.ymin for box in boxes),
-            max(box.xmax for box in boxes),
-            max(box.ymax for box in boxes),
-            scheme.spatial_reference,
-        )
-    if extent is None:
-        raise DamagedCacheError("The cache holds no tiles.")
-    return extent
-
-
-def _holds(outer: TileRange, inner: TileRange) -> bool:
-    return outer.intersection(inner) == inner

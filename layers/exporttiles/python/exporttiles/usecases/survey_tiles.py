@@ -7,6 +7,7 @@ import numpy as np
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
+from exporttiles.domain.job import Message
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
@@ -32,6 +33,9 @@ class Survey:
         levels: the tiles that each level spans.
         tiles: some of them.
         full_extent: None if the cache does not tell.
+        extent_source: where `full_extent` is stated, as `cache_claims.Sources` has it.
+        row_order: of the files, as `cache_claims.Sources` has it.
+        messages: warnings about the tiles, their names and the documents of their layout.
     """
 
     levels: dict[int, TileRange] = field(default_factory=dict)
@@ -39,6 +43,9 @@ class Survey:
     count: int = 0
     total_bytes: int = 0
     full_extent: Extent | None = None
+    extent_source: str = ""
+    row_order: str = "from the top"
+    messages: list[Message] = field(default_factory=list)
 
     @property
     def average_tile_bytes(self) -> int:
@@ -89,7 +96,7 @@ def survey_pmtiles(objects: ObjectReader, cache: TileCache, source: TileSource, 
     if not (-180 <= west < east <= 180 and south < north):
         west, south, east, north = -180.0, -_LAST_PARALLEL, 180.0, _LAST_PARALLEL
     extent = Extent(west, south, east, north, WGS84).to(scheme.spatial_reference)
-    survey = Survey(full_extent=extent)
+    survey = Survey(full_extent=extent, extent_source=f"the bounds of {cache.path_template}")
     for level in range(header.min_level, header.max_level + 1):
         survey.levels[level] = scheme.tile_range(extent, level)
         _look_at(survey, source, _bundles_across(survey.levels[level]))

@@ -1,0 +1,120 @@
+"""Claims about a cache: which ones a service rests on, and where they disagree with the tiles."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.service import ImageService
+from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.tiling import TileRange, TilingScheme
+
+TILES = "the tiles"
+"""The source of what no document states."""
+
+_LAST_EPSG_WKID = 32767
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the properties of a service come from: a document, an option, the tiles or an assumption.
+
+    Attributes:
+        scheme: such as "from conf.xml", or "assumed".
+        tile_format, extent: such as "conf.cdi".
+        row_order: such as "from the top".
+    """
+
+    scheme: str
+    tile_format: str
+    extent: str
+    row_order: str = "from the top"
+
+
+def statement(service: ImageService, sources: Sources) -> Message:
+    """Return the message that states what a service rests on."""
+    scheme, extent = service.tiling_scheme, service.full_extent
+    levels = [lod.level for lod in scheme.lods]
+    text = (
+        f"Tiling scheme {sources.scheme}: {reference_name(scheme.spatial_reference)}, {scheme.tile_size} px, "
+        f"levels {min(levels)}-{max(levels)}; rows {sources.row_order}; "
+        f"format {service.tile_format} from {sources.tile_format}; "
+        f"extent {', '.join(f'{side:.10g}' for side in extent.sides)} from {sources.extent}."
+    )
+    return Message(MessageKind.INFORMATIVE, text)
+
+
+def reference_name(reference: SpatialReference) -> str:
+    """Return the id of a spatial reference with its authority, or its name."""
+    wkid = reference.latest_wkid or reference.wkid
+    if wkid is None:
+        return f"'{reference.crs.name[:60]}', without an id"
+    return f"{'EPSG' if wkid <= _LAST_EPSG_WKID else 'ESRI'}:{wkid}"
+
+
+def settle_extent(
+    scheme: TilingScheme, levels: Mapping[int, TileRange], stated: Extent | None, document: str
+) -> tuple[Extent, tuple[Message, ...]]:
+    """Return the full extent of a cache: as a document states it, grown to hold every tile.
+
+    An extent that ends inside the outermost tiles is normal and stays as it is.
+    Sides that leave whole tiles out move to the edge of these tiles. An extent
+    without any tile of the finest level is not used at all.
+
+    Args:
+        scheme: of the cache.
+        levels: the tiles that exist of each level, as their bounding blocks.
+        stated: in the scheme's reference; None if nothing states one.
+        document: where it is stated, as a person would look for it.
+
+    Raises:
+        DamagedCacheError: there are no tiles.
+    """
+    if not levels:
+        raise DamagedCacheError("The cache holds no tiles.")
+    if stated is None:
+        return _grown(scheme, levels, None)[0], ()
+    finest = max(levels)
+    if scheme.tile_range(stated, finest).intersection(levels[finest]).count == 0:
+        text = f"{document}: the extent {_sides(stated)} holds none of the tiles of level {finest}; theirs is used."
+        return _grown(scheme, levels, None)[0], (Message(MessageKind.WARNING, text),)
+    extent, left_out = _grown(scheme, levels, stated)
+    if not left_out:
+        return extent, ()
+    text = (
+        f"{document}: tiles of the levels {', '.join(map(str, sorted(left_out)))} lie outside of the extent "
+        f"{_sides(stated)}; it is taken as {_sides(extent)}, which holds them."
+    )
+    return extent, (Message(MessageKind.WARNING, text),)
+
+
+def _grown(scheme: TilingScheme, levels: Mapping[int, TileRange], extent: Extent | None) -> tuple[Extent, list[int]]:
+    """Return an extent that reaches every tile, and the levels that widened it.
+
+    A coarse tile reaches far beyond what was drawn on it: a level moves a side
+    only if the finer levels do not account for its tiles.
+    """
+    grown = extent or Extent(math.inf, math.inf, -math.inf, -math.inf, scheme.spatial_reference)
+    widened = []
+    for level in sorted(levels, reverse=True):
+        found, reached = levels[level], scheme.tile_range(grown, level)
+        if reached.intersection(found) == found:
+            continue
+        first = scheme.tile_extent(level, found.row_start, found.column_start)
+        last = scheme.tile_extent(level, found.row_stop - 1, found.column_stop - 1)
+        is_first = reached.count == 0
+        grown = replace(
+            grown,
+            xmin=min(grown.xmin, first.xmin) if is_first or found.column_start < reached.column_start else grown.xmin,
+            ymin=min(grown.ymin, last.ymin) if is_first or found.row_stop > reached.row_stop else grown.ymin,
+            xmax=max(grown.xmax, last.xmax) if is_first or found.column_stop > reached.column_stop else grown.xmax,
+            ymax=max(grown.ymax, first.ymax) if is_first or found.row_start < reached.row_start else grown.ymax,
+        )
+        widened.append(level)
+    return grown, widened
+
+
+def _sides(extent: Extent) -> str:
+    return ", ".join(f"{side:.10g}" for side in extent.sides)
