@@ -85,7 +85,7 @@ lock: .venv/installed ## resolve the dependencies anew
 
 clean: ## remove environments, caches and what the demo made
 	rm -rf .venv .venv-* .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
-		.pytest_cache .ruff_cache .coverage World_Imagery.tpkx World_Imagery.png nightly-*.tpkx
+		.pytest_cache .ruff_cache .coverage demo
 	find benchmarks functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: requirements/development.txt layers/exporttiles/pyproject.toml

@@ -25,8 +25,9 @@ from local.world_cache import make_xyz_cache
 
 SERVICE = "World_Imagery"
 CACHE = ROOT / ".cache" / SERVICE
-PACKAGE = ROOT / f"{SERVICE}.tpkx"
-PREVIEW = ROOT / f"{SERVICE}.png"
+DELIVERED = ROOT / "demo"  # a folder of its own: no file of the user's is overwritten or cleaned away
+PACKAGE = DELIVERED / f"{SERVICE}.tpkx"
+PREVIEW = DELIVERED / f"{SERVICE}.png"
 PREVIEW_PIXELS = 1024
 POLL_SECONDS = 0.5
 CHUNK_BYTES = 1 << 20
@@ -45,6 +46,7 @@ EXPORT = {
 
 def main() -> None:
     """Run the demo; Ctrl-C stops everything that it started."""
+    DELIVERED.mkdir(exist_ok=True)
     with ProgressBar("cutting a world cache") as bar:
         make_xyz_cache(CACHE, progress=bar)
     with LocalCloud(say=say) as cloud:
@@ -141,7 +143,7 @@ def draw_preview(package: Path, path: Path) -> None:
         say(f"GDAL {rasterio.__gdal_version__} sees {dataset.crs}, {size}, {levels} levels")
         pixels = dataset.read((1, 2, 3), out_shape=(3, PREVIEW_PIXELS, PREVIEW_PIXELS))
     Image.fromarray(pixels.transpose(1, 2, 0)).save(path)
-    say(f"preview in {path.name}")
+    say(f"preview in {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

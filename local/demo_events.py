@@ -12,7 +12,7 @@ from typing import Any
 
 from exporttiles.cli.terminal import ProgressBar, say
 from local.cloud import ROOT, LocalCloud, LocalCloudError
-from local.demo import download
+from local.demo import DELIVERED, download
 from local.services import exporttiles, upload_and_publish
 from local.world_cache import make_xyz_cache
 
@@ -31,6 +31,7 @@ PATIENCE_SECONDS = 120
 
 def main() -> None:
     """Run the demo; Ctrl-C stops everything that it started."""
+    DELIVERED.mkdir(exist_ok=True)
     with ProgressBar("cutting a world cache") as bar:
         make_xyz_cache(CACHE, progress=bar)
     with LocalCloud(say=say) as cloud:
@@ -45,12 +46,13 @@ def main() -> None:
             )
         if "result" not in detail:
             raise SystemExit(detail.get("reason"))
-        package = ROOT / detail["result"]["fileName"]
+        package = DELIVERED / detail["result"]["fileName"]
         say(f"\nGET {detail['result']['url']}")
         download(detail["result"]["url"], package)
         exporttiles(cloud, "check", str(package))
         answer = cloud.client("s3").get_object(Bucket=inbox, Key=KEY.replace("requests/", "accepted/"))
-        say(f"\naccepted/nightly.json says {json.dumps(json.load(answer['Body']))}\n{package.name} is there.")
+        say(f"\naccepted/nightly.json says {json.dumps(json.load(answer['Body']))}")
+        say(f"{package.relative_to(ROOT)} is there.")
 
 
 def listen(cloud: LocalCloud) -> str:

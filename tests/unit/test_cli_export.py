@@ -14,7 +14,7 @@ import pytest
 from obstore.store import LocalStore
 
 from exporttiles.adapters.object_stores import ObjectStore
-from exporttiles.cli.export import OUTPUTS
+from exporttiles.cli.destination import OUTPUTS
 from exporttiles.cli.main import main
 from exporttiles.domain.job import job_id_of
 from exporttiles.formats.package_check import check_package
@@ -105,21 +105,20 @@ def test_the_same_command_makes_the_same_bytes_and_force_replaces(world, tmp_pat
     assert out.read_bytes() == first
 
 
-def test_a_folder_is_replaced_whole(world, tmp_path):
+def test_a_dataset_is_replaced_whole(world, tmp_path):
     out = tmp_path / "World"
-    out.mkdir()
-    (out / "old").write_text("old")
-
-    assert main(["export", str(world), str(out), "--levels", "0-2", "--force"]) == 0
+    assert main(["export", str(world), str(out), "--levels", "0-3"]) == 0
+    assert main(["export", str(world), str(out), "--levels", "0-1", "--force"]) == 0
 
     assert listing(tmp_path) == ["World"]
-    assert listing(out) == ["Layers"]
+    assert listing(out / "Layers/_alllayers") == ["L00", "L01"]
 
 
 def test_a_folder_that_cannot_be_replaced_stays(world, tmp_path, monkeypatch, capsys):
     out = tmp_path / "World"
-    out.mkdir()
-    (out / "old").write_text("old")
+    command = ["export", str(world), str(out), "--levels", "0-2", "--force"]
+    assert main(command) == 0
+    before = members(out)
     rename = Path.rename
 
     def refuse(path, target):
@@ -129,10 +128,10 @@ def test_a_folder_that_cannot_be_replaced_stays(world, tmp_path, monkeypatch, ca
 
     monkeypatch.setattr(Path, "rename", refuse)
 
-    assert main(["export", str(world), str(out), "--levels", "0-2", "--force"]) == 1
+    assert main([*command, "--levels", "0-1"]) == 1
 
     assert "Input/output error" in capsys.readouterr().err
-    assert (listing(tmp_path), listing(out)) == (["World"], ["old"])
+    assert (listing(tmp_path), members(out)) == (["World"], before)
 
 
 @pytest.mark.parametrize("kind", CACHES)
@@ -224,7 +223,8 @@ def test_a_command_imports_nothing_of_the_others():
 def test_a_source_that_is_none_is_told(tmp_path, capsys):
     assert main(["export", str(tmp_path / "nowhere"), str(tmp_path / "out.tpkx")]) == 1
     assert "There is no file or folder" in capsys.readouterr().err
-    assert main(["export", str(tmp_path), str(tmp_path / "out.tpkx")]) == 1
+    (tmp_path / "empty").mkdir()
+    assert main(["export", str(tmp_path / "empty"), str(tmp_path / "out.tpkx")]) == 1
     assert "There is no tile cache" in capsys.readouterr().err
 
 

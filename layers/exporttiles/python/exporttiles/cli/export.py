@@ -22,10 +22,17 @@ from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.meter import METER
 from exporttiles.adapters.system_clock import SystemClock
-from exporttiles.cli.source import SingleSource, add_source_options, inspect, open_source, print_messages
+from exporttiles.cli.destination import OUTPUTS, Destination, OutputError
+from exporttiles.cli.source import (
+    SingleSource,
+    add_source_options,
+    inspect,
+    local_path,
+    open_source,
+    print_messages,
+)
 from exporttiles.cli.terminal import ProgressBar
 from exporttiles.domain.errors import ExportTilesError
-from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.job import Job, Message, MessageKind, job_id_of
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
@@ -41,21 +48,9 @@ from exporttiles.usecases.reuse_package import ReusePackage
 from exporttiles.usecases.submit_export import SubmitExport
 from exporttiles.usecases.verify_package import VerifyPackage
 
-OUTPUTS = {
-    ".tpkx": ("true", StorageFormat.COMPACT_V2),
-    ".tpk": ("true", StorageFormat.COMPACT),
-    ".zip": ("false", StorageFormat.COMPACT_V2),
-    "": ("false", StorageFormat.COMPACT_V2),
-}
-"""Suffix of a file, '' of a folder -> the parameters tilePackage and storageFormatType that ask for it."""
-
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TILES_A_MESSAGE = 16
 _LIFETIME = timedelta(days=365)  # of a job that ends with its process
-
-
-class OutputError(ExportTilesError):
-    """The package cannot be where it is wanted."""
 
 
 def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -72,7 +67,7 @@ def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     export.add_argument("--extent-wkid", type=int, help="reference of the extent, such as 4326 for degrees")
     export.add_argument("--quality", type=int, help="recompress JPEG tiles to this quality, 0 to 100")
     export.add_argument("--name", default="", help="of the map, told in the package (default: that of the file)")
-    export.add_argument("--force", action="store_true", help="replace what is there")
+    export.add_argument("--force", action="store_true", help="replace an earlier output of the same kind")
     add_source_options(export)
     export.set_defaults(run=_run)
 
@@ -81,7 +76,8 @@ def _run(options: argparse.Namespace) -> int:
     keep_freed_memory()
     collect_seldom()
     out = options.out.absolute()
-    _check_out(out, is_replaced=options.force)
+    destination = Destination(out, is_replaced=options.force)
+    destination.check(local_path(options.source), *filter(None, [options.area]))
     objects, url = open_source(options.source)
     name = options.name or re.sub(r"[^A-Za-z0-9_]+", "_", out.stem)
     found = inspect(options, objects, name, url)
@@ -92,23 +88,14 @@ def _run(options: argparse.Namespace) -> int:
     with (
         _stopped_in_order(),
         _room_for(out),
-        TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder,
+        TemporaryDirectory(prefix=".exporttiles.", dir=out.parent) as folder,
         closing(LocalObjects(Path(folder))) as local,
     ):
         packed, messages = _export(export, job_id, objects, local)
         made = packed.key if out.suffix else JobKeys(job_id).delivered(service.short_name)
-        _move(local.path(made), out, is_replaced=options.force)
+        destination.put(local.path(made))
     print_messages([*messages, *told_of(export, replace(packed, name=out.name))])
     return 0
-
-
-def _check_out(out: Path, *, is_replaced: bool) -> None:
-    if out.suffix.lower() not in OUTPUTS:
-        raise OutputError(f"'{out.name}' is of no known kind. Legal are .tpkx, .tpk, .zip, and a folder: no suffix.")
-    if out.exists() and not is_replaced:
-        raise OutputError(f"{out} exists already. --force replaces it.")
-    if not out.parent.is_dir():
-        raise OutputError(f"There is no folder {out.parent}.")
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, str]:
@@ -180,21 +167,6 @@ def _export(
     if at_once.packed is None:
         raise ExportTilesError(job.messages[-1].text)
     return at_once.packed, [message for message in job.messages if message.kind is not MessageKind.INFORMATIVE]
-
-
-def _move(made: Path, out: Path, *, is_replaced: bool) -> None:
-    """Put what was made where it is wanted, in one step."""
-    if out.exists() and not is_replaced:
-        raise OutputError(f"{out} exists already. --force replaces it.")
-    if not out.is_dir():
-        made.rename(out)
-        return
-    earlier = out.rename(made.parent / "replaced")  # a folder cannot be replaced by a name
-    try:
-        made.rename(out)
-    except BaseException:
-        earlier.rename(out)
-        raise
 
 
 @contextmanager

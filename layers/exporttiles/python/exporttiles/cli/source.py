@@ -48,15 +48,22 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--copyright", default="", help="to whom it is owed")
 
 
+def local_path(source: str) -> Path | None:
+    """Return the absolute path that a source names, or None if it is not on this machine."""
+    if "://" in source and not source.startswith("file://"):
+        return None
+    return Path(unquote(source.removeprefix("file://")) if "://" in source else source).absolute()
+
+
 def open_source(source: str) -> tuple[ObjectReader, str]:
     """Return what lies at a path or an address, and its address.
 
     Raises:
         SourceError: there is nothing, or nothing that can hold tiles.
     """
-    if "://" in source and not source.startswith("file://"):
+    path = local_path(source)
+    if path is None:
         return open_cache(source), source
-    path = Path(unquote(source.removeprefix("file://")) if "://" in source else source).absolute()
     if not path.exists():
         raise SourceError(f"There is no file or folder {path}.")
     # A path is no address: it may hold any character.

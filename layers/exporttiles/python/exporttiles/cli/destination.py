@@ -1,0 +1,243 @@
+"""The place of an export's output, and the rules that keep other files safe.
+
+An output never overlaps its source, and replaces only what an earlier export
+can have written. Paths are compared as files (device and inode), so that links,
+bind mounts and file systems that ignore case make no difference.
+"""
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporttiles.domain.errors import DamagedCacheError, ExportTilesError
+from exporttiles.domain.export import StorageFormat
+from exporttiles.formats.zip_directory import TAIL_BYTES, find_directory, read_directory
+
+OUTPUTS = {
+    ".tpkx": ("true", StorageFormat.COMPACT_V2),
+    ".tpk": ("true", StorageFormat.COMPACT),
+    ".zip": ("false", StorageFormat.COMPACT_V2),
+    "": ("false", StorageFormat.COMPACT_V2),
+}
+"""Suffix of a file, '' of a folder -> the parameters tilePackage and storageFormatType that ask for it."""
+
+_DOCUMENTS = {".xml", ".json", ".cdi", ".properties"}
+"""Suffixes of the documents of a cache, each of which may stand for its folder."""
+
+_DATASET_MEMBER = re.compile(
+    r"Layers(?:/(?:conf\.(?:xml|cdi|properties)|_alllayers(?:/L\d\d(?:/R[0-9a-f]{4,}C[0-9a-f]{4,}\.bundl(?:e|x))?)?))?",
+    re.ASCII,
+)
+"""Files and folders of a dataset that an export wrote, as `formats.outputs` names them."""
+
+Identity = tuple[int, int]
+"""Device and inode."""
+
+
+class OutputError(ExportTilesError):
+    """The output cannot be written where it is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A file or folder to be written.
+
+    Attributes:
+        path: absolute, as the user named it.
+        is_replaced: whether an earlier output there may be replaced (``--force``).
+    """
+
+    path: Path
+    is_replaced: bool
+
+    def check(self, source: Path | None, *other_inputs: Path) -> None:
+        """Check that the output can be written there, before any work.
+
+        Args:
+            source: file or folder of the tiles; None if it is not on this machine.
+            other_inputs: further files that the command reads.
+
+        Raises:
+            OutputError: the suffix is unknown, the folder does not exist, the
+                place overlaps an input, or holds something else than an
+                earlier output.
+        """
+        if self.path.suffix.lower() not in OUTPUTS:
+            raise OutputError(
+                f"out: {self.path.name} is of no known kind. Legal are .tpkx, .tpk, .zip, and a folder: no suffix."
+            )
+        if not self.path.parent.is_dir():
+            raise OutputError(f"out: There is no folder {self.path.parent}.")
+        for input_path in filter(None, (source, *other_inputs)):
+            if input_path.exists():
+                self._require_apart_from(input_path, is_source=input_path is source)
+        self._require_replaceable()
+
+    def put(self, made: Path) -> None:
+        """Move a finished output into its place, in one step.
+
+        Args:
+            made: a file or folder on the same file system, in a folder of its own.
+
+        Raises:
+            OutputError: something else has come there meanwhile.
+        """
+        if not os.path.lexists(self.path):
+            self._put_where_free(made)
+        elif made.is_dir():
+            self._exchange_folder(made)
+        else:
+            self._require_replaceable()
+            made.replace(self.path)
+
+    def _require_apart_from(self, input_path: Path, *, is_source: bool) -> None:
+        name = f"the source {input_path}" if is_source else str(input_path)
+        target = Path(os.path.realpath(self.path.parent), self.path.name)
+        target_identity = _identity(target)
+        around_target = _identities([*([target] if target_identity else []), *target.parents])
+        found = _identity(input_path)
+        if found == target_identity:
+            raise OutputError(f"out: {self.path} is {name}. An export never replaces what it reads.")
+        if target_identity in _identities(Path(os.path.realpath(input_path)).parents):
+            raise OutputError(f"out: {self.path} holds {name}. An export never replaces what it reads.")
+        if not is_source:
+            return
+        folder = input_path.parent if input_path.suffix.lower() in _DOCUMENTS else input_path
+        if not folder.is_dir():
+            return
+        inside = next((place for place in _folders(folder) if _identity(place) in around_target), None)
+        if inside:
+            raise OutputError(f"out: {self.path} lies inside {name}. Write the output elsewhere.")
+        if target_identity and any(
+            target_identity in _identities([linked, *linked.parents]) for linked in _targets_of_links(folder)
+        ):
+            raise OutputError(f"out: {self.path} is read by way of a link in {name}. Write the output elsewhere.")
+
+    def _require_replaceable(self) -> None:
+        path = self.path
+        if not os.path.lexists(path):
+            return
+        if path.is_symlink():  # neither the link nor a file that the user did not name is replaced
+            raise OutputError(f"out: {path} is a link to {path.readlink()}. Name the file or folder itself.")
+        if not self.is_replaced:
+            raise OutputError(f"out: {path} exists already. --force replaces it.")
+        _require_output(path, path.suffix.lower())
+
+    def _put_where_free(self, made: Path) -> None:
+        """Move to a free place; whoever came there first keeps it."""
+        try:
+            if made.is_dir():
+                made.rename(self.path)  # fails if there is a file, or anything in a folder
+                return
+            try:
+                self.path.hardlink_to(made)
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without hard links, such as FAT
+                self.path.open("xb").close()
+                made.replace(self.path)
+        except OSError as error:
+            if os.path.lexists(self.path):
+                raise OutputError(f"out: {self.path} has come into being meanwhile; it stays as it is.") from error
+            raise
+
+    def _exchange_folder(self, made: Path) -> None:
+        self._require_replaceable()
+        earlier = self.path.rename(made.parent / "replaced")  # a folder cannot be replaced by a name
+        try:
+            _require_output(earlier, "", shown=self.path)  # once more: here nobody adds a file to it
+            made.rename(self.path)
+        except BaseException:
+            earlier.rename(self.path)
+            raise
+
+
+def _require_output(path: Path, suffix: str, shown: Path | None = None) -> None:
+    """Refuse to replace a file or folder unless its content is that of an earlier output."""
+    refusal = f"out: {shown or path} is not replaced, even with --force: "
+    if not suffix:
+        _require_dataset_folder(path, refusal)
+        return
+    if not path.is_file():
+        raise OutputError(f"{refusal}it is no file.")
+    try:
+        names = _members(path)
+    except DamagedCacheError as error:
+        raise OutputError(f"{refusal}it is no {suffix} file. {error}") from error
+    if not _is_archive_of(suffix, names):
+        raise OutputError(f"{refusal}what is in it is not what a {suffix} file holds.")
+
+
+def _require_dataset_folder(path: Path, refusal: str) -> None:
+    """Refuse a folder that is neither empty nor a dataset and nothing else."""
+    if not path.is_dir():
+        raise OutputError(f"{refusal}it is no folder.")
+    found = {below.relative_to(path).as_posix(): below for below in sorted(path.rglob("*"))}
+    for name, below in found.items():
+        if below.is_symlink() or not _DATASET_MEMBER.fullmatch(name):
+            raise OutputError(f"{refusal}it holds {name}, which no export writes.")
+    if found and not _is_dataset(found):
+        raise OutputError(f"{refusal}it holds no dataset.")
+
+
+def _is_dataset(names: Collection[str]) -> bool:
+    return (
+        "Layers/conf.xml" in names
+        and any(name.startswith("Layers/_alllayers/") for name in names)
+        and all(map(_DATASET_MEMBER.fullmatch, names))
+    )
+
+
+def _is_archive_of(suffix: str, names: Collection[str]) -> bool:
+    """Return True if an archive has the members of its kind."""
+    if suffix == ".tpkx":
+        return "root.json" in names
+    if suffix == ".tpk":
+        return "esriinfo/iteminfo.xml" in names and any(name.endswith("/conf.xml") for name in names)
+    tops = {name.partition("/")[0] for name in names}
+    return len(tops) == 1 and _is_dataset([name.partition("/")[2] for name in names])
+
+
+def _members(path: Path) -> list[str]:
+    """Return the names in an archive's directory; nothing else of it is read.
+
+    Raises:
+        DamagedCacheError: it is no zip archive.
+    """
+    with path.open("rb") as file:
+        size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size_bytes - TAIL_BYTES))
+        place = find_directory(file.read(), size_bytes)
+        file.seek(place.offset)
+        return [member.name for member in read_directory(file.read(place.size_bytes), place)]
+
+
+def _identity(path: Path) -> Identity | None:
+    """Return what a path leads to, or None if there is nothing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _identities(paths: Iterable[Path]) -> set[Identity]:
+    return {found for found in map(_identity, paths) if found}
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    """Yield a folder and all folders below it, links followed, each once."""
+    seen: set[Identity] = set()
+    for folder, below, _ in os.walk(top, followlinks=True):
+        yield Path(folder)
+        fresh = [(name, identity) for name in below if (identity := _identity(Path(folder, name))) not in seen]
+        seen |= {identity for _, identity in fresh if identity}
+        below[:] = [name for name, _ in fresh]
+
+
+def _targets_of_links(top: Path) -> Iterator[Path]:
+    for folder in _folders(top):
+        with os.scandir(folder) as entries:
+            yield from (Path(os.path.realpath(entry)) for entry in entries if entry.is_symlink())
