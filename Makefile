@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 PORT ?= 8080
-PIP_OPTIONS = --quiet --disable-pip-version-check --require-hashes
-COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+UV = .venv-uv/bin/uv
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-strip-extras --no-header --no-emit-index-url
 # boto3 and its kin are in the Lambda runtime: 31 MB that the layer need not carry.
 IN_LAMBDA = botocore jmespath python-dateutil six urllib3
@@ -12,25 +12,29 @@ FAST_TESTS = tests/functions tests/fuzz tests/unit tests/workflow
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environments demo demo-events serve lint check test chaos test-arcgis fuzz audit bench build deploy lock \
+.PHONY: help setup setup-demo demo demo-events serve lint check test chaos test-arcgis fuzz audit bench build deploy lock \
 	clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-setup: ## install everything into .venv and .venv-emulator (once; about a minute)
-	@$(MAKE) --no-print-directory -j2 environments
-
-environments: .venv/installed .venv-emulator/installed
+setup: .venv/installed .venv-emulator/installed ## install everything into .venv and .venv-emulator (once)
 	@:
 
-demo: setup ## export a tile package from a world cache on an AWS emulator, and look inside
+setup-demo: .venv/demo-installed .venv-emulator/installed
+	@:
+
+# The two environments are installed at the same time.
+demo: ## export a tile package from a world cache on an AWS emulator, and look inside
+	@$(MAKE) --no-print-directory -j2 setup-demo
 	@.venv/bin/python -m local.demo
 
-demo-events: setup ## put a request file into the inbox, hear how it goes, download the package
+demo-events: ## put a request file into the inbox, hear how it goes, download the package
+	@$(MAKE) --no-print-directory -j2 setup-demo
 	@.venv/bin/python -m local.demo_events
 
-serve: setup ## keep the stack and two image services up on PORT until Ctrl-C
+serve: ## keep the stack and two image services up on PORT until Ctrl-C
+	@$(MAKE) --no-print-directory -j2 setup-demo
 	@.venv/bin/python -m local.serve --port $(PORT)
 
 lint: .venv/installed
@@ -72,10 +76,13 @@ deploy: audit .venv-build/installed ## audit, build and deploy to your AWS accou
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
 	.venv-build/bin/sam deploy $(or $(DEPLOY_OPTIONS),--guided --stack-name exporttiles --capabilities CAPABILITY_IAM)
 
-lock: .venv/installed ## resolve the dependencies anew
+lock: .venv-uv/installed ## resolve the dependencies anew
 	$(COMPILE) layers/exporttiles/pyproject.toml $(IN_LAMBDA:%=--no-emit-package %) -o layers/dependencies/requirements.txt
 	$(COMPILE) layers/exporttiles/pyproject.toml --extra aws --group dev -c layers/dependencies/requirements.txt \
 		-o requirements/development.txt
+	$(COMPILE) layers/exporttiles/pyproject.toml --extra aws --group demo -c requirements/development.txt \
+		-o requirements/demo.txt
+	$(COMPILE) --group uv -o requirements/uv.txt
 	$(COMPILE) --group emulator -o requirements/emulator.txt
 	$(COMPILE) --group build -o requirements/build.txt
 	$(COMPILE) --group arcgis -o requirements/arcgis.txt
@@ -88,39 +95,45 @@ clean: ## remove environments, caches and what the demo made
 		.pytest_cache .ruff_cache .coverage demo
 	find benchmarks functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/installed: requirements/development.txt layers/exporttiles/pyproject.toml
-	@$(call create_venv,.venv,the package and its tools)
-	@.venv/bin/python -m pip install $(PIP_OPTIONS) -r requirements/development.txt
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e layers/exporttiles
+# uv is the one package that pip installs; it installs the rest, several at a time.
+.venv-uv/installed: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=...")'
+	@$(PYTHON) -m venv .venv-uv
+	@.venv-uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-.venv-emulator/installed: requirements/emulator.txt
-	@$(call create_venv,.venv-emulator,the AWS emulator)
-	@.venv-emulator/bin/python -m pip install $(PIP_OPTIONS) -r requirements/emulator.txt
+.venv/demo-installed: requirements/demo.txt layers/exporttiles/pyproject.toml .venv-uv/installed
+	@$(call install,.venv,demo,the package and what the demo needs)
+	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable layers/exporttiles
 	@touch $@
 
-.venv-build/installed: requirements/build.txt | .venv/installed
-	@$(call create_venv,.venv-build,the AWS SAM CLI)
-	@.venv/bin/python -m pip --python .venv-build/bin/python install $(PIP_OPTIONS) -r requirements/build.txt
+.venv/installed: requirements/development.txt .venv/demo-installed
+	@$(call install,.venv,development,the tools for tests)
 	@touch $@
 
-.venv-audit/installed: requirements/audit.txt | .venv/installed
-	@$(call create_venv,.venv-audit,pip-audit)
-	@.venv/bin/python -m pip --python .venv-audit/bin/python install $(PIP_OPTIONS) -r requirements/audit.txt
+.venv-emulator/installed: requirements/emulator.txt .venv-uv/installed
+	@$(call install,.venv-emulator,emulator,the AWS emulator)
 	@touch $@
 
-.venv-fuzz/installed: requirements/fuzz.txt | .venv/installed
-	@$(call create_venv,.venv-fuzz,the fuzzer)
-	@.venv/bin/python -m pip --python .venv-fuzz/bin/python install $(PIP_OPTIONS) -r requirements/fuzz.txt
+.venv-build/installed: requirements/build.txt .venv-uv/installed
+	@$(call install,.venv-build,build,the AWS SAM CLI)
 	@touch $@
 
-.venv-arcgis/installed: requirements/arcgis.txt | .venv/installed
-	@$(call create_venv,.venv-arcgis,the ArcGIS API for Python)
-	@.venv/bin/python -m pip --python .venv-arcgis/bin/python install $(PIP_OPTIONS) -r requirements/arcgis.txt
+.venv-audit/installed: requirements/audit.txt .venv-uv/installed
+	@$(call install,.venv-audit,audit,pip-audit)
 	@touch $@
 
-define create_venv
-echo "installing $(2) into $(1)"
-@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=...")'
-@$(PYTHON) -m venv $(1)
+.venv-fuzz/installed: requirements/fuzz.txt .venv-uv/installed
+	@$(call install,.venv-fuzz,fuzz,the fuzzer)
+	@touch $@
+
+.venv-arcgis/installed: requirements/arcgis.txt .venv-uv/installed
+	@$(call install,.venv-arcgis,arcgis,the ArcGIS API for Python)
+	@touch $@
+
+# $(call install,ENVIRONMENT,LOCK,CONTENTS)
+define install
+echo "installing $(3) into $(1)"
+@test -x $(1)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(1)
+@$(UV) pip install --quiet --python $(1) --require-hashes -r requirements/$(2).txt
 endef

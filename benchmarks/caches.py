@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from io import BytesIO
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +137,7 @@ def _put_layout(put: Callable[[ObjectStore, Tiles], str], tiles: Tiles, folder: 
 
 
 def _put_bundles(cached: Cache, folder: Path) -> None:
-    with ProcessPoolExecutor(initializer=_relief) as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_relief) as pool:
         for done in [pool.submit(_put_bundle, cached, bundle, folder) for bundle in cached.bundles]:
             done.result()
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from multiprocessing import get_context
 from operator import itemgetter
 from pathlib import Path
 from statistics import median
@@ -56,7 +57,7 @@ def plan(level: str) -> Figures:
 def recompress(v2: str, max_level: str, quality: str, processes: str) -> Figures:
     """Recompress the tiles of a cache: the codec, and nothing else."""
     tiles = [tile for (level, _, _), tile in tiles_of(Path(v2)) if level <= int(max_level)]
-    with ProcessPoolExecutor(int(processes)) as pool:
+    with ProcessPoolExecutor(int(processes), get_context("spawn")) as pool:
         done = list(pool.map(partial(recompress_jpeg, quality=int(quality)), tiles, chunksize=64))
     return {"tiles": len(tiles), "bytes": sum(map(len, done))}
 

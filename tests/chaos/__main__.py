@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from io import StringIO
+from multiprocessing import get_context
 
 os.environ["POWERTOOLS_LOG_LEVEL"] = "CRITICAL"  # read on import
 
@@ -20,7 +21,7 @@ MOST_SECONDS = 300
 def main(seeds: range) -> int:
     """Run seeds, print what came of them, and return 1 if anything did not hold."""
     began, outcomes = time.monotonic(), []
-    with ProcessPoolExecutor(initializer=_fall_silent) as processes:
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_fall_silent) as processes:
         for outcome in processes.map(run, seeds, chunksize=4):
             outcomes.append(outcome)
             if outcome.problems or len(seeds) == 1:
