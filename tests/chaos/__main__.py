@@ -3,16 +3,14 @@
 import os
 import sys
 import time
-import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from io import StringIO
 from multiprocessing import get_context
 
 os.environ["POWERTOOLS_LOG_LEVEL"] = "CRITICAL"  # read on import
 
 from tests.chaos.faults import KINDS, LATE_END
-from tests.chaos.runs import Outcome, run
+from tests.chaos.runs import Outcome, fall_silent, run
 
 RUNS = 1_000
 MOST_SECONDS = 300
@@ -21,7 +19,7 @@ MOST_SECONDS = 300
 def main(seeds: range) -> int:
     """Run seeds, print what came of them, and return 1 if anything did not hold."""
     began, outcomes = time.monotonic(), []
-    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=_fall_silent) as processes:
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=fall_silent) as processes:
         for outcome in processes.map(run, seeds, chunksize=4):
             outcomes.append(outcome)
             if outcome.problems or len(seeds) == 1:
@@ -39,12 +37,6 @@ def main(seeds: range) -> int:
         print(f"Never hit: {missed}")
         return 1
     return bool(failed)
-
-
-def _fall_silent() -> None:
-    """Let a process print nothing: metrics are printed, as Lambda wants them."""
-    sys.stdout = StringIO()
-    warnings.simplefilter("ignore")
 
 
 def table(outcomes: list[Outcome]) -> str:

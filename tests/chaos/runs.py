@@ -4,6 +4,8 @@ import io
 import json
 import random
 import re
+import sys
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -413,6 +415,12 @@ def planned(kind: Kind, scenario: Scenario, source: random.Random) -> Fault:
     """Return a fault of a kind that befalls some call that the calm run makes."""
     count = sum(map(kind.matches, calm(scenario).calls))
     return Fault(kind, source.randrange(count), source.choice(TIMES))
+
+
+def fall_silent() -> None:
+    """Keep a process from printing metrics and warnings."""
+    sys.stdout = io.StringIO()
+    warnings.simplefilter("ignore")
 
 
 def run(seed: int, table: JobTable | None = None) -> Outcome:
