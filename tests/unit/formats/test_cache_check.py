@@ -1,5 +1,6 @@
 """The checker of caches, in a .tpk, in a .zip and in a folder: one fault at a time, each is found and told."""
 
+import re
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -73,7 +74,11 @@ FAULTS = {
     "conf.xml with an entity": (changed(V2, CONF, b"?><", b"?><!DOCTYPE x [<!ENTITY a 'b'>]><"), "cannot be used"),
     "a level missing at the beginning": (
         changed(V2, CONF, b"<LevelID>0<", b"<LevelID>7<"),
-        "not those from 0 on, in order",
+        "not in order and without gaps: level 1 stands behind level 7",
+    ),
+    "levels that do not begin with 0": (
+        {**V2, CONF: re.sub(rb"<LevelID>(\d)<", lambda match: b"<LevelID>%d<" % (int(match[1]) + 1), V2[CONF])},
+        "begin with 1; GDAL counts them from 0",
     ),
     "resolutions calculated anew": (
         changed(V2, CONF, b"78271.516963999893", b"78271.516964020486"),

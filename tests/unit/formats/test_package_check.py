@@ -432,6 +432,12 @@ def test_every_format_can_be_sound(tile_format, tiles):
     assert found(build_package(a_service(tile_format=tile_format, quality=75), tiles)) == ()
 
 
+@pytest.mark.parametrize("first", [1, 4])
+def test_levels_may_begin_with_any_number(first):
+    """GDAL reads such packages: it looks for the folders minLOD to maxLOD."""
+    assert found(with_json("root.json", "tileInfo", "lods", value=LODS[first:])) == ()
+
+
 def test_packages_by_arcgis_are_told_of_only_for_what_is_wrong_with_them():
     def members(folder):
         files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "LICENSE.txt")

@@ -119,6 +119,9 @@ def _check_cache(files: CacheFiles, scope: Scope, damage: Findings, remarks: Fin
         return {}
     if not damage.require(is_usable(info.tiling_scheme), conf, "It has numbers that no tiling scheme can have."):
         return {}
+    first = info.tiling_scheme.lods[0].level
+    text = f"The levels begin with {first}; GDAL counts them from 0, and looks for the first one in the folder L00."
+    remarks.require(first == 0, conf, text)
     check_lods(conf, info.tiling_scheme, remarks)
     remarks.require(info.full_extent, f"{folder}{cache_conf.CONF_CDI}", "It is missing.")
     levels = f"{folder}{cache_conf.LEVELS_FOLDER}/"

@@ -6,26 +6,23 @@ ArcGIS writes them; sizes and places as GDAL needs them.
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
-from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TilingScheme
+from exporttiles.domain.tiling import PACKET_SIZE, TilingScheme
 from exporttiles.formats.esri_json import read_tile_info
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.json_check import NUMBER, JsonType, check_extent, check_reference, part, read_object, shown
 from exporttiles.formats.tile_package import BUNDLE_FOLDER, MIN_ROOT_BYTES, ROOT, STORAGE_FORMAT, units
-from exporttiles.formats.tiling_schemes import WELL_KNOWN
+from exporttiles.formats.tiling_schemes import snap_to_well_known
 
 MAX_LEVELS = 64
 """More levels than any scheme has: halving the earth so often ends below the atom."""
 
 _FIRST_KILOBYTE = 1024
 _MAX_TILE_SIZE = 8192
-_SAME_NUMBER = 1e-14  # doubles that differ only by how they were printed
-_SAME_LEVEL = 1e-6
 
 _ROOT_TYPES: Mapping[str, JsonType] = {
     "name": str,
@@ -94,16 +91,16 @@ def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | 
 
 def check_lods(path: str, scheme: TilingScheme, findings: Findings) -> None:
     """Note levels of detail that are not in order, or almost those that everybody uses."""
-    whole = [lod.level for lod in scheme.lods] == list(range(len(scheme.lods)))
-    findings.require(whole, path, "The levels of detail are not those from 0 on, in order and without gaps.")
     for finer, coarser in zip(scheme.lods[1:], scheme.lods, strict=False):
-        falling = 0 < finer.resolution < coarser.resolution and 0 < finer.scale < coarser.scale
-        findings.require(falling, path, f"Level {finer.level} is not finer than level {coarser.level}.")
-    reference = replace(scheme.spatial_reference, wkt=None)  # the ids tell it apart, in whatever words it comes
-    for well_known in WELL_KNOWN.values():
-        if well_known.spatial_reference == reference and well_known.tile_size == scheme.tile_size:
-            for lod, esri in zip(scheme.lods, well_known.lods, strict=False):
-                _check_constants(path, lod, esri, findings)
+        text = f"The levels are not in order and without gaps: level {finer.level} stands behind level {coarser.level}."
+        if findings.require(finer.level == coarser.level + 1, path, text):
+            falling = 0 < finer.resolution < coarser.resolution and 0 < finer.scale < coarser.scale
+            findings.require(falling, path, f"Level {finer.level} is not finer than level {coarser.level}.")
+    for lod, esri in zip(scheme.lods, snap_to_well_known(scheme).lods, strict=True):
+        for name in ("resolution", "scale"):
+            found, wanted = getattr(lod, name), getattr(esri, name)
+            text = f"Level {lod.level}: {name} {found} is almost Esri's {wanted}; ArcGIS wants it exactly."
+            findings.require(found == wanted, path, text)
 
 
 def check_extents(root: Mapping[str, Any], scheme: TilingScheme, findings: Findings) -> Extent | None:
@@ -123,12 +120,3 @@ def is_usable(scheme: TilingScheme) -> bool:
     numbers = [scheme.origin_x, scheme.origin_y, *(lod.resolution for lod in scheme.lods)]
     legal_lods = 0 < len(scheme.lods) <= MAX_LEVELS and all(lod.resolution > 0 for lod in scheme.lods)
     return legal_lods and all(map(math.isfinite, numbers)) and 0 < scheme.tile_size <= _MAX_TILE_SIZE
-
-
-def _check_constants(path: str, lod: LevelOfDetail, esri: LevelOfDetail, findings: Findings) -> None:
-    for name in ("resolution", "scale"):
-        found, wanted = getattr(lod, name), getattr(esri, name)
-        is_that_level = math.isclose(found, wanted, rel_tol=_SAME_LEVEL)
-        exact = math.isclose(found, wanted, rel_tol=_SAME_NUMBER)
-        text = f"Level {lod.level}: {name} {found} is almost Esri's {wanted}; ArcGIS wants it exactly."
-        findings.require(exact or not is_that_level, path, text)

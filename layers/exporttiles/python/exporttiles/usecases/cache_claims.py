@@ -46,6 +46,18 @@ def statement(service: ImageService, sources: Sources) -> Message:
     return Message(MessageKind.INFORMATIVE, text)
 
 
+def snapped(own: TilingScheme, scheme: TilingScheme) -> tuple[Message, ...]:
+    """Return the message that a cache's own resolutions are replaced by Esri's; none if they are not."""
+    replaced = [lod.level for lod, esri in zip(own.lods, scheme.lods, strict=True) if lod != esri]
+    if not replaced:
+        return ()
+    text = (
+        f"Tiling scheme: the cache's own resolutions of the levels {min(replaced)}-{max(replaced)} are almost Esri's; "
+        "these are written in their place, as ArcGIS compares digits. No tile moves by more than a pixel."
+    )
+    return (Message(MessageKind.INFORMATIVE, text),)
+
+
 def reference_name(reference: SpatialReference) -> str:
     """Return the id of a spatial reference with its authority, or its name."""
     wkid = reference.latest_wkid or reference.wkid

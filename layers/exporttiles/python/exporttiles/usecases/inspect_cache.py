@@ -15,9 +15,10 @@ from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.formats.cache_documents import CacheInfo, is_counted_from_bottom, read_conf_xml, read_root_json
 from exporttiles.formats.cache_listing import CacheListing, ListedFiles
 from exporttiles.formats.tile_format import detect_format, tile_side
+from exporttiles.formats.tiling_schemes import snap_to_well_known
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
-from exporttiles.usecases.cache_claims import TILES, Sources, settle_extent, statement
+from exporttiles.usecases.cache_claims import TILES, Sources, settle_extent, snapped, statement
 from exporttiles.usecases.survey_files import XYZ, FileOrder, survey_files
 from exporttiles.usecases.survey_tiles import Survey, survey_bundles, survey_pmtiles
 
@@ -100,7 +101,8 @@ class InspectCache:
 
     def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:
         tile_format, quality = detect_format(survey.tiles, info.tile_format if info else None)
-        scheme = _fitting(info.tiling_scheme if info else self.scheme, tile_side(survey.tiles), is_own=info is not None)
+        own = _fitting(info.tiling_scheme if info else self.scheme, tile_side(survey.tiles), is_own=info is not None)
+        scheme = snap_to_well_known(own)
         _require_levels(scheme, survey.levels)
         stated, document = (info.full_extent, "conf.cdi") if info else (survey.full_extent, survey.extent_source)
         full_extent, warnings = settle_extent(scheme, survey.levels, stated, document)
@@ -121,7 +123,9 @@ class InspectCache:
             extent=document if stated else TILES,
             row_order=survey.row_order,
         )
-        return InspectedCache(service, (statement(service, sources), *warnings, *survey.messages))
+        return InspectedCache(
+            service, (statement(service, sources), *snapped(own, scheme), *warnings, *survey.messages)
+        )
 
     def _documents(self, listing: CacheListing) -> CacheInfo | None:
         """Return what the document nearest to the tiles tells, if there is one."""
