@@ -13,7 +13,7 @@ from exporttiles.domain.errors import PackageError
 from exporttiles.formats.archive_check import Scope, check_archive
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.ranged_file import RangedFile
-from exporttiles.formats.zip_archive import DOS_EPOCH, ZipMember, central_directory, local_header
+from exporttiles.formats.zip_archive import DOS_EPOCH, ZipMember, archive_crc32, central_directory, local_header
 from tests.oracles.build_package import pack
 
 GIB = 2**30
@@ -84,6 +84,24 @@ def test_a_member_in_the_wrong_place_is_refused():
         central_directory([(first, 0), (second, 40)])
 
 
+@given(contents, st.randoms())
+def test_members_may_be_listed_in_another_order_than_they_lie(members, random):
+    listed, pieces = [], b""
+    for name, data in members.items():
+        member = ZipMember(name, len(data), zlib.crc32(data))
+        listed.append((member, len(pieces)))
+        pieces += local_header(member) + data
+    random.shuffle(listed)
+    directory = central_directory(listed)
+    findings = Findings()
+
+    found = check_archive(RangedFile.of(BytesIO(pieces + directory)), findings, Scope())
+
+    assert [member.name for member in found] == [member.name for member, _ in listed]
+    assert [finding for finding in findings.all if "twice" not in finding.text] == []
+    assert archive_crc32(listed, directory) == zlib.crc32(pieces + directory)
+
+
 def test_a_name_appears_once():
     member = ZipMember("a", 10, 0)
 
@@ -125,7 +143,7 @@ def test_more_members_than_sixteen_bits_count_are_read():
     size = len(local_header(members[0]))
 
     data = b"".join(map(local_header, members)) + central_directory(
-        (member, number * size) for number, member in enumerate(members)
+        [(member, number * size) for number, member in enumerate(members)]
     )
 
     assert struct.unpack_from("<H", data, len(data) - 14) == (0xFFFF,)

@@ -34,6 +34,7 @@ def export(levels=range(5), **limits):
 
 
 def members(package):
+    """Return the members of a package, in the order in which its directory lists them."""
     with zipfile.ZipFile(io.BytesIO(package)) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name) for name in archive.namelist()}
@@ -50,6 +51,19 @@ def test_however_the_work_is_cut_the_members_are_the_same(fragment_bytes, part_b
     runtime, job = export(FRAGMENT_TARGET_BYTES=fragment_bytes, MIN_PART_BYTES=part_bytes)
 
     assert members(package_of(runtime, job)) == whole
+
+
+@pytest.mark.parametrize(
+    "limits", [{}, {"FRAGMENT_TARGET_BYTES": 1, "MIN_PART_BYTES": 200_000}], ids=["small", "large"]
+)
+def test_a_package_lists_its_documents_first_and_then_its_bundles_by_level(limits):
+    """As ArcGIS lists them, wherever their bytes lie in a large package."""
+    names = list(members(package_of(*export(**limits))))
+
+    assert names == [
+        *("iteminfo.json", "root.json", "thumbnail.png"),
+        *(f"tile/L{level:02d}/R0000C0000.bundle" for level in range(5)),
+    ]
 
 
 def test_large_fragments_are_copied_and_only_the_rest_goes_through_memory():

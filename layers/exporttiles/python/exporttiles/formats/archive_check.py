@@ -106,8 +106,8 @@ def check_archive(file: RangedFile, findings: Findings, scope: Scope) -> list[St
             read whole, and tells of the others that they lie without gaps.
 
     Returns:
-        The files in the order in which they lie; none if their places cannot
-        be trusted. Every one of them lies inside the file.
+        The files in the order in which they are listed; none if their places
+        cannot be trusted. Every one of them lies inside the file.
     """
     directory = _find_directory(file, findings)
     if directory is None:
@@ -172,13 +172,13 @@ def _locate(
     file: RangedFile, headers: list[_Header], directory: _Directory, scope: Scope, findings: Findings
 ) -> list[StoredMember] | None:
     """Return where the members lie, or None if two share bytes or one leaves the archive."""
-    members: list[StoredMember] = []
+    members: dict[int, StoredMember] = {}
     names: set[str] = set()
     end = 0
-    headers = sorted(headers, key=lambda header: header.header_offset)
-    wanted = [header for header in headers if scope.has_header(header.text)]
+    in_place = sorted(headers, key=lambda header: header.header_offset)
+    wanted = [header for header in in_place if scope.has_header(header.text)]
     local_headers = file.ranges(_span(header, directory) for header in wanted)
-    for header in headers:
+    for header in in_place:
         name, start = header.text, header.header_offset
         _check_header(name, header, findings)
         findings.require(name.lower() not in names, name, "The name is in the archive twice.")
@@ -197,9 +197,9 @@ def _locate(
         if not findings.require(end <= directory.offset, name, "It reaches into the central directory."):
             return None
         if header.method == 0 and header.size == header.compressed:
-            members.append(StoredMember(name, header.size, header.crc32, start, start + local_size))
+            members[start] = StoredMember(name, header.size, header.crc32, start, start + local_size)
     findings.require(end == directory.offset, "", "There are bytes between the last member and the directory.")
-    return members
+    return [members[header.header_offset] for header in headers if header.header_offset in members]
 
 
 def _span(header: _Header, directory: _Directory) -> Span:

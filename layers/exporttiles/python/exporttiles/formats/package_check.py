@@ -37,7 +37,7 @@ class PackageReport:
 
     Attributes:
         size_bytes: length of the file.
-        members: the files in it, in their order.
+        members: the files in it, in the order in which they are listed.
         tile_counts: level -> tiles, ascending; levels without a bundle that was read do not appear.
         damage: faults of the archive, of bundles and of tiles: something is lost.
         remarks: faults of the documents that describe the tiles.

@@ -9,8 +9,9 @@ packages written by ArcGIS Pro.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
+from operator import itemgetter
 from zlib import crc32
 
 from zlib_ng.zlib_ng import crc32_combine
@@ -78,47 +79,46 @@ def local_header(member: ZipMember, *, modified: int = DOS_EPOCH) -> bytes:
     )
 
 
-def central_directory(members: Iterable[tuple[ZipMember, int]], *, modified: int = DOS_EPOCH) -> bytes:
+def central_directory(members: Collection[tuple[ZipMember, int]], *, modified: int = DOS_EPOCH) -> bytes:
     """Return what stands after the last member: the directory and its end records.
 
     ZIP64 records appear only where a size, an offset or a count needs them.
 
     Args:
         members: each with the offset of its local header in bytes from the
-            beginning of the archive, in the order in which they stand there.
+            beginning of the archive, in the order in which they are listed.
+            Their bytes may lie in another order.
         modified: as given to `local_header`.
 
     Raises:
         PackageError: a member does not begin where the one before it ends, or
             a name appears twice or cannot be written.
     """
-    entries: list[bytes] = []
     names: set[str] = set()
     start = 0
-    for member, offset in members:
+    for member, offset in sorted(members, key=itemgetter(1)):
         if offset != start:
             raise PackageError(f"'{member.name}' begins at byte {offset}, but the members so far end at {start}.")
         if member.name in names:
             raise PackageError(f"'{member.name}' is in the package twice.")
         names.add(member.name)
-        entries.append(_central_header(member, offset, modified))
         start += len(local_header(member)) + member.size_bytes
-    directory = b"".join(entries)
-    return directory + _end(len(entries), len(directory), start)
+    directory = b"".join(_central_header(member, offset, modified) for member, offset in members)
+    return directory + _end(len(members), len(directory), start)
 
 
-def archive_crc32(members: Iterable[ZipMember], directory: bytes) -> int:
+def archive_crc32(members: Collection[tuple[ZipMember, int]], directory: bytes) -> int:
     """Return the CRC-32 of a whole archive, from those of its members: no byte of them is needed.
 
     Args:
-        members: in the order in which they stand in the archive, from its beginning.
-        directory: as `central_directory` returns it.
+        members: as given to `central_directory`.
+        directory: as it returned.
 
     Raises:
         PackageError: a name cannot be written.
     """
     checksum = 0
-    for member in members:
+    for member, _ in sorted(members, key=itemgetter(1)):
         checksum = crc32_combine(crc32(local_header(member), checksum), member.crc32, member.size_bytes)
     return crc32(directory, checksum)
 

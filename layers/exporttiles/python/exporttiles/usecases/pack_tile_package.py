@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from pathlib import PurePosixPath
 from zlib import crc32
 
@@ -84,7 +85,7 @@ class PackTilePackage:
         documents = output.documents(self._contents(job_id, export, reports))
         members, end = _members(copied, documents, small)
         directory = central_directory(members)
-        checksum = archive_crc32((member for member, _ in members), directory)
+        checksum = archive_crc32(members, directory)
 
         file_name = _file_name(export, output)
         key = keys.delivered(file_name)
@@ -238,20 +239,24 @@ def _members(
     documents: Mapping[str, bytes],
     small: Sequence[FragmentReport],
 ) -> tuple[list[tuple[ZipMember, int]], int]:
-    """Return every member with the offset of its header, and where the last one ends."""
+    """Return every member with the offset of its header, and where the last one ends.
+
+    They are listed as ArcGIS lists them, wherever they lie: the documents first,
+    then the bundles in the order of the plan, by level.
+    """
+    offsets, end = {}, 0
+    for report in copied:
+        offsets[report.number] = end
+        end += report.fragment_bytes
     members: list[tuple[ZipMember, int]] = []
-    end = 0
-
-    def add_fragments(reports: Sequence[FragmentReport]) -> None:
-        nonlocal end
-        for report in reports:
-            members.extend((ZipMember(m.name, m.size_bytes, m.crc32), end + m.header_offset) for m in report.members)
-            end += report.fragment_bytes
-
-    add_fragments(copied)
     for name, body in documents.items():
         member = _document(name, body)
         members.append((member, end))
         end += len(local_header(member)) + member.size_bytes
-    add_fragments(small)
+    for report in small:
+        offsets[report.number] = end
+        end += report.fragment_bytes
+    for report in sorted((*copied, *small), key=attrgetter("number")):
+        start = offsets[report.number]
+        members.extend((ZipMember(m.name, m.size_bytes, m.crc32), start + m.header_offset) for m in report.members)
     return members, end
