@@ -17,7 +17,7 @@ from PIL.JpegImagePlugin import get_sampling
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.formats.tile_codec import decode, estimate_jpeg_quality, recompress_jpeg
-from exporttiles.formats.tile_image import image_size, sniff
+from exporttiles.formats.tile_image import image_size, sniff, start_to_size
 
 
 @cache
@@ -77,6 +77,18 @@ def test_the_size_is_told_without_decoding(image_format):
 
     assert image_size(body.getvalue()) == (200, 300)
     assert image_size(body.getvalue()[:20]) is None
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_images_of_one_size_begin_alike_up_to_the_size(image_format):
+    def start(*size, colour="red"):
+        body = BytesIO()
+        Image.new("RGB", size, colour).save(body, image_format)
+        return start_to_size(body.getvalue())
+
+    assert start(256, 256) == start(256, 256, colour="blue") != b""
+    assert start(256, 256) not in {start(256, 255), start(255, 256), start(512, 512)}
+    assert start_to_size(b"Lerc2 ") == start_to_size(b"\xff\xd8\xff") == b""
 
 
 @given(st.binary(max_size=60).map(lambda data: b"\xff\xd8\xff" + data))

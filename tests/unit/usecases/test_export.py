@@ -5,16 +5,30 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
 from exporttiles.domain.errors import ExportCancelledError, JobStateError
+from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.job import JobStatus, MessageKind
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.formats.archive_check import Scope
 from exporttiles.formats.bundle import bundle_path, read_index
+from exporttiles.formats.outputs import output_of
 from exporttiles.formats.package_check import check_package
+from exporttiles.formats.ranged_file import RangedFile
+from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, a_tile, an_extent, put_bundles, put_files
 from tests.fakes import FakeWorkflow, a_runtime, memory, run_workflow
+
+OUTPUTS = {
+    ".tpkx": (True, StorageFormat.COMPACT_V2),
+    ".tpk": (True, StorageFormat.COMPACT),
+    ".zip": (False, StorageFormat.COMPACT_V2),
+}
 
 
 def submit(runtime, service, request):
@@ -222,6 +236,51 @@ def test_an_error_page_among_the_tiles_is_left_out_with_a_warning():
     assert [m.text for m in job.messages if m.kind is MessageKind.WARNING] == [
         "Selected tiles that cannot be used and are left out: 1 (level 2, row 3, column 1: a page in HTML or XML)."
     ]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(("width", "height"), [(200, 200), (512, 512), (256, 255)])
+def test_a_tile_of_another_size_is_left_out_with_a_warning_and_the_rest_is_sound(output, width, height):
+    tiles = memory()
+    put_files(tiles, 3)
+    body = io.BytesIO()
+    Image.new("RGB", (width, height)).save(body, "JPEG")
+    tiles.write("World/3/1/3.jpg", body.getvalue())
+    runtime, service = a_runtime(tiles), a_service(tiles)
+    tile_package, storage_format = OUTPUTS[output]
+    request = replace(a_request(service, range(4)), tile_package=tile_package, storage_format=storage_format)
+
+    job = run_workflow(runtime, submit(runtime, service, request).job_id)
+
+    flaw = f"{width} x {height} pixels instead of 256 x 256"
+    assert job.delivery is not None
+    assert job.delivery.tile_count == 1 + 4 + 16 + 63
+    assert [m.text for m in job.messages if m.kind is MessageKind.WARNING] == [
+        f"Selected tiles that cannot be used and are left out: 1 (level 3, row 3, column 1: {flaw})."
+    ]
+    package = RangedFile.of(io.BytesIO(package_of(runtime, job)))
+    assert output_of(service, request).check(package, Scope()).findings == ()
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.dictionaries(st.tuples(st.integers(0, 3), st.integers(0, 3)), st.sampled_from([64, 255, 256, 512]), max_size=7)
+)
+def test_only_tiles_of_the_size_of_the_scheme_are_packed(odd):
+    tiles = memory()
+    put_files(tiles, 3)
+    for (row, column), side in odd.items():
+        body = io.BytesIO()
+        Image.new("RGB", (side, side)).save(body, "JPEG", quality=50 + row)
+        tiles.write(f"World/3/{column}/{row}.jpg", body.getvalue())
+    runtime, service = a_runtime(tiles), replace(a_service(tiles), tiling_scheme=WEB_MERCATOR_256)
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, range(4))).job_id)
+
+    left_out = {(3, *place) for place, side in odd.items() if side != WEB_MERCATOR_256.tile_size}
+    packed = tiles_of(package_of(runtime, job))
+    assert left_out.isdisjoint(packed)
+    assert len(packed) == 85 - len(left_out)
 
 
 def test_a_truncated_bundle_costs_the_tiles_that_it_lost():

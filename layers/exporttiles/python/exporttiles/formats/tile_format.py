@@ -1,5 +1,6 @@
 """Which tile format a cache has, as its tiles tell it: names and documents may be wrong."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from exporttiles.domain.errors import DamagedCacheError
@@ -47,16 +48,20 @@ def detect_format(tiles: Sequence[bytes], declared: TileFormat | None = None) ->
 
 
 def tile_side(tiles: Sequence[bytes]) -> int | None:
-    """Return how wide and high tiles are in pixels; None if they do not tell.
+    """Return the width and height of most tiles in pixels; None if they do not tell.
+
+    An export leaves out the few that have another size.
 
     Raises:
-        DamagedCacheError: they differ, or are not square.
+        DamagedCacheError: most of them are not square.
     """
-    sizes = {size for tile in tiles if (size := image_size(tile))}
-    if len(sizes) > 1 or any(height != width for height, width in sizes):
-        shown = ", ".join(f"{width} x {height}" for height, width in sorted(sizes))
-        raise DamagedCacheError(f"The tiles are not of one size, or not square: {shown} pixels.")
-    return next((height for height, _ in sizes), None)
+    sizes = Counter(size for tile in tiles if (size := image_size(tile)))
+    if not sizes:
+        return None
+    height, width = max(sizes, key=lambda size: (sizes[size], size))
+    if height != width:
+        raise DamagedCacheError(f"The tiles are {width} x {height} pixels, not square.")
+    return height
 
 
 def _jpeg_quality(tile: bytes) -> int:

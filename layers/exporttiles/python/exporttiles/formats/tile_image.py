@@ -42,11 +42,27 @@ def image_size(data: bytes | memoryview) -> tuple[int, int] | None:
 
     Nothing is decoded. None if the header does not tell, and for other formats.
     """
+    found = _find_size(data)
+    return found and found[:2]
+
+
+def start_to_size(data: bytes | memoryview) -> bytes:
+    """Return the beginning of a JPEG or PNG up to its size in pixels; b"" if it does not tell, and for other formats.
+
+    Images that begin with the same bytes have the same format and size.
+    """
+    found = _find_size(data)
+    return bytes(data[: found[2]]) if found else b""
+
+
+def _find_size(data: bytes | memoryview) -> tuple[int, int, int] | None:
+    """Return height, width, and where in the header they end."""
     try:
-        if sniff(data) == "png":
+        image = sniff(data)
+        if image == "png":
             width, height = struct.unpack_from(">2I", data, 16)
-            return height, width
-        return _jpeg_size(data) if sniff(data) == "jpeg" else None
+            return height, width, 24
+        return _find_jpeg_size(data) if image == "jpeg" else None
     except (IndexError, struct.error):
         return None
 
@@ -60,11 +76,11 @@ def is_bomb(data: bytes | memoryview) -> bool:
     return not reaches_scan or bytes(data).count(b"\xff\xda") > MAX_SCANS
 
 
-def _jpeg_size(data: bytes | memoryview) -> tuple[int, int] | None:
+def _find_jpeg_size(data: bytes | memoryview) -> tuple[int, int, int] | None:
     for marker, at in _segments(data):
         if marker in _START_OF_FRAME:
             height, width = struct.unpack_from(">2H", data, at + 5)
-            return height, width
+            return height, width, at + 9
     return None
 
 

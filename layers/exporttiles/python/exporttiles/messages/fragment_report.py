@@ -49,8 +49,8 @@ class FragmentReport:
         tile_counts: level -> tiles in the fragment; levels without any do not appear.
         selected_count: tiles that the request selects in these bundles.
         missing: selected tiles that the cache does not have.
-        left_out: tiles that are no image of the cache's format; to the client
-            they are as good as missing.
+        left_out: tiles that are no image of the cache's format and size; to the
+            client they are as good as missing.
         unchanged: tiles that could not be recompressed and were left as they are.
         source_bytes: tiles as they lie in the cache, before recompression.
         used: what it took, for the cost of the job.

@@ -20,10 +20,10 @@ from exporttiles.domain.cost import Use
 from exporttiles.domain.errors import ExportCancelledError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.selection import TileSelection
-from exporttiles.domain.service import TileFormat
+from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.outputs import output_of
-from exporttiles.formats.tile_image import sniff
+from exporttiles.formats.tile_image import image_size, sniff, start_to_size
 from exporttiles.formats.zip_archive import ZipMember, local_header
 from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import EXAMPLES, FlawedTiles
@@ -48,6 +48,7 @@ _IMAGES = {
     TileFormat.LERC: {"lerc"},
 }
 _PNG = {"png"}
+_MAX_STARTS = 256
 _LOOK_AGAIN = timedelta(seconds=5)
 """How long a worker builds bundles before it asks whether they are still wanted."""
 
@@ -183,7 +184,7 @@ class ExportTileRange:
 
     def _tiles(self, export: Export, level: int, found: Iterator[PlacedTile], tally: "_Tally") -> Iterator[PlacedTile]:
         """Return the tiles to pack, recompressed if the export asks for it."""
-        usable = _usable(export.service.tile_format, level, found, tally)
+        usable = _usable(export.service, level, found, tally)
         quality = export.request.compression_quality
         return usable if quality is None else self._recompressed(quality, level, usable, tally)
 
@@ -223,17 +224,34 @@ class _Tally:
         self.unusable.clear()
 
 
-def _usable(tile_format: TileFormat, level: int, found: Iterator[PlacedTile], tally: _Tally) -> Iterator[PlacedTile]:
-    """Yield the tiles that are images of the cache's format, and count all."""
-    images = _IMAGES.get(tile_format, _PNG)
+def _usable(service: ImageService, level: int, found: Iterator[PlacedTile], tally: _Tally) -> Iterator[PlacedTile]:
+    """Yield the tiles that are images of the cache's format and size, and count all."""
+    # An encoder writes few beginnings up to the size: a tile with one of them needs no closer look.
+    usable_starts: set[bytes] = set()
+    start_bytes = 0
     for place, tile in found:
         tally.source_bytes += len(tile)
-        image = sniff(tile)
-        if image in images:
+        if start_bytes and bytes(tile[:start_bytes]) in usable_starts:
             yield place, tile
-        else:
-            tally.left_out.append(_told(level, place, _what_it_is(tile, image, tile_format)))
+        elif flaw := _flaw(service, tile):
+            tally.left_out.append(_told(level, place, flaw))
             tally.unusable.append(place)
+        else:
+            if len(usable_starts) < _MAX_STARTS:
+                usable_starts.add(start := start_to_size(tile))
+                start_bytes = len(start)
+            yield place, tile
+
+
+def _flaw(service: ImageService, tile: Tile) -> str:
+    """Return why a tile cannot be packed; '' if it can."""
+    image, side = sniff(tile), service.tiling_scheme.tile_size
+    if image not in _IMAGES.get(service.tile_format, _PNG):
+        return _what_it_is(tile, image, service.tile_format)
+    size = image_size(tile)
+    if size is None or size == (side, side):
+        return ""
+    return f"{size[1]} x {size[0]} pixels instead of {side} x {side}"
 
 
 def _told(level: int, place: tuple[int, int], flaw: str) -> str:
