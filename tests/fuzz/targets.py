@@ -30,8 +30,9 @@ from exporttiles.formats import cache_conf, tile_codec, tile_image
 from exporttiles.formats.bundle import HEADER_BYTES, INDEX_BYTES, RECORDS_OFFSET
 from exporttiles.formats.bundle_v1 import BUNDLX_BYTES
 from exporttiles.formats.bundle_v1 import RECORDS_OFFSET as V1_RECORDS_OFFSET
-from exporttiles.formats.cache_check import check_cache_archive, check_cache_folder
+from exporttiles.formats.cache_check import check_cache_archive
 from exporttiles.formats.cache_documents import is_counted_from_bottom, read_conf_xml, read_root_json
+from exporttiles.formats.check import check_folder
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.item_check import check_iteminfo, check_thumbnail
 from exporttiles.formats.package_check import check_package
@@ -130,7 +131,7 @@ def read_bundle_v2(data: bytes) -> None:
     bundle = header + index.tobytes() + rest
     with suppress(ExportTilesError):
         read_tiles({BUNDLE_PATH: bundle}, CacheLayout.COMPACT_V2)
-    check_cache_folder({f"_alllayers/{BUNDLE_PATH}": len(bundle), **_CONF_SIZES}, _opener(bundle))
+    check_folder({f"_alllayers/{BUNDLE_PATH}": len(bundle), **_CONF_SIZES}, _opener(bundle))
 
 
 def bundles_v2() -> Iterable[bytes]:
@@ -234,7 +235,7 @@ def read_conf(data: bytes) -> None:
     with suppress(ExportTilesError):
         read_conf_xml(conf, cdi or None)
     bodies = {"conf.xml": conf, "conf.cdi": cdi, "_alllayers/L00/R0000C0000.bundle": _A_BUNDLE}
-    check_cache_folder({name: len(body) for name, body in bodies.items()}, lambda name: BytesIO(bodies[name]))
+    check_folder({name: len(body) for name, body in bodies.items()}, lambda name: BytesIO(bodies[name]))
     inspect(bodies)
 
 

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporttiles.cli.main import main
-from exporttiles.formats.cache_check import check_cache_archive, check_cache_folder
+from exporttiles.formats.cache_check import check_cache_archive
+from exporttiles.formats.check import check_folder
 from tests.oracles.build_package import pack
 from tests.unit.usecases.test_outputs import OUTPUTS, export, files_of
 
@@ -30,7 +31,7 @@ def found(files, *, is_package=False):
 
 
 def in_folder(files):
-    return check_cache_folder({name: len(body) for name, body in files.items()}, lambda name: BytesIO(files[name]))
+    return check_folder({name: len(body) for name, body in files.items()}, lambda name: BytesIO(files[name]))
 
 
 def changed(files, name, old, new):
@@ -67,8 +68,8 @@ def test_our_tpk_and_one_by_arcmap_are_sound():
 
 
 FAULTS = {
-    "no conf.xml": (without(V2, CONF), "There are 0 of them instead of 1"),
-    "two conf.xml": ({**V2, "conf.xml": V2[CONF]}, "There are 2 of them"),
+    "no conf.xml": (without(V2, CONF), "It has no conf.xml"),
+    "two conf.xml": ({**V2, "conf.xml": V2[CONF]}, f"It has several conf.xml: {CDI}".replace("conf.cdi", "conf.xml")),
     "no conf.cdi": (without(V2, CDI), "It is missing"),
     "conf.xml cut off": (cut(V2, CONF, 900), "conf.xml cannot be used"),
     "conf.xml with an entity": (changed(V2, CONF, b"?><", b"?><!DOCTYPE x [<!ENTITY a 'b'>]><"), "cannot be used"),
@@ -88,7 +89,7 @@ FAULTS = {
     "another format": (changed(V2, CONF, b">JPEG<", b">PNG<"), "the package's format is PNG"),
     "tiles outside of the envelope": (
         changed(V2, CDI, b"<XMax>20037508", b"<XMax>00000008"),
-        "lie outside fullExtent",
+        "lie outside the extent of conf.cdi",
     ),
     "a strange file": ({**V2, "readme.txt": b"hello"}, "It has no place in the folder of a cache"),
     "a strange bundle": ({**V2, f"{LAYERS}/_alllayers/L02/R0001C0000.bundle": b"x"}, "not the path of a bundle"),
@@ -98,7 +99,7 @@ FAULTS = {
     "a bundle cut off": (cut(V2, BUNDLE, -5), "outside the bundle's records"),
 }
 PACKAGE_FAULTS = {
-    "no iteminfo.xml": (without(TPK, ITEMINFO), "It is missing, or empty"),
+    "no iteminfo.xml": (without(TPK, ITEMINFO), "It is missing"),
     "iteminfo.xml without tags": (changed(TPK, ITEMINFO, b"<tags></tags>", b""), "tags is missing"),
     "iteminfo.xml cut off": (cut(TPK, ITEMINFO, 200), "It is no XML"),
     "a thumbnail that is none": ({**TPK, "esriinfo/thumbnail/thumbnail.png": b"GIF"}, "It is not a PNG"),
@@ -106,7 +107,7 @@ PACKAGE_FAULTS = {
         changed(TPK, "servicedescriptions/mapserver/mapserver.json", b"geoFullExtent", b"fullExtents"),
         "geoFullExtent is no envelope",
     ),
-    "no offsets": (without(TPK, TPK_BUNDLE.replace(".bundle", ".bundlx")), "there are 0"),
+    "no offsets": (without(TPK, TPK_BUNDLE.replace(".bundle", ".bundlx")), "offsets (.bundlx) is missing"),
     "an offset that points outside": (
         with_bytes(TPK, TPK_BUNDLE.replace(".bundle", ".bundlx"), 16, b"\xff\xff\xff\x00\x00"),
         "Row 0, column 0: the tile lies outside",

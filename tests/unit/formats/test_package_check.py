@@ -158,7 +158,7 @@ DIRECTORY = SOUND.index(b"PK\1\2")
 FAULTS = {
     # the archive
     "not a zip": (b"GIF89a" * 100, "", "no zip archive"),
-    "cut short": (SOUND[:-1000], "", "no zip archive"),
+    "cut short": (SOUND[:-1000], "", "zip archive whose end is missing"),
     "with a comment": (SOUND + b"hello", "", "a comment or bytes behind its end"),
     "deflated": (rezipped(compression=zipfile.ZIP_DEFLATED), "root.json", "only stored members"),
     "deflated at level 0": (
@@ -172,7 +172,7 @@ FAULTS = {
     "version": (with_raw(DIRECTORY + 6, b"\x3f"), "iteminfo.json", "asks for zip version 6.3"),
     "two sizes": (with_raw(DIRECTORY + 24, b"\0\0"), "iteminfo.json", "two sizes differ"),
     "a name beyond ASCII": (with_raw(DIRECTORY + 46, b"\xc3"), "\\xc3teminfo.json", "not plain ASCII"),
-    "a name twice": (pack({**MEMBERS, "ROOT.json": b"{}"}), "ROOT.json", "in the archive twice"),
+    "a name twice": (pack({**MEMBERS, "ROOT.json": b"{}"}), "ROOT.json", "differs from it in capitals alone"),
     "local flags": (with_raw(6, b"\0\x08"), "iteminfo.json", "differ in flags"),
     "local name": (with_raw(30, b"I"), "iteminfo.json", "differ in name"),
     "local checksum": (with_raw(14, b"\0\0\0\0"), "iteminfo.json", "differ in crc32"),
@@ -195,7 +195,7 @@ FAULTS = {
     ),
     "several files": (with_raw(-18, b"\1"), "", "split into several files"),
     # names
-    "root.json in capitals": (renamed("root.json", "Root.json"), "root.json", "missing"),
+    "root.json in capitals": (renamed("root.json", "Root.json"), "Root.json", "look for root.json, in lower case"),
     "no iteminfo.json": (renamed("iteminfo.json", "tile/x"), "iteminfo.json", "missing"),
     "no thumbnail": (renamed("thumbnail.png", "thumb.png"), "thumbnail.png", "missing"),
     "a strange member": (pack({**MEMBERS, "readme.txt": b"hi"}), "readme.txt", "no place"),
@@ -216,6 +216,11 @@ FAULTS = {
     "deep JSON": (changed("root.json", lambda _: b"[" * 200_000), "root.json", "no JSON"),
     "list": (changed("root.json", lambda _: b"[]" + b" " * 600), "root.json", "no JSON object"),
     "short": (changed("root.json", lambda _: b"{}"), "root.json", "2 bytes; GDAL needs 512"),
+    "very late path": (
+        changed("root.json", lambda data: b'{"layers":[],"tileInfo":{},"x":"' + b"x" * 9000 + b'",' + data[1:]),
+        "root.json",
+        "not in the first 8192 bytes",
+    ),
     "late path": (
         changed("root.json", lambda data: b'{"layers":[],"x":"' + b"x" * 2000 + b'",' + data[1:]),
         "root.json",
@@ -238,8 +243,16 @@ FAULTS = {
         "root.json",
         "101, not 0-100",
     ),
-    "minLOD": (with_json("root.json", "minLOD", value=0), "root.json", "minLOD is 0; level 4 is packed"),
-    "maxLOD": (with_json("root.json", "maxLOD", value=19), "root.json", "maxLOD is 19; level 5 is packed"),
+    "minLOD": (
+        with_json("root.json", "minLOD", value=0),
+        "root.json",
+        "minLOD is 0; the first level with bundles is 4",
+    ),
+    "maxLOD": (
+        with_json("root.json", "maxLOD", value=19),
+        "root.json",
+        "maxLOD is 19; the last level with bundles is 5",
+    ),
     "units": (with_json("root.json", "units", value="esriFeet"), "root.json", "not 'esriMeters'"),
     "one id": (
         with_json("root.json", "spatialReference", "latestWkid", drop=True),
@@ -444,12 +457,12 @@ def test_packages_by_arcgis_are_told_of_only_for_what_is_wrong_with_them():
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
     assert set(found(pack(members(GOLDEN / "arcgis-pro")))) == {
-        Finding("root.json", "tileBundlesPath is not in the first 1024 bytes, where GDAL looks."),
-        Finding("root.json", "maxLOD is 5; level 0 is packed."),  # only level 0 is kept as a golden file
+        Finding("root.json", "maxLOD is 5; the last level with bundles is 0."),  # only level 0 is kept as a golden file
         Finding("thumbnail.png", "It is not a PNG."),
     }
     assert set(found(pack(members(GOLDEN / "esri-usa")))) == {
-        Finding("root.json", "maxLOD is 5; level 2 is packed."),
+        Finding("root.json", "maxLOD is 5; the last level with bundles is 2."),
+        Finding("root.json", "There are no bundles of level 1, though of coarser and of finer levels."),
         Finding(
             "tile/L00/R0000C0000.bundle", "Row 0, column 0: the tile is NO KNOWN IMAGE, the package's format is PNG."
         ),

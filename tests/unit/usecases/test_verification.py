@@ -107,7 +107,7 @@ DAMAGES = {
     "a bit in root.json": (lambda p: flipped(p, p.index(b"tileInfo")), "root.json: Its checksum (CRC-32) is wrong"),
     "a bit in a local header": (lambda p: flipped(p, p.rindex(b"PK\3\4") + 14), "differ in crc32"),
     "a bit in the directory": (lambda p: flipped(p, p.index(b"PK\1\2") + 16), "differ in crc32"),
-    "no directory": (lambda p: p[:-22] + bytes(22), "no zip archive"),
+    "no directory": (lambda p: p[:-22] + bytes(22), "zip archive whose end is missing"),
     "the end is missing": (lambda p: p[:-1], "bytes instead of"),
     "nothing": (lambda _: b"", "has 0 bytes instead of"),
     "bytes too many": (lambda p: p + b"x", "bytes instead of"),

@@ -2,14 +2,13 @@
 
 import argparse
 from functools import partial
-from io import BytesIO
 from pathlib import Path, PurePath
 
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.domain.errors import SourceError
 from exporttiles.formats.archive_check import Scope
-from exporttiles.formats.cache_check import check_cache_archive, check_cache_folder
-from exporttiles.formats.package_check import PackageReport, check_package
+from exporttiles.formats.check import check_archive_file, check_folder
+from exporttiles.formats.package_check import PackageReport
 from exporttiles.formats.ranged_file import RangedFile
 
 
@@ -18,7 +17,8 @@ def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     check = commands.add_parser("check", help="check the structure of a package or a dataset")
     check.add_argument(
         "package",
-        help="a .tpkx or .tpk, or a cache raster dataset: a .zip, also as s3://bucket/World.tpkx, or a folder",
+        help="a .tpkx or .tpk, or a cache raster dataset as .zip: a path, or as s3://bucket/World.tpkx; "
+        "or a folder: a dataset, or an unpacked .tpkx",
     )
     check.add_argument(
         "--structure",
@@ -29,17 +29,19 @@ def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _report(package: str, *, structure_only: bool) -> PackageReport:
-    """Return what is wrong with a package or a dataset, which its name tells apart."""
+    """Return what is wrong with a package or a dataset."""
     scope = Scope(contents=(), tiles=False) if structure_only else Scope()
     if "://" in package:
-        return _check_archive(_in_store(package), PurePath(package).suffix, scope)
+        return check_archive_file(_in_store(package), PurePath(package).suffix, scope)
     path = Path(package)
+    if not path.exists():
+        raise SourceError(f"There is no file or folder {path}.")
     if path.is_dir():
         files = {found.relative_to(path).as_posix(): found for found in sorted(path.rglob("*")) if found.is_file()}
         sizes_bytes = {name: found.stat().st_size for name, found in files.items()}
-        return check_cache_folder(sizes_bytes, lambda name: BytesIO(files[name].read_bytes()))
+        return check_folder(sizes_bytes, lambda name: files[name].open("rb"))
     with path.open("rb") as file:
-        return _check_archive(RangedFile.of(file), path.suffix, scope)
+        return check_archive_file(RangedFile.of(file), path.suffix, scope)
 
 
 def _in_store(url: str) -> RangedFile:
@@ -51,17 +53,13 @@ def _in_store(url: str) -> RangedFile:
     return RangedFile(size_bytes, partial(store.read_ranges, name))
 
 
-def _check_archive(file: RangedFile, suffix: str, scope: Scope) -> PackageReport:
-    if suffix.lower() in {".tpk", ".zip"}:
-        return check_cache_archive(file, scope, is_package=suffix.lower() == ".tpk")
-    return check_package(file, scope)
-
-
 def _check(options: argparse.Namespace) -> int:
     report = _report(options.package, structure_only=options.structure)
+    name = options.package.rstrip("/").rpartition("/")[2]
     for finding in report.findings:
-        print(f"{finding.path}: {finding.text}")
+        print(f"{finding.path or name}: {finding.text}")
     for level, tile_count in report.tile_counts.items():
-        print(f"level {level:2d}: {tile_count:>9,} tiles")
-    print("The package is sound." if not report.findings else f"{len(report.findings)} findings.")
-    return 1 if report.findings else 0
+        print(f"level {level:2d}: {tile_count:>9,} tile{'s' if tile_count > 1 else ''}")
+    count = len(report.findings)
+    print(f"{count} finding{'s' if count > 1 else ''}." if count else "The package is sound.")
+    return 1 if count else 0

@@ -18,9 +18,26 @@ from exporttiles.formats.zip_directory import zip64_values
 MAX_DIRECTORY_BYTES = 128 * 2**20
 """Enough for 1,500,000 bundles; a longer directory is not read."""
 
+_START_BYTES = 64
+_SIGNATURES = {
+    b"SQLite format 3\0": "an SQLite database, such as MBTiles or GeoPackage",
+    b"PMTiles": "a PMTiles archive",
+    b"II*\0": "a TIFF image",
+    b"MM\0*": "a TIFF image",
+    b"II+\0": "a BigTIFF image",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x1f\x8b": "compressed with gzip",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"%PDF": "a PDF",
+    b"{": "JSON",
+}
 _MAX_16 = 0xFFFF
 _MAX_32 = 0xFFFFFFFF
 _ZIP64_EXTRA_BYTES = 20
+_ENCRYPTED, _HAS_DESCRIPTOR = 0x01, 0x08
+_MAX_DESCRIPTOR_BYTES = 24
 _VERSIONS_NEEDED = frozenset({10, 20, 45})
 _CHUNK_BYTES = 8 * 2**20
 _EXTRA_BYTES = 64
@@ -52,13 +69,19 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class StoredMember:
-    """A member as the central directory tells it, and where its bytes lie."""
+    """A member as the central directory lists it, and where its bytes lie.
+
+    Attributes:
+        is_plain: the bytes are the file itself, neither compressed nor
+            encrypted. Of other members only the name is known.
+    """
 
     name: str
     size_bytes: int
     crc32: int
     header_offset: int
     offset: int
+    is_plain: bool = True
 
     def head(self, size_bytes: int) -> Span:
         """Return where its first bytes lie, fewer if it is shorter."""
@@ -91,12 +114,17 @@ class _Header:
         return self.name.decode("ascii", "backslashreplace")
 
     @property
+    def is_plain(self) -> bool:
+        """Return True if the bytes of the member are those of the file."""
+        return self.method == 0 and self.size == self.compressed and not self.flags & _ENCRYPTED
+
+    @property
     def expected_size(self) -> int:
         """Return how many bytes the local header has if it holds no more than it must."""
         return LOCAL_HEADER.size + len(self.name) + (_ZIP64_EXTRA_BYTES if self.size >= _MAX_32 else 0)
 
 
-def check_archive(file: RangedFile, findings: Findings, scope: Scope) -> list[StoredMember]:
+def check_archive(file: RangedFile, findings: Findings, scope: Scope) -> list[StoredMember] | None:
     """Note what is wrong with an archive and return the files in it.
 
     Args:
@@ -106,15 +134,19 @@ def check_archive(file: RangedFile, findings: Findings, scope: Scope) -> list[St
             read whole, and tells of the others that they lie without gaps.
 
     Returns:
-        The files in the order in which they are listed; none if their places
-        cannot be trusted. Every one of them lies inside the file.
+        The files in the order in which they are listed. Every one of them lies
+        inside the file. None if it is no archive, or their places cannot be
+        trusted; a finding says so.
     """
     directory = _find_directory(file, findings)
     if directory is None:
-        return []
+        return None
     headers = _read_directory(file, directory, findings)
-    members = _locate(file, headers, directory, scope, findings) or []
-    _check_contents(file, [member for member in members if scope.has_contents(member.name)], findings)
+    members = _locate(file, headers, directory, scope, findings)
+    if members is None:
+        return None
+    readable = [member for member in members if member.is_plain and scope.has_contents(member.name)]
+    _check_contents(file, readable, findings)
     return [member for member in members if not member.name.endswith("/")]
 
 
@@ -124,7 +156,7 @@ def _find_directory(file: RangedFile, findings: Findings) -> _Directory | None:
     tail = file.read(file_size - tail_size, file_size)
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < END.size:
-        findings.add("", "It is no zip archive, or its end is missing.")
+        findings.add("", _no_archive(file.read(0, _START_BYTES)))
         return None
     findings.require(len(tail) - at == END.size, "", "The archive has a comment or bytes behind its end.")
     end_offset = file_size - tail_size + at
@@ -150,6 +182,18 @@ def _find_directory(file: RangedFile, findings: Findings) -> _Directory | None:
     return _Directory(offset, size, count)
 
 
+def _no_archive(start: bytes) -> str:
+    """Return what a file is, by its first bytes, that has no end of a zip archive."""
+    if not start:
+        return "It is empty."
+    if start.startswith(b"PK\3\4"):
+        return "It is a zip archive whose end is missing: cut off, or not yet written to its end."
+    kind = next((kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)), None)
+    if kind is None and start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        kind = "a page in HTML or XML"
+    return f"It is {kind}, and no zip archive." if kind else "It is no zip archive."
+
+
 def _read_directory(file: RangedFile, directory: _Directory, findings: Findings) -> list[_Header]:
     data = file.read(directory.offset, directory.offset + directory.size_bytes)
     headers: list[_Header] = []
@@ -173,16 +217,19 @@ def _locate(
 ) -> list[StoredMember] | None:
     """Return where the members lie, or None if two share bytes or one leaves the archive."""
     members: dict[int, StoredMember] = {}
-    names: set[str] = set()
-    end = 0
+    names, lower_names = set[str](), set[str]()
+    end = slack = 0
     in_place = sorted(headers, key=lambda header: header.header_offset)
     wanted = [header for header in in_place if scope.has_header(header.text)]
     local_headers = file.ranges(_span(header, directory) for header in wanted)
     for header in in_place:
         name, start = header.text, header.header_offset
         _check_header(name, header, findings)
-        findings.require(name.lower() not in names, name, "The name is in the archive twice.")
-        names.add(name.lower())
+        findings.require(name not in names, name, "The name is in the archive twice.")
+        is_alone = name.lower() not in lower_names or name in names
+        findings.require(is_alone, name, "Another name differs from it in capitals alone.")
+        names.add(name)
+        lower_names.add(name.lower())
         local_size = header.expected_size
         if scope.has_header(name):
             local, local_size = _read_local(file, start, next(local_headers))
@@ -192,13 +239,14 @@ def _locate(
             _compare(name, local, header, findings)
         if not findings.require(start >= end, name, f"It begins at byte {start}, inside the member before it."):
             return None
-        findings.require(start == end, name, f"The {start - end} bytes before it belong to no member.")
+        gap = start - end
+        findings.require(gap <= slack, name, f"The {gap} bytes before it belong to no member.")
         end = start + local_size + header.compressed
+        slack = _MAX_DESCRIPTOR_BYTES if header.flags & _HAS_DESCRIPTOR else 0
         if not findings.require(end <= directory.offset, name, "It reaches into the central directory."):
             return None
-        if header.method == 0 and header.size == header.compressed:
-            members[start] = StoredMember(name, header.size, header.crc32, start, start + local_size)
-    findings.require(end == directory.offset, "", "There are bytes between the last member and the directory.")
+        members[start] = StoredMember(name, header.size, header.crc32, start, start + local_size, header.is_plain)
+    findings.require(directory.offset - end <= slack, "", "There are bytes between the last member and the directory.")
     return [members[header.header_offset] for header in headers if header.header_offset in members]
 
 
@@ -209,12 +257,15 @@ def _span(header: _Header, directory: _Directory) -> Span:
 
 def _check_header(name: str, header: _Header, findings: Findings) -> None:
     findings.require(header.name.isascii(), name, "The name is not plain ASCII.")
-    findings.require(header.method == 0, name, "It is compressed; ArcGIS reads only stored members.")
-    findings.require(header.size == header.compressed, name, "Its two sizes differ although it is stored.")
-    findings.require(not header.flags & 0x01, name, "It is encrypted.")
-    findings.require(not header.flags & 0x08, name, "It has a data descriptor.")
-    findings.require(not header.flags & ~0x09, name, f"Its flags are {header.flags:#06x} instead of 0.")
-    findings.require(header.needed in _VERSIONS_NEEDED, name, f"It asks for zip version {header.needed / 10}.")
+    if findings.require(header.method == 0, name, "It is compressed; ArcGIS reads only stored members."):
+        findings.require(header.size == header.compressed, name, "Its two sizes differ although it is stored.")
+    findings.require(not header.flags & _ENCRYPTED, name, "It is encrypted.")
+    findings.require(not header.flags & _HAS_DESCRIPTOR, name, "It has a data descriptor.")
+    others = header.flags & ~(_ENCRYPTED | _HAS_DESCRIPTOR)
+    if header.method == 0:  # else some tell how it is compressed
+        findings.require(not others, name, f"Its flags are {header.flags:#06x} instead of 0.")
+        version = header.needed & 0xFF  # the other byte names a system, in archives by macOS (APPNOTE 4.4.2)
+        findings.require(version in _VERSIONS_NEEDED, name, f"It asks for zip version {version / 10}.")
 
 
 def _read_local(file: RangedFile, offset: int, data: bytes | memoryview) -> tuple[_Header | None, int]:
@@ -232,7 +283,9 @@ def _read_local(file: RangedFile, offset: int, data: bytes | memoryview) -> tupl
 
 
 def _compare(name: str, local: _Header, central: _Header, findings: Findings) -> None:
-    for what in ("name", "flags", "method", "crc32", "compressed", "size"):
+    # Where a data descriptor follows, the local header does not know these yet (APPNOTE 4.4.4).
+    counts = () if central.flags & local.flags & _HAS_DESCRIPTOR else ("crc32", "compressed", "size")
+    for what in ("name", "flags", "method", *counts):
         one, other = getattr(local, what), getattr(central, what)
         text = f"Its local header and the directory differ in {what}: {one!r}, {other!r}."
         findings.require(one == other, name, text)

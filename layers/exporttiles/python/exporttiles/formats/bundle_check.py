@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.service import TileFormat
-from exporttiles.domain.tiling import PACKET_SIZE, TileRange
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.formats.archive_check import StoredMember
 from exporttiles.formats.bundle import (
     EMPTY_SLOT,
@@ -26,6 +26,7 @@ from exporttiles.formats.bundle import (
     USER_HEADER_OFFSET,
     VERSION,
     TileIndex,
+    parse_bundle_path,
     read_index,
 )
 from exporttiles.formats.byte_ranges import coalesce, slice_records
@@ -44,9 +45,29 @@ class ExpectedTiles:
     tile_format: TileFormat | None
     tile_size: int | None
     allowed: TileRange | None
+    extent_name: str
     bundle_row: int
     bundle_column: int
     record_count: int = PACKAGE_RECORD_COUNT
+
+
+def find_bundle(name: str, path: str, findings: Findings) -> BundleIndex | None:
+    """Return the bundle that a file holds; None, and a finding, if it is not called as bundles are.
+
+    Args:
+        name: of the file.
+        path: of the same, below the folder of the levels.
+        findings: a fault is added here.
+    """
+    try:
+        return parse_bundle_path(path)
+    except DamagedCacheError:
+        text = (
+            "It is not the path of a bundle: a folder L and the level, in two digits; R, row, C, column, in four "
+            "hexadecimal digits or more, lower case, multiples of 128."
+        )
+        findings.add(name, text)
+        return None
 
 
 def check_bundle(
@@ -163,7 +184,7 @@ def check_place(path: str, there: NDArray[np.bool_], expected: ExpectedTiles, fi
     inside = (rows >= allowed.row_start) & (rows < allowed.row_stop)
     inside &= (columns >= allowed.column_start) & (columns < allowed.column_stop)
     outside = int((~inside).sum())
-    text = f"{outside} of {len(rows)} tiles lie outside fullExtent, where readers do not look."
+    text = f"{outside} of {len(rows)} tiles lie outside {expected.extent_name}, where readers may not look."
     findings.require(not outside, path, text)
 
 

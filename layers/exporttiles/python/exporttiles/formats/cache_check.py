@@ -7,12 +7,9 @@ Source: what GDAL, MapProxy, GeoWebCache and tpkutils demand; packages by ArcMap
 """
 
 import re
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import accumulate, groupby
 from typing import BinaryIO
 
 from exporttiles.domain.errors import DamagedCacheError
@@ -20,8 +17,8 @@ from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats import cache_conf, tile_package_v1
 from exporttiles.formats.archive_check import Scope, StoredMember, check_archive
-from exporttiles.formats.bundle import DATASET_RECORD_COUNT, RECORDS_OFFSET, parse_bundle_path
-from exporttiles.formats.bundle_check import ExpectedTiles, check_bundle, check_tiles
+from exporttiles.formats.bundle import DATASET_RECORD_COUNT, RECORDS_OFFSET
+from exporttiles.formats.bundle_check import ExpectedTiles, check_bundle, check_tiles, find_bundle
 from exporttiles.formats.bundle_v1 import BUNDLX_BYTES, HEADER_BYTES
 from exporttiles.formats.bundle_v1_check import check_bundle_v1, check_tiles_v1
 from exporttiles.formats.cache_documents import CacheInfo, read_conf_xml
@@ -29,14 +26,15 @@ from exporttiles.formats.esri_xml import read_document
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.item_check import check_thumbnail
 from exporttiles.formats.json_check import part, read_object
-from exporttiles.formats.package_check import MAX_DOCUMENT_BYTES, PackageReport, expected_tiles
-from exporttiles.formats.ranged_file import RangedFile, Span
+from exporttiles.formats.package_check import MAX_DOCUMENT_BYTES, PackageReport, check_gaps, expected_tiles
+from exporttiles.formats.ranged_file import RangedFile
 from exporttiles.formats.root_check import check_lods, is_usable
 
 _ITEM = (tile_package_v1.PKINFO, tile_package_v1.ITEMINFO, tile_package_v1.THUMBNAIL, tile_package_v1.MAPSERVER)
 _LYR = re.compile(r"v10\d/[^/]+\.lyr", re.ASCII)  # ArcMap's own, in packages by ArcMap
 _CONFS = (cache_conf.CONF_CDI, cache_conf.CONF_PROPERTIES, cache_conf.CONF_XML)
-_NOTHING = StoredMember("", 0, 0, 0, 0)
+_NOTHING = StoredMember("", 0, 0, 0, 0, is_plain=False)
+_SHOWN = 3
 _ITEM_TEXTS = ("title", "summary", "tags", "description", "accessinformation", "licenseinfo")
 
 
@@ -48,9 +46,9 @@ class CacheFiles:
     members: Mapping[str, StoredMember]
 
     def read(self, name: str) -> bytes | None:
-        """Return a document; None if there is none, or it is too long to be one."""
+        """Return a document; None if there is none, or it is compressed, or too long to be one."""
         member = self.members.get(name)
-        if member is None or member.size_bytes > MAX_DOCUMENT_BYTES:
+        if member is None or not member.is_plain or member.size_bytes > MAX_DOCUMENT_BYTES:
             return None
         return self.file.read(member.offset, member.offset + member.size_bytes)
 
@@ -72,48 +70,54 @@ def check_cache_archive(file: BinaryIO | RangedFile, scope: Scope | None = None,
     scope = scope or Scope()
     damage, remarks = Findings(), Findings()
     members = check_archive(file, damage, scope)
+    tile_counts = {}
+    if members is not None:
+        tile_counts = check_cache_members(file, members, scope, damage, remarks, is_package=is_package)
+    return PackageReport(file.size_bytes, members or (), tile_counts, tuple(damage.all), tuple(remarks.all))
+
+
+def check_cache_members(
+    file: RangedFile,
+    members: Sequence[StoredMember],
+    scope: Scope,
+    damage: Findings,
+    remarks: Findings,
+    *,
+    is_package: bool,
+) -> dict[int, int]:
+    """Read the files of a cache; return how many tiles each level has, ascending.
+
+    Args:
+        file: that holds them all.
+        members: where they lie.
+        scope: how much of it is read.
+        damage: faults of the archive, of bundles and of tiles are added here.
+        remarks: faults of the documents are added here.
+        is_package: it is a ``.tpk``, with the documents of an item.
+    """
     files = CacheFiles(file, {member.name: member for member in members})
     if is_package:
         _check_item(files, remarks)
-    tile_counts = _check_cache(files, scope, damage, remarks)
-    return PackageReport(file.size_bytes, members, tile_counts, tuple(damage.all), tuple(remarks.all))
-
-
-def check_cache_folder(sizes_bytes: Mapping[str, int], open_file: Callable[[str], BinaryIO]) -> PackageReport:
-    """Read a dataset in a folder and report on it.
-
-    Args:
-        sizes_bytes: of all files, by their paths below the folder.
-        open_file: opens one of them, seekable, for reading bytes.
-    """
-    damage, remarks = Findings(), Findings()
-    ends = list(accumulate(sizes_bytes.values()))
-    places = zip(sizes_bytes.items(), ends, strict=True)
-    members = {name: StoredMember(name, size, 0, end - size, end - size) for (name, size), end in places}
-    file = RangedFile(sum(sizes_bytes.values()), partial(_read_folder, list(members.values()), open_file))
-    tile_counts = _check_cache(CacheFiles(file, members), Scope(), damage, remarks)
-    return PackageReport(file.size_bytes, list(members.values()), tile_counts, tuple(damage.all), tuple(remarks.all))
-
-
-def _read_folder(
-    members: Sequence[StoredMember], open_file: Callable[[str], BinaryIO], spans: Sequence[Span]
-) -> Iterator[bytes]:
-    """Yield ranges of the files of a folder as if they stood one behind the other."""
-    starts = [member.offset for member in members]
-    for member, group in groupby(spans, lambda span: members[bisect_right(starts, span[0]) - 1]):
-        file = RangedFile.of(open_file(member.name))
-        for start, stop in group:
-            yield file.read(start - member.offset, stop - member.offset)
-
-
-def _check_cache(files: CacheFiles, scope: Scope, damage: Findings, remarks: Findings) -> dict[int, int]:
-    """Return how many tiles each level has, ascending; none if conf.xml cannot be used."""
-    found = [name for name in files.members if name.rpartition("/")[2] == cache_conf.CONF_XML]
-    if not damage.require(len(found) == 1, cache_conf.CONF_XML, f"There are {len(found)} of them instead of 1."):
+    confs = [name for name in files.members if is_conf_xml(name)]
+    if not damage.require(confs, "", f"It has no {cache_conf.CONF_XML}."):
         return {}
-    conf, folder = found[0], found[0].removesuffix(cache_conf.CONF_XML)
+    damage.require(len(confs) == 1, "", f"It has several {cache_conf.CONF_XML}: {', '.join(confs[:_SHOWN])}.")
+    if len(confs) > 1 or not files.members[confs[0]].is_plain:
+        return {}
+    return _check_cache(files, confs[0], scope, damage, remarks)
+
+
+def is_conf_xml(name: str) -> bool:
+    """Return True if a file is a cache's own document, in whatever capitals: GDAL makes no difference."""
+    return name.rpartition("/")[2].lower() == cache_conf.CONF_XML
+
+
+def _check_cache(files: CacheFiles, conf: str, scope: Scope, damage: Findings, remarks: Findings) -> dict[int, int]:
+    """Return how many tiles each level has, ascending; none if conf.xml cannot be used."""
+    folder = conf[: -len(cache_conf.CONF_XML)]
+    cdi = next((name for name in files.members if name.lower() == f"{folder}{cache_conf.CONF_CDI}".lower()), None)
     try:
-        info = read_conf_xml(files.read(conf) or b"", files.read(f"{folder}{cache_conf.CONF_CDI}"))
+        info = read_conf_xml(files.read(conf) or b"", files.read(cdi) if cdi else None)
     except DamagedCacheError as error:
         damage.add(conf, str(error))
         return {}
@@ -123,19 +127,33 @@ def _check_cache(files: CacheFiles, scope: Scope, damage: Findings, remarks: Fin
     text = f"The levels begin with {first}; GDAL counts them from 0, and looks for the first one in the folder L00."
     remarks.require(first == 0, conf, text)
     check_lods(conf, info.tiling_scheme, remarks)
-    remarks.require(info.full_extent, f"{folder}{cache_conf.CONF_CDI}", "It is missing.")
+    remarks.require(cdi, f"{folder}{cache_conf.CONF_CDI}", "It is missing.")
     levels = f"{folder}{cache_conf.LEVELS_FOLDER}/"
     for name in files.members:
         if not name.startswith(levels) and name not in _ITEM and not _LYR.fullmatch(name):
-            damage.require(name.removeprefix(folder) in _CONFS, name, "It has no place in the folder of a cache.")
+            is_own = name.startswith(folder) and name.removeprefix(folder).lower() in _CONFS
+            damage.require(is_own, name, "It has no place in the folder of a cache.")
+    is_compact = info.storage_format in list(StorageFormat)
+    text = f"StorageFormat is {info.storage_format[:60]}: tiles that are not in bundles are not checked."
+    if not damage.require(is_compact, conf, text):
+        return {}
     bundles = _bundles(files, levels, info, damage)
     damage.require(bundles, "", "The cache has no bundles.")
-    bundles = {name: bundle for name, bundle in bundles.items() if scope.has_header(name)}
+    check_gaps(conf, {bundle.level for bundle in bundles.values()}, remarks)
+    bundles = {
+        name: found for name, found in bundles.items() if scope.has_header(name) and files.members[name].is_plain
+    }
     check = _check_bundles_v1 if info.storage_format == StorageFormat.COMPACT else _check_bundles
     tile_counts: Counter[int] = Counter()
     expected = {
         name: expected_tiles(
-            conf, bundle, remarks, tile_format=info.tile_format, scheme=info.tiling_scheme, extent=info.full_extent
+            conf,
+            bundle,
+            remarks,
+            tile_format=info.tile_format,
+            scheme=info.tiling_scheme,
+            extent=info.full_extent,
+            extent_name=f"the extent of {cache_conf.CONF_CDI}",
         )
         for name, bundle in bundles.items()
     }
@@ -146,22 +164,21 @@ def _check_cache(files: CacheFiles, scope: Scope, damage: Findings, remarks: Fin
 
 def _bundles(files: CacheFiles, folder: str, info: CacheInfo, findings: Findings) -> dict[str, BundleIndex]:
     """Return the bundles by their names."""
+    is_v1 = info.storage_format == StorageFormat.COMPACT
     bundles = {}
     for name in files.members:
         if not name.startswith(folder):
             continue
         stem, _, suffix = name.rpartition(".")
-        try:
-            bundle = parse_bundle_path(f"{stem}.bundle".removeprefix(folder))
-        except DamagedCacheError as error:
-            findings.add(name, str(error))
-            continue
         if suffix == "bundle":
-            bundles[name] = bundle
+            if bundle := find_bundle(name, name.removeprefix(folder), findings):
+                bundles[name] = bundle
+                has_offsets = not is_v1 or f"{stem}.bundlx" in files.members
+                findings.require(has_offsets, name, "The file of its offsets (.bundlx) is missing.")
+        elif suffix == "bundlx":
+            findings.require(is_v1 and f"{stem}.bundle" in files.members, name, "It belongs to no bundle.")
         else:
-            is_v1 = info.storage_format == StorageFormat.COMPACT
-            partner = is_v1 and suffix == "bundlx" and f"{stem}.bundle" in files.members
-            findings.require(partner, name, "It belongs to no bundle.")
+            findings.add(name, "It has no place among the levels of a cache.")
     return bundles
 
 
@@ -181,11 +198,13 @@ def _check_bundles(
 def _check_bundles_v1(
     files: CacheFiles, bundles: Mapping[str, ExpectedTiles], scope: Scope, findings: Findings
 ) -> Iterator[tuple[str, int]]:
-    """Yield the names of bundles and how many tiles each holds."""
-    heads = files.heads(bundles, HEADER_BYTES)
-    offset_files = files.heads((f"{name.removesuffix('.bundle')}.bundlx" for name in bundles), BUNDLX_BYTES + 1)
-    for (name, expected), head, bundlx in zip(bundles.items(), heads, offset_files, strict=True):
-        member = files.members[name]
+    """Yield the names of bundles and how many tiles each holds; those without offsets that can be read are left out."""
+    offset_files = {name: f"{name.removesuffix('.bundle')}.bundlx" for name in bundles}
+    names = [name for name, offsets in offset_files.items() if files.members.get(offsets, _NOTHING).is_plain]
+    heads = files.heads(names, HEADER_BYTES)
+    bundlxs = files.heads((offset_files[name] for name in names), BUNDLX_BYTES + 1)
+    for name, head, bundlx in zip(names, heads, bundlxs, strict=True):
+        member, expected = files.members[name], bundles[name]
         offsets = check_bundle_v1(head, member, bytes(bundlx), expected, findings)
         if offsets is not None and scope.tiles:
             check_tiles_v1(files.file, member, offsets, expected, findings)
@@ -195,8 +214,9 @@ def _check_bundles_v1(
 def _check_item(files: CacheFiles, findings: Findings) -> None:
     """Note what is wrong with the documents that make a cache a package."""
     bodies = {name: files.read(name) for name in _ITEM}
-    for name, body in bodies.items():
-        findings.require(body, name, "It is missing, or empty.")
+    for name in _ITEM:
+        if findings.require(name in files.members, name, "It is missing."):
+            findings.require(files.members[name].size_bytes, name, "It is empty.")
     if thumbnail := bodies[tile_package_v1.THUMBNAIL]:
         check_thumbnail(thumbnail, findings, path=tile_package_v1.THUMBNAIL)
     for name, texts in ((tile_package_v1.PKINFO, ("ID", "name")), (tile_package_v1.ITEMINFO, _ITEM_TEXTS)):

@@ -12,7 +12,16 @@ from exporttiles.domain.errors import AreaError, DamagedCacheError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.formats.findings import Findings
-from exporttiles.formats.json_check import NUMBER, JsonType, check_extent, check_reference, part, read_object, shown
+from exporttiles.formats.json_check import (
+    NUMBER,
+    JsonType,
+    check_extent,
+    check_reference,
+    is_object,
+    part,
+    read_object,
+    shown,
+)
 from exporttiles.formats.tile_image import image_size, sniff
 from exporttiles.formats.tile_package import ITEMINFO, THUMBNAIL, THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH, TYPE_KEYWORDS
 
@@ -46,12 +55,15 @@ def check_iteminfo(data: bytes, root: Mapping[str, Any], extent: Extent | None, 
         ("type", TYPE_KEYWORDS[0]),
         ("thumbnail", f"./{THUMBNAIL}"),
     ):
-        findings.require(item.get(key) == wanted, ITEMINFO, f"{key} is {shown(item.get(key))}, not {shown(wanted)}.")
-    guid = str(item.get("guid"))
-    findings.require(_GUID.fullmatch(guid), ITEMINFO, f"guid is '{guid[:40]}', not an upper-case UUID.")
+        is_right = key not in item or wanted is None or item[key] == wanted
+        findings.require(is_right, ITEMINFO, f"{key} is {shown(item.get(key))}, not {shown(wanted)}.")
+    guid = str(item.get("guid", ""))
+    findings.require(not guid or _GUID.fullmatch(guid), ITEMINFO, f"guid is '{guid[:40]}', not an upper-case UUID.")
     keywords = item.get("typeKeywords")
-    complete = isinstance(keywords, list) and all(word in keywords for word in TYPE_KEYWORDS)
+    complete = not isinstance(keywords, list) or all(word in keywords for word in TYPE_KEYWORDS)
     findings.require(complete, ITEMINFO, f"typeKeywords lacks one of {', '.join(TYPE_KEYWORDS)}.")
+    if not is_object(item, "extent"):
+        return
     check_reference(ITEMINFO, "extent", part(part(item, "extent"), "spatialReference"), findings)
     degrees = check_extent(ITEMINFO, "extent", part(item, "extent"), WGS84.is_same_as, findings)
     if degrees and extent:

@@ -40,9 +40,14 @@ def part(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else {}
 
 
+def is_object(document: Mapping[str, Any], key: str) -> bool:
+    """Return True if there is an object inside an object."""
+    return isinstance(document.get(key), dict)
+
+
 def shown(value: object) -> str:
     """Return a value as it is told in a finding."""
-    return repr(value)[:80]
+    return "null" if value is None else repr(value)[:80]
 
 
 def check_reference(path: str, key: str, reference: Mapping[str, Any], findings: Findings) -> None:

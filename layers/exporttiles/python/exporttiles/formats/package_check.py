@@ -8,19 +8,21 @@ written by ArcGIS.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, BinaryIO
 
-from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError
+from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import BundleIndex, TilingScheme
 from exporttiles.formats.archive_check import Scope, StoredMember, check_archive
-from exporttiles.formats.bundle import RECORDS_OFFSET, parse_bundle_path
-from exporttiles.formats.bundle_check import ExpectedTiles, check_bundle, check_tiles
+from exporttiles.formats.bundle import RECORDS_OFFSET
+from exporttiles.formats.bundle_check import ExpectedTiles, check_bundle, check_tiles, find_bundle
 from exporttiles.formats.findings import Finding, Findings
 from exporttiles.formats.item_check import check_iteminfo, check_thumbnail
+from exporttiles.formats.json_check import shown
 from exporttiles.formats.ranged_file import RangedFile
 from exporttiles.formats.root_check import check_extents, check_root, check_scheme
 from exporttiles.formats.tile_package import BUNDLE_FOLDER, ITEMINFO, MEMBER_ORDER, ROOT, THUMBNAIL
@@ -69,7 +71,23 @@ def check_package(file: BinaryIO | RangedFile, scope: Scope | None = None) -> Pa
     scope = scope or Scope()
     damage, remarks = Findings(), Findings()
     members = check_archive(file, damage, scope)
-    places = {member.name: member for member in members if member.name in MEMBER_ORDER}
+    tile_counts = {} if members is None else check_package_members(file, members, scope, damage, remarks)
+    return PackageReport(file.size_bytes, members or (), tile_counts, tuple(damage.all), tuple(remarks.all))
+
+
+def check_package_members(
+    file: RangedFile, members: Sequence[StoredMember], scope: Scope, damage: Findings, remarks: Findings
+) -> dict[int, int]:
+    """Read the members of a tile package, in an archive or unpacked; return how many tiles each level has, ascending.
+
+    Args:
+        file: that holds them all.
+        members: where they lie.
+        scope: how much of it is read.
+        damage: faults of the archive, of bundles and of tiles are added here.
+        remarks: faults of the documents are added here.
+    """
+    places = {member.name.lower(): member for member in members}
     documents = {name: _read_document(file, places, name, damage) for name in MEMBER_ORDER}
     root = check_root(documents[ROOT], remarks) if documents[ROOT] else {}
     scheme = check_scheme(root, remarks) if root else None
@@ -83,31 +101,37 @@ def check_package(file: BinaryIO | RangedFile, scope: Scope | None = None) -> Pa
     bundles: list[tuple[BundleIndex, StoredMember]] = []
     for bundle, member in _bundles(members, damage):
         levels.add(bundle.level)
-        if scope.has_header(member.name):
+        if member.is_plain and scope.has_header(member.name):
             bundles.append((bundle, member))
     if root:
         _check_levels(root, levels, remarks, damage)
-    heads = file.ranges(
-        (member.offset, member.offset + min(RECORDS_OFFSET, member.size_bytes)) for _, member in bundles
-    )
+    heads = file.ranges(member.head(RECORDS_OFFSET) for _, member in bundles)
     tile_counts: Counter[int] = Counter()
     for (bundle, member), head in zip(bundles, heads, strict=True):
-        expected = expected_tiles(ROOT, bundle, remarks, tile_format=_tile_format(root), scheme=scheme, extent=extent)
+        expected = expected_tiles(
+            ROOT,
+            bundle,
+            remarks,
+            tile_format=_tile_format(root),
+            scheme=scheme,
+            extent=extent,
+            extent_name="fullExtent",
+        )
         index = check_bundle(head, member, expected, damage)
         if index is not None and scope.tiles:
             check_tiles(file, member, index, expected, damage)
         tile_counts[bundle.level] += int((index.size > 0).sum()) if index is not None else 0
-    return PackageReport(
-        file.size_bytes, members, dict(sorted(tile_counts.items())), tuple(damage.all), tuple(remarks.all)
-    )
+    return dict(sorted(tile_counts.items()))
 
 
-def _read_document(file: RangedFile, members: Mapping[str, StoredMember], name: str, findings: Findings) -> bytes:
-    member = members.get(name)
+def _read_document(file: RangedFile, places: Mapping[str, StoredMember], name: str, findings: Findings) -> bytes:
+    """Return a document; nothing if it is not there, too long or, as a finding of the archive says, compressed."""
+    member = places.get(name)
     if not findings.require(member, name, "It is missing.") or member is None:
         return b""
+    findings.require(member.name == name, member.name, f"Readers look for {name}, in lower case.")
     text = f"It has {member.size_bytes} bytes and is not read."
-    if not findings.require(0 < member.size_bytes <= MAX_DOCUMENT_BYTES, name, text):
+    if not member.is_plain or not findings.require(0 < member.size_bytes <= MAX_DOCUMENT_BYTES, member.name, text):
         return b""
     return file.read(member.offset, member.offset + member.size_bytes)
 
@@ -116,15 +140,12 @@ def _bundles(members: Sequence[StoredMember], findings: Findings) -> Iterator[tu
     for member in members:
         name = member.name
         folder, _, path = name.partition("/")
-        if name in MEMBER_ORDER:
+        if name.lower() in MEMBER_ORDER:
             continue
-        if folder != BUNDLE_FOLDER:
+        if folder != BUNDLE_FOLDER or not path.endswith(".bundle"):
             findings.add(name, "It has no place in a tile package.")
-            continue
-        try:
-            yield parse_bundle_path(path), member
-        except DamagedCacheError as error:
-            findings.add(name, str(error))
+        elif bundle := find_bundle(name, path, findings):
+            yield bundle, member
 
 
 def _tile_format(root: Mapping[str, Any]) -> TileFormat | None:
@@ -142,6 +163,7 @@ def expected_tiles(
     tile_format: TileFormat | None,
     scheme: TilingScheme | None,
     extent: Extent | None,
+    extent_name: str,
 ) -> ExpectedTiles:
     """Return what a bundle should hold, as the document at a path tells it; note if it cannot be told."""
     allowed = None
@@ -152,7 +174,7 @@ def expected_tiles(
         except (InvalidParameterError, ValueError, OverflowError):
             findings.add(path, f"Where the tiles of level {bundle.level} lie cannot be told from the tiling scheme.")
     tile_size = scheme.tile_size if scheme else None
-    return ExpectedTiles(tile_format, tile_size, allowed, bundle.row, bundle.column)
+    return ExpectedTiles(tile_format, tile_size, allowed, extent_name, bundle.row, bundle.column)
 
 
 def _grown(extent: Extent, by: float) -> Extent:
@@ -162,5 +184,21 @@ def _grown(extent: Extent, by: float) -> Extent:
 def _check_levels(root: Mapping[str, Any], levels: Collection[int], remarks: Findings, damage: Findings) -> None:
     if not damage.require(levels, "", "The package has no bundles."):
         return
-    for key, packed in (("minLOD", min(levels)), ("maxLOD", max(levels))):
-        remarks.require(root.get(key) == packed, ROOT, f"{key} is {root.get(key)!r}; level {packed} is packed.")
+    for key, which, packed in (("minLOD", "first", min(levels)), ("maxLOD", "last", max(levels))):
+        text = f"{key} is {shown(root.get(key))}; the {which} level with bundles is {packed}."
+        remarks.require(key not in root or root[key] == packed, ROOT, text)
+    check_gaps(ROOT, levels, remarks)
+
+
+def check_gaps(path: str, levels: Iterable[int], findings: Findings) -> None:
+    """Note levels without bundles between the first and the last, in the document at a path."""
+    gaps = gap_names(levels)
+    findings.require(not gaps, path, f"There are no bundles of {gaps}, though of coarser and of finer levels.")
+
+
+def gap_names(levels: Iterable[int]) -> str:
+    """Return the levels that lie between others and are not among them, as ``level 3`` or ``levels 3, 5-7``; or ""."""
+    gaps = [(lower + 1, upper - 1) for lower, upper in pairwise(sorted(levels)) if upper - lower > 1]
+    texts = [f"{first}" if first == last else f"{first}-{last}" for first, last in gaps]
+    is_one = len(gaps) == 1 and "-" not in texts[0]
+    return f"level{'' if is_one else 's'} {', '.join(texts)}" if gaps else ""

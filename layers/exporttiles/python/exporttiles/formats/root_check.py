@@ -14,7 +14,16 @@ from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, TilingScheme
 from exporttiles.formats.esri_json import read_tile_info
 from exporttiles.formats.findings import Findings
-from exporttiles.formats.json_check import NUMBER, JsonType, check_extent, check_reference, part, read_object, shown
+from exporttiles.formats.json_check import (
+    NUMBER,
+    JsonType,
+    check_extent,
+    check_reference,
+    is_object,
+    part,
+    read_object,
+    shown,
+)
 from exporttiles.formats.tile_package import BUNDLE_FOLDER, MIN_ROOT_BYTES, ROOT, STORAGE_FORMAT, units
 from exporttiles.formats.tiling_schemes import snap_to_well_known
 
@@ -22,6 +31,7 @@ MAX_LEVELS = 64
 """More levels than any scheme has: halving the earth so often ends below the atom."""
 
 _FIRST_KILOBYTE = 1024
+_FIRST_BLOCK = 8192  # GDAL reads on to here from version 3.9.1, where it finds a key of a tile package before
 _MAX_TILE_SIZE = 8192
 
 _ROOT_TYPES: Mapping[str, JsonType] = {
@@ -48,28 +58,38 @@ def check_root(data: bytes, findings: Findings) -> dict[str, Any]:
     """Note what is wrong with root.json; return what can be read of it."""
     long_enough = len(data) >= MIN_ROOT_BYTES
     findings.require(long_enough, ROOT, f"It has {len(data)} bytes; GDAL needs {MIN_ROOT_BYTES}.")
-    early = b'"tileBundlesPath"' in data[:_FIRST_KILOBYTE]
-    findings.require(early, ROOT, f"tileBundlesPath is not in the first {_FIRST_KILOBYTE} bytes, where GDAL looks.")
+    start = data[:_FIRST_KILOBYTE]
+    looked_through = data[:_FIRST_BLOCK] if any(key in start for key in (b'"tileInfo"', b'"tileImageInfo"')) else start
+    early = b'"tileBundlesPath"' in looked_through
+    findings.require(early, ROOT, f"tileBundlesPath is not in the first {len(looked_through)} bytes, where GDAL looks.")
     root = read_object(ROOT, data, _ROOT_TYPES, findings)
 
-    image_info, storage_info = part(root, "tileImageInfo"), part(root, "storageInfo")
-    for key, found, wanted in (
-        ("version", root.get("version"), 1.0),
-        ("tileBundlesPath", root.get("tileBundlesPath"), f"./{BUNDLE_FOLDER}"),
-        ("storageInfo.storageFormat", storage_info.get("storageFormat"), STORAGE_FORMAT),
-        ("storageInfo.packetSize", storage_info.get("packetSize"), PACKET_SIZE),
-        ("tileImageInfo.bandCount", image_info.get("bandCount"), 1),
-    ):
-        findings.require(found == wanted, ROOT, f"{key} is {shown(found)} instead of {shown(wanted)}.")
-    known = image_info.get("format") in list(TileFormat)
-    findings.require(known, ROOT, f"tileImageInfo.format is {shown(image_info.get('format'))}.")
+    for key, wanted in (("version", 1.0), ("tileBundlesPath", f"./{BUNDLE_FOLDER}")):
+        is_right = key not in root or root[key] == wanted
+        findings.require(is_right, ROOT, f"{key} is {shown(root.get(key))} instead of {shown(wanted)}.")
+    # A member that is missing, or of another type, has been noted: nothing follows from it.
+    if is_object(root, "storageInfo"):
+        storage_info = root["storageInfo"]
+        for key, value in (("storageFormat", STORAGE_FORMAT), ("packetSize", PACKET_SIZE)):
+            text = f"storageInfo.{key} is {shown(storage_info.get(key))} instead of {shown(value)}."
+            findings.require(storage_info.get(key) == value, ROOT, text)
+    if is_object(root, "tileImageInfo"):
+        _check_image_info(root["tileImageInfo"], findings)
+    for key in ("spatialReference", "tileInfo", "initialExtent", "fullExtent"):
+        if is_object(root, key):
+            inner = root[key] if key == "spatialReference" else part(root[key], "spatialReference")
+            check_reference(ROOT, key, inner, findings)
+    return root
+
+
+def _check_image_info(image_info: Mapping[str, Any], findings: Findings) -> None:
+    bands = image_info.get("bandCount")
+    findings.require(bands == 1, ROOT, f"tileImageInfo.bandCount is {shown(bands)} instead of 1.")
+    image_format = image_info.get("format")
+    findings.require(image_format in list(TileFormat), ROOT, f"tileImageInfo.format is {shown(image_format)}.")
     quality = image_info.get("compressionQuality")
     legal = isinstance(quality, int) and 0 <= quality <= 100
     findings.require(legal, ROOT, f"tileImageInfo.compressionQuality is {shown(quality)}, not 0-100.")
-    for key in ("spatialReference", "tileInfo", "initialExtent", "fullExtent"):
-        inner = part(root, key)
-        check_reference(ROOT, key, inner if key == "spatialReference" else part(inner, "spatialReference"), findings)
-    return root
 
 
 def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | None:
@@ -80,8 +100,10 @@ def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | 
     except (ExportTilesError, LookupError, TypeError, ValueError, OverflowError) as error:
         findings.add(ROOT, f"tileInfo cannot be used: {type(error).__name__} {error}.")
         return None
-    findings.require(root.get("units") == own_units, ROOT, f"units is {shown(root.get('units'))}, not '{own_units}'.")
-    same = part(root, "spatialReference").get("wkid") == scheme.spatial_reference.wkid
+    is_right = "units" not in root or root["units"] == own_units
+    findings.require(is_right, ROOT, f"units is {shown(root.get('units'))}, not '{own_units}'.")
+    reference = part(root, "spatialReference")
+    same = not is_object(root, "spatialReference") or reference.get("wkid") == scheme.spatial_reference.wkid
     findings.require(same, ROOT, "spatialReference is not the one of tileInfo.")
     if not findings.require(is_usable(scheme), ROOT, "tileInfo has numbers that no tiling scheme can have."):
         return None
@@ -107,12 +129,14 @@ def check_extents(root: Mapping[str, Any], scheme: TilingScheme, findings: Findi
     """Note what is wrong with the extents of root.json; return fullExtent if it can be used."""
     extents: dict[str, Extent | None] = {}
     for key in ("initialExtent", "fullExtent"):
+        if not is_object(root, key):
+            continue
         extents[key] = extent = check_extent(ROOT, key, part(root, key), scheme.spatial_reference.is_same_as, findings)
         if extent:
             edge = scheme.lods[0].resolution
             inside = extent.xmin >= scheme.origin_x - edge and extent.ymax <= scheme.origin_y + edge
             findings.require(inside, ROOT, f"{key} reaches beyond the origin of the tiling scheme.")
-    return extents["fullExtent"]
+    return extents.get("fullExtent")
 
 
 def is_usable(scheme: TilingScheme) -> bool:
