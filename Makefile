@@ -67,14 +67,16 @@ bench: setup ## measure ours, the peers and the growth, and write benchmarks/RES
 	@.venv/bin/python -m benchmarks $(if $(filter quick,$(BENCH)),--quick)
 
 build: setup .venv-build/installed ## build what is deployed to AWS, and test that
-	.venv-build/bin/sam validate --lint --region us-east-1
+	for template in template.yaml templates/events.yaml templates/monitoring.yaml; do \
+		.venv-build/bin/sam validate --lint --region us-east-1 --template $$template || exit 1; \
+	done
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
 	.venv/bin/pytest tests/build
 
 deploy: audit .venv-build/installed ## audit, build and deploy to your AWS account; DEPLOY_OPTIONS replace the questions
 	find functions layers -name __pycache__ -type d -prune -exec rm -rf {} +  # not for Lambda
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
-	.venv-build/bin/sam deploy $(or $(DEPLOY_OPTIONS),--guided --stack-name exporttiles --capabilities CAPABILITY_IAM)
+	.venv-build/bin/sam deploy $(or $(DEPLOY_OPTIONS),--guided --stack-name exporttiles --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND)
 
 lock: .venv-uv/installed ## resolve the dependencies anew
 	$(COMPILE) layers/exporttiles/pyproject.toml $(IN_LAMBDA:%=--no-emit-package %) -o layers/dependencies/requirements.txt

@@ -31,7 +31,7 @@ from ministack import app as ministack
 from ministack.core import iam_actions, lambda_runtime
 from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.core.router import extract_access_key_id, extract_region
-from ministack.services import apigateway, eventbridge, lambda_svc, s3, stepfunctions
+from ministack.services import apigateway, cloudformation, eventbridge, lambda_svc, s3, stepfunctions
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -239,6 +239,19 @@ def tell_groups_of_schedules() -> None:
     iam_actions.extract_resource_arn = extract_resource_arn
 
 
+def transform_nested_stacks() -> None:
+    """Gap: the SAM transform is applied to the template of a stack, not to those of its nested stacks."""
+    parse = cloudformation.engine._parse_template
+
+    @wraps(parse)
+    def parse_and_transform(body: str) -> dict[str, Any]:
+        transformed: dict[str, Any] = cloudformation.engine._apply_transforms(parse(body))
+        return transformed
+
+    # Only the deployment of nested stacks looks the function up there; other modules have imported it.
+    cloudformation.engine._parse_template = parse_and_transform
+
+
 def end_with_standard_input() -> None:
     """Wait for the end of standard input, then end this process and the functions it started."""
     sys.stdin.buffer.read()
@@ -252,6 +265,7 @@ def main() -> None:
     end_logs()
     name_scheduled_events()
     tell_groups_of_schedules()
+    transform_nested_stacks()
     bound_maps_by_their_paths()
     checksum_whole_uploads()
     threading.Thread(target=end_with_standard_input, daemon=True).start()

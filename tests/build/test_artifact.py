@@ -78,6 +78,12 @@ def test_the_layer_leaves_out_what_the_runtime_brings():
     assert not packages & {"boto3", "botocore", "s3transfer"}
 
 
+def test_nested_stacks_are_built_with_the_stack():
+    nested = {path.stem for path in (ROOT / "templates").glob("*.yaml") if "." not in path.stem}
+
+    assert nested == {path.parent.name.lower() for path in BUILD.glob("*/template.yaml")}
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_handler_is_imported_from_the_layers_alone(layers, function):
     paths = [str(ROOT / "functions" / function), *map(str, layers)]

@@ -7,7 +7,7 @@ import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
-from tests.workflow.test_state_machine import RESOURCES
+from tests.workflow.stack import RESOURCES
 
 TABLE = RESOURCES["JobTable"]["Properties"]
 

@@ -14,7 +14,7 @@ from local.services import exporttiles, publish, store_of
 from tests.builders import a_tile
 from tests.e2e.test_events import Inbox, wait_for
 from tests.serving import serving
-from tests.workflow.test_state_machine import CloudFormation
+from tests.workflow.stack import CloudFormation
 
 DOCS = ROOT / "docs" / "events.md"
 SERVICE = "Small"

@@ -73,9 +73,24 @@ Resources:
   Stage:
     Type: AWS::ApiGatewayV2::Stage
     Properties: { ApiId: !Ref Api, StageName: $default, AutoDeploy: true }
+  Nested:
+    Type: AWS::CloudFormation::Stack
+    Properties: { TemplateURL: nested.yaml }
 Outputs:
+  NestedFunction: { Value: !GetAtt Nested.Outputs.Function }
   Function: { Value: !Ref Function }
   Machine: { Value: !Ref Machine }
+"""
+
+NESTED = """
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Function:
+    Type: AWS::Serverless::Function
+    Properties: { CodeUri: code/, Handler: app.handler, Runtime: python3.13, Architectures: [arm64] }
+Outputs:
+  Function: { Value: !Ref Function }
 """
 
 
@@ -86,6 +101,7 @@ def cloud(tmp_path_factory):
     (folder / "code" / "app.py").write_text(FUNCTION)
     template = folder / "template.yaml"
     template.write_text(TEMPLATE)
+    (folder / "nested.yaml").write_text(NESTED)
     os.environ["SECRET"] = "of the caller"
     with LocalCloud(template=template) as cloud:
         yield cloud
@@ -108,6 +124,12 @@ def test_functions_run_with_the_interpreter_of_the_caller(invoke):
     _, result, _ = invoke()
 
     assert result["python"] == sys.executable
+
+
+def test_a_nested_stack_may_hold_functions(cloud):
+    answer = cloud.client("lambda").invoke(FunctionName=cloud.outputs["NestedFunction"], Payload="{}")
+
+    assert json.load(answer["Payload"])["python"] == sys.executable
 
 
 def test_functions_see_nothing_of_the_callers_environment(invoke):

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from exporttiles.domain.job import JobStatus
-from tests.workflow.test_state_machine import RESOURCES, ROOT, TEMPLATE
+from tests.workflow.stack import RESOURCES, ROOT, TEMPLATE
 
 TEXT = (ROOT / "docs" / "operations.md").read_text()
 ALARMS = {
@@ -61,7 +61,7 @@ def test_the_dashboard_names_things_of_the_stack():
     body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Sub"]
 
     for name in re.findall(r"\$\{(\w+)[.}]", body):
-        assert name in RESOURCES
+        assert name in RESOURCES or f"Events.Outputs.{name}" in str(RESOURCES["Monitoring"])
     assert len(dashboard()["widgets"]) == 10
 
 

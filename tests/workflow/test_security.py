@@ -7,7 +7,7 @@ import pytest
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.workflow.test_state_machine import ROOT, TEMPLATE
+from tests.workflow.stack import ROOT, TEMPLATE, inlined, nested_in
 
 
 class _NoPolicies:
@@ -17,18 +17,24 @@ class _NoPolicies:
         return {}
 
 
-def _transformed(monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    template = yaml_parse((ROOT / "template.yaml").read_text())
+def _transformed(path):
+    template = yaml_parse(path.read_text())
     for resource in template["Resources"].values():
         for place in ("CodeUri", "ContentUri", "DefinitionUri"):  # where `sam package` would have put them
             if place in resource.get("Properties", {}):
                 resource["Properties"][place] = "s3://artifacts/it"
-    return transform(template, {}, _NoPolicies())["Resources"]
+    return transform(template, {}, _NoPolicies())
+
+
+def _resources():
+    whole = _transformed(ROOT / "template.yaml")
+    nested = [inlined(_transformed(path)["Resources"], parameters) for path, parameters in nested_in(whole)]
+    return {name: resource for part in (whole["Resources"], *nested) for name, resource in part.items()}
 
 
 with pytest.MonkeyPatch.context() as patch:
-    RESOURCES = _transformed(patch)
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    RESOURCES = _resources()
 
 MANAGED_POLICIES = {
     "AWSLambdaBasicExecutionRole": "SAM gives it to every function: writing logs, to any group of the account",

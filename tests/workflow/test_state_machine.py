@@ -3,35 +3,15 @@
 import inspect
 import json
 import re
-from pathlib import Path
 
 import pytest
-import yaml
 
 from exporttiles.domain import errors
+from tests.workflow.stack import RESOURCES, ROOT
 
-ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "statemachine" / "export_tiles.asl.json").read_text()
 SUBSTITUTIONS = set(re.findall(r"\$\{(\w+)\}", TEXT))
 MACHINE = json.loads(re.sub(r'(?<!")\$\{\w+\}', "1", TEXT))
-
-
-class CloudFormation(yaml.SafeLoader):
-    """YAML with the short forms of intrinsic functions, kept as plain values."""
-
-
-CloudFormation.add_multi_constructor(
-    "!",
-    lambda loader, suffix, node: {
-        suffix: loader.construct_scalar(node)
-        if isinstance(node, yaml.ScalarNode)
-        else loader.construct_sequence(node, deep=True)
-        if isinstance(node, yaml.SequenceNode)
-        else loader.construct_mapping(node, deep=True)
-    },
-)
-TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), CloudFormation)  # noqa: S506  (a SafeLoader)
-RESOURCES = TEMPLATE["Resources"]
 
 
 def machines(machine):

@@ -3,9 +3,10 @@
 import re
 
 import pytest
+import yaml
 
 from exporttiles.adapters.dynamodb_jobs import OPEN_JOBS_INDEX, SERIES_INDEX
-from tests.workflow.test_state_machine import RESOURCES, ROOT, TEMPLATE
+from tests.workflow.stack import RESOURCES, ROOT, TEMPLATE, CloudFormation, inlined, nested_in
 
 FUNCTIONS = {
     name: resource["Properties"]
@@ -29,7 +30,7 @@ def test_tokens_are_off_unless_the_operator_says_on():
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_a_folder_with_app_py_alone(name):
-    folder = ROOT / FUNCTIONS[name]["CodeUri"]
+    folder = ROOT / FUNCTIONS[name]["CodeUri"].removeprefix("../")
 
     assert [path.name for path in folder.iterdir() if path.name != "__pycache__"] == ["app.py"]
     assert len((folder / "app.py").read_text().splitlines()) <= 50
@@ -38,7 +39,17 @@ def test_a_function_is_a_folder_with_app_py_alone(name):
 def test_every_folder_of_functions_is_deployed():
     folders = {f"functions/{path.name}/" for path in (ROOT / "functions").iterdir() if path.is_dir()}
 
-    assert folders - {"functions/__pycache__/"} == {properties["CodeUri"] for properties in FUNCTIONS.values()}
+    deployed = {properties["CodeUri"].removeprefix("../") for properties in FUNCTIONS.values()}
+    assert folders - {"functions/__pycache__/"} == deployed
+
+
+@pytest.mark.parametrize(("path", "parameters"), nested_in(TEMPLATE))
+def test_a_nested_stack_gets_every_parameter_and_functions_like_the_others(path, parameters):
+    nested = yaml.load(path.read_text(), CloudFormation)  # noqa: S506  (a SafeLoader)
+
+    assert nested["Parameters"].keys() == parameters.keys()
+    if "Globals" in nested:
+        assert inlined(nested["Globals"], parameters) == TEMPLATE["Globals"]
 
 
 def test_packages_and_broken_uploads_are_forgotten():
