@@ -43,7 +43,7 @@ def a_service(
         max_level=19,
         tile_format=tile_format,
         compression_quality=quality,
-        full_extent=scheme.tile_extent(0, 0, 0),
+        full_extent=scheme.tile_extent(scheme.lods[0].level, 0, 0),
         description=description,
         copyright_text=copyright_text,
     )

@@ -1,7 +1,7 @@
 """Whole exports of small caches, and what independent readers find in them."""
 
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ from tpkutils import TPK
 
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.export import StorageFormat
-from exporttiles.domain.job import JobStatus
+from exporttiles.domain.job import JobStatus, Message
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import TilingScheme
 from tests.builders import a_request
@@ -48,6 +48,13 @@ def a_cache(
 
 def export(objects: ObjectStore, service: ImageService, levels: Iterable[int], output: str, folder: Path) -> Path:
     """Run an export and return its file; beside it, all that is in it, unpacked."""
+    return export_with_messages(objects, service, levels, output, folder)[0]
+
+
+def export_with_messages(
+    objects: ObjectStore, service: ImageService, levels: Iterable[int], output: str, folder: Path
+) -> tuple[Path, Sequence[Message]]:
+    """Run an export and return its file, as `export` does, and the messages of the job."""
     runtime = a_runtime(objects)
     tile_package, storage_format = OUTPUTS[output]
     request = a_request(service, tuple(sorted(set(levels))))
@@ -58,7 +65,7 @@ def export(objects: ObjectStore, service: ImageService, levels: Iterable[int], o
     path.write_bytes(runtime.objects.read(job.package.key))
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder)
-    return path
+    return path, job.messages
 
 
 def by_mapproxy(levels_folder: Path, places: Iterable[Place], *, version: int) -> dict[Place, bytes]:

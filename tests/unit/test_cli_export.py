@@ -24,6 +24,7 @@ from exporttiles.rest.parameters import read_export_request
 from tests.builders import a_service, a_tile, put_files
 from tests.caches import CACHES
 from tests.fakes import a_runtime, run_workflow
+from tests.field.make_inputs import INPUTS
 from tests.unit.usecases.test_export import tiles_of
 
 BOX = "0,0,5000000,4000000"
@@ -264,3 +265,12 @@ def test_a_disk_that_is_full_leaves_nothing(world, tmp_path, monkeypatch, capsys
     words = f"There is no room for out.tpkx in {tmp_path}: No space left on device. Make room, or write elsewhere."
     assert capsys.readouterr().err == f"exporttiles: {words}\n"
     assert listing(tmp_path) == []
+
+
+def test_a_package_that_gdal_cannot_show_is_made_with_a_warning_and_a_dataset_without_one(tmp_path, capsys):
+    next(found for found in INPUTS if found.name == "grids/lambert-93").make(tmp_path)
+
+    assert main(["export", str(tmp_path / "cache"), str(tmp_path / "map.tpkx")]) == 0
+    assert "Warning: GDAL and QGIS cannot show this tile package: " in capsys.readouterr().out
+    assert main(["export", str(tmp_path / "cache"), str(tmp_path / "map.zip")]) == 0
+    assert "GDAL" not in capsys.readouterr().out

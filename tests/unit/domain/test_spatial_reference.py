@@ -1,7 +1,12 @@
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporttiles.domain.errors import UnknownSpatialReferenceError
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference, transformer
+from exporttiles.formats.esri_xml import esri_wkt
 
 WEB_MERCATOR = SpatialReference(wkid=102100, latest_wkid=3857)
 
@@ -102,3 +107,90 @@ def test_grads_from_paris_are_not_degrees_from_greenwich():
 
 def test_a_projection_keeps_its_own_datum():
     assert SpatialReference(wkid=2193).geographic.is_same_as(SpatialReference(wkid=4167))
+
+
+# References by text alone
+
+KNOWN = [4326, 2193, 3006, 2180, 2154, 2056, 25832, 28992, 27700, 2263, 32719, 3031, 4525, 31254, 2065, 54009, 102003]
+"""Of EPSG and Esri; north first and east first, in feet, from the poles, oblique, from Ferro."""
+
+
+def by_text(wkid, *, has_authority):
+    wkt = esri_wkt(SpatialReference(wkid, wkid))
+    return wkt if has_authority else re.sub(r',AUTHORITY\["\w+",\d+\]\]$', "]", wkt)
+
+
+@pytest.mark.parametrize("has_authority", [True, False])
+@pytest.mark.parametrize("wkid", KNOWN)
+def test_a_reference_by_text_is_identified_as_esri_writes_it(wkid, has_authority):
+    assert SpatialReference(wkt=by_text(wkid, has_authority=has_authority)).identified == SpatialReference(wkid, wkid)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        SpatialReference(wkt=esri_wkt(SpatialReference(3857))),
+        SpatialReference(wkt=esri_wkt(SpatialReference(102100))),
+        SpatialReference(wkid=900913),
+    ],
+)
+def test_web_mercator_is_identified_as_arcgis_names_it(reference):
+    assert reference.identified == WEB_MERCATOR
+
+
+@pytest.mark.parametrize("version", ["WKT1_GDAL", "WKT1_ESRI", "WKT2_2019"])
+def test_a_reference_is_identified_in_any_version_of_wkt(version):
+    assert SpatialReference(wkt=SpatialReference(2193).crs.to_wkt(version)).identified == SpatialReference(2193, 2193)
+
+
+def test_an_id_that_nobody_knows_gives_way_to_the_text_beside_it():
+    reference = SpatialReference(wkid=999_999, wkt=by_text(2193, has_authority=False))
+
+    assert reference.identified == SpatialReference(2193, 2193)
+
+
+@pytest.mark.parametrize("reference", [WEB_MERCATOR, SpatialReference(102113), SpatialReference(4305)])
+def test_a_reference_that_has_an_id_keeps_it(reference):
+    assert reference.identified is reference
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    wkid=st.sampled_from([wkid for wkid in KNOWN if wkid != WGS84.wkid]),
+    has_authority=st.booleans(),
+    metres=st.floats(0.05, 1e5) | st.floats(-1e5, -0.05),
+)
+def test_what_lies_some_centimetres_beside_is_another_reference(wkid, has_authority, metres):
+    wkt = by_text(wkid, has_authority=has_authority)
+    moved = re.sub(r'"False_Easting",([-.\d]+)', lambda match: f'"False_Easting",{float(match[1]) + metres}', wkt)
+
+    assert moved != wkt
+    reference = SpatialReference(wkt=moved)
+    assert reference.identified is reference
+
+
+@pytest.mark.parametrize("wkid", [4326, 2193, 2056, 2263, 2065])
+@pytest.mark.parametrize(
+    ("pattern", "other"),
+    [
+        (r'DATUM\["[^"]+"', 'DATUM["D_Town"'),
+        (r'DATUM\["[^"]+"', 'DATUM["D_ITRF_2014"'),
+        (r'SPHEROID\["[^"]+",[.\d]+', 'SPHEROID["Town",6377000.0'),
+        (r'PRIMEM\["[^"]+",[-.\d]+', 'PRIMEM["Town",11.25'),
+    ],
+)
+def test_another_datum_is_another_reference(wkid, pattern, other):
+    wkt = by_text(wkid, has_authority=True)
+    changed = re.sub(pattern, other, wkt)
+
+    assert changed != wkt
+    reference = SpatialReference(wkt=changed)
+    assert reference.identified is reference
+
+
+def test_a_shift_of_datum_in_the_text_does_not_hide_the_reference():
+    wkt = SpatialReference(28992).crs.to_wkt("WKT1_GDAL")
+    shifted = wkt.replace("299.1528128]]", "299.1528128],TOWGS84[565.4,50.3,465.6,-0.4,0.34,-1.88,4.07]]")
+
+    assert shifted != wkt
+    assert SpatialReference(wkt=shifted).identified == SpatialReference(28992, 28992)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ if TYPE_CHECKING:  # loaded when the first one is needed: most requests never ne
 WEB_MERCATOR_WKIDS = frozenset({3785, 3857, 900913, 102100, 102113})
 """The ids under which Web Mercator has gone; the coordinates are the same."""
 
+LAST_EPSG_WKID = 32767
+"""Esri uses EPSG's numbers up to here, and its own above."""
+
 EQUATOR_DEGREE_METRES = 111_319.49079327358
 """A degree of longitude on the equator of WGS 84."""
 
@@ -22,7 +26,8 @@ _EXTENSION = re.compile(r"""EXTENSION\s*[\[(]\s*"PROJ4"\s*,\s*"([^"]*)"\s*[\])]"
 # GDAL writes these into WKT; a value that is a plain word or number names no file.
 _PLAIN_PROJ = re.compile(r"(?:\+?\w+(?:=(?:@null|[-+\w.,]*))?(?:\s+|$))*", re.ASCII)
 _FILE_NAMES = re.compile(r"grids=(?!@null\b)|\b(?:init|file|catalog|model)=", re.IGNORECASE)
-_SAME_CONFIDENCE = 70  # percent: "equivalent, but the names are not identical" (PROJ)
+_CANDIDATE_CONFIDENCE = 25  # percent: PROJ gives no more to Esri's WKT of grids whose first axis is north
+_SAME_METRES = 0.01
 _CACHED = 64  # WKT comes from outside, so the caches need an end
 
 
@@ -68,12 +73,30 @@ class SpatialReference:
         """
         return _geographic(self)
 
+    @property
+    def has_known_id(self) -> bool:
+        """Return True if the EPSG or Esri register has an id of this reference.
+
+        GDAL reads root.json in this way: up to `LAST_EPSG_WKID` it looks in the
+        EPSG register alone, above in Esri's alone.
+        """
+        return _has_known_id(self)
+
+    @property
+    def identified(self) -> "SpatialReference":
+        """Return the reference by its registered id, or unchanged if none is known.
+
+        Only an equal definition counts: the same datum and the same parameters.
+        """
+        return self if self.has_known_id else _identified(self)
+
     def is_same_as(self, other: "SpatialReference") -> bool:
         """Tell whether coordinates mean the same place in both."""
         return self == other or _is_same(self, other)
 
 
 WGS84 = SpatialReference(wkid=4326, latest_wkid=4326)
+_WEB_MERCATOR = SpatialReference(wkid=102100, latest_wkid=3857)  # as ArcGIS names it
 
 
 @lru_cache(maxsize=_CACHED)
@@ -96,6 +119,80 @@ def transformer(source: SpatialReference, target: SpatialReference) -> "Transfor
 @lru_cache(maxsize=_CACHED)
 def _is_same(one: SpatialReference, other: SpatialReference) -> bool:
     return one.crs.equals(other.crs, ignore_axis_order=True)
+
+
+@lru_cache(maxsize=_CACHED)
+def _has_known_id(reference: SpatialReference) -> bool:
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    for wkid in filter(None, (reference.latest_wkid, reference.wkid)):
+        try:
+            CRS.from_authority(_authority(wkid), wkid)
+        except CRSError:
+            continue
+        return True
+    return False
+
+
+@lru_cache(maxsize=_CACHED)
+def _identified(reference: SpatialReference) -> SpatialReference:
+    for authority, code in _equal_entries(reference.crs):
+        if code.isdecimal() and authority == _authority(int(code)):
+            return _WEB_MERCATOR if int(code) in WEB_MERCATOR_WKIDS else SpatialReference(int(code), int(code))
+    return reference
+
+
+def _equal_entries(crs: "CRS") -> Iterator[tuple[str, str]]:
+    """Yield authority and code of the register entries with the same coordinates on the same datum."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    unbound = crs.source_crs if crs.is_bound and crs.source_crs else crs  # without its own way to WGS 84
+    stated = unbound.to_json_dict().get("id", {})  # AUTHORITY at the end of WKT, which ArcGIS writes
+    found = [(match.auth_name, match.code) for match in unbound.list_authority(min_confidence=_CANDIDATE_CONFIDENCE)]
+    for authority, code in [(str(stated.get("authority")), str(stated.get("code"))), *found]:
+        try:
+            known = CRS.from_authority(authority, code)
+        except CRSError:
+            continue
+        if _has_same_coordinates(unbound, known):
+            yield authority, code
+
+
+def _has_same_coordinates(described: "CRS", known: "CRS") -> bool:
+    """Compare datums by name, projections by their parameters and by points of the area of use.
+
+    ``CRS.equals`` compares the order of axes as well, which Esri's WKT does not state.
+    """
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    geodetic, own, area = known.geodetic_crs, described.geodetic_crs, known.area_of_use
+    if not (geodetic and own and area and geodetic.equals(own, ignore_axis_order=True)):
+        return False
+    if known.coordinate_operation != described.coordinate_operation:  # in no time, and there may be 200 of them
+        return False
+    if known.coordinate_operation is None:
+        return bool(known.is_geographic and described.is_geographic)
+    degree = math.radians(1) / geodetic.axis_info[0].unit_conversion_factor
+    width, height = (area.east - area.west) % 360 or 360.0, area.north - area.south
+    steps = [(right / 4, up / 4) for right in range(1, 4) for up in range(1, 4)]
+    longitudes = [(area.west + width * right) * degree for right, _ in steps]
+    latitudes = [(area.south + height * up) * degree for _, up in steps]
+    try:
+        one, other = (
+            zip(*Transformer.from_crs(geodetic, crs, always_xy=True).transform(longitudes, latitudes), strict=True)
+            for crs in (known, described)
+        )
+    except ProjError:  # a method without formulas in PROJ
+        return False
+    metres_per_unit = known.axis_info[0].unit_conversion_factor
+    return all(math.dist(*pair) * metres_per_unit < _SAME_METRES for pair in zip(one, other, strict=True))
+
+
+def _authority(wkid: int) -> str:
+    return "EPSG" if wkid <= LAST_EPSG_WKID else "ESRI"
 
 
 @lru_cache(maxsize=_CACHED)
@@ -152,7 +249,7 @@ def _described(wkt: str | None) -> "CRS | None":
     except (CRSError, UnicodeEncodeError):
         return None
     # Esri's WKT knows neither area of use nor axes: rather the register's own entry.
-    known = described.to_authority(min_confidence=_SAME_CONFIDENCE)
+    known = None if described.is_bound else next(_equal_entries(described), None)
     return CRS.from_authority(*known) if known else described
 
 

@@ -42,6 +42,7 @@ def write_conf_xml(
     *,
     compression_quality: int,
     lerc_error: float = 0.0,
+    tile_end: tuple[float, float] | None = None,
 ) -> bytes:
     """Return conf.xml: where the tiles of a cache lie, and what they are.
 
@@ -51,6 +52,7 @@ def write_conf_xml(
         tile_format: of the tiles.
         compression_quality: JPEG quality, 0 for other formats.
         lerc_error: greatest error of LERC tiles, in the unit of their values.
+        tile_end: lower right corner of the tiles, for GDAL (see `gdal.tile_end`).
     """
     lods = (
         element(
@@ -65,7 +67,8 @@ def write_conf_xml(
     tiles = element(
         "TileCacheInfo",
         write_spatial_reference(scheme.spatial_reference),
-        element("TileOrigin", number("X", scheme.origin_x), number("Y", scheme.origin_y), esri_type="PointN"),
+        _point("TileOrigin", (scheme.origin_x, scheme.origin_y)),
+        _point("TileEnd", tile_end) if tile_end else "",
         number("TileCols", scheme.tile_size),
         number("TileRows", scheme.tile_size),
         number("DPI", scheme.dpi),
@@ -108,3 +111,8 @@ def write_conf_properties() -> bytes:
     entry = text("Key", "CacheTileContentType") + "<Value xsi:type='xs:string'>Map</Value>"
     item = element("PropertySetProperty", entry, esri_type="PropertySetProperty")
     return document("PropertySet", element("PropertyArray", item, esri_type="ArrayOfPropertySetProperty"))
+
+
+def _point(name: str, point: tuple[float, float]) -> str:
+    x, y = point
+    return element(name, number("X", x), number("Y", y), esri_type="PointN")

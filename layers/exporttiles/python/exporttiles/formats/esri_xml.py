@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, ParseError  # the parser below is the
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.spatial_reference import LAST_EPSG_WKID, SpatialReference
 
 DECLARATION = '<?xml version="1.0" encoding="utf-8" ?>'
 
@@ -23,7 +23,6 @@ _NAMESPACES = (
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGERS = 2**53 - 1  # coordinates are counted in doubles
 _TOLERANCE_METRES = 0.001
-_LAST_EPSG_WKID = 32767
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +109,18 @@ def write_spatial_reference(reference: SpatialReference) -> str:
 
 
 def esri_wkt(reference: SpatialReference) -> str:
-    """Return a coordinate system in Esri's WKT, with its id at the end as ArcGIS adds it."""
-    wkt = reference.crs.to_wkt("WKT1_ESRI")
+    """Return a coordinate system in Esri's WKT, with its id at the end as ArcGIS adds it.
+
+    In WKT 2 where Esri's has no words for the projection.
+    """
+    from pyproj.exceptions import CRSError
+
+    try:
+        wkt = reference.crs.to_wkt("WKT1_ESRI")
+    except CRSError:
+        return str(reference.crs.to_wkt("WKT2_2019"))
     wkid = reference.latest_wkid or reference.wkid
     if wkid is None:
         return wkt
-    authority = "EPSG" if wkid <= _LAST_EPSG_WKID else "ESRI"
+    authority = "EPSG" if wkid <= LAST_EPSG_WKID else "ESRI"
     return f'{wkt.removesuffix("]")},AUTHORITY["{authority}",{wkid}]]'

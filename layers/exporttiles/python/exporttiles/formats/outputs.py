@@ -11,8 +11,8 @@ from typing import Protocol
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService
-from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats import cache_conf, tile_package, tile_package_v1
+from exporttiles.domain.tiling import BundleIndex, TilingScheme
+from exporttiles.formats import cache_conf, gdal, tile_package, tile_package_v1
 from exporttiles.formats.archive_check import Scope
 from exporttiles.formats.bundle import DATASET_RECORD_COUNT, bundle_path, write_bundle
 from exporttiles.formats.bundle_v1 import bundlx_path, write_bundle_v1
@@ -25,6 +25,8 @@ Tiles = Mapping[tuple[int, int], bytes | memoryview]
 
 Member = tuple[str, list[bytes | memoryview]]
 """A file by its name, ``/`` between folders, and its bytes in pieces."""
+
+_USE_A_DATASET = "They show a cache dataset of it: tilePackage=false, or an output that ends in .zip."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class Output(Protocol):
         """
         ...
 
+    def warnings(self, contents: Contents) -> list[str]:
+        """Return which well-known readers cannot show the output, and why."""
+        ...
+
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
         """Read the one file that holds all, as far as it is wanted, and report on it."""
         ...
@@ -104,6 +110,15 @@ class TilePackage:
             ),
             tile_package.THUMBNAIL: tile_package.thumbnail(contents.read_overview()),
         }
+
+    def warnings(self, contents: Contents) -> list[str]:
+        """Return a warning if GDAL cannot show the package."""
+        scheme = self.service.tiling_scheme
+        if not (obstacle := gdal.package_obstacle(scheme, contents.levels, contents.extent)):
+            return []
+        text = f"GDAL and QGIS cannot show this tile package: {obstacle}."
+        dataset = CacheDataset(self.service, self.compression_quality, StorageFormat.COMPACT_V2)
+        return [text if dataset.warnings(contents) else f"{text} {_USE_A_DATASET}"]
 
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
         """Return what is wrong with the package."""
@@ -142,13 +157,15 @@ class CacheDataset:
 
     def documents(self, contents: Contents) -> dict[str, bytes]:
         """Return conf.cdi, conf.properties and, last, conf.xml: with it the cache is complete."""
-        service = self.service
+        service, scheme = self.service, self._scheme(contents)
+        is_read_by_gdal = self.storage_format is StorageFormat.COMPACT_V2
         conf_xml = cache_conf.write_conf_xml(
-            cache_conf.scheme_from_0(service.tiling_scheme, max(contents.levels)),
+            scheme,
             self.storage_format,
             service.tile_format,
             compression_quality=tile_package.declared_quality(service, self.compression_quality),
             lerc_error=service.lerc_error,
+            tile_end=gdal.tile_end(scheme, contents.extent) if is_read_by_gdal else None,
         )
         return {
             f"{self.folder}/{cache_conf.CONF_CDI}": cache_conf.write_conf_cdi(contents.extent),
@@ -156,9 +173,20 @@ class CacheDataset:
             f"{self.folder}/{cache_conf.CONF_XML}": conf_xml,
         }
 
+    def warnings(self, contents: Contents) -> list[str]:
+        """Return a warning if GDAL cannot show the dataset; it reads none of the older format."""
+        if self.storage_format is not StorageFormat.COMPACT_V2:
+            return []
+        obstacle = gdal.dataset_obstacle(self._scheme(contents), contents.extent)
+        return [f"GDAL and QGIS cannot show this cache dataset: {obstacle}."] if obstacle else []
+
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
         """Return what is wrong with the archive."""
         return check_cache_archive(file, scope, is_package=not self.is_folder)
+
+    def _scheme(self, contents: Contents) -> TilingScheme:
+        """Return the tiling scheme as conf.xml lists it."""
+        return cache_conf.scheme_from_0(self.service.tiling_scheme, max(contents.levels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ which differ from the specification in places.
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -65,7 +66,9 @@ def write_root(
         compression_quality: JPEG quality the tiles were recompressed to; None
             stands for the cache's own.
     """
-    scheme = service.tiling_scheme
+    reference = service.tiling_scheme.spatial_reference.identified  # readers such as GDAL read ids alone
+    scheme = replace(service.tiling_scheme, spatial_reference=reference)
+    extent = replace(extent, spatial_reference=reference)
     return _json(
         {
             "tileImageInfo": {

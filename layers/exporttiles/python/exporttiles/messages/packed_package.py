@@ -27,6 +27,7 @@ class PackedPackage:
     work_items: int
     up_to_date_count: int = 0
     at_once: bool = False
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the members as JSON."""
@@ -38,4 +39,5 @@ class PackedPackage:
     def from_json(cls, document: dict[str, Any]) -> "PackedPackage":
         """Return what the packer handed over."""
         flawed = {name: FlawedTiles.from_json(document[name]) for name in ("left_out", "unchanged")}
-        return cls(**document | flawed | {"used": Use(*document["used"])})
+        warnings = tuple(document.get("warnings", ()))
+        return cls(**document | flawed | {"used": Use(*document["used"]), "warnings": warnings})

@@ -186,6 +186,7 @@ def told_of(export: Export, packed: PackedPackage) -> list[Message]:
             for count, text, examples in warnings
             if count
         ),
+        *(Message(MessageKind.WARNING, text) for text in packed.warnings),
         *(Message(MessageKind.INFORMATIVE, text) for text in texts),
     ]
 

@@ -102,6 +102,7 @@ class InspectCache:
     def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:
         tile_format, quality = detect_format(survey.tiles, info.tile_format if info else None)
         own = _fitting(info.tiling_scheme if info else self.scheme, tile_side(survey.tiles), is_own=info is not None)
+        own = replace(own, spatial_reference=own.spatial_reference.identified)
         scheme = snap_to_well_known(own)
         _require_levels(scheme, survey.levels)
         stated, document = (info.full_extent, "conf.cdi") if info else (survey.full_extent, survey.extent_source)

@@ -82,7 +82,8 @@ class PackTilePackage:
         copied = [report for report in reports if report.fragment_bytes >= MIN_PART_BYTES]
         small = [report for report in reports if 0 < report.fragment_bytes < MIN_PART_BYTES]
         output = output_of(export.service, export.request)
-        documents = output.documents(self._contents(job_id, export, reports))
+        contents = self._contents(job_id, export, reports)
+        documents = output.documents(contents)
         members, end = _members(copied, documents, small)
         directory = central_directory(members)
         checksum = archive_crc32(members, directory)
@@ -101,7 +102,8 @@ class PackTilePackage:
             self.verify(job_id, packed, output, [member for member, _ in members], reports)
         finally:
             self._take_back_if_late(job_id)
-        return replace(packed, used=packed.used + self.meter.read() - before)
+        used = packed.used + self.meter.read() - before
+        return replace(packed, used=used, warnings=tuple(output.warnings(contents)))
 
     def _take_back_if_late(self, job_id: str) -> None:
         """Remove a package that nobody wants any more: CloseJob may have looked for it before it was there."""
