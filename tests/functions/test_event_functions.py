@@ -128,10 +128,10 @@ def test_with_tokens_on_an_export_is_made_in_the_name_of_a_key(runtime):
 @pytest.mark.parametrize(
     ("changes", "request_changes", "reason"),
     [
-        ({}, {}, "Parameter 'key'"),
-        ({}, {"key": "other"}, "Parameter 'key'"),
-        ({}, {"key": ["survey"]}, "Parameter 'key'"),
-        ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, {"key": "survey"}, "Parameter 'key'"),
+        ({}, {}, "key: "),
+        ({}, {"key": "other"}, "key: "),
+        ({}, {"key": ["survey"]}, "key: "),
+        ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, {"key": "survey"}, "key: "),
         ({"services": ("Survey/*",)}, {"key": "survey"}, "does not open this service"),
         ({}, {"key": "survey"}, "ERROR 001564"),
     ],

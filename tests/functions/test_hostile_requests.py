@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporttiles.domain.area import VERTICES_LIMIT
 from exporttiles.domain.job import JobStatus
@@ -109,7 +111,7 @@ def test_a_reference_opens_no_file_and_no_address(client, wkt):
 
     reply, _ = export(client, areaOfInterest=area)
 
-    assert reply["error"]["message"].startswith("No coordinate system is known as 'PROJCS")
+    assert reply["error"]["message"].startswith("areaOfInterest: No coordinate system is known as 'PROJCS")
 
 
 @pytest.mark.parametrize(
@@ -137,13 +139,72 @@ def test_an_absurd_value_is_refused_by_the_name_of_its_parameter(client, paramet
     reply, seconds = export(client, **parameters)
 
     assert reply["error"]["code"] == 400
-    assert reply["error"]["message"].startswith(f"Parameter '{name}'")
+    assert reply["error"]["message"].startswith(f"{name}: ")
     assert len(reply["error"]["message"]) < 1000
     assert seconds < MOST_SECONDS
 
 
+numbers = st.sampled_from([0, -0.0, 1, 10, 179, 1e7, 1e15, 1e300, -1e7]) | st.floats(allow_nan=False, width=32)
+scalars = (
+    numbers | st.none() | st.booleans() | st.sampled_from(["", "NaN", "0", "rubbish", "4326", "\u202e"]) | st.text()
+)
+references = scalars | st.fixed_dictionaries({}, optional={"wkid": scalars, "latestWkid": scalars, "wkt": scalars})
+vertices = st.lists(numbers, min_size=2, max_size=2) | st.lists(scalars, max_size=5)
+curves = st.fixed_dictionaries({}, optional={name: st.lists(vertices | scalars, max_size=7) for name in "abc"})
+rings = st.lists(st.lists(vertices | curves, max_size=6) | scalars, max_size=3) | scalars
+envelopes = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("xmin", "ymin", "xmax", "ymax"), scalars) | {"spatialReference": references}
+)
+crs = st.builds(lambda kind, name: {"type": kind, "properties": {"name": name, "code": name}}, scalars, scalars)
+geometries = envelopes | st.fixed_dictionaries(
+    {},
+    optional={"rings": rings, "curveRings": rings, "spatialReference": references, "x": scalars, "paths": rings}
+    | {"type": st.sampled_from(["Polygon", "MultiPolygon", "Point", "Topology"]) | scalars}
+    | {"coordinates": st.lists(rings, max_size=2) | rings, "crs": crs | scalars},
+)
+areas = st.recursive(
+    geometries | scalars,
+    lambda part: (
+        st.lists(part, max_size=3)
+        | st.fixed_dictionaries({"geometry": part}, optional={"spatialReference": references})
+        | st.fixed_dictionaries({"features": st.lists(part, max_size=3) | scalars}, optional={"crs": crs | scalars})
+        | st.fixed_dictionaries({"geometries": st.lists(part, max_size=3) | scalars})
+    ),
+    max_leaves=4,
+)
+as_json = st.builds(json.dumps, areas)
+VALUES = {
+    "exportExtent": st.lists(scalars, max_size=5).map(lambda sides: ",".join(map(str, sides)))
+    | st.builds(json.dumps, envelopes | scalars),
+    "areaOfInterest": as_json | as_json.map(lambda text: text[:-1]) | as_json.map(lambda text: text + "}"),
+    "polygon": as_json,
+    "levels": st.lists(scalars, max_size=3).map(lambda levels: "-".join(map(str, levels))),
+    "exportBy": scalars.map(str),
+    "tilePackage": scalars.map(str),
+    "storageFormatType": scalars.map(str),
+    "compressionQuality": scalars.map(str),
+    "since": scalars.map(str),
+    "clientToken": scalars.map(str),
+}
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from([*VALUES]).flatmap(lambda name: st.tuples(st.just(name), VALUES[name])))
+def test_every_error_begins_with_the_parameter_that_it_is_about(parameter):
+    """GIVEN any value of any parameter, WHEN it is refused, THEN the message names that parameter first."""
+    name, value = parameter
+    sent = {name: value.encode(errors="replace").decode(), "optimizeTilesForSize": "true"}
+
+    reply, _ = export(Client(a_rest_runtime()), **sent)
+
+    if "error" in reply:
+        assert (reply["error"]["code"], reply["error"]["details"]) == (400, [])
+        assert reply["error"]["message"].startswith(f"{name}: ")
+        assert not re.search(r"Error\b|Traceback|NoneType|unpack", reply["error"]["message"].replace(value[:80], ""))
+
+
 def test_an_extent_beyond_all_numbers_is_refused(client):
-    assert "not finite" in export(client, exportExtent="1e400,0,1,1")[0]["error"]["message"]
+    assert "not a finite number" in export(client, exportExtent="1e400,0,1,1")[0]["error"]["message"]
 
 
 def test_an_estimate_of_an_area_too_complex_is_refused_before_it_is_counted(client):
@@ -175,7 +236,7 @@ def test_all_levels_of_a_complex_area_are_answered_within_seconds(client, operat
     if "error" in reply:
         assert reply["error"]["code"] == 400
         assert re.match(
-            r"Parameter 'levels' has the value '0,1,2,.*,19'. The area is too complex for them together: its edges "
+            r"levels: '0,1,2,.*,19' cannot be used. The area is too complex for them together: its edges "
             r"meet rows of tiles [\d,]+ times and more; 8,388,608 are allowed. Ask for fewer or less detailed levels",
             reply["error"]["message"],
         )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from defusedxml.ElementTree import fromstring
 from obstore.store import LocalStore
 
 from exporttiles.adapters.object_stores import ObjectStore
@@ -163,6 +164,69 @@ def test_an_area_comes_from_a_file(world, tmp_path, area):
     assert set(tiles_of((tmp_path / "out.tpkx").read_bytes())) == {(3, 3, 4)}
 
 
+AREA = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[1, 1], [44, 1], [44, 40], [1, 40]]]}}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_an_area_may_be_in_any_encoding_of_unicode(world, tmp_path, encoding):
+    (tmp_path / "area.json").write_text(json.dumps(AREA | {"id": "Übersicht"}, ensure_ascii=False), encoding)
+
+    main(["export", str(world), str(tmp_path / "out.tpkx"), "--levels=3", "--area", str(tmp_path / "area.json")])
+
+    assert set(tiles_of((tmp_path / "out.tpkx").read_bytes())) == {(3, 3, 4)}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "It is empty, and names no area."),
+        (b" \n\t", "It is empty, and names no area."),
+        ("\ufeff".encode("utf-16"), "It is empty, and names no area."),
+        ('{"id": "Übersicht"}'.encode("latin-1"), "Its encoding is not UTF-8: byte 8 is 0xDC. Save it in UTF-8."),
+        ('{"id": "地図"}'.encode("gbk"), "Its encoding is not UTF-8: byte 8 is 0xB5. Save it in UTF-8."),
+        ("\ufeff地".encode("utf-16")[:-1], "Its encoding is not UTF-16: byte 4 is "),
+        (b"PK\x03\x04...", "It is a zip archive: convert it to GeoJSON."),
+        (b"SQLite format 3\0...", "It is an SQLite file such as a GeoPackage: convert it to GeoJSON."),
+        (b"\0\0\x27\x0a" + bytes(96), "It is a shapefile: convert it to GeoJSON."),
+        (b"\x89PNG\r\n\x1a\n", "It is a picture: convert it to GeoJSON."),
+        (b"{" + bytes(50), "It is a binary file: convert it to GeoJSON."),
+        (b"<?xml version='1.0'?><kml/>", "It is KML: convert it to GeoJSON."),
+        (b"POLYGON((7 50,7 51,8 51,8 50,7 50))", "It is well-known text (WKT): convert it to GeoJSON."),
+        (b'{"type": "Topology"}', "cannot be used. It is TopoJSON: convert it to GeoJSON."),
+        (b"[]", "'[]' cannot be used. [] is no geometry."),
+        (b"null", "The area has no coordinates."),
+        (
+            b'{"rings": [[[7, 50], [7, 51], [8, 51]]]}',
+            "The coordinates look like degrees but name no spatial reference",
+        ),
+    ],
+)
+def test_a_file_that_is_no_area_is_refused_by_its_name_and_kind(world, empty_folder, capsys, body, words):
+    Path("my area").write_bytes(body)
+
+    assert main(["export", str(world), "out.tpkx", "--area", "my area"]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith("exporttiles: --area my area: ")
+    assert words in said
+    assert listing(empty_folder) == ["my area"]
+
+
+def test_a_folder_is_no_file_of_an_area(world, tmp_path, capsys):
+    assert main(["export", str(world), str(tmp_path / "out.tpkx"), "--area", str(tmp_path)]) == 1
+
+    assert f"--area {tmp_path}: It is a folder." in capsys.readouterr().err
+
+
+def test_what_is_left_out_of_an_area_is_told(world, tmp_path, capsys):
+    features = [AREA, {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}}]
+    (tmp_path / "area.json").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+
+    main(["export", str(world), str(tmp_path / "out.tpkx"), "--levels=3", "--area", str(tmp_path / "area.json")])
+
+    assert f"Warning: --area {tmp_path}/area.json: Left out, without an area: 1 Point." in capsys.readouterr().out
+
+
 def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path):
     command = ["export", str(world), str(tmp_path / "out.tpkx"), "--levels", "3"]
     main([*command, "--extent", "-44,-40,-1,-1", "--extent-wkid", "4326"])
@@ -173,12 +237,20 @@ def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("out.tpkx --levels 99", "Legal are the levels 0 to 23"),
-        ("out.tpkx --extent 1,2,3 --extent-wkid 4326", "exportExtent"),
-        ("out.tpkx --extent west,0,1,1", "exportExtent"),
-        ("out.tpkx --quality 101", "whole numbers from 0 to 100"),
+        ("out.tpkx --levels 99", "--levels: '99' cannot be used. Legal are the levels 0 to 23"),
+        ("out.tpkx --extent 1,2,3 --extent-wkid 4326", "--extent: '1,2,3' cannot be used"),
+        ("out.tpkx --extent 1,2,3,4,5 --extent-wkid 4326", "--extent: '1,2,3,4,5' cannot be used"),
+        ("out.tpkx --extent west,0,1,1", "--extent: 'west,0,1,1' cannot be used"),
+        ("out.tpkx --extent west,0,1,1 --extent-wkid 4326", 'xmin is "west", which is no number'),
+        ("out.tpkx --extent 10,0,0,10 --extent-wkid 3857", "--extent: xmin (10) must be less than xmax (0)"),
+        ("out.tpkx --extent 7,50,8,51", "--extent: The coordinates look like degrees"),
+        ("out.tpkx --extent 7,50,8,51 --extent-wkid 99999999", "--extent: No coordinate system is known as '99999999'"),
+        ("out.tpkx --extent=", "--extent: It is empty"),
+        ("out.tpkx --levels=", "--levels: It is empty"),
+        ("out.tpkx --extent-wkid 4326", "--extent-wkid: It is the reference of the four numbers of --extent"),
+        ("out.tpkx --quality 101", "--quality: '101' cannot be used. Legal are whole numbers from 0 to 100"),
         ("out.tpkx --levels 5", "None of the 1,024 selected tiles exists"),
-        ("out.tpkx --area nowhere.json", "No such file"),
+        ("out.tpkx --area nowhere.json", "--area nowhere.json: No such file"),
         ("out.gpkg", "Legal are .tpkx, .tpk, .zip, and a folder"),
         ("nowhere/out.tpkx", "There is no folder"),
     ],
@@ -227,6 +299,24 @@ def test_a_source_that_is_none_is_told(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert main(["export", str(tmp_path / "empty"), str(tmp_path / "out.tpkx")]) == 1
     assert "There is no tile cache" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stem", ["地図", "Übersicht", "Plan_2024-05", "карта мира", "a & b <c>", "خريطة"])
+def test_a_title_has_the_letters_of_the_file_and_members_have_plain_names(world, tmp_path, stem):
+    for suffix in OUTPUTS:
+        assert main(["export", str(world), str(tmp_path / f"{stem}{suffix}"), "--levels", "0"]) == 0
+        assert all(name.isascii() for name in members(tmp_path / f"{stem}{suffix}"))
+
+    tpkx, tpk = members(tmp_path / f"{stem}.tpkx"), members(tmp_path / f"{stem}.tpk")
+    assert json.loads(tpkx["iteminfo.json"])["title"] == stem
+    assert fromstring(tpk["esriinfo/iteminfo.xml"]).findtext("title") == stem
+
+
+def test_a_name_is_the_title_whatever_the_file_is_called(world, tmp_path):
+    main(["export", str(world), str(tmp_path / "out.tpkx"), "--levels", "0", "--name", "地図 1"])
+
+    info = json.loads(members(tmp_path / "out.tpkx")["iteminfo.json"])
+    assert (info["title"], info["name"]) == ("地図 1", "_1")
 
 
 def test_tiles_that_do_not_exist_are_counted_in_a_warning(world, tmp_path, capsys):

@@ -57,7 +57,7 @@ def test_python_arcgis_map_image_layer():
 
 
 def test_python_arcgis_map_image_layer_mangles_an_area_given_as_a_dict():
-    with pytest.raises(InvalidParameterError, match=r"'areaOfInterest' has the value 'features'\. It is not JSON"):
+    with pytest.raises(InvalidParameterError, match=r"^areaOfInterest: 'features' cannot be used\. It is not JSON"):
         get("f=json&tilePackage=True&levels=1-2&areaOfInterest=features")
 
 

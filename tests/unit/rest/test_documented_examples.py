@@ -51,6 +51,6 @@ def test_example_three_closes_its_object_early_and_is_still_ten_degrees_of_north
     assert request.levels == (13, 14, 15, 16, 17, 18, 19)
     (warning,) = request.warnings
     assert warning == (
-        "Parameter 'areaOfInterest' is not JSON: its brackets do not match. It was read as if they did, "
+        "areaOfInterest: It is not JSON, for its brackets do not match. It was read as if they did, "
         "with coordinates in WGS 84. Check the area."
     )

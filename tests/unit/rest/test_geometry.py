@@ -20,7 +20,7 @@ NORTH_AMERICA = (-100 * DEGREE, 4163881.14, -90 * DEGREE, 5621521.49)
 
 
 def extent_of(text, name="exportExtent"):
-    return area_of_extent(name, text, SERVICE).extent.sides
+    return area_of_extent(name, text, SERVICE)[0].extent.sides
 
 
 def area_of(document):
@@ -74,7 +74,7 @@ def test_the_default_extent_is_the_full_extent(text):
 def test_an_extent_may_cross_the_antimeridian():
     text = json.dumps({"xmin": 170, "ymin": -10, "xmax": -170, "ymax": 10, "spatialReference": WGS84})
 
-    assert len(area_of_extent("exportExtent", text, SERVICE).polygons) == 2
+    assert len(area_of_extent("exportExtent", text, SERVICE)[0].polygons) == 2
 
 
 @pytest.mark.parametrize(
@@ -91,19 +91,31 @@ def test_an_extent_may_cross_the_antimeridian():
         '{"xmin":0,"ymin":0,"xmax":1}',
         '{"xmin":null,"ymin":0,"xmax":1,"ymax":1}',
         '{"xmin":NaN,"ymin":0,"xmax":1,"ymax":1}',
-        '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":4326}',
+        '{"xmin":true,"ymin":0,"xmax":1,"ymax":1}',
+        '{"xmin":"NaN","ymin":0,"xmax":1,"ymax":1}',
+        '{"xmin":"1_0","ymin":0,"xmax":21,"ymax":1}',
+        '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":true}',
+        '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":4326.5}}',
         '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":[]}}',
         '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":1e999}}',
     ],
 )
 def test_what_is_no_extent_is_refused_by_its_name(text):
-    with pytest.raises(InvalidParameterError, match=r"^Parameter 'extent' .* Legal are four numbers"):
+    with pytest.raises(InvalidParameterError, match=r"^extent: .* cannot be used\. .*Legal are four numbers"):
         area_of_extent("extent", text, SERVICE)
 
 
-@pytest.mark.parametrize("text", ["0,0,0,0", "1,0,0,1", "0,0,1e400,1", '{"xmin":"NaN","ymin":0,"xmax":1,"ymax":1}'])
-def test_an_extent_that_is_empty_or_not_finite_is_refused(text):
-    with pytest.raises(AreaError, match="The extent"):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0,0,0,0", r"^xmin \(0\) must be less than xmax \(0\)"),
+        ("1,0,0,1", r"^xmin \(1\) must be less than xmax \(0\)"),
+        ("0,5,1,4", r"^ymin \(5\) must be less than ymax \(4\)"),
+        ("0,0,1e400,1", "^A side of 0, 0, inf, 1 .* is not a finite number"),
+    ],
+)
+def test_an_extent_that_is_empty_or_not_finite_is_refused(text, reason):
+    with pytest.raises(AreaError, match=reason):
         extent_of(text)
 
 
@@ -135,6 +147,26 @@ SHAPES = {
     "z and m": {"hasZ": True, "rings": [[[*point, 7, 8] for point in RING]], "spatialReference": WGS84},
     "an unclosed ring": {"rings": [RING[:-1]], "spatialReference": WGS84},
     "a feature without a place": {"features": [{"geometry": None}, {"geometry": polygon()}]},
+    "a list of geometries": [polygon(), polygon()],
+    "a reference that is a number": polygon(4326),
+    "a reference that is a text": polygon("4326"),
+    "a reference by its name": polygon("EPSG:4326"),
+    "heights that are null": {"rings": [[[*point, None] for point in RING]], "spatialReference": WGS84},
+    "measures that are NaN": {"rings": [[[*point, 1, "NaN"] for point in RING]], "spatialReference": WGS84},
+    "measures that are NaN without quotes": json.dumps(
+        {"rings": [[[*point, math.nan] for point in RING]], "spatialReference": WGS84}
+    ),
+    "an envelope": {"xmin": -100, "ymin": 35, "xmax": -90, "ymax": 45, "spatialReference": WGS84},
+    "curveRings without a curve": {"curveRings": [RING], "spatialReference": WGS84},
+    "a GeometryCollection": {"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [RING]}]},
+    "a GeometryCollection in a feature": {
+        "type": "Feature",
+        "geometry": {"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [RING]}]},
+    },
+    "one feature a line": "\n".join(
+        [json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [RING]}})] * 2
+    ),
+    "GeoJSON with heights that are null": {"type": "Polygon", "coordinates": [[[*point, None] for point in RING]]},
     "GeoJSON polygon": {"type": "Polygon", "coordinates": [RING]},
     "GeoJSON multipolygon": {"type": "MultiPolygon", "coordinates": [[RING]]},
     "GeoJSON feature": {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [RING]}},
@@ -187,7 +219,6 @@ def test_a_hole_stays_with_its_polygon():
     [
         {},
         {"features": None},
-        {"features": [None]},
         {"features": ["rings"]},
         {"features": [[]]},
         {"rings": None},
@@ -196,22 +227,39 @@ def test_a_hole_stays_with_its_polygon():
         {"rings": [[[0, 0], ["1", 1], [1, 0]]]},
         {"rings": [[[0, 0], [None, 1], [1, 0]]]},
         {"rings": [[[0, 0], [1, [1]], [1, 0]]]},
+        {"rings": [[[0, 0], [True, 1], [1, 0]]]},
+        {"rings": [[[0, 0], [1, 1, True], [1, 0]]]},
+        {"rings": [[[0, 0], [1, 1, "high"], [1, 0]]]},
+        {"rings": [["RING"]]},
+        {"rings": ["RING"]},
+        {"curveRings": {}},
+        {"curveRings": ["RING"]},
+        {"curveRings": [[{"c": [[3, 3], [1, 4]]}]]},
+        {"curveRings": [[[0, 0], {"d": [[3, 3], [1, 4]]}]]},
+        {"curveRings": [[[0, 0], {"c": [[3, 3], [True, 4]]}]]},
+        {"curveRings": [[[0, 0], {"a": [[3, 3], [1, 4], 0, 1, 0, 0, 0]}]]},
+        {"rings": [RING], "spatialReference": "rubbish"},
+        {"rings": [RING], "spatialReference": {"wkid": True}},
+        {"type": "Polygon", "coordinates": {}},
+        {"type": "Polygon", "coordinates": ["RING"]},
+        {"type": "polygon", "coordinates": [RING]},
+        {"type": "Polygon", "coordinates": [RING], "crs": {"type": "name", "properties": {"name": "rubbish"}}},
+        {"type": "Polygon", "coordinates": [RING], "crs": {"type": "EPSG", "properties": {"code": 1e999}}},
+        {"type": "Polygon", "coordinates": [RING], "crs": "EPSG:25832"},
+        {"geometries": None},
+        [],
+        [1, 2, 3, 4],
+        RING,
+        7,
+        "true",
         {"rings": [[[0, 0], [1, 1, 2, 3, 4], [1, 0]]]},
         {"rings": [[0, 0], [1, 1], [1, 0]]},
-        {"rings": [RING], "spatialReference": "4326"},
-        {"x": 1, "y": 2, "spatialReference": WGS84},
-        {"points": [[1, 2]]},
-        {"paths": [RING]},
-        {"curveRings": [[[0, 0], {"c": [[3, 3], [1, 4]]}]]},
-        {"type": "Point", "coordinates": [1, 2]},
-        {"type": "LineString", "coordinates": RING},
-        {"type": "Polygon", "coordinates": [RING], "crs": {"properties": {"name": "EPSG:25832"}}},
         "features",
         "{'rings': []}",
     ],
 )
 def test_what_is_no_polygon_is_refused(document):
-    with pytest.raises(InvalidParameterError, match="Legal is a polygon or a set of polygon features as JSON"):
+    with pytest.raises(InvalidParameterError, match=r"^areaOfInterest: .*Legal is a polygon or a set of"):
         area_of(document)
 
 
@@ -271,3 +319,145 @@ def test_any_json_is_read_or_refused(text):
     except RequestError:
         return
     assert all(map(math.isfinite, area.extent.sides))
+
+
+METRES = [[x * DEGREE, y] for x, y in ((-100, 4163881.14), (-100, 5621521.49), (-90, 5621521.49), (-90, 4163881.14))]
+
+
+@pytest.mark.parametrize(
+    "crs",
+    [
+        *(
+            {"type": "name", "properties": {"name": name}}
+            for name in (
+                "urn:ogc:def:crs:EPSG::3857",
+                "urn:ogc:def:crs:EPSG:9.9.1:3857",
+                "urn:x-ogc:def:crs:EPSG:3857",
+                "http://www.opengis.net/def/crs/EPSG/0/3857",
+                "http://www.opengis.net/gml/srs/epsg.xml#3857",
+                "EPSG:3857",
+                "epsg:900913",
+                "ESRI:102100",
+            )
+        ),
+        {"properties": {"name": "EPSG:3857"}},
+        {"type": "EPSG", "properties": {"code": 3857}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("place", ["collection", "feature", "geometry"])
+def test_a_crs_is_honoured_wherever_it_stands(crs, place):
+    geometry = {"type": "Polygon", "coordinates": [METRES]} | ({"crs": crs} if place == "geometry" else {})
+    feature = {"type": "Feature", "geometry": geometry} | ({"crs": crs} if place == "feature" else {})
+    document = {"type": "FeatureCollection", "features": [feature]} | ({"crs": crs} if place == "collection" else {})
+
+    assert area_of(document).extent.sides == near(NORTH_AMERICA)
+
+
+@pytest.mark.parametrize(
+    "name", ["urn:ogc:def:crs:OGC:1.3:CRS84", "OGC:CRS84", "urn:ogc:def:crs:EPSG::4326", "EPSG:4326"]
+)
+def test_longitude_comes_first_whatever_the_register_says(name):
+    crs = {"type": "name", "properties": {"name": name}}
+
+    assert area_of({"type": "Polygon", "coordinates": [RING], "crs": crs}).extent.sides == near(NORTH_AMERICA)
+
+
+def test_a_crs_that_is_a_link_is_refused_by_its_name():
+    crs = {"type": "link", "properties": {"href": "http://169.254.169.254/", "type": "proj4"}}
+
+    with pytest.raises(InvalidParameterError, match="crs is a link, which is not followed"):
+        area_of({"type": "Polygon", "coordinates": [RING], "crs": crs})
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"type": "Polygon", "coordinates": [METRES]}, "longitude and latitude in degrees end at 180, 90"),
+        ({"rings": [METRES], "spatialReference": WGS84}, "longitude and latitude in degrees end at 180, 90"),
+        (
+            {"type": "Polygon", "coordinates": [[[y, x] for x, y in RING]]},
+            "Does latitude come before longitude",
+        ),
+    ],
+)
+def test_coordinates_that_are_no_degrees_are_not_taken_for_some(document, words):
+    with pytest.raises(AreaError, match=words):
+        area_of(document)
+
+
+POINT, LINE = {"type": "Point", "coordinates": [1, 2]}, {"type": "LineString", "coordinates": RING}
+
+
+@pytest.mark.parametrize(
+    ("geometries", "words"),
+    [
+        ([POINT], "Left out, without an area: 1 Point."),
+        ([LINE, POINT, LINE], "Left out, without an area: 2 LineStrings and 1 Point."),
+        ([{"type": "GeometryCollection", "geometries": [POINT]}], "Left out, without an area: 1 Point."),
+        ([{"x": 1, "y": 2}, {"paths": [RING]}], "Left out, without an area: 1 point (x, y) and 1 polyline (paths)."),
+        ([{"points": []}] * 2, "Left out, without an area: 2 multipoints (points)."),
+    ],
+)
+def test_points_and_lines_are_left_out_with_a_warning(geometries, words):
+    features = [{"type": "Feature", "geometry": geometry} for geometry in [*geometries, polygon()]]
+
+    area, warnings = area_of_interest("areaOfInterest", json.dumps({"features": features}), SERVICE)
+
+    assert area.extent.sides == near(NORTH_AMERICA)
+    assert warnings == (f"areaOfInterest: {words}",)
+    with pytest.raises(AreaError, match=r"There is no polygon in it, only [12]"):
+        area_of({"features": features[:-1]})
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('{"type":"Topology","objects":{},"arcs":[]}', "TopoJSON"),
+        ("<?xml version='1.0'?>\n<kml xmlns='http://www.opengis.net/kml/2.2'/>", "KML"),
+        ("<gpx version='1.1'/>", "GPX"),
+        ("<a><b/></a>", "XML"),
+        ("POLYGON((7 50,7 51,8 51,8 50,7 50))", "WKT"),
+        ("SRID=4326;MULTIPOLYGON Z (((7 50 1,7 51 1,8 51 1,7 50 1)))", "WKT"),
+        ("0103000000010000000500000000000000", "WKB"),
+    ],
+)
+def test_an_area_of_another_kind_is_refused_by_its_name(text, kind):
+    with pytest.raises(InvalidParameterError, match=f"{kind}.*: convert it to GeoJSON"):
+        area_of(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["-100,35,-90,45", '{"xmin":-100,"ymin":35,"xmax":-90,"ymax":45}', '{"xmin":0,"ymin":0,"xmax":1,"ymax":1}']
+)
+def test_numbers_that_look_like_degrees_are_read_as_metres_with_a_warning_or_refused_on_demand(text):
+    (warning,) = area_of_extent("exportExtent", text, SERVICE)[1]
+
+    assert warning.startswith("exportExtent: The coordinates look like degrees but name no spatial reference: ")
+    assert "map units of WGS 84 / Pseudo-Mercator (3857)" in warning
+    with pytest.raises(AreaError, match="look like degrees but name no spatial reference, and the cache is in WGS 84"):
+        area_of_extent("exportExtent", text, SERVICE, must_name_reference=True)
+
+
+def test_polygons_that_look_like_degrees_are_no_different():
+    text = json.dumps({"rings": [RING]})
+
+    (warning,) = area_of_interest("polygon", text, SERVICE)[1]
+
+    assert warning.startswith("polygon: The coordinates look like degrees")
+    with pytest.raises(AreaError, match="spatialReference in the JSON"):
+        area_of_interest("polygon", text, SERVICE, must_name_reference=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0,0,5000,5000",
+        "0,100,80,180",
+        "DEFAULT",
+        '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":3857}}',
+        '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":4326}',
+    ],
+)
+def test_where_the_reference_is_plain_nothing_is_said_of_degrees(text):
+    assert area_of_extent("exportExtent", text, SERVICE, must_name_reference=True)[1] == ()

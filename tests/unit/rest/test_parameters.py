@@ -75,7 +75,7 @@ def test_what_is_false(value):
 
 @pytest.mark.parametrize("name", ["tilePackage", "optimizeTilesForSize"])
 def test_what_is_neither_true_nor_false_is_refused(name):
-    with pytest.raises(InvalidParameterError, match=f"'{name}' has the value 'maybe'. Legal are true and false"):
+    with pytest.raises(InvalidParameterError, match=f"^{name}: 'maybe' cannot be used. Legal are true and false"):
         read(**{name: "maybe"})
 
 
@@ -171,5 +171,5 @@ def test_since_may_be_a_job():
     ["yesterday", "j0f", "J" + "0f" * 16, "2026-13-01", "1" * 16, "1" * 5000, "-1", "٣", "0001-01-01T00:00+14:00"],
 )
 def test_since_is_nothing_else(value):
-    with pytest.raises(InvalidParameterError, match="'since'"):
+    with pytest.raises(InvalidParameterError, match=r"^since: "):
         read(since=value)

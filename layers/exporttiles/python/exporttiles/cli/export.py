@@ -22,7 +22,9 @@ from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.meter import METER
 from exporttiles.adapters.system_clock import SystemClock
+from exporttiles.cli.area_file import read_area_file
 from exporttiles.cli.destination import OUTPUTS, Destination, OutputError
+from exporttiles.cli.option_names import with_option
 from exporttiles.cli.source import (
     SingleSource,
     add_source_options,
@@ -32,12 +34,13 @@ from exporttiles.cli.source import (
     print_messages,
 )
 from exporttiles.cli.terminal import ProgressBar
-from exporttiles.domain.errors import ExportTilesError
+from exporttiles.domain.errors import ExportTilesError, RequestError
 from exporttiles.domain.job import Job, Message, MessageKind, job_id_of
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.packed_package import PackedPackage
 from exporttiles.ports.objects import ObjectReader
+from exporttiles.rest.errors import naming
 from exporttiles.rest.parameters import read_export_request
 from exporttiles.usecases.close_job import told_of
 from exporttiles.usecases.export_at_once import ExportAtOnce
@@ -49,6 +52,7 @@ from exporttiles.usecases.submit_export import SubmitExport
 from exporttiles.usecases.verify_package import VerifyPackage
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TILES_A_MESSAGE = 16
 _LIFETIME = timedelta(days=365)  # of a job that ends with its process
 
@@ -58,11 +62,9 @@ def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     export = commands.add_parser("export", help="export tiles of a cache into a package, without AWS")
     export.add_argument("source", help="folder, .tpkx, .tpk or .pmtiles: a path, or as s3://bucket/caches/Name")
     export.add_argument("out", type=Path, help=".tpkx or .tpk, or a cache raster dataset: a .zip or a folder")
-    export.add_argument("--levels", default="", help="as in 0-7 or 1-4,7-9 (default: all that have tiles)")
+    export.add_argument("--levels", help="as in 0-7 or 1-4,7-9 (default: all that have tiles)")
     area = export.add_mutually_exclusive_group()
-    area.add_argument(
-        "--extent", default="", metavar="XMIN,YMIN,XMAX,YMAX", help="in the reference of the cache (default: all)"
-    )
+    area.add_argument("--extent", metavar="XMIN,YMIN,XMAX,YMAX", help="in the reference of the cache (default: all)")
     area.add_argument("--area", type=Path, help="file with polygons, as Esri JSON or GeoJSON")
     export.add_argument("--extent-wkid", type=int, help="reference of the extent, such as 4326 for degrees")
     export.add_argument("--quality", type=int, help="recompress JPEG tiles to this quality, 0 to 100")
@@ -78,12 +80,16 @@ def _run(options: argparse.Namespace) -> int:
     out = options.out.absolute()
     destination = Destination(out, is_replaced=options.force)
     destination.check(local_path(options.source), *filter(None, [options.area]))
+    parameters = _parameters(options)
     objects, url = open_source(options.source)
-    name = options.name or re.sub(r"[^A-Za-z0-9_]+", "_", out.stem)
+    title = (options.name or out.stem).encode(errors="replace").decode()  # a name of a file may hold any bytes
+    name = _member_name(title)
     found = inspect(options, objects, name, url)
     print_messages(found.messages)
-    service = replace(found.service, max_export_tiles_count=sys.maxsize)
-    export = Export(service, read_export_request(_parameters(options), service))
+    service = replace(found.service, title="" if title == name else title, max_export_tiles_count=sys.maxsize)
+    request = read_export_request(parameters, service, must_name_reference=True)
+    warnings = tuple(with_option(text, options) for text in request.warnings)
+    export = Export(service, replace(request, warnings=warnings))
     job_id = job_id_of(export.to_json().decode())  # equal exports are equal jobs, and so make equal packages
     with (
         _stopped_in_order(),
@@ -98,28 +104,38 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _member_name(title: str) -> str:
+    """Return a title as the name of files and folders in a package: plain letters, digits and underscores."""
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", title)
+    return name if name.strip("_") else "Map"
+
+
 def _parameters(options: argparse.Namespace) -> dict[str, str]:
     """Return the parameters of `exportTiles` that ask for the same."""
     tile_package, storage_format = OUTPUTS[options.out.suffix.lower()]
-    parameters = {"tilePackage": tile_package, "storageFormatType": storage_format, "levels": options.levels}
-    if options.area:
-        parameters["areaOfInterest"] = options.area.read_text("utf-8-sig")
-    extent = options.extent
-    if extent and options.extent_wkid is not None:
-        sides = dict(zip(("xmin", "ymin", "xmax", "ymax"), map(_number, extent.split(",")), strict=False))
-        extent = json.dumps(sides | {"spatialReference": {"wkid": options.extent_wkid}})
-    parameters["exportExtent"] = extent
+    parameters = {"tilePackage": tile_package, "storageFormatType": storage_format}
+    for name, value in (("levels", options.levels), ("exportExtent", options.extent)):
+        if value is not None:
+            if not value.strip():  # most likely a variable that is not set; it does not mean everything
+                raise RequestError("It is empty. Leave the option out for everything.", name)
+            parameters[name] = value
+    if options.area is not None:
+        parameters["areaOfInterest"] = read_area_file(options.area)
+    if options.extent_wkid is not None:
+        parameters["exportExtent"] = _with_reference(options.extent, options.extent_wkid)
     if options.quality is not None:
         parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(options.quality)}
     return parameters
 
 
-def _number(text: str) -> float | str:
-    """Return a number, or what is none, to be refused with the rest of the request."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def _with_reference(extent: str | None, wkid: int) -> str:
+    """Return an extent of four numbers as an envelope with its reference."""
+    if extent is None or extent.lstrip().startswith("{"):
+        raise RequestError("It is the reference of the four numbers of --extent.", "--extent-wkid")
+    sides = extent.split(",")
+    if len(sides) != len(_SIDES):
+        return extent  # to be refused with the rest of the request
+    return json.dumps(dict(zip(_SIDES, sides, strict=True)) | {"spatialReference": {"wkid": wkid}})
 
 
 @contextmanager
@@ -163,10 +179,13 @@ def _export(
         submit_export = SubmitExport(
             jobs, local, at_once, clock, lambda: job_id, _LIFETIME, _LIFETIME, ReusePackage(jobs, local, timedelta())
         )
-        job = submit_export(export.service, export.request, {})
+        with naming("areaOfInterest"):  # it may be too complex to count
+            job = submit_export(export.service, export.request, {})
+    warnings = [message for message in job.messages if message.kind is MessageKind.WARNING]
     if at_once.packed is None:
+        print_messages(warnings)
         raise ExportTilesError(job.messages[-1].text)
-    return at_once.packed, [message for message in job.messages if message.kind is not MessageKind.INFORMATIVE]
+    return at_once.packed, warnings
 
 
 @contextmanager

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 
+from exporttiles.cli.option_names import with_option
 from exporttiles.domain.errors import ExportTilesError
 
+AWS_PACKAGES = ("boto3", "botocore")
 COMMANDS = ("export", "publish", "token", "schedule", "replay", "resume", "check")
 
 
@@ -15,16 +17,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 when it could not do what was asked, or 130 when it was stopped."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is no algebra here for more, and each has to start
     arguments = list(_with_negative_values(sys.argv[1:] if arguments is None else arguments))
-    options = _parser(arguments).parse_args(arguments)
+    options = argparse.Namespace()
     try:
+        options = _parser(arguments).parse_args(arguments)
         status: int = options.run(options)
-    except (ExportTilesError, OSError) as error:
-        print(f"exporttiles: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("exporttiles: stopped", file=sys.stderr)
         return 130
+    except Exception as error:
+        text = _in_words(error)
+        if not text:  # a bug, to be reported with its traceback
+            raise
+        print(f"exporttiles: {with_option(text, options)}", file=sys.stderr)
+        return 1
     return status
+
+
+def _in_words(error: Exception) -> str:
+    """Return the message of an error that a user can mend, '' of any other."""
+    if isinstance(error, ExportTilesError):
+        return str(error)
+    if isinstance(error, OSError):
+        return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+    if isinstance(error, ModuleNotFoundError) and error.name in AWS_PACKAGES:
+        return f"{error.name} is not installed, which commands on AWS need: pip install 'exporttiles[aws]'"
+    if type(error).__module__.startswith("botocore."):  # which export does not load
+        return f"AWS: {error}"
+    return ""
 
 
 def _with_negative_values(arguments: Iterable[str]) -> Iterator[str]:
@@ -41,6 +60,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in [arguments[0]] if arguments and arguments[0] in COMMANDS else COMMANDS:
-        add_command = getattr(import_module(f"exporttiles.cli.{name}"), f"add_{name}_command")
-        add_command(commands)
+        try:
+            module = import_module(f"exporttiles.cli.{name}")
+        except ModuleNotFoundError as error:
+            if error.name in AWS_PACKAGES and [name] != arguments[:1]:  # the help shows what there is
+                continue
+            raise
+        getattr(module, f"add_{name}_command")(commands)
     return parser

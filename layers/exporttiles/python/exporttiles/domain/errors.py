@@ -10,14 +10,28 @@ class ExportTilesError(Exception):
 
 
 class RequestError(ExportTilesError):
-    """The caller can mend it; the message is shown to them as it is."""
+    """The caller can mend it; the message is shown to them as it is.
+
+    Attributes:
+        parameter: the one that cannot be used, as the caller spells it; it
+            begins the message. '' where no single parameter is at fault.
+    """
+
+    def __init__(self, text: str, parameter: str = "") -> None:
+        super().__init__(text)
+        self.parameter = parameter
+
+    def __str__(self) -> str:
+        """Return the message, after the parameter's name."""
+        text = super().__str__()
+        return f"{self.parameter}: {text}" if self.parameter else text
 
 
 class InvalidParameterError(RequestError):
     """A request parameter cannot be used.
 
     Args:
-        name: the parameter as the client spells it.
+        name: the parameter as the caller spells it.
         value: what was sent; cut short when it is long.
         legal: what would have been accepted, in words.
     """
@@ -26,8 +40,7 @@ class InvalidParameterError(RequestError):
         shown = str(value)
         if len(shown) > 80:  # an area of interest can be megabytes long
             shown = f"{shown[:80]}... ({len(shown)} characters)"
-        super().__init__(f"Parameter '{name}' has the value '{shown}'. {legal}")
-        self.name = name
+        super().__init__(f"'{shown}' cannot be used. {legal}", name)
 
 
 class AreaError(RequestError):

@@ -65,10 +65,12 @@ class Extent:
         if xmin > xmax and self.spatial_reference.is_geographic:
             world = period(self.spatial_reference)
             xmax += world.width if world else 0.0
-        within = max(map(abs, self.sides)) < COORDINATE_LIMIT
-        if not (within and xmin < xmax and ymin < ymax):
+        if not all(abs(side) < COORDINATE_LIMIT for side in self.sides):  # false for nan, too
             shown = ", ".join(f"{side:g}" for side in self.sides)
-            raise AreaError(f"The extent {shown} (xmin, ymin, xmax, ymax) is empty, not finite or too large.")
+            raise AreaError(f"A side of {shown} (xmin, ymin, xmax, ymax) is not a finite number, or too large.")
+        for axis, lower, upper in (("x", xmin, xmax), ("y", ymin, ymax)):
+            if lower >= upper:
+                raise AreaError(f"{axis}min ({lower:.12g}) must be less than {axis}max ({upper:.12g}).")
         box = box_polygon((xmin, ymin, xmax, ymax))
         found = reproject([box], self.spatial_reference, spatial_reference)
         if not found:

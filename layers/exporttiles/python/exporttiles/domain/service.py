@@ -63,6 +63,7 @@ class ImageService:
         min_level, max_level: the levels that hold tiles, both included.
         compression_quality: JPEG quality of the cache, 0 for other formats.
         full_extent: the envelope of the tiles, in the scheme's reference.
+        title: of the map, in any script; '' where it is the name.
         published_at: when the cache was published last, in ISO 8601; it says
             that the tiles may have changed. '' where nobody noted it.
     """
@@ -81,6 +82,12 @@ class ImageService:
     export_tiles_allowed: bool = True
     max_export_tiles_count: int = 100_000
     published_at: str = ""
+    title: str = ""
+
+    @property
+    def map_title(self) -> str:
+        """Return the title that people see."""
+        return self.title or self.short_name
 
     @property
     def short_name(self) -> str:

@@ -71,11 +71,11 @@ def read_request_document(body: bytes, now: datetime) -> RequestDocument:
         RequestError: it cannot be used; tells why and what is legal.
     """
     if len(body) > MAX_REQUEST_BYTES:
-        raise RequestError(f"The request is too large: more than {MAX_REQUEST_BYTES:,} bytes.")
+        raise RequestError(f"It is too large: more than {MAX_REQUEST_BYTES:,} bytes.", "request")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RequestError(f"The request is not UTF-8 text. {_LEGAL}") from error
+        raise RequestError(f"It is not UTF-8 text. {_LEGAL}", "request") from error
     document = read_object("request", text, _LEGAL)
     unknown = sorted(document.keys() - KNOWN_NAMES - set(OWN_NAMES))
     if unknown:
@@ -100,7 +100,7 @@ def read_request_document(body: bytes, now: datetime) -> RequestDocument:
             is_since_last=is_since_last,
         )
     except RecursionError as error:
-        raise RequestError("The request is nested too deep.") from error
+        raise RequestError("It is nested too deep.", "request") from error
 
 
 def _as_text(value: Any) -> str:
@@ -150,7 +150,7 @@ def _read_key_name(name: Any) -> str:
     if not isinstance(name, str):
         raise InvalidParameterError("key", name, "It must be the name of an API key, as text.")
     if is_token(name.strip()):  # an answer would spread it
-        raise RequestError("Parameter 'key' holds a key itself, not its name. Send the name, and revoke this key.")
+        raise RequestError("This is a key itself, not its name. Send the name, and revoke this key.", "key")
     return name
 
 

@@ -19,7 +19,8 @@ from exporttiles.events.runtime import Runtime
 from exporttiles.ports.events import Event
 from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller
-from exporttiles.rest.parameters import read_export_request
+from exporttiles.rest.errors import naming
+from exporttiles.rest.parameters import area_parameter, read_export_request
 
 REQUESTED = "ExportTilesRequested"
 """Detail type of an event that asks for an export."""
@@ -100,15 +101,16 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
         request = read_export_request(document.parameters, service)
         if document.is_since_last:
             request = replace(request, since_job=LAST)
-        job = runtime.submit_export(
-            service,
-            replace(request, package_name=document.package_name),
-            document.parameters,
-            caller.owner,
-            job_id=job_id,
-            callback_data=document.callback_data,
-            series=_series(document, caller),
-        )
+        with naming(area_parameter(document.parameters)):  # an area may be too complex to count
+            job = runtime.submit_export(
+                service,
+                replace(request, package_name=document.package_name),
+                document.parameters,
+                caller.owner,
+                job_id=job_id,
+                callback_data=document.callback_data,
+                series=_series(document, caller),
+            )
     except RequestError as error:
         outcome = Outcome(origin, None, (str(error),))
         _announce_rejection(outcome, document, runtime)

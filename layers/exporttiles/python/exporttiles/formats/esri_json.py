@@ -29,10 +29,20 @@ def read_spatial_reference(document: dict[str, Any]) -> SpatialReference:
     if not (wkid or latest_wkid or wkt):
         raise KeyError("wkid")
     return SpatialReference(
-        wkid=int(wkid) if wkid else None,
-        latest_wkid=int(latest_wkid) if latest_wkid else None,
+        wkid=_wkid(wkid) if wkid else None,
+        latest_wkid=_wkid(latest_wkid) if latest_wkid else None,
         wkt=str(wkt) if wkt else None,
     )
+
+
+def _wkid(value: Any) -> int:
+    """Return a well-known id; a number of an older writer may be text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise TypeError(f"{str(value)[:80]} is no well-known id")
+    found = int(value)
+    if isinstance(value, float) and found != value:
+        raise ValueError(f"{value} is no well-known id")
+    return found
 
 
 def write_extent(extent: Extent) -> dict[str, Any]:

@@ -17,6 +17,7 @@ def write_service(service: ImageService) -> dict[str, Any]:
     """Return a descriptor as JSON members."""
     return {
         "name": service.name,
+        "title": service.title,
         "description": service.description,
         "copyrightText": service.copyright_text,
         "cache": {
@@ -54,6 +55,7 @@ def read_service(document: Any) -> ImageService:
         cache = document["cache"]
         return ImageService(
             name=str(document["name"]),
+            title=str(document.get("title", "")),
             description=str(document.get("description", "")),
             copyright_text=str(document.get("copyrightText", "")),
             cache=TileCache(

@@ -123,7 +123,7 @@ def write_iteminfo(service: ImageService, extent: Extent, *, job_id: str) -> byt
             "snippet": "",
             "description": "\n\n".join(text for text in texts if text),
             "summary": "",
-            "title": service.short_name,
+            "title": service.map_title,
             "tags": "",
             "type": TYPE_KEYWORDS[0],
             "typeKeywords": list(TYPE_KEYWORDS),

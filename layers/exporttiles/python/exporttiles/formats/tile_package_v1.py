@@ -69,7 +69,7 @@ def write_iteminfo(service: ImageService, extent: Extent, *, job_id: str) -> byt
         text("snippet", first_line),
         text("description", service.description),
         text("summary", first_line),
-        text("title", service.short_name),
+        text("title", service.map_title),
         text("tags", ""),
         text("type", ITEM_TYPE),
         "<typekeywords>",
@@ -98,7 +98,7 @@ def write_mapserver(service: ImageService, extent: Extent) -> bytes:
     reference = extent.spatial_reference
     box, domain = write_extent(extent), CoordinateDomain.of(reference)
     degrees = {side: getattr(extent.to(WGS84), side) for side in _SIDES}
-    title = {"Title": service.short_name, "Author": "", "Comments": "", "Subject": "", "Category": "", "Keywords": ""}
+    title = {"Title": service.map_title, "Author": "", "Comments": "", "Subject": "", "Category": "", "Keywords": ""}
     contents: dict[str, Any] = {
         "currentVersion": 10.31,
         "serviceDescription": service.description,

@@ -4,13 +4,17 @@ The Python client raises what stands in the body whatever the status, but some o
 its paths look at the status first and never see a body that comes with another.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from exporttiles.domain.errors import (
+    AreaError,
     InvalidTokenError,
     JobStateError,
     RequestError,
     ServiceNotFoundError,
+    UnknownSpatialReferenceError,
 )
 
 
@@ -64,6 +68,16 @@ MESSAGES: dict[type[Exception], str] = {
     JobStateError: "Invalid or missing input parameters",
 }
 """Fixed words that clients know; the error's own text then goes to the details."""
+
+
+@contextmanager
+def naming(parameter: str) -> Iterator[None]:
+    """Begin the message of an error about an area or its reference with the parameter that holds it."""
+    try:
+        yield
+    except (AreaError, UnknownSpatialReferenceError) as error:
+        error.parameter = error.parameter or parameter
+        raise
 
 
 def code_of(error: Exception) -> int:

@@ -6,7 +6,7 @@ from exporttiles.rest import pages
 from exporttiles.rest.addresses import package_url, verification_url
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.client_token import read_client_token
-from exporttiles.rest.errors import InvalidUrlError, NotFoundError
+from exporttiles.rest.errors import InvalidUrlError, NotFoundError, naming
 from exporttiles.rest.http import Response, redirect
 from exporttiles.rest.job_documents import (
     INPUT_NAMES,
@@ -20,7 +20,7 @@ from exporttiles.rest.job_documents import (
     submit_document,
     verification_document,
 )
-from exporttiles.rest.parameters import KNOWN_NAMES, read_export_request
+from exporttiles.rest.parameters import KNOWN_NAMES, area_parameter, read_export_request
 
 PACKAGE_MEDIA_TYPE = "application/octet-stream"  # as the object in the store says
 
@@ -140,11 +140,12 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
     if call.format == "html" and not sent:
         return Document({}, operation, (pages.export_form(f"{call.service_url}/{operation}"),))
     request = read_export_request(sent, service)
-    if operation is Operation.EXPORT_TILES:
-        token = read_client_token(call.request)
-        submitted = call.runtime.submit_export(service, request, sent, call.caller.owner, client_token=token)
-    else:
-        submitted = call.runtime.estimate_export(service, request, sent, call.caller.owner)
+    token = read_client_token(call.request) if operation is Operation.EXPORT_TILES else ""
+    with naming(area_parameter(sent)):  # an area may be too complex to count
+        if operation is Operation.EXPORT_TILES:
+            submitted = call.runtime.submit_export(service, request, sent, call.caller.owner, client_token=token)
+        else:
+            submitted = call.runtime.estimate_export(service, request, sent, call.caller.owner)
     if call.format == "html":
         return redirect(f"{call.service_url}/jobs/{submitted.job_id}?f=html", 303)
     return Document(submit_document(submitted), operation)

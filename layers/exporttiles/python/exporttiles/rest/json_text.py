@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from exporttiles.domain.errors import InvalidParameterError
@@ -21,8 +22,6 @@ _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 def read_object(name: str, text: str, legal: str) -> dict[str, Any]:
     """Return the JSON object of a parameter.
 
-    Every number arrives as a float: an integer of a million digits costs nothing then.
-
     Args:
         name: the parameter, for the error.
         text: JSON as the client sent it.
@@ -31,8 +30,28 @@ def read_object(name: str, text: str, legal: str) -> dict[str, Any]:
     Raises:
         InvalidParameterError: the text is not one JSON object; tells where.
     """
+    document = read_json(name, text, legal)
+    if not isinstance(document, dict):
+        raise InvalidParameterError(name, text, legal)
+    return document
+
+
+def read_json(name: str, text: str, legal: str, parse_constant: Callable[[str], float] | None = None) -> Any:
+    """Return the JSON value of a parameter.
+
+    Every number arrives as a float: an integer of a million digits costs nothing then.
+
+    Args:
+        name: the parameter, for the error.
+        text: JSON as the client sent it.
+        legal: what would be accepted, for the error.
+        parse_constant: of NaN and Infinity, which are refused otherwise.
+
+    Raises:
+        InvalidParameterError: the text is not JSON; tells where.
+    """
     try:
-        document = json.loads(text, parse_int=float, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_int=float, parse_constant=parse_constant or _refuse_constant)
         if _HALF_CHARACTER.search(text):
             json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -45,8 +64,6 @@ def read_object(name: str, text: str, legal: str) -> dict[str, Any]:
         raise InvalidParameterError(name, text, f"It is nested too deep. {legal}") from error
     except _ConstantError as error:
         raise InvalidParameterError(name, text, f"{error} is not a number in JSON. {legal}") from error
-    if not isinstance(document, dict):
-        raise InvalidParameterError(name, text, legal)
     return document
 
 

@@ -12,7 +12,7 @@ from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.job import is_job_id
 from exporttiles.domain.service import ImageService, TileFormat
-from exporttiles.rest.errors import ExportNotAllowedError
+from exporttiles.rest.errors import ExportNotAllowedError, naming
 from exporttiles.rest.levels import ExportBy, read_levels
 
 if TYPE_CHECKING:
@@ -45,13 +45,17 @@ _STORAGE_FORMATS = {name.lower(): name for name in StorageFormat}
 _SHORT_STORAGE_FORMATS = {name.removeprefix("esriMapCacheStorageMode").lower(): name for name in StorageFormat}
 
 
-def read_export_request(parameters: Mapping[str, str], service: ImageService) -> ExportRequest:
+def read_export_request(
+    parameters: Mapping[str, str], service: ImageService, *, must_name_reference: bool = False
+) -> ExportRequest:
     """Return what a client asks for, with every default filled in.
 
     Args:
         parameters: by name, after URL decoding.
         service: gives the spatial reference, the levels and the quality that
             the client leaves out.
+        must_name_reference: refuse coordinates that look like degrees but
+            come without a reference; otherwise there is a warning.
 
     Raises:
         RequestError: a parameter cannot be used; tells which and what is legal.
@@ -59,7 +63,7 @@ def read_export_request(parameters: Mapping[str, str], service: ImageService) ->
     if not service.export_tiles_allowed:
         raise ExportNotAllowedError(f"The service {service.name} does not allow its tiles to be exported.")
     sent = {name: value.strip() for name, value in parameters.items() if value.strip()}
-    area, area_warnings = _read_area(sent, service)
+    area, area_warnings = _read_area(sent, service, must_name_reference=must_name_reference)
     levels = _read_levels(sent, service)
     quality, quality_warnings = _read_quality(sent, service)
     since, since_job = _read_since(sent)
@@ -76,18 +80,24 @@ def read_export_request(parameters: Mapping[str, str], service: ImageService) ->
     )
 
 
-def _read_area(sent: Mapping[str, str], service: ImageService) -> "tuple[Area, tuple[str, ...]]":
-    """Return the area; an area of interest supersedes an extent."""
+def area_parameter(parameters: Mapping[str, str]) -> str:
+    """Return the name of the parameter that gives the area; an area of interest supersedes an extent."""
+    names = (*_AREA_NAMES, *_EXTENT_NAMES)
+    return next((name for name in names if parameters.get(name, "").strip()), names[0])
+
+
+def _read_area(
+    sent: Mapping[str, str], service: ImageService, *, must_name_reference: bool
+) -> "tuple[Area, tuple[str, ...]]":
     from exporttiles.domain.area import Area
     from exporttiles.rest.geometry import area_of_extent, area_of_interest
 
-    for name in _AREA_NAMES:
-        if name in sent:
-            return area_of_interest(name, sent[name], service)
-    for name in _EXTENT_NAMES:
-        if name in sent:
-            return area_of_extent(name, sent[name], service), ()
-    return Area.from_extent(service.full_extent), ()
+    name = area_parameter(sent)
+    if name not in sent:
+        return Area.from_extent(service.full_extent), ()
+    read = area_of_interest if name in _AREA_NAMES else area_of_extent
+    with naming(name):
+        return read(name, sent[name], service, must_name_reference=must_name_reference)
 
 
 def _read_levels(sent: Mapping[str, str], service: ImageService) -> tuple[int, ...]:

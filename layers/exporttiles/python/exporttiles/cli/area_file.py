@@ -1,0 +1,59 @@
+"""Files of areas: read as text in any encoding of Unicode, or refused by their kind."""
+
+import json
+from pathlib import Path
+
+from exporttiles.domain.errors import RequestError
+from exporttiles.formats.foreign_areas import HEAD_BYTES, kind_of_bytes, kind_of_text
+
+MAX_BYTES = 64 * 2**20
+"""Longest file that is read; the vertices that an area may have take a tenth of it."""
+
+_BINARY = "It is a binary file: convert it to GeoJSON."
+
+
+def read_area_file(path: Path) -> str:
+    """Return the text of a file of polygons.
+
+    Raises:
+        RequestError: there is no such file, it is empty or too large, or its
+            kind or encoding is not read.
+    """
+    if path.is_dir():
+        raise _refusal("It is a folder. Name a file of polygons, as Esri JSON or GeoJSON.")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _refusal(f"{error.strerror}.") from error
+    kind = kind_of_bytes(data[:HEAD_BYTES])
+    if kind:
+        raise _refusal(f"It is {kind}: convert it to GeoJSON.")
+    if len(data) > MAX_BYTES:
+        raise _refusal(f"It has more than {MAX_BYTES:,} bytes: simplify the area.")
+    text = _decoded(data)
+    if not text.strip():
+        raise _refusal("It is empty, and names no area.")
+    kind = kind_of_text(text)
+    if kind:
+        raise _refusal(f"It is {kind}: convert it to GeoJSON.")
+    return text
+
+
+def _decoded(data: bytes) -> str:
+    encoding = json.detect_encoding(data)  # by a byte order mark, or where zeros are
+    try:
+        text = data.decode(encoding).lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        if encoding.endswith(("-le", "-be")):  # told by zeros alone
+            raise _refusal(_BINARY) from error
+        name = encoding.upper().removesuffix("-SIG")
+        found = f"byte {error.start:,} is 0x{data[error.start]:02X}"
+        raise _refusal(f"Its encoding is not {name}: {found}. Save it in UTF-8.") from error
+    if "\0" in text:
+        raise _refusal(_BINARY)
+    return text
+
+
+def _refusal(reason: str) -> RequestError:
+    return RequestError(reason, "areaOfInterest")

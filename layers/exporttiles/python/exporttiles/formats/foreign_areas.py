@@ -1,0 +1,54 @@
+"""The kinds of files that people have areas in and that are not read, to refuse them by name."""
+
+import re
+
+HEAD_BYTES = 512
+
+_SIGNATURES = {
+    b"PK\x03\x04": "a zip archive",
+    b"PK\x05\x06": "a zip archive",
+    b"SQLite format 3\x00": "an SQLite file such as a GeoPackage",
+    b"\x00\x00\x27\x0a": "a shapefile",
+    b"fgb\x03": "FlatGeobuf",
+    b"PAR1": "a Parquet file",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
+    b"II*\x00": "a picture",
+    b"MM\x00*": "a picture",
+    b"RIFF": "a picture",
+    b"%PDF": "a PDF",
+    b"\x1f\x8b": "a gzip archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"PMTiles": "a PMTiles archive",
+}
+
+_MARKUP = {
+    "KML": re.compile(r"<kml\b", re.IGNORECASE),
+    "GPX": re.compile(r"<gpx\b", re.IGNORECASE),
+    "GML": re.compile(r"opengis\.net/gml|<gml:", re.IGNORECASE),
+    "an HTML page": re.compile(r"<html\b|<!doctype html", re.IGNORECASE),
+    "SVG": re.compile(r"<svg\b", re.IGNORECASE),
+}
+_WKT = re.compile(
+    r"(?:SRID=\d+;\s*)?(?:(?:MULTI)?(?:POLYGON|POINT|LINESTRING|SURFACE|CURVE)|CURVEPOLYGON|GEOMETRYCOLLECTION"
+    r"|TRIANGLE|POLYHEDRALSURFACE)\s*(?:Z|M|ZM)?\s*(?:\(|EMPTY)",
+    re.IGNORECASE | re.ASCII,
+)
+_HEXADECIMAL_WKB = re.compile(r"0[01][0-9a-fA-F]{16,}", re.ASCII)
+
+
+def kind_of_bytes(head: bytes) -> str | None:
+    """Return the kind of a binary file by its first bytes, None if it may be text."""
+    return next((kind for signature, kind in _SIGNATURES.items() if head.startswith(signature)), None)
+
+
+def kind_of_text(text: str) -> str | None:
+    """Return the kind of a text that is not JSON, None if it is not known."""
+    head = text[:HEAD_BYTES].lstrip("\ufeff \t\r\n")
+    if head.startswith("<"):
+        return next((kind for kind, sign in _MARKUP.items() if sign.search(head)), "XML")
+    if _WKT.match(head):
+        return "well-known text (WKT)"
+    return "well-known binary (WKB)" if _HEXADECIMAL_WKB.match(head) else None
