@@ -291,10 +291,10 @@ FAULTS = {
         "root.json",
         "no tiling scheme",
     ),
-    "a gap in the levels": (
-        with_json("root.json", "tileInfo", "lods", value=LODS[:2] + LODS[3:]),
+    "levels from fine to coarse": (
+        with_json("root.json", "tileInfo", "lods", value=LODS[::-1]),
         "root.json",
-        "in order and without gaps",
+        "not in order and without gaps: level 4 stands behind level 5",
     ),
     "packed level not in the scheme": (
         with_json("root.json", "tileInfo", "lods", value=LODS[:5]),
@@ -302,9 +302,9 @@ FAULTS = {
         "level 5 lie cannot be told",
     ),
     "levels upside down": (
-        with_json("root.json", "tileInfo", "lods", 3, "resolution", value=LODS[2]["resolution"]),
+        with_json("root.json", "tileInfo", "lods", 5, "resolution", value=LODS[4]["resolution"]),
         "root.json",
-        "Level 3 is not finer than level 2",
+        "Level 5 is not finer than level 4",
     ),
     "recomputed levels": (
         with_json("root.json", "tileInfo", "lods", value=recomputed(LODS)),
@@ -449,6 +449,10 @@ def test_every_format_can_be_sound(tile_format, tiles):
 def test_levels_may_begin_with_any_number(first):
     """GDAL reads such packages: it looks for the folders minLOD to maxLOD."""
     assert found(with_json("root.json", "tileInfo", "lods", value=LODS[first:])) == ()
+
+
+def test_levels_that_are_not_packed_may_be_missing():
+    assert found(with_json("root.json", "tileInfo", "lods", value=LODS[:2] + LODS[4:])) == ()
 
 
 def test_packages_by_arcgis_are_told_of_only_for_what_is_wrong_with_them():

@@ -92,6 +92,17 @@ def test_a_tpk_has_the_members_of_one_by_arcmap_in_its_order():
     assert list(files_of(runtime, job)) == by_arcmap
 
 
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(
+    ("levels", "words"), [((0, 2), "level 1"), ((0, 3, 4), "levels 1-2"), ((0, 2, 4), "levels 1, 3"), ((2, 3), "")]
+)
+def test_levels_that_are_left_out_between_others_are_told(output, levels, words):
+    _, job = export(output, levels=levels)
+
+    warnings = [message.text for message in job.messages if message.kind is MessageKind.WARNING]
+    assert warnings == ([f"The export holds no tiles of {words}, but of coarser and of finer levels."] if words else [])
+
+
 @pytest.mark.parametrize("output", DATASETS)
 def test_a_dataset_is_the_folder_of_a_cache(output):
     runtime, job = export(output)

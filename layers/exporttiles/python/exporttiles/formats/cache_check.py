@@ -126,7 +126,7 @@ def _check_cache(files: CacheFiles, conf: str, scope: Scope, damage: Findings, r
     first = info.tiling_scheme.lods[0].level
     text = f"The levels begin with {first}; GDAL counts them from 0, and looks for the first one in the folder L00."
     remarks.require(first == 0, conf, text)
-    check_lods(conf, info.tiling_scheme, remarks)
+    check_lods(conf, info.tiling_scheme, remarks, used=info.tiling_scheme.lods)
     remarks.require(cdi, f"{folder}{cache_conf.CONF_CDI}", "It is missing.")
     levels = f"{folder}{cache_conf.LEVELS_FOLDER}/"
     for name in files.members:

@@ -4,7 +4,7 @@ A worker asks for the members of a bundle, the packer for the documents; neither
 knows which kind it writes. A new kind is a class here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from exporttiles.formats.archive_check import Scope
 from exporttiles.formats.bundle import DATASET_RECORD_COUNT, bundle_path, write_bundle
 from exporttiles.formats.bundle_v1 import bundlx_path, write_bundle_v1
 from exporttiles.formats.cache_check import check_cache_archive
-from exporttiles.formats.package_check import PackageReport, check_package
+from exporttiles.formats.package_check import PackageReport, check_package, gap_names
 from exporttiles.formats.ranged_file import RangedFile
 
 Tiles = Mapping[tuple[int, int], bytes | memoryview]
@@ -75,7 +75,7 @@ class Output(Protocol):
         ...
 
     def warnings(self, contents: Contents) -> list[str]:
-        """Return which well-known readers cannot show the output, and why."""
+        """Return which well-known readers cannot show the output, and why, and what is odd about it."""
         ...
 
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
@@ -112,13 +112,13 @@ class TilePackage:
         }
 
     def warnings(self, contents: Contents) -> list[str]:
-        """Return a warning if GDAL cannot show the package."""
-        scheme = self.service.tiling_scheme
+        """Return a warning if GDAL cannot show the package, and one of levels without tiles between others."""
+        scheme, gaps = self.service.tiling_scheme, _gap_warnings(contents.levels)
         if not (obstacle := gdal.package_obstacle(scheme, contents.levels, contents.extent)):
-            return []
+            return gaps
         text = f"GDAL and QGIS cannot show this tile package: {obstacle}."
         dataset = CacheDataset(self.service, self.compression_quality, StorageFormat.COMPACT_V2)
-        return [text if dataset.warnings(contents) else f"{text} {_USE_A_DATASET}"]
+        return [text if dataset.obstacle(contents) else f"{text} {_USE_A_DATASET}", *gaps]
 
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
         """Return what is wrong with the package."""
@@ -174,11 +174,16 @@ class CacheDataset:
         }
 
     def warnings(self, contents: Contents) -> list[str]:
-        """Return a warning if GDAL cannot show the dataset; it reads none of the older format."""
+        """Return a warning if GDAL cannot show the dataset, and one of levels without tiles between others."""
+        gaps = _gap_warnings(cache_conf.level_from_0(self.service.tiling_scheme, level) for level in contents.levels)
+        obstacle = self.obstacle(contents)
+        return [f"GDAL and QGIS cannot show this cache dataset: {obstacle}.", *gaps] if obstacle else gaps
+
+    def obstacle(self, contents: Contents) -> str:
+        """Return why GDAL cannot show the dataset, or '' if it can; it reads none of the older format."""
         if self.storage_format is not StorageFormat.COMPACT_V2:
-            return []
-        obstacle = gdal.dataset_obstacle(self._scheme(contents), contents.extent)
-        return [f"GDAL and QGIS cannot show this cache dataset: {obstacle}."] if obstacle else []
+            return ""
+        return gdal.dataset_obstacle(self._scheme(contents), contents.extent)
 
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
         """Return what is wrong with the archive."""
@@ -216,6 +221,12 @@ class TilePackageV1(CacheDataset):
             tile_package_v1.MAPSERVER: tile_package_v1.write_mapserver(service, extent),
             **CacheDataset.documents(self, contents),
         }
+
+
+def _gap_warnings(levels: Iterable[int]) -> list[str]:
+    """Return a warning if levels between others are not among them: `check` finds fault with that."""
+    gaps = gap_names(levels)
+    return [f"The export holds no tiles of {gaps}, but of coarser and of finer levels."] if gaps else []
 
 
 def output_of(service: ImageService, request: ExportRequest) -> Output:

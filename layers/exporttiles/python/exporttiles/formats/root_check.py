@@ -5,13 +5,13 @@ ArcGIS writes them; sizes and places as GDAL needs them.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
-from exporttiles.domain.tiling import PACKET_SIZE, TilingScheme
+from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TilingScheme
 from exporttiles.formats.esri_json import read_tile_info
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.json_check import (
@@ -107,13 +107,28 @@ def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | 
     findings.require(same, ROOT, "spatialReference is not the one of tileInfo.")
     if not findings.require(is_usable(scheme), ROOT, "tileInfo has numbers that no tiling scheme can have."):
         return None
-    check_lods(ROOT, scheme, findings)
+    check_lods(ROOT, scheme, findings, used=[lod for lod in scheme.lods if _is_packed(root, lod.level)])
     return scheme
 
 
-def check_lods(path: str, scheme: TilingScheme, findings: Findings) -> None:
-    """Note levels of detail that are not in order, or almost those that everybody uses."""
-    for finer, coarser in zip(scheme.lods[1:], scheme.lods, strict=False):
+def _is_packed(root: Mapping[str, Any], level: int) -> bool:
+    """Return True if a level lies from minLOD to maxLOD; a bound that is no number does not count."""
+    lowest, highest = root.get("minLOD"), root.get("maxLOD")
+    is_above = isinstance(lowest, int) and level < lowest
+    is_below = isinstance(highest, int) and level > highest
+    return not is_above and not is_below
+
+
+def check_lods(path: str, scheme: TilingScheme, findings: Findings, *, used: Sequence[LevelOfDetail]) -> None:
+    """Note levels of detail that are not in order, or almost those that everybody uses.
+
+    Args:
+        path: of the document.
+        scheme: that it describes.
+        findings: faults are added here.
+        used: the levels from the first with tiles to the last, as they are listed.
+    """
+    for finer, coarser in zip(used[1:], used, strict=False):
         text = f"The levels are not in order and without gaps: level {finer.level} stands behind level {coarser.level}."
         if findings.require(finer.level == coarser.level + 1, path, text):
             falling = 0 < finer.resolution < coarser.resolution and 0 < finer.scale < coarser.scale
