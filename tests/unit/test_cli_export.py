@@ -186,7 +186,7 @@ def test_an_area_may_be_in_any_encoding_of_unicode(world, tmp_path, encoding):
         ('{"id": "地図"}'.encode("gbk"), "Its encoding is not UTF-8: byte 8 is 0xB5. Save it in UTF-8."),
         ("\ufeff地".encode("utf-16")[:-1], "Its encoding is not UTF-16: byte 4 is "),
         (b"PK\x03\x04...", "It is a zip archive: convert it to GeoJSON."),
-        (b"SQLite format 3\0...", "It is an SQLite file such as a GeoPackage: convert it to GeoJSON."),
+        (b"SQLite format 3\0...", "It is an SQLite file such as a GeoPackage or MBTiles: convert it to GeoJSON."),
         (b"\0\0\x27\x0a" + bytes(96), "It is a shapefile: convert it to GeoJSON."),
         (b"\x89PNG\r\n\x1a\n", "It is a picture: convert it to GeoJSON."),
         (b"{" + bytes(50), "It is a binary file: convert it to GeoJSON."),

@@ -142,7 +142,7 @@ def test_a_level_that_is_missing_at_an_end_of_a_package_is_found(lost, told):
         ("World.mbtiles", b"SQLite format 3\0", "MBTiles"),
         ("World.pmtiles", b"PMTiles\3", "a PMTiles archive"),
         ("empty.tpkx", b"", "It is empty"),
-        ("page.zip", b"\n<!DOCTYPE html>", "a page in HTML or XML"),
+        ("page.zip", b"\n<!DOCTYPE html>", "an HTML page"),
         ("cut.tpkx", pack(TPKX)[:-1000], "whose end is missing"),
         ("noise.tpk", bytes(5000), "no zip archive"),
         ("nothing.zip", pack({}), "a zip archive of no files"),

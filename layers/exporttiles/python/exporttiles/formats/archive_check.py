@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from exporttiles.formats.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_text
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.ranged_file import RangedFile, Span
 from exporttiles.formats.zip_archive import CENTRAL_HEADER, END, LOCAL_HEADER, ZIP64_END, ZIP64_LOCATOR
@@ -18,21 +19,6 @@ from exporttiles.formats.zip_directory import zip64_values
 MAX_DIRECTORY_BYTES = 128 * 2**20
 """Enough for 1,500,000 bundles; a longer directory is not read."""
 
-_START_BYTES = 64
-_SIGNATURES = {
-    b"SQLite format 3\0": "an SQLite database, such as MBTiles or GeoPackage",
-    b"PMTiles": "a PMTiles archive",
-    b"II*\0": "a TIFF image",
-    b"MM\0*": "a TIFF image",
-    b"II+\0": "a BigTIFF image",
-    b"\x89PNG": "a PNG image",
-    b"\xff\xd8\xff": "a JPEG image",
-    b"\x1f\x8b": "compressed with gzip",
-    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
-    b"Rar!": "a RAR archive",
-    b"%PDF": "a PDF",
-    b"{": "JSON",
-}
 _MAX_16 = 0xFFFF
 _MAX_32 = 0xFFFFFFFF
 _ZIP64_EXTRA_BYTES = 20
@@ -156,7 +142,7 @@ def _find_directory(file: RangedFile, findings: Findings) -> _Directory | None:
     tail = file.read(file_size - tail_size, file_size)
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < END.size:
-        findings.add("", _no_archive(file.read(0, _START_BYTES)))
+        findings.add("", _no_archive(file.read(0, HEAD_BYTES)))
         return None
     findings.require(len(tail) - at == END.size, "", "The archive has a comment or bytes behind its end.")
     end_offset = file_size - tail_size + at
@@ -188,9 +174,7 @@ def _no_archive(start: bytes) -> str:
         return "It is empty."
     if start.startswith(b"PK\3\4"):
         return "It is a zip archive whose end is missing: cut off, or not yet written to its end."
-    kind = next((kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)), None)
-    if kind is None and start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        kind = "a page in HTML or XML"
+    kind = kind_of_bytes(start) or kind_of_text(start.decode("latin-1").removeprefix("\xef\xbb\xbf"))
     return f"It is {kind}, and no zip archive." if kind else "It is no zip archive."
 
 

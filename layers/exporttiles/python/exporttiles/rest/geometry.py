@@ -20,7 +20,7 @@ from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.wording import counted
 from exporttiles.formats.curve_rings import trace_ring
 from exporttiles.formats.esri_json import read_spatial_reference
-from exporttiles.formats.foreign_areas import kind_of_text
+from exporttiles.formats.file_kinds import kind_of_text
 from exporttiles.formats.geojson import read_crs, reference_of_name
 from exporttiles.rest.json_text import balance_brackets, read_json, read_object
 

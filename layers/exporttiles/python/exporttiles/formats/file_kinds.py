@@ -1,4 +1,4 @@
-"""The kinds of files that people have areas in and that are not read, to refuse them by name."""
+"""The kinds of files that people have areas and tiles in and that are not read, to refuse them by name."""
 
 import re
 
@@ -7,15 +7,16 @@ HEAD_BYTES = 512
 _SIGNATURES = {
     b"PK\x03\x04": "a zip archive",
     b"PK\x05\x06": "a zip archive",
-    b"SQLite format 3\x00": "an SQLite file such as a GeoPackage",
+    b"SQLite format 3\x00": "an SQLite file such as a GeoPackage or MBTiles",
     b"\x00\x00\x27\x0a": "a shapefile",
     b"fgb\x03": "FlatGeobuf",
     b"PAR1": "a Parquet file",
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
     b"GIF8": "a picture",
-    b"II*\x00": "a picture",
-    b"MM\x00*": "a picture",
+    b"II*\x00": "a TIFF image",
+    b"MM\x00*": "a TIFF image",
+    b"II+\x00": "a BigTIFF image",
     b"RIFF": "a picture",
     b"%PDF": "a PDF",
     b"\x1f\x8b": "a gzip archive",
