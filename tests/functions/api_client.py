@@ -19,6 +19,7 @@ CONTEXT = SimpleNamespace(
 HOST = "https://tiles.example.org"
 SERVICE = "/arcgis/rest/services/World_Imagery/ImageServer"
 JOB = a_job().job_id
+MAP_SERVICE = "/arcgis/rest/services/World_Imagery/MapServer"
 FILES = f"/arcgis/rest/directories/arcgisoutput/World_Imagery_ImageServer/{JOB}"
 EXAMPLE_THREE_AREA = (
     '{"features":[{"geometry":{"rings":[[[-100,35],[-100,45],[-90,45],[-90,35],[-100,35]]]}}]},'

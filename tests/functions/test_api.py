@@ -23,6 +23,7 @@ DOCUMENTS = [
     *[f"{base}/jobs/{JOB}{tail}" for base in BASES for tail in ("", "/results/out_service_url", "/inputs/levels")],
     FILES,
 ]
+DOCUMENTS += [path.replace("ImageServer", "MapServer") for path in DOCUMENTS if "ImageServer" in path]
 
 
 @pytest.mark.parametrize("path", [path + slash for path in DOCUMENTS for slash in ("", "/")])
@@ -46,7 +47,7 @@ def test_every_document_answers_get_post_and_head_as_json_and_as_a_page(done, pa
     assert "<script" not in page["body"]
 
 
-@pytest.mark.parametrize("path", [path for path in DOCUMENTS if path != FILES])
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if "/directories/" not in path])
 def test_html_is_the_default(done, path):
     assert done.get(path, "")["headers"]["content-type"] == "text/html; charset=utf-8"
 
@@ -92,6 +93,31 @@ def test_a_mistake_of_ours_is_told_in_general_words(client, monkeypatch, caplog)
 
     assert error == {"code": 500, "message": "Export failed.", "details": []}
     assert caplog.records[-1].exc_info[0] is ZeroDivisionError
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if path.startswith(f"{SERVICE}/") or path == FILES])
+def test_a_map_service_answers_as_the_image_service_does_and_stays_at_its_own_addresses(done, path):
+    submit = "tilePackage=true&levels=0-4&" if "xportTiles" in path and "/jobs/" not in path else ""
+    as_image = done.get(path, f"{submit}f=json")["body"]
+
+    as_map = done.get(path.replace("ImageServer", "MapServer"), f"{submit}f=json")["body"]
+
+    if submit:
+        assert json.loads(as_map).keys() == json.loads(as_image).keys() == {"jobId", "jobStatus"}
+    else:
+        assert as_map == as_image.replace("ImageServer", "MapServer")
+
+
+@pytest.mark.parametrize("service", ["World_Imagery", "Survey/Ortho"])
+def test_pages_of_a_map_service_lead_to_its_own_addresses(client, service):
+    page = client.get(f"/arcgis/rest/services/{service}/MapServer", "f=html")["body"]
+
+    assert f"/{service}/MapServer/exportTiles?f=html" in page
+    assert "ImageServer" not in page
+
+
+def test_only_map_and_image_services_are_there(client):
+    assert client.error(SERVICE.replace("ImageServer", "FeatureServer"))["message"] == "Invalid URL"
 
 
 def test_links_carry_the_configured_address(done):

@@ -5,11 +5,12 @@ import base64
 import pytest
 
 from tests.builders import a_tile
-from tests.functions.api_client import SERVICE
+from tests.functions.api_client import MAP_SERVICE, SERVICE
 
 
-def test_a_tile_is_sent_as_it_is(done):
-    response = done.get(f"{SERVICE}/tile/3/1/2", "")
+@pytest.mark.parametrize("service", [SERVICE, MAP_SERVICE])
+def test_a_tile_is_sent_as_it_is(done, service):
+    response = done.get(f"{service}/tile/3/1/2", "")
 
     assert response["statusCode"] == 200
     assert base64.b64decode(response["body"]) == a_tile(3, 1, 2)
@@ -63,7 +64,8 @@ def test_services_are_listed_by_folder(client):
     assert root["folders"] == ["Survey"]
     assert {"name": "World_Imagery", "type": "ImageServer"} in root["services"]
     survey = client.json("/arcgis/rest/services/Survey")
-    assert (survey["folders"], survey["services"]) == ([], [{"name": "Survey/Ortho", "type": "ImageServer"}])
+    both = [{"name": "Survey/Ortho", "type": service_type} for service_type in ("ImageServer", "MapServer")]
+    assert (survey["folders"], survey["services"]) == ([], both)
     assert client.error("/arcgis/rest/services/Nothing")["code"] == 404
 
 
@@ -76,6 +78,7 @@ def test_an_unknown_service_is_refused(client):
 def test_a_service_that_may_not_be_exported_says_so(client):
     closed = "/arcgis/rest/services/Closed/ImageServer"
 
-    assert client.json(closed)["exportTilesAllowed"] is False
+    service = client.json(closed)
+    assert service["exportTilesAllowed"] is service["exportTileCacheCompactV2Allowed"] is False
     error = client.error(f"{closed}/exportTiles", "f=json&tilePackage=true&levels=0")
     assert error["message"] == "The service Closed does not allow its tiles to be exported."

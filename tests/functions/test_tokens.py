@@ -91,9 +91,10 @@ def test_a_revoked_key_opens_nothing_from_the_next_request_on(runtime):
     assert code(answer(runtime, SERVICE, WORLD)) == 498
 
 
+@pytest.mark.parametrize("service_type", ["ImageServer", "MapServer"])
 @pytest.mark.parametrize("name", ["World_Imagery", "Closed", "Nothing"])
-def test_a_service_that_a_key_does_not_open_is_denied_whether_it_exists_or_not(runtime, name):
-    error = answer(runtime, f"{ROOT}/services/{name}/ImageServer/exportTiles", SURVEY)["error"]
+def test_a_service_that_a_key_does_not_open_is_denied_whether_it_exists_or_not(runtime, name, service_type):
+    error = answer(runtime, f"{ROOT}/services/{name}/{service_type}/exportTiles", SURVEY)["error"]
 
     assert (error["code"], error["message"]) == (403, "Token is valid but access is denied.")
 
@@ -101,7 +102,10 @@ def test_a_service_that_a_key_does_not_open_is_denied_whether_it_exists_or_not(r
 def test_the_catalog_lists_what_the_key_opens(runtime):
     world, survey = (answer(runtime, f"{ROOT}/services", token) for token in (WORLD, SURVEY))
 
-    assert (world["folders"], [service["name"] for service in world["services"]]) == ([], ["World_Imagery"])
+    assert (world["folders"], [service["name"] for service in world["services"]]) == (
+        [],
+        ["World_Imagery", "World_Imagery"],  # as image and as map service
+    )
     assert (survey["folders"], survey["services"]) == (["Survey"], [])
     assert answer(runtime, f"{ROOT}/services/Survey", SURVEY)["services"]
     assert code(answer(runtime, f"{ROOT}/services/Survey", WORLD)) == 404

@@ -19,7 +19,14 @@ from tests.builders_rest import a_rest_runtime
 
 PUBLISHED = Path("docs/openapi.json")
 RUNTIME = a_rest_runtime()
-EXAMPLES = {"service": "World_Imagery", "name": "out_service_url", "job_id": "j0", "folder": "Survey", "file": "a.tpkx"}
+EXAMPLES = {
+    "service": "World_Imagery",
+    "service_type": "MapServer",
+    "name": "out_service_url",
+    "job_id": "j0",
+    "folder": "Survey",
+    "file": "a.tpkx",
+}
 
 
 def test_the_published_description_is_of_today():

@@ -1,16 +1,21 @@
 """Image services in Esri's words."""
 
 from exporttiles.domain.service import TileFormat
+from exporttiles.rest.addresses import ServiceType
 from exporttiles.rest.service_documents import catalog_document, info_document, service_document
 from tests.builders_rest import HALF_WORLD, a_service
 
 
+def image_document(service):
+    return service_document(service, ServiceType.IMAGE)
+
+
 def test_a_service_looks_like_an_image_service_with_a_tile_cache():
-    document = service_document(a_service(description="Imagery"))
+    document = image_document(a_service(description="Imagery"))
 
     assert document["name"] == "World_Imagery"
     assert document["currentVersion"] >= 10.9
-    assert document["exportTilesAllowed"] is True
+    assert document["exportTilesAllowed"] is document["exportTileCacheCompactV2Allowed"] is True
     assert document["maxExportTilesCount"] == 100_000
     assert document["singleFusedMapCache"] is True
     assert document["capabilities"].split(",") == ["Image", "TilesOnly", "Tilemap"]
@@ -22,7 +27,7 @@ def test_a_service_looks_like_an_image_service_with_a_tile_cache():
 
 
 def test_the_tiling_scheme_is_told_whole_and_the_levels_with_tiles_beside_it():
-    document = service_document(a_service(min_level=5, max_level=7))
+    document = image_document(a_service(min_level=5, max_level=7))
 
     info = document["tileInfo"]
     assert (info["rows"], info["cols"], info["format"], info["compressionQuality"]) == (256, 256, "JPEG", 95)
@@ -32,19 +37,41 @@ def test_the_tiling_scheme_is_told_whole_and_the_levels_with_tiles_beside_it():
 
 
 def test_a_lerc_cache_is_elevation():
-    document = service_document(a_service(tile_format=TileFormat.LERC, compression_quality=0))
+    document = image_document(a_service(tile_format=TileFormat.LERC, compression_quality=0))
 
     assert (document["cacheType"], document["pixelType"], document["bandCount"]) == ("Elevation", "F32", 1)
     assert document["serviceDataType"] == "esriImageServiceDataTypeElevation"
+
+
+def test_a_map_service_is_the_same_cache_in_the_words_of_maps():
+    service = a_service(description="Imagery")
+    document, image = service_document(service, ServiceType.MAP), image_document(service)
+
+    assert (document["mapName"], document["layers"], document["tables"]) == ("Layers", [], [])
+    assert document["capabilities"].split(",") == ["Map", "TilesOnly", "Tilemap"]
+    assert document["supportsDynamicLayers"] is False
+    assert document["units"] == "esriMeters"
+    assert document["documentInfo"]["Title"] == "World_Imagery"
+    of_images = {"extent", "cacheType", "serviceDataType", "pixelType", "bandCount", "hasMultidimensions"}
+    assert not of_images & document.keys()
+    shared = {name: value for name, value in image.items() if name in document and name != "capabilities"}
+    assert shared == {name: document[name] for name in shared}
+    assert {"tileInfo", "storageInfo", "exportTilesAllowed", "maxExportTilesCount", "minLOD", "maxLOD"} <= shared.keys()
 
 
 def test_folders_are_listed_in_the_root_alone():
     names = ["A", "F/B", "F/C", "G/D"]
 
     assert catalog_document(names)["folders"] == ["F", "G"]
-    assert [service["name"] for service in catalog_document(names)["services"]] == ["A"]
-    assert [service["name"] for service in catalog_document(names, "F")["services"]] == ["F/B", "F/C"]
+    assert {service["name"] for service in catalog_document(names)["services"]} == {"A"}
+    assert {service["name"] for service in catalog_document(names, "F")["services"]} == {"F/B", "F/C"}
     assert catalog_document(names, "F")["folders"] == []
+
+
+def test_each_service_is_listed_as_image_and_as_map():
+    types = [(service["name"], service["type"]) for service in catalog_document(["A"])["services"]]
+
+    assert types == [("A", "ImageServer"), ("A", "MapServer")]
 
 
 def test_clients_learn_whether_they_have_to_sign_in_and_where():

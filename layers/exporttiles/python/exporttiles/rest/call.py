@@ -10,6 +10,7 @@ from exporttiles.domain.job import Job, is_job_id
 from exporttiles.domain.service import ImageService
 from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller
+from exporttiles.rest.addresses import ServiceType
 from exporttiles.rest.http import Request
 from exporttiles.rest.runtime import Runtime
 
@@ -62,9 +63,14 @@ class Call:
         return self.caller.limited(self.runtime.services.get(self.arguments["service"]))
 
     @property
+    def service_type(self) -> ServiceType:
+        """Return the type that the path names."""
+        return ServiceType(self.arguments["service_type"])
+
+    @property
     def service_url(self) -> str:
         """Return the address of the service."""
-        return addresses.service_url(self.rest_url, self.arguments["service"])
+        return addresses.service_url(self.rest_url, self.arguments["service"], self.service_type)
 
     @cached_property
     def job(self) -> Job:
@@ -85,12 +91,22 @@ class Call:
     @property
     def job_url(self) -> str:
         """Return the address of the job at which its true state is told."""
-        return addresses.job_url(self.rest_url, self.job)
+        return addresses.job_url(self.rest_url, self.job, self.service_type)
 
     @property
     def listing_url(self) -> str:
         """Return the address of the folder of the job's package, without a final slash."""
-        return addresses.listing_url(self.rest_url, self.job)
+        return addresses.listing_url(self.rest_url, self.job, self.service_type)
+
+    @property
+    def package_url(self) -> str | None:
+        """Return the address that redirects to the job's package, or None if it has none."""
+        return addresses.package_url(self.rest_url, self.job, self.service_type)
+
+    @property
+    def verification_url(self) -> str:
+        """Return the address that redirects to the report on the job's package."""
+        return addresses.verification_url(self.rest_url, self.job, self.service_type)
 
     @property
     def trail(self) -> Mapping[str, str]:

@@ -3,7 +3,6 @@
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
 from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder
 from exporttiles.rest import pages
-from exporttiles.rest.addresses import package_url, verification_url
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.client_token import read_client_token
 from exporttiles.rest.errors import InvalidUrlError, NotFoundError, naming
@@ -41,10 +40,9 @@ def job(call: Call) -> Document:
     Below an operation every unhappy end is told as a failure: the clients that
     ask there wait for success or failure alone. ``<service>/jobs`` tells the truth.
     """
-    file_url = package_url(call.rest_url, call.job)
-    content = job_document(call.job, file_url, ends_known_to_all=bool(call.arguments["operation"]))
+    content = job_document(call.job, call.package_url, ends_known_to_all=bool(call.arguments["operation"]))
     refresh_seconds = 0 if call.job.status.is_final else pages.REFRESH_SECONDS
-    return Document(content, f"Job {call.job.job_id}", _job_sections(call, file_url), refresh_seconds)
+    return Document(content, f"Job {call.job.job_id}", _job_sections(call), refresh_seconds)
 
 
 def job_result(call: Call) -> Document:
@@ -60,7 +58,7 @@ def job_result(call: Call) -> Document:
     if name == VERIFICATION:
         if call.job.package is None:
             raise InvalidUrlError("Only the job of an export has a package that was verified.")
-        return Document(verification_document(verification_url(call.rest_url, call.job)), "Verification")
+        return Document(verification_document(call.verification_url), "Verification")
     return Document(result_document(call.job, call.listing_url), "Result")
 
 
@@ -156,15 +154,15 @@ def _require_success(job: Job) -> None:
         raise JobStateError(f"The job has no result: it is {job.status}.")
 
 
-def _job_sections(call: Call, file_url: str | None) -> tuple[str, ...]:
+def _job_sections(call: Call) -> tuple[str, ...]:
     if not call.job.status.is_final:
         percent = call.job.percent if call.job.progress.work_items else None
         return pages.progress_bar(percent), pages.button("Cancel", f"{call.job_url}/cancel")
     if call.job.status is JobStatus.SUCCEEDED:
         targets = {"Result": f"{call.job_url}/results/{RESULT_NAME}?f=html"}
-        if call.job.package and file_url:
+        if call.job.package and call.package_url:
             text = f"Download {call.job.package.name} ({call.job.package.size_bytes:,} bytes)"
-            targets = {text: file_url, "Verification": verification_url(call.rest_url, call.job), **targets}
+            targets = {text: call.package_url, "Verification": call.verification_url, **targets}
         return (pages.links(targets),)
     if call.job.resumable_until:
         return (pages.button("Resume", f"{call.job_url}/resume"),)

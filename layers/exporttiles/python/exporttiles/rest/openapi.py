@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from exporttiles.rest import client_token
-from exporttiles.rest.addresses import ROOT
+from exporttiles.rest.addresses import ROOT, ServiceType
 from exporttiles.rest.http import FORMATS
 from exporttiles.rest.job_documents import INPUT_NAMES, RESULT_NAME, VERIFICATION
 from exporttiles.rest.job_resources import export_tiles
@@ -100,6 +100,8 @@ def _path_item(path: str, route: Route) -> dict[str, Any]:
 
 def _path_parameter(path: str, name: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "integer", "minimum": 0} if name in _NUMBERS else {"type": "string"}
+    if name == "service_type":
+        schema["enum"] = list(map(str, ServiceType))
     if name == "name":
         schema["enum"] = list(INPUT_NAMES) if path.endswith("/inputs/{name}") else [RESULT_NAME, VERIFICATION]
     return {"name": name, "in": "path", "required": True, "schema": schema}

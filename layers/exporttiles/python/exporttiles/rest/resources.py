@@ -37,16 +37,17 @@ def catalog(call: Call) -> Document:
         raise NotFoundError("There is no folder of this name.")
     root = f"{call.rest_url}/services"
     targets = {f"{name}/": f"{root}/{name}?f=html" for name in content["folders"]}
-    for service in content["services"]:
-        targets[service["name"]] = f"{root}/{service['name']}/ImageServer?f=html"
+    for found in content["services"]:
+        path = f"{found['name']}/{found['type']}"
+        targets[path] = f"{root}/{path}?f=html"
     return Document(content, f"Folder {folder}" if folder else "Services", (pages.links(targets),))
 
 
-def image_service(call: Call) -> Document:
-    """Return a service."""
+def service(call: Call) -> Document:
+    """Return an image service, or the same tiles as a map service."""
     operations = {name: f"{call.service_url}/{name}?f=html" for name in ("exportTiles", "estimateExportTilesSize")}
-    content = service_document(call.service)
-    return Document(content, f"{call.service.name} (ImageServer)", (pages.links(operations),))
+    content = service_document(call.service, call.service_type)
+    return Document(content, f"{call.service.name} ({call.service_type})", (pages.links(operations),))
 
 
 def tile(call: Call) -> Response:

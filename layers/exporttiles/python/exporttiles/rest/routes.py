@@ -8,7 +8,7 @@ from urllib.parse import quote
 from exporttiles.domain.errors import InvalidTokenError, RequestError
 from exporttiles.rest import job_resources, pages, resources, sign_in
 from exporttiles.rest.access import Caller, identify
-from exporttiles.rest.addresses import ROOT
+from exporttiles.rest.addresses import ROOT, ServiceType
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import InvalidUrlError, TokenRequiredError, code_of, error_document
 from exporttiles.rest.http import Request, Response, html_response, json_response
@@ -35,16 +35,16 @@ class Route:
     sends_bytes: bool = False
 
 
-_SERVICE = "/services/{service}/ImageServer"
+_SERVICE = "/services/{service}/{service_type}"
 _JOB = _SERVICE + "{operation}/jobs/{job_id}"
-_FILES = "/directories/arcgisoutput/{service}_ImageServer/{job_id}"
+_FILES = "/directories/arcgisoutput/{service}_{service_type}/{job_id}"
 
 ROUTES = (
     Route("/info", resources.server_info, is_public=True),
     Route("/generateToken", sign_in.generate_token, is_public=True, acts=True),
     Route("/services", resources.catalog),
     Route("/services/{folder}", resources.catalog),
-    Route(_SERVICE, resources.image_service),
+    Route(_SERVICE, resources.service),
     Route(_SERVICE + "/tile/{level}/{row}/{column}", resources.tile, sends_bytes=True),
     Route(_SERVICE + "/tilemap/{level}/{row}/{column}/{width}/{height}", resources.tilemap),
     Route(_SERVICE + "/exportTiles{submit}", job_resources.export_tiles, acts=True),
@@ -61,6 +61,7 @@ ROUTES = (
 
 _PARTS = {
     "service": r"[^/]+(?:/[^/]+)?",
+    "service_type": "|".join(ServiceType),
     "operation": r"|/exportTiles|/estimateExportTilesSize",
     "submit": r"|/submitJob",  # how the operations were called at 10.2.1
     **dict.fromkeys(("level", "row", "column", "width", "height"), r"[0-9]{1,9}"),

@@ -1,6 +1,6 @@
-"""Image services, the catalog and the server in Esri's words.
+"""Image and map services, the catalog and the server in Esri's words.
 
-Source: ArcGIS REST API, "Image Service", "Catalog", "Server Info", "Tile Map".
+Source: ArcGIS REST API, "Image Service", "Map Service", "Catalog", "Server Info", "Tile Map".
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,10 @@ from typing import Any
 
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
-from exporttiles.domain.tiling import PACKET_SIZE, TileRange
+from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TileRange
 from exporttiles.formats.esri_json import write_extent, write_spatial_reference, write_tile_info
+from exporttiles.formats.tile_package import units
+from exporttiles.rest.addresses import ServiceType
 
 CURRENT_VERSION = 10.91
 """The oldest release from which clients expect tile packages of the new format (10.9)."""
@@ -34,12 +36,12 @@ def catalog_document(names: Iterable[str], folder: str = "") -> dict[str, Any]:
     return {
         "currentVersion": CURRENT_VERSION,
         "folders": [] if folder else folders,
-        "services": [{"name": name, "type": "ImageServer"} for name in inside],
+        "services": [{"name": name, "type": str(service_type)} for name in inside for service_type in ServiceType],
     }
 
 
-def service_document(service: ImageService) -> dict[str, Any]:
-    """Return a service as an ArcGIS image service with a tile cache.
+def service_document(service: ImageService, service_type: ServiceType) -> dict[str, Any]:
+    """Return a service as an ArcGIS image service, or map service, with a tile cache.
 
     The storage is always the compact one: that is what clients get, however the
     tiles lie in their store.
@@ -47,19 +49,17 @@ def service_document(service: ImageService) -> dict[str, Any]:
     scheme = service.tiling_scheme
     lods = [lod for lod in scheme.lods if service.min_level <= lod.level <= service.max_level]
     extent = write_extent(service.full_extent)
-    elevation = service.tile_format is TileFormat.LERC
-    kind = "Elevation" if elevation else "RGB"
+    own = _map_members(service) if service_type is ServiceType.MAP else _image_members(service, lods[-1])
     return {
         "currentVersion": CURRENT_VERSION,
         "name": service.name,
         "description": service.description,
         "serviceDescription": service.description,
         "copyrightText": service.copyright_text,
-        "capabilities": "Image,TilesOnly,Tilemap",
         "exportTilesAllowed": service.export_tiles_allowed,
+        "exportTileCacheCompactV2Allowed": service.export_tiles_allowed,  # .tpkx, as Esri's SDKs call it
         "maxExportTilesCount": service.max_export_tiles_count,
         "singleFusedMapCache": True,
-        "cacheType": "Elevation" if elevation else "Map",
         "tileInfo": {
             **write_tile_info(scheme),
             "format": service.tile_format.value,
@@ -67,22 +67,45 @@ def service_document(service: ImageService) -> dict[str, Any]:
         },
         "storageInfo": {"storageFormat": StorageFormat.COMPACT_V2.value, "packetSize": PACKET_SIZE},
         "spatialReference": write_spatial_reference(scheme.spatial_reference),
-        "extent": extent,
         "initialExtent": extent,
         "fullExtent": extent,
         "minScale": lods[0].scale,
         "maxScale": lods[-1].scale,
         "minLOD": lods[0].level,
         "maxLOD": lods[-1].level,
+        **own,
+    }
+
+
+def _image_members(service: ImageService, finest: LevelOfDetail) -> dict[str, Any]:
+    elevation = service.tile_format is TileFormat.LERC
+    kind = "Elevation" if elevation else "RGB"
+    return {
+        "capabilities": "Image,TilesOnly,Tilemap",
+        "cacheType": "Elevation" if elevation else "Map",
+        "extent": write_extent(service.full_extent),
         "serviceDataType": f"esriImageServiceDataType{kind}",
         "bandCount": 1 if elevation else 3,
         "pixelType": "F32" if elevation else "U8",
-        "pixelSizeX": lods[-1].resolution,
-        "pixelSizeY": lods[-1].resolution,
+        "pixelSizeX": finest.resolution,
+        "pixelSizeY": finest.resolution,
         "minPixelSize": 0,
         "maxPixelSize": 0,
         "hasMultidimensions": False,
         "defaultCompressionQuality": service.compression_quality or 75,
+    }
+
+
+def _map_members(service: ImageService) -> dict[str, Any]:
+    return {
+        "mapName": "Layers",  # ArcGIS's own name of a map that nobody named
+        "capabilities": "Map,TilesOnly,Tilemap",
+        "layers": [],  # nothing to draw or query but tiles
+        "tables": [],
+        "supportsDynamicLayers": False,
+        "supportedImageFormatTypes": service.tile_format.value,
+        "units": units(service.tiling_scheme.spatial_reference),
+        "documentInfo": {"Title": service.short_name, "Comments": service.description},
     }
 
 
