@@ -71,8 +71,11 @@ FAULTS = {
     "no conf.xml": (without(V2, CONF), "It has no conf.xml"),
     "two conf.xml": ({**V2, "conf.xml": V2[CONF]}, f"It has several conf.xml: {CDI}".replace("conf.cdi", "conf.xml")),
     "no conf.cdi": (without(V2, CDI), "It is missing"),
-    "conf.xml cut off": (cut(V2, CONF, 900), "conf.xml cannot be used"),
-    "conf.xml with an entity": (changed(V2, CONF, b"?><", b"?><!DOCTYPE x [<!ENTITY a 'b'>]><"), "cannot be used"),
+    "conf.xml cut off": (cut(V2, CONF, 900), "It is not well-formed XML"),
+    "conf.xml with an entity": (
+        changed(V2, CONF, b"?><", b"?><!DOCTYPE x [<!ENTITY a 'b'>]><"),
+        "It has a document type",
+    ),
     "a level missing at the beginning": (
         changed(V2, CONF, b"<LevelID>0<", b"<LevelID>7<"),
         "not in order and without gaps: level 1 stands behind level 7",
@@ -85,7 +88,10 @@ FAULTS = {
         changed(V2, CONF, b"78271.516963999893", b"78271.516964020486"),
         "is almost Esri's",
     ),
-    "numbers that are none": (changed(V2, CONF, b"<TileCols>256", b"<TileCols>0"), "cannot be used|no tiling scheme"),
+    "numbers that are none": (
+        changed(V2, CONF, b"<TileCols>256", b"<TileCols>0"),
+        "TileCols 0 and TileRows 256: tiles must be square, 1 pixel or more.",
+    ),
     "another format": (changed(V2, CONF, b">JPEG<", b">PNG<"), "the package's format is PNG"),
     "tiles outside of the envelope": (
         changed(V2, CDI, b"<XMax>20037508", b"<XMax>00000008"),
@@ -101,7 +107,7 @@ FAULTS = {
 PACKAGE_FAULTS = {
     "no iteminfo.xml": (without(TPK, ITEMINFO), "It is missing"),
     "iteminfo.xml without tags": (changed(TPK, ITEMINFO, b"<tags></tags>", b""), "tags is missing"),
-    "iteminfo.xml cut off": (cut(TPK, ITEMINFO, 200), "It is no XML"),
+    "iteminfo.xml cut off": (cut(TPK, ITEMINFO, 200), "It is not well-formed XML"),
     "a thumbnail that is none": ({**TPK, "esriinfo/thumbnail/thumbnail.png": b"GIF"}, "It is not a PNG"),
     "a map service without extent": (
         changed(TPK, "servicedescriptions/mapserver/mapserver.json", b"geoFullExtent", b"fullExtents"),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from defusedxml.ElementTree import fromstring
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exporttiles.domain.errors import InvalidParameterError
@@ -39,7 +39,9 @@ def schemes(draw):
 )
 def test_what_is_written_is_read(scheme, storage_format, image, sides):
     tile_format, quality, lerc_error = image
-    extent = Extent(*sides, scheme.spatial_reference)
+    (xmin, xmax), (ymin, ymax) = sorted(sides[:2]), sorted(sides[2:])
+    assume(xmin < xmax and ymin < ymax)
+    extent = Extent(xmin, ymin, xmax, ymax, scheme.spatial_reference)
     conf = write_conf_xml(scheme, storage_format, tile_format, compression_quality=quality, lerc_error=lerc_error)
 
     info = read_conf_xml(conf, write_conf_cdi(extent))

@@ -272,24 +272,24 @@ FAULTS = {
     "a reference that is a number": (
         with_json("root.json", "tileInfo", "spatialReference", value=102100),
         "root.json",
-        "tileInfo cannot be used: TypeError 102100 is no object",
+        "tileInfo has a spatial reference without wkid",
     ),
     "an extent's reference that is a number": (
         with_json("root.json", "fullExtent", "spatialReference", value=7),
         "root.json",
-        "fullExtent cannot be used: TypeError 7 is no object",
+        "fullExtent cannot be used: No coordinate system is known as '7'",
     ),
-    "oblong tiles": (with_json("root.json", "tileInfo", "cols", value=512), "root.json", "not square"),
-    "no lods": (with_json("root.json", "tileInfo", "lods", value=[]), "root.json", "no tiling scheme can have"),
+    "oblong tiles": (with_json("root.json", "tileInfo", "cols", value=512), "root.json", "must be square"),
+    "no lods": (with_json("root.json", "tileInfo", "lods", value=[]), "root.json", "tileInfo.lods has 0 levels"),
     "negative resolution": (
         with_json("root.json", "tileInfo", "lods", 3, "resolution", value=-1.0),
         "root.json",
-        "no tiling scheme can have",
+        "tileInfo cannot be used: resolution of level 3 '-1.0' is not a number greater than 0.",
     ),
     "infinite origin": (
         with_json("root.json", "tileInfo", "origin", "x", value=1e999),
         "root.json",
-        "no tiling scheme",
+        "tileInfo cannot be used: tileInfo.origin.x 'inf' is not a number.",
     ),
     "levels from fine to coarse": (
         with_json("root.json", "tileInfo", "lods", value=LODS[::-1]),

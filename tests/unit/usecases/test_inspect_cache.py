@@ -225,7 +225,7 @@ def entities(objects):
         (webp, "WEBP images.*Convert"),
         (no_offsets, "2 bundles, but 1 files of offsets"),
         (half_a_bundle, "L00/R0000C0000.bundle: A bundle has 131136 bytes of header and index; there are 999"),
-        (entities, "conf.xml cannot be used"),
+        (entities, "Layers/conf.xml: It has a document type"),
         (lambda objects: put_xyz(objects, {(30, 1, 1): picture()}), "level 30; the tiling scheme has the levels 0-23"),
         (lambda objects: put_xyz(objects, {(3, 1, 1): picture(size=100)}), "100 x 100 pixels"),
         (lambda objects: put_xyz(objects, {(3, 1, 1): b"<html>"}), "no images that are known"),

@@ -84,7 +84,7 @@ class TilingScheme:
     origin_x: float
     origin_y: float
     tile_size: int
-    dpi: int
+    dpi: float
     lods: tuple[LevelOfDetail, ...]
 
     def lod(self, level: int) -> LevelOfDetail:

@@ -117,9 +117,10 @@ def _check_cache(files: CacheFiles, conf: str, scope: Scope, damage: Findings, r
     folder = conf[: -len(cache_conf.CONF_XML)]
     cdi = next((name for name in files.members if name.lower() == f"{folder}{cache_conf.CONF_CDI}".lower()), None)
     try:
-        info = read_conf_xml(files.read(conf) or b"", files.read(cdi) if cdi else None)
+        cdi_body = files.read(cdi) if cdi else None
+        info = read_conf_xml(files.read(conf) or b"", cdi_body, conf, cdi or cache_conf.CONF_CDI)
     except DamagedCacheError as error:
-        damage.add(conf, str(error))
+        damage.add(conf, str(error).removeprefix(f"{conf}: "))
         return {}
     if not damage.require(is_usable(info.tiling_scheme), conf, "It has numbers that no tiling scheme can have."):
         return {}
@@ -127,6 +128,9 @@ def _check_cache(files: CacheFiles, conf: str, scope: Scope, damage: Findings, r
     text = f"The levels begin with {first}; GDAL counts them from 0, and looks for the first one in the folder L00."
     remarks.require(first == 0, conf, text)
     check_lods(conf, info.tiling_scheme, remarks, used=info.tiling_scheme.lods)
+    for remark in info.remarks:
+        path, _, why = remark.partition(": ")
+        remarks.add(path, why)
     remarks.require(cdi, f"{folder}{cache_conf.CONF_CDI}", "It is missing.")
     levels = f"{folder}{cache_conf.LEVELS_FOLDER}/"
     for name in files.members:
@@ -134,7 +138,7 @@ def _check_cache(files: CacheFiles, conf: str, scope: Scope, damage: Findings, r
             is_own = name.startswith(folder) and name.removeprefix(folder).lower() in _CONFS
             damage.require(is_own, name, "It has no place in the folder of a cache.")
     is_compact = info.storage_format in list(StorageFormat)
-    text = f"StorageFormat is {info.storage_format[:60]}: tiles that are not in bundles are not checked."
+    text = f"StorageFormat is {(info.storage_format or 'missing')[:60]}: tiles that are not in bundles are not checked."
     if not damage.require(is_compact, conf, text):
         return {}
     bundles = _bundles(files, levels, info, damage)
@@ -223,7 +227,7 @@ def _check_item(files: CacheFiles, findings: Findings) -> None:
         try:
             root = read_document(bodies[name] or b"<none/>")
         except ValueError as error:
-            findings.add(name, f"{error}.")
+            findings.add(name, str(error))
             continue
         for text in texts if bodies[name] else ():
             findings.require(root.find(text) is not None, name, f"{text} is missing.")

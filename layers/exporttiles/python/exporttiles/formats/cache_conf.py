@@ -71,7 +71,7 @@ def write_conf_xml(
         _point("TileEnd", tile_end) if tile_end else "",
         number("TileCols", scheme.tile_size),
         number("TileRows", scheme.tile_size),
-        number("DPI", scheme.dpi),
+        number("DPI", round(scheme.dpi)),
         number("PreciseDPI", scheme.dpi),
         element("LODInfos", *lods, esri_type="ArrayOfLODInfo"),
         esri_type="TileCacheInfo",

@@ -15,7 +15,8 @@ from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import parse_bundle_path
 from exporttiles.formats.path_template import TilePlace, find_shard, literal
 
-DOCUMENTS = frozenset({"conf.xml", "root.json", "tilemapresource.xml", "metadata.json", "tilejson.json"})
+DOCUMENTS = frozenset({"conf.xml", "conf.cdi", "root.json", "tilemapresource.xml", "metadata.json", "tilejson.json"})
+"""Names of documents in small letters; any capitals will do."""
 
 _NUMBERED = re.compile(r"((?:.*/)?)([0-9]{1,2})/([0-9]{1,10})/([0-9]{1,10})(?:\.(\w+))?", re.ASCII)
 _EXPLODED = re.compile(r"((?:.*/)?)L([0-9a-f]{2})/R([0-9a-f]{8})/C([0-9a-f]{8})\.(\w+)", re.ASCII)
@@ -166,7 +167,7 @@ class CacheListing:
             self.offset_files += 1
         elif extension == "pmtiles":
             self.archives.append(key)
-        elif name in DOCUMENTS:
+        elif name.lower() in DOCUMENTS:
             self.documents.append(key)
         elif extension in _NO_TILES:
             return

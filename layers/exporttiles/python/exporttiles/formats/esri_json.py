@@ -7,7 +7,21 @@ from typing import Any
 
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.spatial_reference import SpatialReference
-from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
+from exporttiles.domain.tiling import TilingScheme
+from exporttiles.formats.document_values import DocumentValueError, member, number, shown
+from exporttiles.formats.scheme_values import SchemeNames, read_scheme, well_known_id
+
+_SCHEME = SchemeNames(
+    rows="tileInfo.rows",
+    columns="tileInfo.cols",
+    dpi="tileInfo.dpi",
+    origin_x="tileInfo.origin.x",
+    origin_y="tileInfo.origin.y",
+    lods="tileInfo.lods",
+    level="level",
+    resolution="resolution",
+    scale="scale",
+)
 
 
 def write_spatial_reference(reference: SpatialReference) -> dict[str, Any]:
@@ -18,31 +32,23 @@ def write_spatial_reference(reference: SpatialReference) -> dict[str, Any]:
     return {"wkid": wkid, "latestWkid": reference.latest_wkid or wkid}
 
 
-def read_spatial_reference(document: dict[str, Any]) -> SpatialReference:
-    """Return the reference that a JSON object names.
+def read_spatial_reference(document: object) -> SpatialReference:
+    """Return the reference that a JSON object names, in any capitals (``LatestWkid``), or an id alone.
 
     Raises:
-        KeyError, TypeError, ValueError: it names none.
+        DocumentValueError: it names none.
+        UnknownSpatialReferenceError: an id is too large.
     """
-    _require_object(document)
-    wkid, latest_wkid, wkt = (document.get(key) for key in ("wkid", "latestWkid", "wkt"))
+    if isinstance(document, int) and not isinstance(document, bool):
+        return SpatialReference(wkid=well_known_id("spatialReference", document))
+    if not isinstance(document, dict):
+        raise DocumentValueError(f"spatialReference '{shown(document)}' is not an object.")
+    members = {str(key).lower(): value for key, value in document.items()}
+    wkid, latest_wkid = (well_known_id(name, members.get(name.lower())) for name in ("wkid", "latestWkid"))
+    wkt = str(members.get("wkt") or "").strip() or None
     if not (wkid or latest_wkid or wkt):
-        raise KeyError("wkid")
-    return SpatialReference(
-        wkid=_wkid(wkid) if wkid else None,
-        latest_wkid=_wkid(latest_wkid) if latest_wkid else None,
-        wkt=str(wkt) if wkt else None,
-    )
-
-
-def _wkid(value: Any) -> int:
-    """Return a well-known id; a number of an older writer may be text."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise TypeError(f"{str(value)[:80]} is no well-known id")
-    found = int(value)
-    if isinstance(value, float) and found != value:
-        raise ValueError(f"{value} is no well-known id")
-    return found
+        raise DocumentValueError("spatialReference has no wkid, latestWkid or wkt.")
+    return SpatialReference(wkid, latest_wkid, wkt)
 
 
 def write_extent(extent: Extent) -> dict[str, Any]:
@@ -56,15 +62,16 @@ def write_extent(extent: Extent) -> dict[str, Any]:
     }
 
 
-def read_extent(document: dict[str, Any], default: SpatialReference) -> Extent:
+def read_extent(document: object, default: SpatialReference) -> Extent:
     """Return the envelope of a JSON object; its reference if it carries one.
 
     Raises:
-        KeyError, TypeError, ValueError: it is no envelope.
+        DocumentValueError: it is no envelope.
     """
-    _require_object(document)
+    if not isinstance(document, dict):
+        raise DocumentValueError(f"'{shown(document)}' is not an object of xmin, ymin, xmax and ymax.")
     reference = document.get("spatialReference")
-    xmin, ymin, xmax, ymax = (float(document[side]) for side in ("xmin", "ymin", "xmax", "ymax"))
+    xmin, ymin, xmax, ymax = (number(side, document.get(side)) for side in ("xmin", "ymin", "xmax", "ymax"))
     return Extent(xmin, ymin, xmax, ymax, read_spatial_reference(reference) if reference else default)
 
 
@@ -73,34 +80,42 @@ def write_tile_info(scheme: TilingScheme) -> dict[str, Any]:
     return {
         "rows": scheme.tile_size,
         "cols": scheme.tile_size,
-        "dpi": scheme.dpi,
+        "dpi": int(scheme.dpi) if float(scheme.dpi).is_integer() else scheme.dpi,
         "origin": {"x": scheme.origin_x, "y": scheme.origin_y},
         "spatialReference": write_spatial_reference(scheme.spatial_reference),
         "lods": [{"level": lod.level, "resolution": lod.resolution, "scale": lod.scale} for lod in scheme.lods],
     }
 
 
-def read_tile_info(document: dict[str, Any]) -> TilingScheme:
+def read_tile_info(document: object, default: SpatialReference | None = None) -> TilingScheme:
     """Return the tiling scheme of a ``tileInfo`` object.
 
+    The specification of packages calls rows ``row``; so do some programs.
+
+    Args:
+        document: JSON, whatever it holds.
+        default: the reference if the object carries none.
+
     Raises:
-        KeyError, TypeError, ValueError: a member is missing or unusable, or
-            tiles are not square.
+        DocumentValueError: a member is missing or unusable, or tiles are not square.
     """
-    if document["rows"] != document["cols"]:
-        raise ValueError(f"tiles are {document['cols']} x {document['rows']} pixels, not square")
-    return TilingScheme(
-        spatial_reference=read_spatial_reference(document["spatialReference"]),
-        origin_x=float(document["origin"]["x"]),
-        origin_y=float(document["origin"]["y"]),
-        tile_size=int(document["rows"]),
-        dpi=int(document.get("dpi", 96)),
-        lods=tuple(
-            LevelOfDetail(int(lod["level"]), float(lod["resolution"]), float(lod["scale"])) for lod in document["lods"]
-        ),
-    )
-
-
-def _require_object(document: object) -> None:
-    if not isinstance(document, dict):  # whatever was annotated: JSON from a stranger
-        raise TypeError(f"{str(document)[:80]} is no object")
+    tile_info = member({"tileInfo": document}, "tileInfo")
+    named = tile_info.get("spatialReference")
+    if named is None and default is None:
+        raise DocumentValueError("tileInfo.spatialReference is missing.")
+    reference = read_spatial_reference(named) if named is not None or default is None else default
+    origin, lods = tile_info.get("origin"), tile_info.get("lods")
+    if not isinstance(origin, dict):
+        raise DocumentValueError(
+            "tileInfo.origin is missing." if origin is None else "tileInfo.origin is not an object."
+        )
+    if not (isinstance(lods, list) and all(isinstance(lod, dict) for lod in lods)):
+        raise DocumentValueError("tileInfo.lods is not a list of levels.")
+    values = {
+        _SCHEME.rows: tile_info.get("rows", tile_info.get("row")),
+        _SCHEME.columns: tile_info.get("cols", tile_info.get("col")),
+        _SCHEME.dpi: tile_info.get("dpi"),
+        _SCHEME.origin_x: origin.get("x"),
+        _SCHEME.origin_y: origin.get("y"),
+    }
+    return read_scheme(reference, values, lods, _SCHEME)

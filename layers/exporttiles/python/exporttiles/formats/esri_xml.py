@@ -4,6 +4,7 @@ Source: conf.xml and conf.cdi by ArcMap 10.3; the domains are those that ArcGIS
 gives to coordinates of 0.1 millimetres, and to degrees.
 """
 
+import codecs
 import re
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +14,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from exporttiles.domain.spatial_reference import LAST_EPSG_WKID, SpatialReference
+from exporttiles.formats.document_values import DocumentValueError, decode
 
 DECLARATION = '<?xml version="1.0" encoding="utf-8" ?>'
 
@@ -21,6 +23,21 @@ _NAMESPACES = (
     " xmlns:typens='http://www.esri.com/schemas/ArcGIS/10.3'"
 )
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_STARTS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before that of UTF-16, with which it begins
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (b"<\0\0\0", "utf-32-le"),
+    (b"\0\0\0<", "utf-32-be"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
+)
+"""First bytes of a document that tell its encoding, whatever it declares."""
+
+_ENCODING = re.compile(rb"""\s*<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([\x21-\x7e]{1,40}?)["']""")
+_WIDE = ("utf-16", "utf-32", "utf16", "utf32", "utf_16", "utf_32", "ucs", "iso-10646", "unicode", "u16", "u32")
 _INTEGERS = 2**53 - 1  # coordinates are counted in doubles
 _TOLERANCE_METRES = 0.001
 
@@ -44,16 +61,37 @@ class CoordinateDomain:
 
 
 def read_document(body: bytes) -> Element:
-    """Return the root of a document from anywhere.
+    """Return the root of a document from anywhere, in any encoding that it declares and Python has.
 
     Raises:
-        ValueError: it is no XML, or has a document type: entities grow, and name files.
+        DocumentValueError: it is no XML, its encoding is unknown, or it has a document
+            type: entities grow, and name files.
     """
     try:
-        root: Element = fromstring(body, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, LookupError) as error:  # the last: an encoding that nobody knows
-        raise ValueError(f"It is no XML that can be read: {type(error).__name__} {error}") from error
+        root: Element = fromstring(_text(body), forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise DocumentValueError("It has a document type (<!DOCTYPE>), which is not read.") from error
+    except ParseError as error:
+        line, column = error.position
+        raise DocumentValueError(
+            f"It is not well-formed XML: line {line}, column {column + 1} cannot be read."
+        ) from error
     return root
+
+
+def _text(body: bytes) -> str:
+    """Return the text of a document (XML 1.0, 4.3.3 and appendix F).
+
+    Raises:
+        DocumentValueError: its encoding is unknown.
+    """
+    for start, encoding in _STARTS:
+        if body.startswith(start):
+            return decode(body, encoding).lstrip()
+    match = _ENCODING.match(body)
+    declared = match[1].decode() if match else "utf-8"
+    # Texts that .NET wrote declare UTF-16 whatever they are saved in; this one begins with single bytes.
+    return decode(body, "utf-8" if declared.lower().startswith(_WIDE) else declared).lstrip()
 
 
 def element(name: str, *content: str, esri_type: str = "") -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
+from exporttiles.formats.document_values import DocumentValueError
 from exporttiles.formats.esri_json import read_extent
 from exporttiles.formats.findings import Findings
 
@@ -67,8 +68,8 @@ def check_extent(
     try:
         extent = read_extent(document, WGS84)
         right = is_right(extent.spatial_reference)
-    except (ExportTilesError, KeyError, TypeError, ValueError, OverflowError) as error:
-        findings.add(path, f"{key} cannot be used: {type(error).__name__} {error}.")
+    except (ExportTilesError, DocumentValueError) as error:
+        findings.add(path, f"{key} cannot be used: {error}")
         return None
     findings.require(right, path, f"{key} is in another spatial reference than it should be.")
     findings.require(not extent.is_empty, path, f"{key} is empty.")

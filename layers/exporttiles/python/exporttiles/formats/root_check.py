@@ -12,6 +12,7 @@ from exporttiles.domain.errors import ExportTilesError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TilingScheme
+from exporttiles.formats.document_values import DocumentValueError
 from exporttiles.formats.esri_json import read_tile_info
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.json_check import (
@@ -97,8 +98,8 @@ def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | 
     try:
         scheme = read_tile_info(part(root, "tileInfo"))
         own_units = units(scheme.spatial_reference)
-    except (ExportTilesError, LookupError, TypeError, ValueError, OverflowError) as error:
-        findings.add(ROOT, f"tileInfo cannot be used: {type(error).__name__} {error}.")
+    except (ExportTilesError, DocumentValueError) as error:
+        findings.add(ROOT, f"tileInfo cannot be used: {error}")
         return None
     is_right = "units" not in root or root["units"] == own_units
     findings.require(is_right, ROOT, f"units is {shown(root.get('units'))}, not '{own_units}'.")

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.errors import DamagedCacheError, UnknownSpatialReferenceError
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
 from exporttiles.formats.esri_json import (
     read_extent,
@@ -77,8 +77,10 @@ def read_service(document: Any) -> ImageService:
             max_export_tiles_count=int(document.get("maxExportTilesCount", 100_000)),
             published_at=str(document.get("publishedAt", "")),
         )
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise DamagedCacheError(f"The service descriptor cannot be used: {type(error).__name__} {error}") from error
+    except KeyError as error:
+        raise DamagedCacheError(f"The service descriptor cannot be used: {error.args[0]} is missing.") from error
+    except (AttributeError, OverflowError, TypeError, UnknownSpatialReferenceError, ValueError) as error:
+        raise DamagedCacheError(f"The service descriptor cannot be used: {error}") from error
 
 
 def service_to_json(service: ImageService) -> bytes:

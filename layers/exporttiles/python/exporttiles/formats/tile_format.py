@@ -41,7 +41,8 @@ def detect_format(tiles: Sequence[bytes], declared: TileFormat | None = None) ->
     if declared is not None and encodings <= _ENCODINGS.get(declared, {"png"}):
         return declared, quality
     if encodings == {"png"}:
-        return _png_format(tiles), 0
+        # A document that is wrong about the format is no reason to trust a few tiles about the depth of all.
+        return (_png_format(tiles) if declared is None else TileFormat.PNG), 0
     if encodings == {"lerc"}:
         return TileFormat.LERC, 0
     return TileFormat.MIXED if "png" in encodings else TileFormat.JPEG, quality

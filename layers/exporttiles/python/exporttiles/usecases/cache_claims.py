@@ -1,20 +1,27 @@
 """Claims about a cache: which ones a service rests on, and where they disagree with the tiles."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message, MessageKind
-from exporttiles.domain.service import ImageService
-from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.service import CacheLayout, ImageService
+from exporttiles.domain.spatial_reference import LAST_EPSG_WKID, SpatialReference
 from exporttiles.domain.tiling import TileRange, TilingScheme
+from exporttiles.formats.cache_documents import CacheInfo
+from exporttiles.formats.document_values import shown
 
 TILES = "the tiles"
 """The source of what no document states."""
 
-_LAST_EPSG_WKID = 32767
+_STORAGE_FORMATS = {
+    CacheLayout.FILES: "esriMapCacheStorageModeExploded",
+    CacheLayout.COMPACT_V1: "esriMapCacheStorageModeCompact",
+    CacheLayout.COMPACT_V2: "esriMapCacheStorageModeCompactV2",
+    CacheLayout.PMTILES: "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,24 @@ def reference_name(reference: SpatialReference) -> str:
     wkid = reference.latest_wkid or reference.wkid
     if wkid is None:
         return f"'{reference.crs.name[:60]}', without an id"
-    return f"{'EPSG' if wkid <= _LAST_EPSG_WKID else 'ESRI'}:{wkid}"
+    return f"{'EPSG' if wkid <= LAST_EPSG_WKID else 'ESRI'}:{wkid}"
+
+
+def contradictions(service: ImageService, info: CacheInfo | None) -> Iterator[Message]:
+    """Yield warnings about what a document states of a cache and its files show otherwise."""
+    if info is None:
+        return
+    for text in info.remarks:
+        yield Message(MessageKind.WARNING, f"{text} It is passed over.")
+    if info.tile_format not in {None, service.tile_format}:
+        text = (
+            f"{info.document} states the format {info.tile_format}; the tiles are {service.tile_format}, which is used."
+        )
+        yield Message(MessageKind.WARNING, text)
+    stated, found = info.storage_format, _STORAGE_FORMATS[service.cache.layout]
+    if stated and stated.lower() != found.lower():
+        text = f"{info.document} states the storage format {shown(stated)}; the files are {found}, which is used."
+        yield Message(MessageKind.WARNING, text)
 
 
 def settle_extent(

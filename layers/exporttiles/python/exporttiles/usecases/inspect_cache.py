@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message
-from exporttiles.domain.service import CacheLayout, ImageService, TileCache
+from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import TileRange, TilingScheme
-from exporttiles.formats.cache_documents import CacheInfo, is_counted_from_bottom, read_conf_xml, read_root_json
+from exporttiles.formats.cache_documents import CacheInfo, is_counted_from_bottom
 from exporttiles.formats.cache_listing import CacheListing, ListedFiles
 from exporttiles.formats.tile_format import detect_format, tile_side
 from exporttiles.formats.tiling_schemes import snap_to_well_known
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
-from exporttiles.usecases.cache_claims import TILES, Sources, settle_extent, snapped, statement
+from exporttiles.usecases.cache_claims import TILES, Sources, contradictions, settle_extent, snapped, statement
+from exporttiles.usecases.find_documents import find_documents
 from exporttiles.usecases.survey_files import XYZ, FileOrder, survey_files
 from exporttiles.usecases.survey_tiles import Survey, survey_bundles, survey_pmtiles
 
@@ -70,9 +71,10 @@ class InspectCache:
         """
         try:
             listing = self._listing(url)
-            info = self._documents(listing)
+            info, doubts = self._documents(listing)
             cache, survey = self._survey(url, listing, info.tiling_scheme if info else self.scheme)
-            return self._inspected(name, cache, survey, info)
+            found = self._inspected(name, cache, survey, info)
+            return replace(found, messages=(*found.messages, *doubts))
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{url}: {error}") from error
 
@@ -102,11 +104,10 @@ class InspectCache:
     def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:
         tile_format, quality = detect_format(survey.tiles, info.tile_format if info else None)
         own = _fitting(info.tiling_scheme if info else self.scheme, tile_side(survey.tiles), is_own=info is not None)
-        own = replace(own, spatial_reference=own.spatial_reference.identified)
         scheme = snap_to_well_known(own)
         _require_levels(scheme, survey.levels)
-        stated, document = (info.full_extent, "conf.cdi") if info else (survey.full_extent, survey.extent_source)
-        full_extent, warnings = settle_extent(scheme, survey.levels, stated, document)
+        claim = info or survey
+        full_extent, warnings = settle_extent(scheme, survey.levels, claim.full_extent, claim.extent_source)
         service = ImageService(
             name=name,
             cache=replace(cache, average_tile_bytes=survey.average_tile_bytes),
@@ -114,34 +115,23 @@ class InspectCache:
             min_level=min(survey.levels),
             max_level=max(survey.levels),
             tile_format=tile_format,
-            compression_quality=info.compression_quality if info and info.tile_format == tile_format else quality,
+            compression_quality=_quality(info, tile_format, quality),
             lerc_error=info.lerc_error if info else 0.0,
             full_extent=full_extent,
         )
+        is_format_stated = info is not None and info.tile_format == tile_format
         sources = Sources(
-            scheme="from the cache's own document" if info else self.scheme_source,
-            tile_format=TILES,
-            extent=document if stated else TILES,
+            scheme=f"from {info.document}" if info else self.scheme_source,
+            tile_format=info.document if info and is_format_stated else TILES,
+            extent=claim.extent_source if claim.full_extent else TILES,
             row_order=survey.row_order,
         )
-        return InspectedCache(
-            service, (statement(service, sources), *snapped(own, scheme), *warnings, *survey.messages)
-        )
+        messages = [statement(service, sources), *snapped(own, scheme), *contradictions(service, info)]
+        return InspectedCache(service, (*messages, *warnings, *survey.messages))
 
-    def _documents(self, listing: CacheListing) -> CacheInfo | None:
-        """Return what the document nearest to the tiles tells, if there is one."""
+    def _documents(self, listing: CacheListing) -> tuple[CacheInfo | None, list[Message]]:
         folders = listing.bundle_folders or (listing.files or ListedFiles(is_exploded=False)).prefixes
-        above = [key for key in listing.documents if any(folder.startswith(_folder(key)) for folder in folders)]
-        for key in sorted(above, key=lambda key: key.count("/"), reverse=True):
-            if key.endswith("root.json"):
-                return read_root_json(self._document(key))
-            if key.endswith("conf.xml"):
-                try:
-                    cdi = self._document(key.removesuffix(".xml") + ".cdi")
-                except KeyError:
-                    cdi = None
-                return read_conf_xml(self._document(key), cdi)
-        return None
+        return find_documents(self._document, listing.documents, folders)
 
     def _document(self, key: str) -> bytes:
         body, size = self.objects.read_start(key, MAX_DOCUMENT_BYTES)
@@ -150,11 +140,8 @@ class InspectCache:
         return bytes(body)
 
     def _says_from_bottom(self, listing: CacheListing) -> bool:
-        return any(is_counted_from_bottom(key.rpartition("/")[2], self._document(key)) for key in listing.documents)
-
-
-def _folder(key: str) -> str:
-    return key[: key.rfind("/") + 1]
+        names = ((key, key.rpartition("/")[2].lower()) for key in listing.documents)
+        return any(is_counted_from_bottom(name, self._document(key)) for key, name in names)
 
 
 def _bundle_layout(listing: CacheListing) -> CacheLayout:
@@ -179,6 +166,12 @@ def _fitting(scheme: TilingScheme, side: int | None, *, is_own: bool) -> TilingS
         )
     lods = zip(scheme.lods, scheme.lods[finer:], strict=False)
     return replace(scheme, tile_size=side, lods=tuple(replace(fine, level=lod.level) for lod, fine in lods))
+
+
+def _quality(info: CacheInfo | None, tile_format: TileFormat, found: int) -> int:
+    """Return the JPEG quality that the document of a format states, or else the one that was found in the tiles."""
+    is_stated = info is not None and info.tile_format == tile_format and info.compression_quality is not None
+    return info.compression_quality or 0 if info and is_stated else found
 
 
 def _require_levels(scheme: TilingScheme, levels: Mapping[int, TileRange]) -> None:

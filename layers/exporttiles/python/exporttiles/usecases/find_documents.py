@@ -1,0 +1,111 @@
+"""Choose the documents that describe a cache: conf.xml with its conf.cdi, or root.json."""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from operator import attrgetter
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.tiling import TilingScheme
+from exporttiles.formats.cache_documents import CONF_CDI, CONF_XML, ROOT_JSON, CacheInfo, read_conf_xml, read_root_json
+
+_SAME_RESOLUTION = 1e-6
+_SHOWN_DOCUMENTS = 5
+
+
+def find_documents(
+    read: Callable[[str], bytes], documents: Collection[str], folders: Collection[str]
+) -> tuple[CacheInfo | None, list[Message]]:
+    """Return what the document nearest to the tiles states, and warnings about others.
+
+    Names are compared without regard to capitals, as Windows and GDAL do. In
+    one folder, conf.xml goes before root.json, which belongs to packages. A
+    document that does not lie above the tiles is used if it is the only one.
+
+    Args:
+        read: returns the bytes of a document.
+        documents: their paths.
+        folders: those that hold the level folders.
+
+    Raises:
+        DamagedCacheError: the document cannot be used, or several lie apart
+            from the tiles and state different schemes.
+    """
+    if not folders:
+        return None, []
+    known = [path for path in documents if _name(path) in {CONF_XML, ROOT_JSON}]
+    above = sorted((path for path in known if any(folder.startswith(_folder(path)) for folder in folders)), key=_order)
+    if above:
+        info = _read(read, documents, above[0])
+        warnings = [text for path in above[1:] if (text := _disagreement(read, documents, path, info))]
+    elif apart := sorted(known, key=_order):
+        info, warnings = _apart(read, documents, apart)
+    else:
+        return None, []
+    in_order = sorted(info.tiling_scheme.lods, key=attrgetter("level"))  # some programs begin with the finest
+    scheme = replace(info.tiling_scheme, lods=tuple(in_order))
+    return replace(info, tiling_scheme=scheme), [Message(MessageKind.WARNING, text) for text in warnings]
+
+
+def _apart(
+    read: Callable[[str], bytes], documents: Collection[str], paths: Sequence[str]
+) -> tuple[CacheInfo, list[str]]:
+    """Return what documents that do not lie above the tiles state alike."""
+    infos = [_read(read, documents, path) for path in paths]
+    if any(not _is_same(infos[0].tiling_scheme, info.tiling_scheme) for info in infos):
+        raise DamagedCacheError(
+            f"{_listed(paths)} state different tiling schemes, and none of them lies in a folder above the tiles. "
+            "Move the one of this cache beside its level folders."
+        )
+    return infos[0], [f"{paths[0]} does not lie in a folder above the tiles. It is used, as no other document does."]
+
+
+def _read(read: Callable[[str], bytes], documents: Iterable[str], path: str) -> CacheInfo:
+    if _name(path) == ROOT_JSON:
+        return read_root_json(read(path), path)
+    beside = sorted(other for other in documents if _folder(other) == _folder(path) and _name(other) == CONF_CDI)
+    cdi_path = beside[-1] if beside else CONF_CDI  # small letters sort behind capitals
+    return read_conf_xml(read(path), read(cdi_path) if beside else None, path, cdi_path)
+
+
+def _disagreement(read: Callable[[str], bytes], documents: Collection[str], path: str, used: CacheInfo) -> str | None:
+    """Return why a document is not used, if it states anything else than the one that is."""
+    try:
+        is_same = _is_same(_read(read, documents, path).tiling_scheme, used.tiling_scheme)
+    except DamagedCacheError as error:
+        return f"{error} {used.document} is used."
+    return None if is_same else f"{path} states another tiling scheme than {used.document}, which is used."
+
+
+def _is_same(one: TilingScheme, other: TilingScheme) -> bool:
+    """Return True if two schemes put the tiles of all levels that both have at the same place."""
+    resolutions = {lod.level: lod.resolution for lod in one.lods}
+    shared = [(lod.resolution, resolutions[lod.level]) for lod in other.lods if lod.level in resolutions]
+    return (
+        bool(shared)
+        and one.tile_size == other.tile_size
+        and all(math.isclose(*pair, rel_tol=_SAME_RESOLUTION) for pair in shared)
+        and math.isclose(one.origin_x, other.origin_x, abs_tol=min(map(min, shared)))
+        and math.isclose(one.origin_y, other.origin_y, abs_tol=min(map(min, shared)))
+        and one.spatial_reference.is_same_as(other.spatial_reference)
+    )
+
+
+def _order(path: str) -> tuple[int, bool, bool, str]:
+    """Return the nearest first, conf.xml before root.json, small letters before capitals."""
+    name = path.rpartition("/")[2]
+    return -path.count("/"), _name(path) == ROOT_JSON, name != name.lower(), path
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2].lower()
+
+
+def _folder(path: str) -> str:
+    return path[: path.rfind("/") + 1]
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _SHOWN_DOCUMENTS} more" if len(paths) > _SHOWN_DOCUMENTS else ""
+    return ", ".join(paths[:_SHOWN_DOCUMENTS]) + more
