@@ -21,9 +21,7 @@ from exporttiles.formats.cache_conf import write_conf_xml
 from exporttiles.formats.cache_documents import is_counted_from_bottom, read_conf_xml, read_root_json
 from exporttiles.formats.esri_json import read_tile_info, write_tile_info
 
-PYTHON = re.compile(
-    r"[a-z](?<!lerc)(Error|Exception)\b|NoneType|could not convert|invalid literal|\bNone\b|\bTrue\b"
-)
+PYTHON = re.compile(r"[a-z](?<!lerc)(Error|Exception)\b|NoneType|could not convert|invalid literal|\bNone\b|\bTrue\b")
 GOLDEN = Path(__file__).parents[2] / "golden"
 ROOT = (GOLDEN / "arcgis-pro/root.json").read_bytes()
 with zipfile.ZipFile(GOLDEN / "states_filled.tpk") as package:

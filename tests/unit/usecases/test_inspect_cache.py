@@ -1,6 +1,7 @@
 """What a cache is found to be."""
 
 import json
+import re
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -8,9 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.job import MessageKind
 from exporttiles.domain.service import CacheLayout, TileFormat
 from exporttiles.formats.service_descriptor import read_service, write_service
+from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.usecases.inspect_cache import InspectCache
 from exporttiles.usecases.survey_files import FileOrder
 from tests.builders import a_service, put_files
 from tests.caches import CACHES, put_pmtiles, put_v1, put_v2, put_xyz
@@ -270,3 +275,225 @@ def test_a_package_with_compressed_bundles_cannot_be_read_in_place():
 
     with pytest.raises(DamagedCacheError, match=r"'tile/L0./R0000C0000.bundle' in World.tpkx is compressed"):
         a_service(objects, url="memory:///World.tpkx")
+
+
+# What a cache says of itself
+
+ROOT = json.loads((GOLDEN / "arcgis-pro/root.json").read_bytes())
+V2 = "esriMapCacheStorageModeCompactV2"
+NZTM = {"wkid": 2193, "latestWkid": 2193}
+
+
+def root_json(**tile_info):
+    """A root.json, its tileInfo changed."""
+    root = {**ROOT, "tileInfo": {**ROOT["tileInfo"], **tile_info}}
+    return json.dumps({name: value for name, value in root.items() if name != "fullExtent"}).encode()
+
+
+def conf_xml(storage="", **changes):
+    """A conf.xml of Web Mercator by ArcMap, texts changed."""
+    with zipfile.ZipFile(GOLDEN / "states_filled.tpk") as package:
+        text = package.read("v101/Layers/conf.xml").decode()
+    text = text.replace("esriMapCacheStorageModeCompact<", f"{storage}<")
+    for before, after in changes.items():
+        assert f">{before}<" in text
+        text = text.replace(f">{before}<", f">{after}<")
+    return text.encode()
+
+
+def conf_cdi(*sides):
+    texts = zip(("XMin", "YMin", "XMax", "YMax"), sides, strict=True)
+    return f"<EnvelopeN>{''.join(f'<{name}>{side}</{name}>' for name, side in texts)}</EnvelopeN>".encode()
+
+
+def inspected(documents, put=put_v2, mode="P", tiles=((3, 2, 4), (3, 2, 5))):
+    """A cache of PNG tiles, under Layers/_alllayers, and documents."""
+    objects = memory()
+    put(objects, dict.fromkeys(tiles, picture(mode=mode)))
+    for key in [stored.key for stored in objects.list("") if stored.key.endswith((".xml", ".cdi", ".json"))]:
+        objects.delete([key])
+    for key, body in documents.items():
+        objects.write(key, body)
+    return InspectCache(objects, read_cache, WEB_MERCATOR_256)("Map", "memory:///")
+
+
+def warnings(found):
+    return [message.text for message in found.messages if message.kind is MessageKind.WARNING]
+
+
+@pytest.mark.parametrize("conf", ["conf.xml", "Conf.xml", "CONF.XML", "cOnF.xMl"])
+@pytest.mark.parametrize("cdi", ["conf.cdi", "Conf.cdi", "CONF.CDI"])
+@pytest.mark.parametrize("put", [put_v2, put_v1])
+def test_names_of_documents_are_read_in_any_capitals(conf, cdi, put):
+    documents = {
+        f"Layers/{conf}": conf_xml(**{"102100": "2193", "3857": "2193"}),
+        f"Layers/{cdi}": conf_cdi(1, 2, 9e6, 9e6),
+    }
+
+    found = inspected(documents, put)
+
+    assert found.service.tiling_scheme.spatial_reference.wkid == 2193
+    assert found.service.full_extent.sides == (1, 2, 9e6, 9e6)
+    assert found.messages[0].text.startswith(f"Tiling scheme from Layers/{conf}: EPSG:2193, 256 px, levels 0-4; ")
+    assert found.messages[0].text.endswith(f"extent 1, 2, 9000000, 9000000 from Layers/{cdi}.")
+    assert warnings(found) == []
+
+
+@pytest.mark.parametrize("name", ["root.json", "Root.json", "ROOT.JSON"])
+def test_the_name_of_root_json_is_read_in_any_capitals(name):
+    found = inspected({f"Layers/{name}": root_json(spatialReference=NZTM)})
+
+    assert found.service.tiling_scheme.spatial_reference.wkid == 2193
+
+
+def test_the_nearest_document_is_used_and_one_that_differs_is_named():
+    documents = {"conf.xml": conf_xml(), "Layers/conf.xml": conf_xml(**{"102100": "2193", "3857": "2193"})}
+
+    found = inspected(documents)
+
+    assert found.service.tiling_scheme.spatial_reference.wkid == 2193
+    assert warnings(found) == ["conf.xml states another tiling scheme than Layers/conf.xml, which is used."]
+
+
+def test_conf_xml_goes_before_root_json_and_an_equal_one_needs_no_word():
+    equal = inspected({"Layers/conf.xml": conf_xml(), "Layers/root.json": root_json()})
+    other = inspected({"Layers/conf.xml": conf_xml(), "Layers/root.json": root_json(spatialReference=NZTM)})
+    damaged = inspected({"Layers/conf.xml": conf_xml(), "Layers/root.json": b"{"})
+
+    assert warnings(equal) == []
+    assert warnings(other) == ["Layers/root.json states another tiling scheme than Layers/conf.xml, which is used."]
+    assert warnings(damaged) == [
+        "Layers/root.json: It is not JSON: line 1, column 2 cannot be read. Layers/conf.xml is used."
+    ]
+
+
+def test_a_conf_cdi_of_another_folder_is_not_that_of_the_cache():
+    found = inspected({"Layers/conf.xml": conf_xml(), "conf.cdi": conf_cdi(1, 2, 3, 4)})
+
+    assert found.messages[0].text.endswith("from the tiles.")
+
+
+@pytest.mark.parametrize("path", ["scheme/conf.xml", "Layers/_alllayers/L03/conf.xml", "Scheme/Root.json"])
+def test_the_only_document_is_used_wherever_it_lies_with_a_warning(path):
+    body = root_json(spatialReference=NZTM) if "oot" in path else conf_xml(**{"102100": "2193", "3857": "2193"})
+
+    found = inspected({path: body})
+
+    assert found.service.tiling_scheme.spatial_reference.wkid == 2193
+    assert warnings(found) == [
+        f"{path} does not lie in a folder above the tiles. It is used, as no other document does."
+    ]
+
+
+def test_several_documents_apart_from_the_tiles_must_agree():
+    other = conf_xml(**{"102100": "2193", "3857": "2193"})
+
+    assert inspected({"a/conf.xml": conf_xml(), "b/conf.xml": conf_xml()}).service.tiling_scheme.tile_size == 256
+    with pytest.raises(DamagedCacheError, match=r"a/conf.xml, b/conf.xml state different tiling schemes"):
+        inspected({"a/conf.xml": conf_xml(), "b/conf.xml": other})
+
+
+@pytest.mark.parametrize(
+    ("said", "mode", "tile_format", "warned"),
+    [
+        ("PNG8", "P", TileFormat.PNG8, []),
+        ("Mixed", "P", TileFormat.MIXED, []),
+        ("", "RGB", TileFormat.PNG24, []),
+        ("JPG", "RGB", TileFormat.PNG, ["conf.xml states the format JPEG; the tiles are PNG, which is used."]),
+        (
+            "BMP",
+            "RGB",
+            TileFormat.PNG24,
+            ["conf.xml: CacheTileFormat 'BMP' is not a format of Esri's caches. It is passed over."],
+        ),
+    ],
+)
+def test_the_tiles_decide_about_the_format(said, mode, tile_format, warned):
+    found = inspected({"conf.xml": conf_xml(PNG8=said)}, mode=mode)
+
+    assert found.service.tile_format is tile_format
+    assert warnings(found) == [*warned]
+
+
+@pytest.mark.parametrize(
+    ("put", "said", "warned"),
+    [
+        (put_v1, "esriMapCacheStorageModeCompact", []),
+        (put_v1, "", []),
+        (put_v2, V2, []),
+        (
+            put_v2,
+            "esriMapCacheStorageModeExploded",
+            [f"conf.xml states the storage format esriMapCacheStorageModeExploded; the files are {V2}, which is used."],
+        ),
+    ],
+)
+def test_the_files_decide_about_the_storage(put, said, warned):
+    found = inspected({"conf.xml": conf_xml(said)}, put)
+
+    assert warnings(found) == warned
+
+
+def test_the_quality_of_the_tiles_stands_in_for_one_that_cannot_be_used():
+    objects = memory()
+    body = BytesIO()
+    Image.new("RGB", (256, 256), 7).save(body, "JPEG", quality=75)
+    put_v2(objects, {(3, 2, 4): body.getvalue()})
+    objects.write(
+        "root.json", json.dumps({**ROOT, "tileImageInfo": {"format": "JPEG", "compressionQuality": 0.75}}).encode()
+    )
+
+    found = InspectCache(objects, read_cache, WEB_MERCATOR_256)("Map", "memory:///")
+
+    assert found.service.compression_quality == 75
+    assert "root.json: tileImageInfo.compressionQuality '0.75' is not a whole number" in warnings(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("cdi", "sides", "warned"),
+    [
+        (conf_cdi(1e5, 6e6, 9e6, 9e6), (1e5, 6e6, 9e6, 9e6), None),
+        (
+            conf_cdi(0, 0, 0, 0),
+            None,
+            "Layers/conf.cdi: xmin \\(0\\) must be less than xmax \\(0\\)\\. It is passed over\\.",
+        ),
+        (b"", None, "Layers/conf.cdi: It is not well-formed XML"),
+        (
+            conf_cdi(1e5, 6e6, 3e6, 9e6),
+            (1e5, 6e6, 10018754.171394622, 9e6),
+            "Layers/conf.cdi: tiles of level 3 lie outside",
+        ),
+        (conf_cdi(-9e6, -9e6, -8e6, -8e6), None, "Layers/conf.cdi: the extent .* holds none of the tiles of level 3"),
+    ],
+)
+def test_the_extent_of_conf_cdi_is_compared_with_the_tiles(cdi, sides, warned):
+    found = inspected({"Layers/conf.xml": conf_xml(), "Layers/conf.cdi": cdi})
+
+    tiles = (0, 5009377.085697312, 10018754.171394622, 10018754.171394622)
+    assert found.service.full_extent.sides == pytest.approx(sides or tiles, abs=1e-5)
+    assert len(warnings(found)) == (warned is not None)
+    assert warned is None or re.match(warned, warnings(found)[0])
+
+
+def test_a_reference_by_text_alone_gets_its_number():
+    text = re.sub(rb"<(WKID|LatestWKID)>\d+</\1>", b"", conf_xml())
+
+    found = inspected({"Layers/conf.xml": text})
+
+    assert found.service.tiling_scheme.spatial_reference.latest_wkid == 3857
+    assert found.service.full_extent.spatial_reference == found.service.tiling_scheme.spatial_reference
+
+
+def test_an_extent_that_ends_inside_the_tiles_of_many_bundles_stays_as_it_is():
+    objects = memory()
+    places = [(11, 128 * row + 64, 128 * column + 64) for row in range(1, 13) for column in range(1, 13)]
+    put_v2(objects, dict.fromkeys(places, picture(mode="P")))
+    first, last = WEB_MERCATOR_256.tile_extent(*places[0]), WEB_MERCATOR_256.tile_extent(*places[-1])
+    stated = (first.xmin + 1, last.ymin + 1, last.xmax - 1, first.ymax - 1)
+    full = dict(zip(("xmin", "ymin", "xmax", "ymax"), stated, strict=True))
+    objects.write("root.json", json.dumps({**ROOT, "fullExtent": full}).encode())
+
+    found = InspectCache(objects, read_cache, WEB_MERCATOR_256)("Map", "memory:///")
+
+    assert (found.service.full_extent.sides, warnings(found)) == (stated, [])

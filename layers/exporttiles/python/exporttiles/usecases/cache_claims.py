@@ -120,7 +120,7 @@ def settle_extent(
     if not left_out:
         return extent, ()
     text = (
-        f"{document}: tiles of the levels {', '.join(map(str, sorted(left_out)))} lie outside of the extent "
+        f"{document}: tiles of level {', '.join(map(str, sorted(left_out)))} lie outside of the extent "
         f"{_sides(stated)}; it is taken as {_sides(extent)}, which holds them."
     )
     return extent, (Message(MessageKind.WARNING, text),)

@@ -19,6 +19,9 @@ from exporttiles.ports.tiles import TileSource
 _READ_BUNDLES = 64
 """Bundles of a level whose index is read; more would tell little more."""
 
+_READ_EDGE_BUNDLES = 256
+"""Bundles at the edges of a level whose index is read: they decide where its tiles end."""
+
 _SAMPLED_BUNDLES = 4
 """Bundles of a level from which tiles are read, first, middle and last of each."""
 
@@ -62,8 +65,9 @@ class Survey:
 def survey_bundles(source: TileSource, bundles: Mapping[int, Sequence[BundleIndex]]) -> Survey:
     """Look at a cache of bundles.
 
-    Evenly spread, the first and the last of a level included; a level of more
-    bundles is taken to reach to the edges of those between.
+    At bundles evenly spread, and at those of the first and last row and column,
+    as the extent that a document states is compared with their tiles. Bundles
+    that are not read are taken to be full.
 
     Raises:
         DamagedCacheError: a bundle cannot be used.
@@ -71,8 +75,10 @@ def survey_bundles(source: TileSource, bundles: Mapping[int, Sequence[BundleInde
     survey = Survey()
     for level, all_of_level in sorted(bundles.items()):
         chosen = _spread(all_of_level, _READ_BUNDLES)
-        ranges = [bundle.tile_range for bundle in set(all_of_level) - set(chosen)]
+        edge = _spread(sorted(_edge(all_of_level) - set(chosen)), _READ_EDGE_BUNDLES)
+        ranges = [bundle.tile_range for bundle in set(all_of_level) - {*chosen, *edge}]
         ranges += _look_at(survey, source, chosen)
+        ranges += _look_at(Survey(), source, edge)  # apart: bundles of the edge are no fair sample of sizes
         if ranges:
             survey.levels[level] = _union(ranges)
     return survey
@@ -150,6 +156,13 @@ def _bundles_across(tiles: TileRange) -> Sequence[BundleIndex]:
     columns = tiles.column_start + steps * max(0, tiles.column_stop - tiles.column_start - 1)
     places = zip(rows.astype(int).tolist(), columns.astype(int).tolist(), strict=True)
     return sorted({BundleIndex.of_tile(tiles.level, row, column) for row, column in places})
+
+
+def _edge(bundles: Sequence[BundleIndex]) -> set[BundleIndex]:
+    """Return the bundles of the first and last row and column."""
+    rows, columns = ({getattr(bundle, name) for bundle in bundles} for name in ("row", "column"))
+    ends = {min(rows), max(rows)}, {min(columns), max(columns)}
+    return {bundle for bundle in bundles if bundle.row in ends[0] or bundle.column in ends[1]}
 
 
 def _spread(bundles: Sequence[BundleIndex], count: int) -> Sequence[BundleIndex]:
