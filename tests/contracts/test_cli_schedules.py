@@ -6,10 +6,13 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from exporttiles.adapters.object_stores import open_store
+from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.cli.main import main
+from tests.builders_rest import a_service
 from tests.contracts.conftest import client_options
 
-WHAT = ["--service", "World_Imagery", "--levels", "10-16"]
+WHAT = ["--service", "World_Imagery", "--levels", "5-6"]
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +50,11 @@ def make_stack(s3_endpoint, bucket):
         client.close()
 
 
+@pytest.fixture(autouse=True)
+def _published(environment, bucket):  # noqa: ARG001  it sets the address of the bucket
+    ServiceCatalog(open_store(f"s3://{bucket}")).put(a_service())
+
+
 @pytest.fixture
 def schedule(make_stack):
     """Run one command on a stack that hears of new imagery."""
@@ -65,8 +73,8 @@ def test_schedules_of_both_kinds_are_listed_and_removed(schedule, capsys):
     schedule("list")
     weekly, fresh = capsys.readouterr().out.splitlines()
     assert weekly.split()[:2] == ["weekly", "cron(0"]
-    assert weekly.endswith("World_Imagery levels 10-16, newest 4 kept")
-    assert fresh.endswith("World_Imagery levels 10-16, newest 2 kept, only what has changed")
+    assert weekly.endswith("World_Imagery levels 5-6, newest 4 kept")
+    assert fresh.endswith("World_Imagery levels 5-6, newest 2 kept, only what has changed")
 
     assert [schedule("remove", "weekly"), schedule("remove", "fresh")] == [0, 0]
     schedule("list")
@@ -85,24 +93,101 @@ def test_a_schedule_of_the_other_kind_takes_the_place_of_one_with_its_name(sched
     assert "cron(0 6 ? * MON *)" in line
 
 
+WEEKLY = ["--cron", "0 5 ? * MON *"]
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--cron", "0 5 ? * MON *", "--since-last"], "of which series the last is meant"),
-        (["--cron", "0 5 ? * MON *", "--keep", "0"], "Legal are whole numbers from 1 to 1,000"),
-        (["--cron", "0 5 ? * MON *", "--package-name", "a b"], "Legal are up to 100"),
-        (["--on-new-imagery", "--quiet-minutes", "0"], "Legal are 1 to 1,440"),
+        ([*WEEKLY, "--since-last"], "--since-last: 'last' cannot be used. Say with keep and name of which series"),
+        ([*WEEKLY, "--keep", "0"], "--keep: '0.0' cannot be used. Legal are whole numbers from 1 to 1,000"),
+        ([*WEEKLY, "--package-name", "a b"], "--package-name: 'a b' cannot be used. Legal are up to 100"),
+        ([*WEEKLY, "--service", "Nowhere"], "--service: There is no image service 'Nowhere'. Published are: World_Im"),
+        ([*WEEKLY, "--service", "../x"], "--service: There is no image service '../x'."),
+        ([*WEEKLY, "--levels", "10-99"], "--levels: '10-99' cannot be used. Legal are the levels 0 to 23"),
+        ([*WEEKLY, "--levels", "0-19"], "tiles would be exported; legal are 1 to "),
+        ([*WEEKLY, "--levels", ""], "--levels: It is empty."),
+        ([*WEEKLY, "--quality", "101"], "--quality: '101' cannot be used."),
+        ([*WEEKLY, "--timezone", "Europe/Zurick"], "--timezone: 'Europe/Zurick' is not known."),
+        ([*WEEKLY, "--quiet-minutes", "5"], "--quiet-minutes: It goes with --on-new-imagery."),
+        ([*WEEKLY, "--area", "nowhere.json"], "--area nowhere.json: No such file or directory."),
+        (["--cron", "0 5 * * MON *"], "--cron: One of day of month and day of week must be ?"),
+        (["--cron", "0 5 ? * MON"], "--cron: '0 5 ? * MON' has 5 fields. Legal are six fields"),
+        (["--cron", "rate(1 day)"], "--cron: 'rate(1 day)' has 2 fields. Legal are six fields"),
+        (["--cron", "60 5 ? * MON *"], "--cron: '60' is no minute (0 to 59)."),
+        (["--on-new-imagery", "--quiet-minutes", "0"], "--quiet-minutes: '0' cannot be used. Legal are 1 to 1,440"),
+        (["--on-new-imagery", "--timezone", "UTC"], "--timezone: It goes with --cron."),
     ],
 )
 def test_what_would_be_rejected_on_monday_is_refused_now(schedule, capsys, options, reason):
     assert schedule("add", "district", *WHAT, *options) == 1
+    assert capsys.readouterr().err.startswith("exporttiles: --")
 
+    assert schedule("add", "district", *WHAT, *options) == 1
     assert reason in capsys.readouterr().err
+    schedule("list")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_name_that_no_schedule_can_have_is_refused(schedule, capsys):
+    assert schedule("add", "a b", *WEEKLY, *WHAT) == 1
+
+    assert "NAME: 'a b' cannot be used. Legal are 1 to 64 letters" in capsys.readouterr().err
+
+
+def test_an_area_in_degrees_without_a_reference_is_refused(schedule, tmp_path, capsys):
+    area = tmp_path / "area.json"
+    area.write_text(json.dumps({"rings": [[[7, 50], [7, 51], [8, 51], [8, 50]]]}))
+
+    assert schedule("add", "district", *WEEKLY, *WHAT, "--area", str(area)) == 1
+    assert f"--area {area}: The coordinates look like degrees" in capsys.readouterr().err
+
+
+def test_a_stack_that_does_not_exist_is_named(capsys):
+    assert main(["schedule", "list", "--stack", "nowhere"]) == 1
+
+    assert "--stack: 'nowhere' cannot be used in us-east-1: " in capsys.readouterr().err
+
+
+COMMANDS = [
+    ["schedule", "list"],
+    ["schedule", "add", "a", *WEEKLY, *WHAT],
+    ["token", "list"],
+    ["token", "list", "--bucket", "a"],
+    ["publish", "Name", "s3://bucket/caches/Name"],
+    ["replay"],
+    ["resume", "j0"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["AWS_REGION", "AWS_DEFAULT_REGION"], "AWS_REGION: No region is set. Set AWS_REGION, such as"),
+        (
+            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
+            "AWS_ACCESS_KEY_ID: No credentials are found. Set AWS_ACCESS_K",
+        ),
+    ],
+)
+def test_a_setting_of_aws_that_is_missing_is_named_in_one_line(command, names, words, *, monkeypatch, tmp_path, capsys):
+    for name in names:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+
+    assert main(command) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"exporttiles: {words}")
+    assert len(said.splitlines()) == 1
 
 
 def test_an_area_that_no_event_can_carry_is_refused(schedule, tmp_path, capsys):
     area = tmp_path / "area.json"
-    area.write_text(json.dumps({"rings": [[[0.123456789, 47.123456789]] * 20_000]}))
+    area.write_text(json.dumps({"rings": [[[0.123456789, 47.123456789]] * 20_000], "spatialReference": 4326}))
 
     assert schedule("add", "district", "--cron", "0 5 ? * MON *", *WHAT, "--area", str(area)) == 1
     assert "more than 200,000 bytes: simplify its area" in capsys.readouterr().err

@@ -10,6 +10,8 @@ from exporttiles.cli.option_names import with_option
 from exporttiles.domain.errors import ExportTilesError
 
 AWS_PACKAGES = ("boto3", "botocore")
+_METADATA_SERVICE = "169.254.169.254"  # asked for credentials where the environment has none
+_NO_CREDENTIALS = "AWS_ACCESS_KEY_ID: No credentials are found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
 COMMANDS = ("export", "publish", "token", "schedule", "replay", "resume", "check")
 
 
@@ -36,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _in_words(error: Exception) -> str:
     """Return the message of an error that a user can mend, '' of any other."""
     if isinstance(error, ExportTilesError):
-        return str(error)
+        return _NO_CREDENTIALS if _METADATA_SERVICE in str(error) else str(error)
     if isinstance(error, OSError):
         return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
     if isinstance(error, ModuleNotFoundError) and error.name in AWS_PACKAGES:
         return f"{error.name} is not installed, which commands on AWS need: pip install 'exporttiles[aws]'"
     if type(error).__module__.startswith("botocore."):  # which export does not load
-        return f"AWS: {error}"
+        return f"AWS: {' '.join(str(error).split())}"
     return ""
 
 

@@ -24,12 +24,13 @@ def add_publish_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
 
 
 def _publish(options: argparse.Namespace) -> int:
+    catalog = ServiceCatalog(tile_bucket(options))
     print(f"Looking through {options.url} ...")
     found = inspect(options, open_cache(options.url), options.name, options.url)
     print_messages(found.messages)
     published_at = datetime.now(UTC).isoformat()
     service = replace(found.service, max_export_tiles_count=options.max_tiles, published_at=published_at)
-    ServiceCatalog(tile_bucket(options)).put(service)
+    catalog.put(service)
     print(
         f"Published {service.name}: {service.tile_format}, levels "
         f"{service.min_level}-{service.max_level}, {service.cache.layout} cache."

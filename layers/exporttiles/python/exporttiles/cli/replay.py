@@ -1,11 +1,9 @@
 """The command ``exporttiles replay``: requests that could not be handled are tried again."""
 
 import argparse
-from typing import Any
 
-import boto3
-
-from exporttiles.cli.stack import Outputs, add_stack_option
+from exporttiles.cli.stack import Outputs, add_stack_option, aws_client
+from exporttiles.domain.wording import counted
 
 
 def add_replay_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -18,16 +16,16 @@ def add_replay_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 def _replay(options: argparse.Namespace) -> int:
     outputs = Outputs(options.stack)
     count = _move(outputs["RequestDeadLetterQueueUrl"], outputs["RequestQueueUrl"])
-    print(f"{count} requests are tried again.")
+    print(f"Tried again: {counted(count, 'request')}.")
     if "ImageryQueueUrl" in outputs:
         count = _move(outputs["ImageryDeadLetterQueueUrl"], outputs["ImageryQueueUrl"])
-        print(f"{count} objects of new imagery are looked at again.")
+        print(f"Looked at again: {counted(count, 'object')} of new imagery.")
     return 0
 
 
 def _move(source: str, target: str) -> int:
     """Send all messages of a queue to another; return how many there were."""
-    sqs: Any = boto3.client("sqs")  # its types are not among those that we install
+    sqs = aws_client("sqs")
     count = 0
     while messages := sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:

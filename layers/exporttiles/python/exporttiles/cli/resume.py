@@ -2,12 +2,10 @@
 
 import argparse
 
-import boto3
-
 from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
 from exporttiles.adapters.stepfunctions_workflow import StepFunctionsWorkflow
 from exporttiles.adapters.system_clock import SystemClock
-from exporttiles.cli.stack import Outputs, add_stack_option
+from exporttiles.cli.stack import Outputs, add_stack_option, aws_client, session
 from exporttiles.usecases.resume_export import ResumeExport
 
 
@@ -21,8 +19,8 @@ def add_resume_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 
 def _resume(options: argparse.Namespace) -> int:
     outputs, clock = Outputs(options.stack), SystemClock()
-    jobs = DynamoDbJobs(boto3.resource("dynamodb").Table(outputs["JobTableName"]), clock)
-    workflow = StepFunctionsWorkflow(boto3.client("stepfunctions"), outputs["StateMachineArn"])
+    jobs = DynamoDbJobs(session().resource("dynamodb").Table(outputs["JobTableName"]), clock)
+    workflow = StepFunctionsWorkflow(aws_client("stepfunctions"), outputs["StateMachineArn"])
     job = ResumeExport(jobs, workflow, clock)(options.job_id)
     print(f"{job.job_id} goes on: attempt {job.attempt}, kept until {job.expires_at:%Y-%m-%d %H:%M} UTC.")
     return 0

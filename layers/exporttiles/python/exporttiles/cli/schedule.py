@@ -2,24 +2,34 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError
 
 from exporttiles.adapters.object_stores import open_store
+from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.subscriptions import Subscriptions
-from exporttiles.cli.stack import Outputs, StackError, add_stack_option
+from exporttiles.cli.area_file import read_area_file
+from exporttiles.cli.cron import check_cron, check_timezone
+from exporttiles.cli.option_names import with_option
+from exporttiles.cli.stack import Outputs, StackError, add_stack_option, aws_client
+from exporttiles.domain.errors import InvalidParameterError, RequestError, ServiceNotFoundError
 from exporttiles.domain.export import LAST
-from exporttiles.domain.subscription import Subscription
+from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.subscription import NAME, Subscription
+from exporttiles.domain.wording import counted
 from exporttiles.events.request_document import read_request_document
 from exporttiles.events.requests import REQUESTED
+from exporttiles.rest.errors import naming
+from exporttiles.rest.parameters import read_export_request
 
 SOURCE = "exporttiles.schedule"
 
+_QUIET_MINUTES = 15
 _MAX_REQUEST_BYTES = 200_000  # an event, a message and a schedule hold 256 KiB, envelopes included
 
 
@@ -33,13 +43,11 @@ def add_schedule_command(commands: "argparse._SubParsersAction[argparse.Argument
     when = add.add_mutually_exclusive_group(required=True)
     when.add_argument("--cron", help="minute hour day month weekday year, as in '0 5 ? * MON *'")
     when.add_argument("--on-new-imagery", action="store_true", help="whenever tiles that it holds have come")
-    add.add_argument(
-        "--quiet-minutes", type=float, default=15, help="with --on-new-imagery: since the last came (%(default)s)"
-    )
-    add.add_argument("--timezone", default="UTC", help="in which they are meant, such as Europe/Berlin (UTC)")
+    add.add_argument("--quiet-minutes", type=float, help="with --on-new-imagery: since the last came (default: 15)")
+    add.add_argument("--timezone", help="with --cron: in which it is meant, such as Europe/Berlin (default: UTC)")
     add.add_argument("--service", required=True, help="Name or Folder/Name")
     add.add_argument("--levels", required=True, help="as in 10-16")
-    add.add_argument("--area", type=Path, help="file with the area of interest as Esri JSON (default: all)")
+    add.add_argument("--area", type=Path, help="file with the area of interest as Esri JSON or GeoJSON (default: all)")
     add.add_argument("--package-name", help="of the package; {date} stands for the day (default: name-{date})")
     add.add_argument("--keep", type=int, help="packages that are kept, the newest; older ones are removed")
     add.add_argument("--since-last", action="store_true", help="with --keep: only tiles changed since the last package")
@@ -58,18 +66,25 @@ def add_schedule_command(commands: "argparse._SubParsersAction[argparse.Argument
 
 
 def _add(options: argparse.Namespace) -> int:
-    outputs, request = Outputs(options.stack), _request(options)
-    read_request_document(request.encode(), datetime.now(UTC))  # a slip of the pen shows now, not on Monday
+    """Add a schedule; what would be rejected when it is due is refused now."""
+    _check_options(options)
+    request = _request(options)
+    document = read_request_document(request.encode(), datetime.now(UTC))
     if len(request.encode()) > _MAX_REQUEST_BYTES:
-        raise StackError(f"The request has more than {_MAX_REQUEST_BYTES:,} bytes: simplify its area.")
+        raise RequestError(
+            f"The request has more than {_MAX_REQUEST_BYTES:,} bytes: simplify its area.", "areaOfInterest"
+        )
+    outputs = Outputs(options.stack)
+    _check_request(options, document.parameters, ServiceCatalog(open_store(f"s3://{outputs['TileBucketName']}")))
     if options.on_new_imagery:
         return _subscribe(options, outputs, request)
-    scheduler = _scheduler()
+    scheduler = aws_client("scheduler")
+    timezone = options.timezone or "UTC"
     schedule = {
         "Name": options.name,
         "GroupName": outputs["ScheduleGroupName"],
         "ScheduleExpression": f"cron({options.cron})",
-        "ScheduleExpressionTimezone": options.timezone,
+        "ScheduleExpressionTimezone": timezone,
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "Target": {
             "Arn": outputs["EventBusArn"],
@@ -83,20 +98,65 @@ def _add(options: argparse.Namespace) -> int:
             scheduler.create_schedule(**schedule)
         except scheduler.exceptions.ConflictException:
             scheduler.update_schedule(**schedule)
-    except (ClientError, ParamValidationError) as error:
-        raise StackError(f"The schedule was refused: {error}") from error
+    except ClientError as error:
+        raise StackError(f"The schedule was refused: {error.response['Error']['Message']}") from error
     with suppress(KeyError):  # a name stands for one schedule, of either kind
         _subscriptions(outputs).delete(options.name)
-    print(f"{options.name}: cron({options.cron}) {options.timezone}")
+    print(f"{options.name}: cron({options.cron}) {timezone}")
     return 0
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Check what the options say without AWS.
+
+    Raises:
+        RequestError: one cannot be used, or does not go with another.
+    """
+    if not NAME.fullmatch(options.name):
+        raise InvalidParameterError("NAME", options.name, "Legal are 1 to 64 letters, digits and _ . -.")
+    if not options.levels.strip():
+        raise RequestError("It is empty. Name the levels, as in 10-16.", "--levels")
+    if options.cron is None:
+        if options.timezone is not None:
+            raise RequestError("It goes with --cron.", "--timezone")
+        return
+    if options.quiet_minutes is not None:
+        raise RequestError("It goes with --on-new-imagery.", "--quiet-minutes")
+    check_cron(options.cron)
+    check_timezone(options.timezone or "UTC")
+
+
+def _check_request(options: argparse.Namespace, parameters: Mapping[str, str], services: ServiceCatalog) -> None:
+    """Check a request against its service, as it will be when it is due.
+
+    Raises:
+        RequestError: there is no such service, or it would refuse the request.
+    """
+    try:
+        service = services.get(options.service)
+    except ServiceNotFoundError as error:
+        published = ", ".join(services.names()) or "none"
+        raise RequestError(f"{error} Published are: {published}.", "--service") from error
+    request = read_export_request(parameters, service, must_name_reference=True)
+    with naming("areaOfInterest"):  # it may be too complex to count
+        tile_count = TileSelection(service.tiling_scheme, request.area, service.full_extent).count_all(request.levels)
+    limit = service.max_export_tiles_count
+    if not 0 < tile_count <= limit:
+        raise RequestError(f"{counted(tile_count, 'tile')} would be exported; legal are 1 to {limit:,}.", "--levels")
+    for warning in request.warnings:
+        print(f"Warning: {with_option(warning, options)}")
 
 
 def _subscribe(options: argparse.Namespace, outputs: Outputs, request: str) -> int:
     if "ImageryQueueUrl" not in outputs:
-        raise StackError(f"The stack '{options.stack}' hears of no new imagery: deploy it with NewImageryEvents=on.")
-    subscription = Subscription(options.name, timedelta(minutes=options.quiet_minutes), request)
+        raise StackError(f"--stack: '{options.stack}' hears of no new imagery: deploy it with NewImageryEvents=on.")
+    subscription = Subscription(
+        options.name,
+        timedelta(minutes=_QUIET_MINUTES if options.quiet_minutes is None else options.quiet_minutes),
+        request,
+    )
     _subscriptions(outputs).put(subscription)
-    scheduler = _scheduler()
+    scheduler = aws_client("scheduler")
     with suppress(scheduler.exceptions.ResourceNotFoundException):
         scheduler.delete_schedule(Name=options.name, GroupName=outputs["ScheduleGroupName"])
     print(f"{options.name}: {_when(subscription)}")
@@ -111,8 +171,8 @@ def _request(options: argparse.Namespace) -> str:
         "levels": options.levels,
         "tilePackage": True,
     }
-    if options.area:
-        request["areaOfInterest"] = options.area.read_text(encoding="utf-8")
+    if options.area is not None:
+        request["areaOfInterest"] = read_area_file(options.area)
     if options.keep is not None:
         request["keep"] = options.keep
     if options.since_last:
@@ -125,7 +185,7 @@ def _request(options: argparse.Namespace) -> str:
 
 
 def _list(options: argparse.Namespace) -> int:
-    scheduler, outputs = _scheduler(), Outputs(options.stack)
+    scheduler, outputs = aws_client("scheduler"), Outputs(options.stack)
     group, subscriptions = outputs["ScheduleGroupName"], _subscriptions(outputs)
     for page in scheduler.get_paginator("list_schedules").paginate(GroupName=group):
         for found in page["Schedules"]:
@@ -146,11 +206,12 @@ def _print_line(name: str, when: str, request_text: str) -> None:
 
 
 def _when(subscription: Subscription) -> str:
-    return f"new imagery, {subscription.quiet.total_seconds() / 60:g} minutes after the last"
+    minutes = subscription.quiet.total_seconds() / 60
+    return f"new imagery, {minutes:g} {'minute' if minutes == 1 else 'minutes'} after the last"
 
 
 def _remove(options: argparse.Namespace) -> int:
-    scheduler, outputs = _scheduler(), Outputs(options.stack)
+    scheduler, outputs = aws_client("scheduler"), Outputs(options.stack)
     found = False
     with suppress(scheduler.exceptions.ResourceNotFoundException):
         scheduler.delete_schedule(Name=options.name, GroupName=outputs["ScheduleGroupName"])
@@ -159,14 +220,10 @@ def _remove(options: argparse.Namespace) -> int:
         _subscriptions(outputs).delete(options.name)
         found = True
     if not found:
-        raise StackError(f"There is no schedule '{options.name}'.")
+        raise StackError(f"NAME: There is no schedule '{options.name}'.")
     print(f"Removed {options.name}.")
     return 0
 
 
 def _subscriptions(outputs: Outputs) -> Subscriptions:
     return Subscriptions(open_store(f"s3://{outputs['TileBucketName']}"))
-
-
-def _scheduler() -> Any:
-    return boto3.client("scheduler")  # its types are not among those that we install

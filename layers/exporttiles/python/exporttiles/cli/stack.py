@@ -1,6 +1,7 @@
 """What a deployed stack is made of, for the commands that work on one."""
 
 import argparse
+import os
 from typing import Any
 
 import boto3
@@ -9,30 +10,69 @@ from botocore.exceptions import ClientError
 from exporttiles.adapters.object_stores import ObjectStore, open_store
 from exporttiles.domain.errors import ExportTilesError
 
+CREDENTIALS_HINT = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run aws configure."
+
+_REFRESHED = {"env", "iam-role", "container-role"}
+"""Ways to credentials that the store of objects knows by itself."""
+
 
 class StackError(ExportTilesError):
     """There is no such stack, or it is not one of this project."""
 
 
 def add_tile_bucket_options(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told on whose tile bucket it is to work: a stack's, or one that is named."""
+    """Add the options --stack and --bucket, which name the tile bucket."""
     where = parser.add_mutually_exclusive_group()
     add_stack_option(where)
     where.add_argument("--bucket", help="name of the tile bucket, where the stack itself may not be looked at")
 
 
 def tile_bucket(options: argparse.Namespace) -> ObjectStore:
-    """Return the tile bucket that a command was told of.
+    """Return the tile bucket that the options name.
 
     Raises:
-        StackError: there is no such stack.
+        StackError: there is no such stack, or AWS is not set up.
     """
+    session()  # S3 needs its settings, too
     return open_store(f"s3://{options.bucket or Outputs(options.stack)['TileBucketName']}")
 
 
 def add_stack_option(parser: "argparse._ActionsContainer") -> None:
-    """Let a command be told which stack it is to work on."""
+    """Add the option --stack."""
     parser.add_argument("--stack", default="exporttiles", help="name of the stack (default: %(default)s)")
+
+
+def session() -> boto3.Session:
+    """Return the settings of AWS: those that boto3 finds, in the environment for S3 as well.
+
+    Raises:
+        StackError: there is no region, or there are no credentials; says how to set them.
+    """
+    found = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    if not found.region_name:
+        raise StackError("AWS_REGION: No region is set. Set AWS_REGION, such as AWS_REGION=eu-central-1.")
+    credentials = found.get_credentials()
+    if credentials is None:
+        raise StackError(f"AWS_ACCESS_KEY_ID: No credentials are found. {CREDENTIALS_HINT}")
+    os.environ.setdefault("AWS_REGION", found.region_name)
+    if credentials.method not in _REFRESHED:  # a profile, which the store of objects does not read
+        frozen = credentials.get_frozen_credentials()
+        values = {
+            "AWS_ACCESS_KEY_ID": frozen.access_key,
+            "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
+            "AWS_SESSION_TOKEN": frozen.token,
+        }
+        os.environ.update({name: value for name, value in values.items() if value})
+    return found
+
+
+def aws_client(service: str) -> Any:
+    """Return a client of a service of AWS; its types are not among those that we install.
+
+    Raises:
+        StackError: AWS is not set up.
+    """
+    return session().client(service)  # type: ignore[call-overload]
 
 
 class Outputs:
@@ -43,20 +83,20 @@ class Outputs:
     """
 
     def __init__(self, stack: str) -> None:
-        cloudformation: Any = boto3.client("cloudformation")  # its types are not among those that we install
         try:
-            (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+            (found,) = aws_client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         except ClientError as error:
-            raise StackError(f"There is no stack '{stack}': {error}") from error
+            reason = error.response["Error"]["Message"]
+            raise StackError(f"--stack: '{stack}' cannot be used in {session().region_name}: {reason}") from error
         self._stack = stack
         self._values = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether the stack has an output."""
+        """Return True if the stack has an output."""
         return key in self._values
 
     def __getitem__(self, key: str) -> str:
         """Return an output."""
         if key not in self._values:
-            raise StackError(f"The stack '{self._stack}' has no output {key}.")
+            raise StackError(f"--stack: '{self._stack}' has no output {key}. Is it a stack of exporttiles?")
         return str(self._values[key])
