@@ -66,7 +66,7 @@ def test_a_shard_before_the_level_is_recognised(template):
 def test_a_shard_that_no_rule_explains_is_refused():
     listing = CacheListing.of((f"t/{column}x/7/{column}/3.png", 1) for column in range(9))
 
-    with pytest.raises(DamagedCacheError, match="called in several ways"):
+    with pytest.raises(DamagedCacheError, match="named in several ways"):
         listing.files.template(is_row_first=False, row_field="row")
 
 

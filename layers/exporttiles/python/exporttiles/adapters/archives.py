@@ -115,7 +115,8 @@ class ArchivedObjects:
         member = self._members[key]
         if not member.is_plain:
             raise DamagedCacheError(
-                f"'{key[:80]}' in {self._archive} is compressed or encrypted; only stored members can be read in place."
+                f"'{key[:80]}' in {self._archive} is compressed or encrypted; what is read in place must be "
+                "stored without compression."
             )
         return member
 

@@ -38,12 +38,32 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
         default="web_mercator_256",
         help="tiling scheme of a cache without conf.xml or root.json (default: %(default)s)",
     )
-    parser.add_argument(
+    rows = parser.add_mutually_exclusive_group()
+    rows.add_argument(
         "--rows-from-bottom",
+        dest="is_from_bottom",
         action="store_true",
-        help="files are called level/column/row with row 0 at the bottom (TMS)",
+        default=None,
+        help="files are named level/column/row with row 0 at the bottom (TMS), whatever documents say",
     )
-    parser.add_argument("--row-before-column", action="store_true", help="files are called level/row/column (WMTS)")
+    rows.add_argument(
+        "--rows-from-top",
+        dest="is_from_bottom",
+        action="store_false",
+        help="files are named level/column/row with row 0 at the top (XYZ), whatever documents say",
+    )
+    digits = parser.add_mutually_exclusive_group()
+    digits.add_argument(
+        "--hexadecimal-levels",
+        dest="has_hexadecimal_levels",
+        action="store_true",
+        default=None,
+        help="the folder L10 holds level 16, as in caches before ArcGIS 10.1 (default: as the tiles show)",
+    )
+    digits.add_argument(
+        "--decimal-levels", dest="has_hexadecimal_levels", action="store_false", help="the folder L10 holds level 10"
+    )
+    parser.add_argument("--row-before-column", action="store_true", help="files are named level/row/column (WMTS)")
     parser.add_argument("--description", default="", help="what the map shows")
     parser.add_argument("--copyright", default="", help="to whom it is owed")
 
@@ -79,7 +99,11 @@ def inspect(options: argparse.Namespace, objects: ObjectReader, name: str, url: 
         DamagedCacheError: there is no cache that can be read.
         SourceError: the store does not answer.
     """
-    order = FileOrder(is_row_first=options.row_before_column, is_from_bottom=options.rows_from_bottom)
+    order = FileOrder(
+        is_row_first=options.row_before_column,
+        is_from_bottom=options.is_from_bottom,
+        has_hexadecimal_levels=options.has_hexadecimal_levels,
+    )
     found = InspectCache(objects, read_cache, WELL_KNOWN[options.scheme], order)(name, url)
     texts = {"description": options.description, "copyright_text": options.copyright}
     return replace(found, service=replace(found.service, **texts))

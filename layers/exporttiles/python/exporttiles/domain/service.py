@@ -37,10 +37,12 @@ class TileCache:
             or ``file:///folder``.
         path_template: of a file cache, the path of a tile below the url, with
             the fields of `PathTemplate`; of a bundle cache, the folder of the
-            level folders; of PMTiles, the name of the archive.
+            level folders, or the path of a bundle with the fields of
+            `BundleNames`; of PMTiles, the name of the archive.
         average_tile_bytes: mean size of a tile, for planning and estimates.
-        extensions: of a file cache whose tiles have several, for the field
-            ``{extension}``; the most frequent first.
+        extensions: for the field ``{extension}``: of a file cache, all that
+            tiles have, the most frequent first; of a bundle cache, those of
+            bundles and of the files of their offsets.
         level_rows: of a file cache that counts rows from the bottom, for the
             field ``{row_from_bottom}``: how many rows each level has, from
             level 0.

@@ -1,11 +1,10 @@
-"""Which tiles an object of a cache holds, told by its path."""
+"""Find the tiles that an object of a cache holds, by its path."""
 
 from dataclasses import dataclass
 
-from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import TileRange
-from exporttiles.formats.bundle import parse_bundle_path
+from exporttiles.formats.bundle_names import BundleNames
 from exporttiles.formats.path_template import PathTemplate
 
 _ARCHIVES = (".tpkx", ".tpk", ".zip", ".pmtiles")
@@ -35,10 +34,5 @@ def tiles_at(cache: TileCache, url: str) -> TileRange | EveryTile | None:
     if cache.layout is CacheLayout.FILES:
         place = PathTemplate(cache.path_template, cache.level_rows).place(path)
         return TileRange(place.level, place.row, place.row + 1, place.column, place.column + 1) if place else None
-    if not path.startswith(cache.path_template):
-        return None
-    try:
-        bundle = parse_bundle_path(path.removeprefix(cache.path_template).replace(".bundlx", ".bundle"))
-    except DamagedCacheError:
-        return None
-    return bundle.tile_range
+    bundle = BundleNames.of_cache(cache).parse(path)
+    return bundle.tile_range if bundle else None

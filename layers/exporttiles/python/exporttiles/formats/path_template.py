@@ -85,7 +85,7 @@ class PathTemplate:
     @cached_property
     def _bases(self) -> dict[str, int]:
         """Fields that are numbers, and their base."""
-        return {name: 16 if spec and "x" in spec else 10 for _, name, spec in self._fields if name in _NUMBERS}
+        return {name: 16 if spec and spec[-1] in "xX" else 10 for _, name, spec in self._fields if name in _NUMBERS}
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -94,7 +94,7 @@ class PathTemplate:
         for literal, name, _ in self._fields:
             pattern += re.escape(literal)
             if name is not None:
-                what = r"[0-9a-f]{1,12}" if name in _NUMBERS else r"[^/]*"
+                what = r"[0-9a-fA-F]{1,12}" if name in _NUMBERS else r"[^/]*"
                 pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{what})"
                 seen.add(name)
         return re.compile(pattern, re.ASCII)

@@ -5,23 +5,23 @@ documents, or from a well-known scheme and a listing. The format comes from
 some of the tiles.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message
-from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
+from exporttiles.domain.service import ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.formats.cache_documents import CacheInfo, is_counted_from_bottom
 from exporttiles.formats.cache_listing import CacheListing, ListedFiles
 from exporttiles.formats.tile_format import detect_format, tile_side
 from exporttiles.formats.tiling_schemes import snap_to_well_known
 from exporttiles.ports.objects import ObjectReader
-from exporttiles.ports.tiles import TileSource
 from exporttiles.usecases.cache_claims import TILES, Sources, contradictions, settle_extent, snapped, statement
 from exporttiles.usecases.find_documents import find_documents
-from exporttiles.usecases.survey_files import XYZ, FileOrder, survey_files
-from exporttiles.usecases.survey_tiles import Survey, survey_bundles, survey_pmtiles
+from exporttiles.usecases.survey_cache import Reader, SurveyCache
+from exporttiles.usecases.survey_files import XYZ, FileOrder
+from exporttiles.usecases.survey_tiles import Survey
 
 MAX_DOCUMENT_BYTES = 16 * 2**20
 
@@ -53,7 +53,7 @@ class InspectCache:
     """
 
     objects: ObjectReader
-    reader: Callable[[ObjectReader, TileCache], TileSource]
+    reader: Reader
     scheme: TilingScheme
     order: FileOrder = XYZ
     scheme_source: str = "assumed, as no document states one (--scheme names another)"
@@ -72,7 +72,12 @@ class InspectCache:
         try:
             listing = self._listing(url)
             info, doubts = self._documents(listing)
-            cache, survey = self._survey(url, listing, info.tiling_scheme if info else self.scheme)
+            scheme, stated = (info.tiling_scheme, info.full_extent) if info else (self.scheme, None)
+            is_from_bottom = self.order.is_from_bottom
+            if is_from_bottom is None:
+                is_from_bottom = self._says_from_bottom(listing)
+            order = replace(self.order, is_from_bottom=is_from_bottom)
+            cache, survey = SurveyCache(self.objects, self.reader, scheme, stated, order)(url, listing)
             found = self._inspected(name, cache, survey, info)
             return replace(found, messages=(*found.messages, *doubts))
         except DamagedCacheError as error:
@@ -84,22 +89,6 @@ class InspectCache:
             (size,) = self.objects.sizes_bytes([name])
             return CacheListing.of([(name, size)] if size is not None else [])
         return CacheListing.of((stored.key, stored.size_bytes) for stored in self.objects.list(""))
-
-    def _survey(self, url: str, listing: CacheListing, scheme: TilingScheme) -> tuple[TileCache, Survey]:
-        """Return the cache in its layout, and what its tiles tell."""
-        if listing.bundles:
-            cache = TileCache(url, _bundle_layout(listing), _only(listing.bundle_folders, "caches"), 1)
-            return cache, survey_bundles(self.reader(self.objects, cache), listing.bundles)
-        if files := listing.files:
-            order = replace(self.order, is_from_bottom=self.order.is_from_bottom or self._says_from_bottom(listing))
-            return survey_files(self.objects, url, files, scheme, order)
-        if listing.archives:
-            cache = TileCache(url, CacheLayout.PMTILES, _only(set(listing.archives), "archives"), 1)
-            return cache, survey_pmtiles(self.objects, cache, self.reader(self.objects, cache), scheme)
-        raise DamagedCacheError(
-            "There is no tile cache: no bundles (L00/R0000C0000.bundle), no files called level/column/row, "
-            "no .pmtiles. A tile package is published by its own address, that of the .tpkx or .tpk."
-        )
 
     def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:
         tile_format, quality = detect_format(survey.tiles, info.tile_format if info else None)
@@ -130,7 +119,7 @@ class InspectCache:
         return InspectedCache(service, (*messages, *warnings, *survey.messages))
 
     def _documents(self, listing: CacheListing) -> tuple[CacheInfo | None, list[Message]]:
-        folders = listing.bundle_folders or (listing.files or ListedFiles(is_exploded=False)).prefixes
+        folders = listing.bundles.folders or (listing.files or ListedFiles(is_exploded=False)).prefixes
         return find_documents(self._document, listing.documents, folders)
 
     def _document(self, key: str) -> bytes:
@@ -142,13 +131,6 @@ class InspectCache:
     def _says_from_bottom(self, listing: CacheListing) -> bool:
         names = ((key, key.rpartition("/")[2].lower()) for key in listing.documents)
         return any(is_counted_from_bottom(name, self._document(key)) for key, name in names)
-
-
-def _bundle_layout(listing: CacheListing) -> CacheLayout:
-    count = sum(map(len, listing.bundles.values()))
-    if listing.offset_files not in {0, count}:
-        raise DamagedCacheError(f"There are {count} bundles, but {listing.offset_files} files of offsets (.bundlx).")
-    return CacheLayout.COMPACT_V1 if listing.offset_files else CacheLayout.COMPACT_V2
 
 
 def _fitting(scheme: TilingScheme, side: int | None, *, is_own: bool) -> TilingScheme:
@@ -180,10 +162,3 @@ def _require_levels(scheme: TilingScheme, levels: Mapping[int, TileRange]) -> No
         raise DamagedCacheError(
             f"There are tiles of level {strange[0]}; the tiling scheme has the levels {min(known)}-{max(known)}."
         )
-
-
-def _only(names: set[str], what: str) -> str:
-    if len(names) > 1:
-        shown = ", ".join(f"'{name}'" for name in sorted(names)[:5])
-        raise DamagedCacheError(f"There are several {what}: {shown}. Publish one of them.")
-    return next(iter(names))

@@ -9,11 +9,11 @@ from exporttiles.adapters.tile_sources.indexed import IndexedTiles, Records
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES, bundle_path, read_index
+from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES, read_index
+from exporttiles.formats.bundle_names import BundleNames
 from exporttiles.formats.bundle_v1 import (
     BUNDLX_BYTES,
     HEADER_BYTES,
-    bundlx_path,
     check_header,
     read_bundlx,
     read_record,
@@ -26,10 +26,10 @@ from exporttiles.ports.tiles import Mask, PlacedTile
 class _BundleTiles(IndexedTiles):
     def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
         super().__init__(objects)
-        self._folder = cache.path_template
+        self._names = BundleNames.of_cache(cache)
 
     def _key(self, bundle: BundleIndex) -> str:
-        return f"{self._folder}{bundle_path(bundle)}"
+        return self._names.bundle(bundle)
 
 
 class CompactV2Tiles(_BundleTiles):
@@ -61,14 +61,11 @@ class CompactV1Tiles(_BundleTiles):
                 list(self._objects.read_ranges(key, [(0, 1)]))  # of another version, it is refused
 
     def _keys(self, bundle: BundleIndex) -> Sequence[str]:
-        return [self._key(bundle), self._bundlx_key(bundle)]
-
-    def _bundlx_key(self, bundle: BundleIndex) -> str:
-        return f"{self._folder}{bundlx_path(bundle)}"
+        return [self._key(bundle), self._names.offsets(bundle)]
 
     def _offsets(self, bundle: BundleIndex) -> NDArray[np.int64]:
         try:
-            bundlx, _ = self._objects.read_start(self._bundlx_key(bundle), BUNDLX_BYTES + 1)
+            bundlx, _ = self._objects.read_start(self._names.offsets(bundle), BUNDLX_BYTES + 1)
         except KeyError as error:
             raise DamagedCacheError("There is no .bundlx beside it.") from error
         return read_bundlx(bundlx)

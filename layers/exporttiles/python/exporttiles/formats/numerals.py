@@ -1,0 +1,61 @@
+"""How the numbers in the names of files are written: padded with zeros, hexadecimal, in capitals."""
+
+from exporttiles.domain.errors import DamagedCacheError
+
+
+class Numerals:
+    """The ways in which one number of many file names is written.
+
+    It keeps one example of each way, however many names there are.
+    """
+
+    __slots__ = ("_examples",)
+
+    def __init__(self) -> None:
+        # (digits, negative if they begin with a zero; without capitals; without small letters) -> name
+        self._examples: dict[tuple[int, bool, bool], str] = {}
+
+    def add(self, digits: str, name: str) -> None:
+        """Add the digits of a number as they are written in a name."""
+        length = -len(digits) if digits[0] == "0" and digits != "0" else len(digits)
+        self._examples.setdefault((length, digits.lower() == digits, digits.upper() == digits), name)
+
+    def spec(self, base: int, usual_width: int) -> str:
+        """Return the format of Python that writes all of them: ``04x``, ``02d``, or '' for plain decimals.
+
+        Args:
+            base: 10 or 16.
+            usual_width: digits with zeros before them that are taken where several widths fit.
+
+        Raises:
+            DamagedCacheError: no single format writes all of them. It names two files.
+        """
+        widths = {-length: name for (length, _, _), name in self._examples.items() if length < 0}
+        lengths = {length: name for (length, _, _), name in self._examples.items() if length > 0}
+        shortest = min(lengths, default=usual_width)
+        width = min(widths, default=usual_width if shortest >= usual_width else 1)
+        for length, name in [*widths.items(), *lengths.items()]:
+            if length < width or (length > width and length in widths):
+                raise _differ(widths.get(width) or next(iter(self._examples.values())), name, "as many digits")
+        return (f"0{width}" if width > 1 else "") + self._letters(base, width)
+
+    def _letters(self, base: int, width: int) -> str:
+        if base != 16:
+            return "d" if width > 1 else ""
+        small = next((name for (_, is_small, is_capital), name in self._examples.items() if not is_capital), None)
+        capital = next((name for (_, is_small, is_capital), name in self._examples.items() if not is_small), None)
+        if small and capital:
+            raise _differ(small, capital, "the same letters, capital or small")
+        return "X" if capital else "x"
+
+
+def field(name: str, spec: str) -> str:
+    """Return the field of a path template."""
+    return f"{{{name}:{spec}}}" if spec else f"{{{name}}}"
+
+
+def _differ(one: str, other: str, what: str) -> DamagedCacheError:
+    return DamagedCacheError(
+        f"The files are named in several ways: '{one[-120:]}' and '{other[-120:]}'. "
+        f"Rename them so that all have {what}."
+    )

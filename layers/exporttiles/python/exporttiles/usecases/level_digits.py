@@ -1,0 +1,79 @@
+"""Decide whether the folders of levels are named in decimal or in hexadecimal digits.
+
+ArcGIS wrote hexadecimal digits before version 10.1 (``L10`` is level 16), and
+decimal ones since. Where the names leave both open, the tiles decide: only one
+reading puts them into the area of the map.
+"""
+
+from exporttiles.domain.errors import AreaError, DamagedCacheError, UnknownSpatialReferenceError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.spatial_reference import WGS84
+from exporttiles.domain.tiling import TileRange, TilingScheme
+from exporttiles.formats.cache_listing import ListedBundles, ListedFiles
+from exporttiles.usecases.survey_files import FileOrder
+
+_OPTIONS = "--hexadecimal-levels and --decimal-levels choose"
+
+
+def settle_level_base(
+    listed: ListedFiles | ListedBundles,
+    scheme: TilingScheme,
+    stated: Extent | None,
+    order: FileOrder,
+) -> tuple[int, tuple[Message, ...]]:
+    """Return the base of the digits of the levels, 10 or 16, and what to say of it.
+
+    Args:
+        listed: the files or bundles.
+        scheme: of the cache.
+        stated: the extent that a document states, in the scheme's reference.
+        order: of the numbers in the names; `has_hexadecimal_levels` may settle it.
+
+    Raises:
+        DamagedCacheError: the names contradict the user, or the tiles fit neither reading.
+    """
+    finest = max(listed.level_digits, key=lambda digits: int(digits, 16))
+    if listed.level_base == 16 and order.has_hexadecimal_levels is False:
+        raise DamagedCacheError(f"L{finest} has hexadecimal digits, against --decimal-levels.")
+    if listed.level_base is not None:
+        return listed.level_base, ()
+    if order.has_hexadecimal_levels is not None:
+        return (16 if order.has_hexadecimal_levels else 10), ()
+    decimal, hexadecimal = int(finest), int(finest, 16)
+    known = {lod.level for lod in scheme.lods}
+    if hexadecimal not in known:
+        return 10, ()
+    rows, columns = listed.span(finest, is_row_first=order.is_row_first)
+    areas = [area for area in (stated, _area_of_use(scheme)) if area is not None]
+    for area in areas or (None,):
+        fits_decimal, fits_hexadecimal = (
+            level in known and _reaches(scheme, TileRange(level, *rows, *columns), area)
+            for level in (decimal, hexadecimal)
+        )
+        if fits_decimal:
+            text = f"L{finest} is read as level {decimal}: the folders of levels are taken as decimal. {_OPTIONS}."
+            return 10, (Message(MessageKind.INFORMATIVE, text),) if fits_hexadecimal else ()
+        if fits_hexadecimal:
+            text = (
+                f"L{finest} is read as level {hexadecimal}: the folders of levels are taken as hexadecimal, as before "
+                f"ArcGIS 10.1, for as level {decimal} its tiles lie outside of the map. {_OPTIONS}."
+            )
+            return 16, (Message(MessageKind.WARNING, text),)
+    raise DamagedCacheError(
+        f"L{finest} is level {decimal}, or {hexadecimal} in hexadecimal digits; in both its tiles lie outside of the "
+        f"map: rows {rows[0]}-{rows[1] - 1}, columns {columns[0]}-{columns[1] - 1}. {_OPTIONS}."
+    )
+
+
+def _reaches(scheme: TilingScheme, tiles: TileRange, area: Extent | None) -> bool:
+    return area is None or scheme.tile_range(area, tiles.level).intersection(tiles).count > 0
+
+
+def _area_of_use(scheme: TilingScheme) -> Extent | None:
+    """Return where the reference of a scheme is used; None if that is not known."""
+    try:
+        use = scheme.spatial_reference.crs.area_of_use
+        return Extent(*use.bounds, WGS84).to(scheme.spatial_reference) if use else None
+    except (AreaError, UnknownSpatialReferenceError):
+        return None
