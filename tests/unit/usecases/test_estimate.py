@@ -1,5 +1,8 @@
 """Estimates: the count is exact, the size within five per cent, and no tile is read."""
 
+import json
+import math
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +12,9 @@ from exporttiles.domain.job import JobStatus, Operation
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from tests.builders import a_request, a_service, an_extent, put_bundles, put_files
+from exporttiles.rest.parameters import read_export_request
+from tests.builders import a_request, a_service, a_tile, an_extent, put_bundles, put_files
+from tests.caches import CACHES, put_xyz
 from tests.fakes import a_runtime, memory, run_workflow
 
 BUNDLE_BYTES = 131_136
@@ -30,6 +35,82 @@ def test_an_estimate_is_what_the_export_delivers(put, extent):
     assert estimated.estimate.tile_count == exported.tile_count
     # The documents of a package weigh something in one as small as this.
     assert estimated.estimate.size_bytes == pytest.approx(exported.package.size_bytes, rel=0.05)
+
+
+def sea_and_towns():
+    """A world of levels 0-6 whose tiles differ in length by ten times, in patches and along a coast."""
+    tile = a_tile(0, 0, 0)
+    tiles = {}
+    for level in range(7):
+        for row in range(2**level):
+            for column in range(2**level):
+                x, y = column / 2**level, row / 2**level
+                is_land = math.sin(9 * x) + math.cos(7 * y) > 0.3
+                town = hash((level, row, column)) % 40_000 if is_land else 0
+                tiles[level, row, column] = tile + bytes(town)
+    return tiles
+
+
+SEA_AND_TOWNS = sea_and_towns()
+STAR = [[40 * math.sin(n * math.pi * 0.8), 30 + 40 * math.cos(n * math.pi * 0.8)] for n in range(6)]
+AREAS = {
+    "all levels": {"levels": "0-6"},
+    "one level": {"levels": "6"},
+    "coarse levels": {"levels": "0-4"},
+    "box": {
+        "levels": "2-6",
+        "exportExtent": '{"xmin":-30,"ymin":-20,"xmax":40,"ymax":60,"spatialReference":{"wkid":4326}}',
+    },
+    "star": {
+        "levels": "3-6",
+        "areaOfInterest": json.dumps({"rings": [STAR], "spatialReference": {"wkid": 4326}}),
+    },
+}
+
+
+@pytest.mark.parametrize("area", AREAS)
+@pytest.mark.parametrize("layout", ["XYZ", "Compact V1", "Compact V2", "PMTiles"])
+def test_an_estimate_is_within_five_per_cent_of_the_package(layout, area):
+    tiles = memory()
+    url = CACHES[layout](tiles, SEA_AND_TOWNS)
+    runtime, service = a_runtime(tiles), a_service(tiles, url=url)
+    parameters = AREAS[area] | {"tilePackage": "true"}
+    request = read_export_request(parameters, service)
+
+    estimated = runtime.estimate_export(service, request, parameters)
+
+    exported = run_workflow(runtime, runtime.submit_export(service, request, parameters).job_id)
+    assert exported.package.size_bytes > 1_000_000
+    assert estimated.estimate.size_bytes == pytest.approx(exported.package.size_bytes, rel=0.05)
+
+
+@pytest.mark.parametrize("tile_package", ["true", "false"])
+@pytest.mark.parametrize("storage_format", ["Compact", "CompactV2"])
+def test_an_estimate_of_one_tile_is_off_by_its_thumbnail_at_most(tile_package, storage_format):
+    tiles = memory()
+    put_files(tiles, 2)
+    runtime, service = a_runtime(tiles), a_service(tiles)
+    parameters = {"levels": "0", "tilePackage": tile_package, "storageFormatType": storage_format}
+    request = read_export_request(parameters, service)
+
+    estimated = runtime.estimate_export(service, request, parameters)
+
+    exported = run_workflow(runtime, runtime.submit_export(service, request, parameters).job_id)
+    thumbnail_bytes = 36_000 if tile_package == "true" else 2_000
+    assert estimated.estimate.size_bytes == pytest.approx(exported.package.size_bytes, abs=thumbnail_bytes)
+
+
+def test_a_cache_of_files_is_asked_for_each_file_up_to_a_number_and_for_a_sample_beyond():
+    tiles = memory()
+    put_xyz(tiles, SEA_AND_TOWNS)
+    runtime, service = a_runtime(tiles), a_service(tiles)
+
+    few = runtime.estimate_export(service, a_request(service, range(6)), {})
+    many = runtime.estimate_export(service, a_request(service, range(7)), {})
+
+    assert "as the length of every file tells" in few.messages[-1].text
+    asked = int(re.search(r"a sample of ([0-9,]+) files in 7 of 7 bundles", many.messages[-1].text)[1].replace(",", ""))
+    assert 3_000 < asked <= 4_096
 
 
 def test_levels_without_tiles_are_counted_but_weigh_nothing():
@@ -85,7 +166,8 @@ def test_a_large_area_is_sampled_and_said_to_be(layout):
     assert job.estimate.tile_count == (4**13 - 1) // 3
     assert job.estimate.size_bytes == pytest.approx(truth, rel=0.05)
     assert asked == 256
-    assert "a sample in 256 of 1,372 bundles" in job.messages[-1].text
+    sample = "a sample of 4,096 files" if layout is CacheLayout.FILES else "a sample"
+    assert f"{sample} in 256 of 1,372 bundles" in job.messages[-1].text
 
 
 def test_a_world_at_every_level_is_estimated_from_the_mean_tile():
