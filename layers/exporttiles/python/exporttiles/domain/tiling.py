@@ -100,6 +100,11 @@ class TilingScheme:
         legal = f"The tiling scheme has the levels {min(levels)}-{max(levels)}."
         raise InvalidParameterError("levels", level, legal)
 
+    @property
+    def extent(self) -> Extent:
+        """Return where there can be tiles: right of the origin and below it, without an end."""
+        return Extent(self.origin_x, -math.inf, math.inf, self.origin_y, self.spatial_reference)
+
     def tile_span(self, level: int) -> float:
         """Return the side of a tile in map units."""
         return self.lod(level).resolution * self.tile_size

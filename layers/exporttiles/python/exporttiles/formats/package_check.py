@@ -7,6 +7,7 @@ Source: Esri/tile-package-spec; Esri/raster-tiles-compactcache; packages
 written by ArcGIS.
 """
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
-from exporttiles.domain.tiling import BundleIndex, TilingScheme
+from exporttiles.domain.tiling import BundleIndex, TileRange, TilingScheme
 from exporttiles.formats.archive_check import Scope, StoredMember, check_archive
 from exporttiles.formats.bundle import RECORDS_OFFSET
 from exporttiles.formats.bundle_check import ExpectedTiles, check_bundle, check_tiles, find_bundle
@@ -169,16 +170,29 @@ def expected_tiles(
     allowed = None
     if scheme and extent:
         try:
-            slack = _ROUNDING_PIXELS * scheme.lod(bundle.level).resolution
-            allowed = scheme.tile_range(_grown(extent, slack), bundle.level)
+            allowed = _touched(scheme, extent, bundle.level)
         except (InvalidParameterError, ValueError, OverflowError):
             findings.add(path, f"Where the tiles of level {bundle.level} lie cannot be told from the tiling scheme.")
     tile_size = scheme.tile_size if scheme else None
     return ExpectedTiles(tile_format, tile_size, allowed, extent_name, bundle.row, bundle.column)
 
 
-def _grown(extent: Extent, by: float) -> Extent:
-    return Extent(extent.xmin - by, extent.ymin - by, extent.xmax + by, extent.ymax + by, extent.spatial_reference)
+def _touched(scheme: TilingScheme, extent: Extent, level: int) -> TileRange:
+    """Return the tiles that an extent reaches into, however little, or nearly: an export may hold any of them."""
+    slack, span = _ROUNDING_PIXELS * scheme.lod(level).resolution, scheme.tile_span(level)
+    xmin, ymin, xmax, ymax = extent.sides
+    nearly = scheme.tile_range(
+        Extent(xmin - slack, ymin - slack, xmax + slack, ymax + slack, extent.spatial_reference), level
+    )
+    top, bottom = (scheme.origin_y - ymax) / span, (scheme.origin_y - ymin) / span
+    left, right = (xmin - scheme.origin_x) / span, (xmax - scheme.origin_x) / span
+    return TileRange(
+        level,
+        min(nearly.row_start, math.floor(top)),
+        max(nearly.row_stop, math.ceil(bottom)),
+        min(nearly.column_start, math.floor(left)),
+        max(nearly.column_stop, math.ceil(right)),
+    )
 
 
 def _check_levels(root: Mapping[str, Any], levels: Collection[int], remarks: Findings, damage: Findings) -> None:

@@ -130,7 +130,8 @@ class PackTilePackage:
 
     def _contents(self, job_id: str, export: Export, reports: Sequence[FragmentReport]) -> Contents:
         levels = sorted({level for report in reports for level in report.tile_counts})
-        extent = export.request.area.extent.intersection(export.service.full_extent)
+        service = export.service
+        extent = export.request.area.extent.intersection(service.full_extent).intersection(service.tiling_scheme.extent)
         return Contents(job_id, levels, extent, partial(self._overview, export, levels))
 
     def _overview(self, export: Export, levels: Sequence[int]) -> Mapping[tuple[int, int], Tile]:
