@@ -31,7 +31,7 @@ from exporttiles.formats.bundle import HEADER_BYTES, INDEX_BYTES, RECORDS_OFFSET
 from exporttiles.formats.bundle_v1 import BUNDLX_BYTES
 from exporttiles.formats.bundle_v1 import RECORDS_OFFSET as V1_RECORDS_OFFSET
 from exporttiles.formats.cache_check import check_cache_archive
-from exporttiles.formats.cache_documents import is_counted_from_bottom, read_conf_xml, read_root_json
+from exporttiles.formats.cache_documents import read_conf_xml, read_root_json
 from exporttiles.formats.check import check_folder
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.item_check import check_iteminfo, check_thumbnail
@@ -40,6 +40,7 @@ from exporttiles.formats.root_check import check_extents, check_root, check_sche
 from exporttiles.formats.service_descriptor import service_to_json
 from exporttiles.formats.tile_package import thumbnail
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.tms_documents import read_tile_json
 from exporttiles.ports.objects import StoredObject
 from exporttiles.rest.geometry import area_of_extent, area_of_interest
 from exporttiles.rest.http import Request
@@ -249,7 +250,9 @@ def read_root(data: bytes) -> None:
     if scheme := check_scheme(root, findings):
         check_extents(root, scheme, findings)
     check_iteminfo(data, root, None, findings)
-    is_counted_from_bottom("metadata.json", data)
+    read_tile_json(data)
+    with suppress(ExportTilesError):
+        read_tile_map(data)
     with suppress(ExportTilesError):
         read_root_json(data)
     inspect({"root.json": data, "tile/L00/R0000C0000.bundle": _A_BUNDLE})

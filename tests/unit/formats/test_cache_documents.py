@@ -18,7 +18,7 @@ from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.formats.cache_conf import write_conf_xml
-from exporttiles.formats.cache_documents import is_counted_from_bottom, read_conf_xml, read_root_json
+from exporttiles.formats.cache_documents import read_conf_xml, read_root_json
 from exporttiles.formats.esri_json import read_tile_info, write_tile_info
 
 PYTHON = re.compile(r"[a-z](?<!lerc)(Error|Exception)\b|NoneType|could not convert|invalid literal|\bNone\b|\bTrue\b")
@@ -545,18 +545,3 @@ def read_or_refused(read, path):
 
 
 # Rows
-
-
-@pytest.mark.parametrize(
-    ("name", "body", "expected"),
-    [
-        ("tilemapresource.xml", b"", True),
-        ("metadata.json", b'{"scheme": "tms"}', True),
-        ("metadata.json", b'{"scheme": "xyz"}', False),
-        ("metadata.json", b"[" * 100_000, False),
-        ("tilejson.json", b"[]", False),
-        ("conf.xml", b"tms", False),
-    ],
-)
-def test_documents_say_whether_rows_are_counted_from_the_bottom(name, body, expected):
-    assert is_counted_from_bottom(name, body) is expected

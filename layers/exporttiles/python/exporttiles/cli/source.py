@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TOLD_TILES = 256
+_ASSUMED_SCHEME = "web_mercator_256"
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +36,10 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scheme",
         choices=sorted(WELL_KNOWN),
-        default="web_mercator_256",
-        help="tiling scheme of a cache without conf.xml or root.json (default: %(default)s)",
+        help=(
+            "tiling scheme of a cache without conf.xml or root.json, instead of that of tilemapresource.xml "
+            f"(default: {_ASSUMED_SCHEME})"
+        ),
     )
     rows = parser.add_mutually_exclusive_group()
     rows.add_argument(
@@ -104,7 +107,11 @@ def inspect(options: argparse.Namespace, objects: ObjectReader, name: str, url: 
         is_from_bottom=options.is_from_bottom,
         has_hexadecimal_levels=options.has_hexadecimal_levels,
     )
-    found = InspectCache(objects, read_cache, WELL_KNOWN[options.scheme], order)(name, url)
+    scheme = WELL_KNOWN[options.scheme or _ASSUMED_SCHEME]
+    inspect_cache = InspectCache(objects, read_cache, scheme, order)
+    if options.scheme:
+        inspect_cache = replace(inspect_cache, is_scheme_chosen=True, scheme_source="from --scheme")
+    found = inspect_cache(name, url)
     texts = {"description": options.description, "copyright_text": options.copyright}
     return replace(found, service=replace(found.service, **texts))
 

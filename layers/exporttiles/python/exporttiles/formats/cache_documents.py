@@ -8,7 +8,6 @@ Source: the tags of CacheInfo as ArcGIS Server 9.3 to 10.9 writes them;
 tile-package-spec, docs/root.md.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -145,25 +144,6 @@ def read_conf_xml(conf: bytes, cdi: bytes | None, path: str = CONF_XML, cdi_path
         extent_source=cdi_path,
         remarks=tuple(remarks),
     )
-
-
-def is_counted_from_bottom(name: str, body: bytes) -> bool:
-    """Return True if a document says that rows are counted from the bottom, as TMS does.
-
-    Args:
-        name: of the document; ``tilemapresource.xml`` belongs to TMS alone.
-        body: of a TileJSON or of the metadata of an MBTiles file, where
-            ``scheme`` says so.
-    """
-    if name == "tilemapresource.xml":
-        return True
-    if not name.endswith(".json"):
-        return False
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.get("scheme") == "tms"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message
 from exporttiles.domain.service import ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import TileRange, TilingScheme
-from exporttiles.formats.cache_documents import CacheInfo, is_counted_from_bottom
+from exporttiles.formats.cache_documents import CacheInfo
 from exporttiles.formats.cache_listing import CacheListing, ListedFiles
 from exporttiles.formats.tile_format import detect_format, tile_side
 from exporttiles.formats.tiling_schemes import snap_to_well_known
@@ -49,6 +49,7 @@ class InspectCache:
         reader: opens the cache once its layout is known.
         scheme: of a cache that does not tell its own.
         order: of the numbers in the paths of files.
+        is_scheme_chosen: `scheme` is the user's choice, not assumed.
         scheme_source: where `scheme` comes from, as `Sources` has it.
     """
 
@@ -56,6 +57,7 @@ class InspectCache:
     reader: Reader
     scheme: TilingScheme
     order: FileOrder = XYZ
+    is_scheme_chosen: bool = False
     scheme_source: str = "assumed, as no document states one (--scheme names another)"
 
     def __call__(self, name: str, url: str) -> InspectedCache:
@@ -73,11 +75,16 @@ class InspectCache:
             listing = self._listing(url)
             info, doubts = self._documents(listing)
             scheme, stated = (info.tiling_scheme, info.full_extent) if info else (self.scheme, None)
-            is_from_bottom = self.order.is_from_bottom
-            if is_from_bottom is None:
-                is_from_bottom = self._says_from_bottom(listing)
-            order = replace(self.order, is_from_bottom=is_from_bottom)
-            cache, survey = SurveyCache(self.objects, self.reader, scheme, stated, order)(url, listing)
+            survey_cache = SurveyCache(
+                self.objects,
+                self.reader,
+                self._document,
+                scheme,
+                info is not None or self.is_scheme_chosen,
+                stated,
+                self.order,
+            )
+            cache, survey = survey_cache(url, listing)
             found = self._inspected(name, cache, survey, info)
             return replace(found, messages=(*found.messages, *doubts))
         except DamagedCacheError as error:
@@ -92,7 +99,11 @@ class InspectCache:
 
     def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:
         tile_format, quality = detect_format(survey.tiles, info.tile_format if info else None)
-        own = _fitting(info.tiling_scheme if info else self.scheme, tile_side(survey.tiles), is_own=info is not None)
+        own = _fitting(
+            info.tiling_scheme if info else survey.scheme or self.scheme,
+            tile_side(survey.tiles),
+            is_own=info is not None,
+        )
         scheme = snap_to_well_known(own)
         _require_levels(scheme, survey.levels)
         claim = info or survey
@@ -110,7 +121,7 @@ class InspectCache:
         )
         is_format_stated = info is not None and info.tile_format == tile_format
         sources = Sources(
-            scheme=f"from {info.document}" if info else self.scheme_source,
+            scheme=f"from {info.document}" if info else survey.scheme_source or self.scheme_source,
             tile_format=info.document if info and is_format_stated else TILES,
             extent=claim.extent_source if claim.full_extent else TILES,
             row_order=survey.row_order,
@@ -127,10 +138,6 @@ class InspectCache:
         if size > MAX_DOCUMENT_BYTES:
             raise DamagedCacheError(f"{key} has {size:,} bytes; it is not read.")
         return bytes(body)
-
-    def _says_from_bottom(self, listing: CacheListing) -> bool:
-        names = ((key, key.rpartition("/")[2].lower()) for key in listing.documents)
-        return any(is_counted_from_bottom(name, self._document(key)) for key, name in names)
 
 
 def _fitting(scheme: TilingScheme, side: int | None, *, is_own: bool) -> TilingScheme:

@@ -8,7 +8,7 @@ reading puts them into the area of the map.
 from exporttiles.domain.errors import AreaError, DamagedCacheError, UnknownSpatialReferenceError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message, MessageKind
-from exporttiles.domain.spatial_reference import WGS84
+from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.formats.cache_listing import ListedBundles, ListedFiles
 from exporttiles.usecases.survey_files import FileOrder
@@ -45,7 +45,7 @@ def settle_level_base(
     if hexadecimal not in known:
         return 10, ()
     rows, columns = listed.span(finest, is_row_first=order.is_row_first)
-    areas = [area for area in (stated, _area_of_use(scheme)) if area is not None]
+    areas = [area for area in (stated, area_of_use(scheme.spatial_reference)) if area is not None]
     for area in areas or (None,):
         fits_decimal, fits_hexadecimal = (
             level in known and _reaches(scheme, TileRange(level, *rows, *columns), area)
@@ -70,10 +70,10 @@ def _reaches(scheme: TilingScheme, tiles: TileRange, area: Extent | None) -> boo
     return area is None or scheme.tile_range(area, tiles.level).intersection(tiles).count > 0
 
 
-def _area_of_use(scheme: TilingScheme) -> Extent | None:
-    """Return where the reference of a scheme is used; None if that is not known."""
+def area_of_use(reference: SpatialReference) -> Extent | None:
+    """Return where a reference is used, in its own units; None if that is not known."""
     try:
-        use = scheme.spatial_reference.crs.area_of_use
-        return Extent(*use.bounds, WGS84).to(scheme.spatial_reference) if use else None
+        use = reference.crs.area_of_use
+        return Extent(*use.bounds, WGS84).to(reference) if use else None
     except (AreaError, UnknownSpatialReferenceError):
         return None

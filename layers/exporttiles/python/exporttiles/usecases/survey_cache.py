@@ -1,6 +1,6 @@
 """Look at a cache in whichever layout its listing shows: bundles, files or an archive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from exporttiles.domain.errors import DamagedCacheError
@@ -13,6 +13,7 @@ from exporttiles.ports.tiles import TileSource
 from exporttiles.usecases.level_digits import settle_level_base
 from exporttiles.usecases.survey_files import FileOrder, survey_files
 from exporttiles.usecases.survey_tiles import Survey, survey_bundles, survey_pmtiles
+from exporttiles.usecases.tile_grid import settle_grid
 
 Reader = Callable[[ObjectReader, TileCache], TileSource]
 """Opens a cache once its layout is known."""
@@ -25,14 +26,18 @@ class SurveyCache:
     Attributes:
         objects: what lies in the place of the cache.
         reader: opens the cache once its layout is known.
-        scheme: of the cache.
+        read: returns the bytes of a document.
+        scheme: of the cache, or assumed.
+        is_scheme_known: an option or a document of ArcGIS states it.
         stated_extent: as a document of the cache states it, in the scheme's reference.
         order: what is known of the numbers in the names of files.
     """
 
     objects: ObjectReader
     reader: Reader
+    read: Callable[[str], bytes]
     scheme: TilingScheme
+    is_scheme_known: bool
     stated_extent: Extent | None
     order: FileOrder
 
@@ -45,7 +50,7 @@ class SurveyCache:
         if listing.bundles.places:
             cache, survey = self._bundles(url, listing.bundles)
         elif files := listing.files:
-            cache, survey = self._files(url, files)
+            cache, survey = self._files(url, files, listing.documents)
         elif listing.archives:
             cache = TileCache(url, CacheLayout.PMTILES, only_one(listing.archives, "archives"), 1)
             survey = survey_pmtiles(self.objects, cache, self.reader(self.objects, cache), self.scheme)
@@ -67,10 +72,26 @@ class SurveyCache:
         survey.messages += messages
         return cache, survey
 
-    def _files(self, url: str, listed: ListedFiles) -> tuple[TileCache, Survey]:
+    def _files(self, url: str, listed: ListedFiles, documents: Sequence[str]) -> tuple[TileCache, Survey]:
         order = replace(self.order, is_row_first=listed.is_exploded or self.order.is_row_first)
         base, messages = settle_level_base(listed, self.scheme, self.stated_extent, order)
         order = replace(order, has_hexadecimal_levels=base == 16)
-        cache, survey = survey_files(self.objects, url, listed, self.scheme, order)
-        survey.messages += messages
+        above = [path for path in documents if any(prefix.startswith(_folder(path)) for prefix in listed.prefixes)]
+        grid = settle_grid(
+            self.read,
+            sorted(above, key=lambda path: -path.count("/")),
+            {int(digits, base): listed.span(digits, is_row_first=order.is_row_first) for digits in listed.level_digits},
+            self.scheme,
+            is_scheme_known=self.is_scheme_known,
+            is_from_bottom=order.is_from_bottom,
+        )
+        cache, survey = survey_files(self.objects, url, listed, order, grid.level_rows)
+        if grid.scheme_source:
+            survey.scheme, survey.scheme_source = grid.scheme, f"from {grid.scheme_source}"
+        survey.row_order = grid.row_order
+        survey.messages += [*messages, *grid.messages]
         return cache, survey
+
+
+def _folder(path: str) -> str:
+    return path[: path.rfind("/") + 1]

@@ -38,6 +38,8 @@ class Survey:
         full_extent: None if the cache does not tell.
         extent_source: where `full_extent` is stated, as `cache_claims.Sources` has it.
         row_order: of the files, as `cache_claims.Sources` has it.
+        scheme: as a document of the layout states it; None if none does.
+        scheme_source: that document, as `cache_claims.Sources` has it.
         messages: warnings about the tiles, their names and the documents of their layout.
     """
 
@@ -48,6 +50,8 @@ class Survey:
     full_extent: Extent | None = None
     extent_source: str = ""
     row_order: str = "from the top"
+    scheme: TilingScheme | None = None
+    scheme_source: str = ""
     messages: list[Message] = field(default_factory=list)
 
     @property

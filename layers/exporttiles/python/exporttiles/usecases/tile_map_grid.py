@@ -1,0 +1,162 @@
+"""Place tiles in files by a tilemapresource.xml.
+
+The specification of TMS counts tiles from the Origin. gdal2tiles, which most
+such documents are by, writes the corner of the map there, in degrees, even
+where its tiles are those of a well-known profile; x and y swapped before GDAL
+2.3; and 0.703125 degrees a pixel where its tiles have 1.40625. So tiles of a
+well-known profile lie as the profile says, and its BoundingBox decides
+between the ways in which it can be meant.
+"""
+
+import math
+from collections.abc import Mapping
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.spatial_reference import WGS84, SpatialReference
+from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
+from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.tms_documents import Box, TileMap
+from exporttiles.usecases.level_digits import area_of_use
+from exporttiles.usecases.tile_readings import CHOICE, Reading, Spans, TileGrid, boxes_in, choose, fit, rows_of_world
+
+_SAME_RESOLUTION = 1e-4
+_GEODETIC_RESOLUTIONS = (0.703125, 1.40625)
+"""Degrees a pixel at level 0 of tiles of 256 pixels: two tiles round the world, or one."""
+
+_ROUNDING_ROWS = 0.01
+_LEVELS = 24
+_DPI = 96
+_DEGREES = 360.0
+
+
+def place_tile_map(tile_map: TileMap, path: str, spans: Spans, *, is_from_bottom: bool | None) -> TileGrid:
+    """Return where the tiles of a tile map lie.
+
+    Args:
+        tile_map: with a reference.
+        path: of the document, for messages.
+        spans: of the tiles.
+        is_from_bottom: what the user says; None leaves it to the document.
+
+    Raises:
+        DamagedCacheError: the document cannot be honoured; it names the member.
+    """
+    reference = tile_map.reference
+    if reference is None:
+        raise DamagedCacheError(f"{path}: SRS is missing.")
+    is_mercator = reference.is_same_as(WEB_MERCATOR_256.spatial_reference)
+    if is_mercator and "mercator" in tile_map.profile:
+        _require_mercator(tile_map, path)
+        schemes = [WEB_MERCATOR_256]
+    elif reference.is_geographic and "geodetic" in tile_map.profile:
+        schemes = _geodetic(tile_map, reference, path)
+    else:
+        if is_from_bottom is False:
+            raise DamagedCacheError(
+                f"{path}: rows of the profile '{tile_map.profile}' can only be counted from its Origin at the bottom, "
+                "against --rows-from-top. --scheme names another tiling scheme."
+            )
+        return _own_grid(tile_map, reference, path, spans)
+    from_bottom = [Reading(scheme, rows_of_world(scheme)) for scheme in schemes]
+    from_top = [Reading(scheme) for scheme in schemes]
+    readings = {True: from_bottom, False: from_top, None: from_bottom + from_top}[is_from_bottom]
+    boxes, stated = _boxes_of_world(tile_map.box, reference), readings[0]
+    chosen = choose(readings, spans, boxes)
+    text = ""
+    if chosen is not stated:
+        pixel = chosen.scheme.lods[0].resolution
+        text = (
+            f"{path}: the tiles lie within its BoundingBox if rows count {chosen.words} and a pixel of level 0 has "
+            f"{pixel:g} units, not as it states; so they are read. {CHOICE}."
+        )
+    elif not any(fit(chosen, level, spans, boxes) for level in spans):
+        text = f"{path}: its BoundingBox holds none of the tiles. They are placed by its SRS and profile."
+    messages = (Message(MessageKind.WARNING, text),) if text else ()
+    return TileGrid(chosen.scheme, chosen.level_rows, path, f"{chosen.words}, by {path}", messages)
+
+
+def _boxes_of_world(box: Box | None, reference: SpatialReference) -> list[Extent]:
+    """Return what the box of a map of the world can mean: degrees or units of the map, x and y swapped or not."""
+    if box is None:
+        return []
+    is_degrees = max(map(abs, box)) <= _DEGREES
+    swapped = box[1], box[0], box[3], box[2]
+    return boxes_in([box, swapped], WGS84 if is_degrees else reference, reference)
+
+
+def _require_mercator(tile_map: TileMap, path: str) -> None:
+    """Compare resolutions with those of Web Mercator, for tiles of 256 pixels and for larger ones."""
+    for level, units in tile_map.units_per_pixel.items():
+        share = units * 2**level / WEB_MERCATOR_256.lods[0].resolution
+        if not any(math.isclose(share, 0.5**step, rel_tol=_SAME_RESOLUTION) for step in range(4)):
+            raise DamagedCacheError(
+                f"{path}: units-per-pixel {units:.10g} of level {level} does not belong to the profile "
+                f"'{tile_map.profile}'."
+            )
+
+
+def _geodetic(tile_map: TileMap, reference: SpatialReference, path: str) -> list[TilingScheme]:
+    """Return the schemes that a geodetic tile map can mean, the stated one first."""
+    size = tile_map.tile_size
+    firsts = [units * 2**level for level, units in tile_map.units_per_pixel.items()] or [180 / size]
+    if any(not math.isclose(first, firsts[0], rel_tol=_SAME_RESOLUTION) for first in firsts):
+        raise DamagedCacheError(f"{path}: units-per-pixel is not halved from level to level.")
+    stated = next((known for known in _GEODETIC_RESOLUTIONS if math.isclose(firsts[0], known, rel_tol=1e-6)), firsts[0])
+    known = _GEODETIC_RESOLUTIONS if stated in _GEODETIC_RESOLUTIONS else (stated,)
+    same = WGS84 if reference.is_same_as(WGS84) else reference
+    schemes = []
+    for first in sorted(known, key=lambda resolution: resolution != stated):
+        top = -90.0 + max(1, math.ceil(180 / (first * size) - _ROUNDING_ROWS)) * first * size
+        lods = {level: first / 2**level for level in range(_LEVELS)}
+        schemes.append(_scheme(same, -180.0, top, size, lods))
+    return schemes
+
+
+def _own_grid(tile_map: TileMap, reference: SpatialReference, path: str, spans: Spans) -> TileGrid:
+    """Return the grid that begins at the origin of a tile map, as TMS has it for every profile."""
+    if tile_map.origin is None or not tile_map.units_per_pixel:
+        missing = "Origin" if tile_map.origin is None else "TileSet"
+        raise DamagedCacheError(
+            f"{path}: {missing} is missing; the profile '{tile_map.profile}' has no place without it."
+        )
+    x, bottom = tile_map.origin
+    coarsest, finest = min(tile_map.units_per_pixel), max(tile_map.units_per_pixel)
+    first = tile_map.units_per_pixel[coarsest] * 2**coarsest
+    lods = {level: tile_map.units_per_pixel.get(level, first / 2**level) for level in range(finest + 1)}
+    if any(not math.isclose(units * 2**level, first, rel_tol=_SAME_RESOLUTION) for level, units in lods.items()):
+        raise DamagedCacheError(f"{path}: units-per-pixel is not halved from level to level.")
+    heights = [rows[1] * lods[level] for level, (rows, _) in spans.items() if level in lods]
+    height = max([*(rows * tile_map.tile_size for rows in heights), tile_map.box[3] - bottom if tile_map.box else 0.0])
+    span = lods[coarsest] * tile_map.tile_size
+    count = max(1, math.ceil(height / span - _ROUNDING_ROWS))
+    scheme = _scheme(reference, x, bottom + count * span, tile_map.tile_size, lods)
+    level_rows = tuple(max(1, math.ceil(count * 2.0 ** (level - coarsest))) for level in lods)
+    reading = Reading(scheme, level_rows)
+    boxes = [Extent(*tile_map.box, reference)] if tile_map.box else []
+    _require_use(reading, spans, path)
+    text = ""
+    if boxes and not any(fit(reading, level, spans, boxes) for level in spans):
+        text = f"{path}: its BoundingBox holds none of the tiles. They are placed by its Origin and units-per-pixel."
+    messages = (Message(MessageKind.WARNING, text),) if text else ()
+    return TileGrid(scheme, level_rows, path, f"from the bottom, by {path}", messages)
+
+
+def _require_use(reading: Reading, spans: Spans, path: str) -> None:
+    """Compare a grid with the area in which its reference is used: gdal2tiles has written x and y of Origin swapped."""
+    area = area_of_use(reading.scheme.spatial_reference)
+    known = spans.keys() & {lod.level for lod in reading.scheme.lods}
+    if area and not any(fit(reading, level, spans, [area]) for level in known):
+        raise DamagedCacheError(
+            f"{path}: its Origin and units-per-pixel put all tiles outside of the area in which its SRS is used. "
+            "Are x and y of Origin swapped?"
+        )
+
+
+def _scheme(
+    reference: SpatialReference, x: float, top: float, size: int, resolutions: Mapping[int, float]
+) -> TilingScheme:
+    scale = reference.metres_per_unit * _DPI / 0.0254
+    lods = tuple(LevelOfDetail(level, units, units * scale) for level, units in resolutions.items())
+    return TilingScheme(reference, x, top, size, _DPI, lods)
