@@ -40,7 +40,7 @@ from exporttiles.formats.root_check import check_extents, check_root, check_sche
 from exporttiles.formats.service_descriptor import service_to_json
 from exporttiles.formats.tile_package import thumbnail
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.formats.tms_documents import read_tile_json
+from exporttiles.formats.tms_documents import read_tile_json, read_tile_map
 from exporttiles.ports.objects import StoredObject
 from exporttiles.rest.geometry import area_of_extent, area_of_interest
 from exporttiles.rest.http import Request
@@ -250,9 +250,6 @@ def read_root(data: bytes) -> None:
     if scheme := check_scheme(root, findings):
         check_extents(root, scheme, findings)
     check_iteminfo(data, root, None, findings)
-    read_tile_json(data)
-    with suppress(ExportTilesError):
-        read_tile_map(data)
     with suppress(ExportTilesError):
         read_root_json(data)
     inspect({"root.json": data, "tile/L00/R0000C0000.bundle": _A_BUNDLE})
@@ -262,6 +259,24 @@ def roots() -> Iterable[bytes]:
     for folder in ("arcgis-pro", "esri-usa"):
         yield (GOLDEN / folder / "root.json").read_bytes()
         yield (GOLDEN / folder / "iteminfo.json").read_bytes()
+
+
+def read_tms(data: bytes) -> None:
+    read_tile_json(data)
+    with suppress(ExportTilesError):
+        read_tile_map(data)
+    for name in ("tilemapresource.xml", "metadata.json"):
+        inspect({name: data, "3/4/1.png": b"\x89PNG\r\n\x1a\n"})
+
+
+def tms_documents() -> Iterable[bytes]:
+    yield b'{"scheme": "tms", "bounds": "0,0,90,66"}'
+    for srs, profile in ((b"EPSG:3857", b"raster"), (b"EPSG:4326", b"geodetic"), (b"OSGEO:41001", b"mercator")):
+        yield (
+            b"<TileMap><SRS>" + srs + b'</SRS><BoundingBox minx="0" miny="0" maxx="9" maxy="9"/><Origin x="0" y="0"/>'
+            b'<TileFormat width="256" height="256"/><TileSets profile="' + profile + b'">'
+            b'<TileSet href="3" units-per-pixel="0.087890625" order="3"/></TileSets></TileMap>'
+        )
 
 
 def read_descriptor(data: bytes) -> None:
@@ -438,6 +453,7 @@ TARGETS = {
     "zip": Target(read_zip, archives_zip),
     "conf": Target(read_conf, confs),
     "root_json": Target(read_root, roots),
+    "tms": Target(read_tms, tms_documents),
     "descriptor": Target(read_descriptor, descriptors),
     "paths": Target(read_paths, paths),
     "tile": Target(read_tile, tiles),

@@ -248,6 +248,8 @@ GOOD = {"srs": "EPSG:2056", "profile": "raster", "origin": (2600000, 1200000), "
         ({"units": {}}, "TileSet is missing"),
         ({"units": {3: 10.0, 4: 7.0}}, "units-per-pixel is not halved"),
         ({"units": {3: -1.0}}, "units-per-pixel '-1.0' is not a number greater than 0"),
+        ({"units": {3: 1e-300}}, "units-per-pixel '1e-300' is not between"),
+        ({"origin": (1e300, 0)}, "Origin x '1e.300' is too large"),
         ({"units": {3000: 1.0}}, "TileSet order '3000' is not a level"),
         ({"size": 0}, "TileFormat width '0'"),
         ({"srs": "EPSG:3857", "profile": "mercator", "units": {3: 12.0}}, "units-per-pixel 12 of level 3"),

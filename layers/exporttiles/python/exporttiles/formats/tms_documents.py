@@ -24,6 +24,8 @@ _OSGEO_MERCATORS = frozenset({41001, 45556})
 """The ids of OSGeo for Web Mercator, from before EPSG had one; the specification of TMS names the first."""
 
 _MAX_LEVEL = 30
+_MAX_COORDINATE = 1e9
+_UNITS_PER_PIXEL = 1e-9, 1e6
 _DEFAULT_TILE_PIXELS = 256
 
 
@@ -136,7 +138,11 @@ def _level(tile_set: Element) -> tuple[int, float]:
     level = number("TileSet order", named)
     if not (level.is_integer() and 0 <= level <= _MAX_LEVEL):
         raise DocumentValueError(f"TileSet order '{shown(named)}' is not a level from 0 to {_MAX_LEVEL}.")
-    return int(level), positive_number("units-per-pixel", tile_set.get("units-per-pixel"))
+    stated = tile_set.get("units-per-pixel")
+    units, (least, most) = positive_number("units-per-pixel", stated), _UNITS_PER_PIXEL
+    if not least <= units <= most:
+        raise DocumentValueError(f"units-per-pixel '{shown(stated)}' is not between {least:g} and {most:g}.")
+    return int(level), units
 
 
 def _box(element: Element | None) -> Box | None:
@@ -158,4 +164,7 @@ def _tile_size(element: Element | None) -> int:
 
 def _number(element: Element, name: str) -> float:
     tag = element.tag.rpartition("}")[2]
-    return number(f"{tag} {name}", element.get(name))
+    found = number(f"{tag} {name}", element.get(name))
+    if abs(found) > _MAX_COORDINATE:
+        raise DocumentValueError(f"{tag} {name} '{shown(element.get(name))}' is too large for a coordinate.")
+    return found
