@@ -81,7 +81,8 @@ def exported(scheme, places, output, folder):
     path, messages = export_with_messages(objects, service, {level for level, _, _ in places}, output, folder)
     warnings = [m.text for m in messages if m.kind is MessageKind.WARNING and "GDAL" in m.text]
     if not output.startswith("dataset"):
-        return tiles, [(path, {"EXTENT_SOURCE": "TILING_SCHEME"})], warnings
+        whole = {"EXTENT_SOURCE": "TILING_SCHEME"}  # else cut to fullExtent
+        return tiles, [(path, whole), (path, {}), (folder / "root.json", whole)], warnings
     return tiles, [(folder / "World/Layers/conf.xml", {}), (f"/vsizip/{{{path}}}/World/Layers/conf.xml", {})], warnings
 
 
