@@ -8,7 +8,9 @@ from datetime import datetime
 from functools import cached_property
 
 from exporttiles.adapters.object_stores import open_store
-from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.errors import DamagedCacheError, SourceError
+from exporttiles.formats.cache_listing import DOCUMENTS
+from exporttiles.formats.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_name, kind_of_text
 from exporttiles.formats.zip_directory import (
     LOCAL_HEADER_BYTES,
     TAIL_BYTES,
@@ -32,6 +34,38 @@ def open_cache(url: str) -> ObjectReader:
     """
     folder, _, name = url.rpartition("/")
     return within(open_store(folder), name) if _is_one_file(name) else open_store(url)
+
+
+def require_cache(objects: ObjectReader, name: str) -> None:
+    """Refuse a file of a store that is not an archive of tiles, by its name and kind.
+
+    Args:
+        objects: the store; what `name` is need not be a file of it.
+        name: as a person gave it. It never stands for the folder around it.
+
+    Raises:
+        SourceError: it is a file of another kind.
+    """
+    try:
+        head = bytes(objects.read_start(name, HEAD_BYTES)[0]) if name else b""
+    except (KeyError, SourceError):  # a folder, or nothing: what lies there tells more
+        return
+    lower = name.lower()
+    text = kind_of_text(head.decode("utf-8", "replace")) if head else "empty"
+    found = kind_of_bytes(head) or text
+    if lower.endswith((*ARCHIVES, ".pmtiles")):
+        expected = b"PMTiles" if lower.endswith(".pmtiles") else b"PK"
+        if found and not head.startswith(expected):
+            raise SourceError(f"'{name}' is {found}, not what its name says.")
+    elif lower in DOCUMENTS:
+        raise SourceError(f"'{name}' is a document of a cache. Name the folder of the cache as the source.")
+    elif named := kind_of_name(name):
+        raise SourceError(f"'{name}' is {named[0]}, not a cache of tiles. {named[1]}")
+    elif name:
+        raise SourceError(
+            f"'{name}' is {found or 'a file of another kind'}, not a cache of tiles. A source is a folder, or a .tpkx, "
+            ".tpk, .zip or .pmtiles."
+        )
 
 
 def archive_version(url: str) -> str | None:

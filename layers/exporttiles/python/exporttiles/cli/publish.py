@@ -4,9 +4,8 @@ import argparse
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from exporttiles.adapters.archives import open_cache
 from exporttiles.adapters.service_catalog import ServiceCatalog
-from exporttiles.cli.source import add_source_options, inspect, print_messages
+from exporttiles.cli.source import add_source_options, inspect, open_address, print_messages
 from exporttiles.cli.stack import add_tile_bucket_options, tile_bucket
 
 
@@ -26,7 +25,7 @@ def add_publish_command(commands: "argparse._SubParsersAction[argparse.ArgumentP
 def _publish(options: argparse.Namespace) -> int:
     catalog = ServiceCatalog(tile_bucket(options))
     print(f"Looking through {options.url} ...")
-    found = inspect(options, open_cache(options.url), options.name, options.url)
+    found = inspect(options, open_address(options.url), options.name, options.url)
     print_messages(found.messages)
     published_at = datetime.now(UTC).isoformat()
     service = replace(found.service, max_export_tiles_count=options.max_tiles, published_at=published_at)

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 
 from obstore.store import LocalStore
 
-from exporttiles.adapters.archives import open_cache, within
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.archives import open_cache, require_cache, within
+from exporttiles.adapters.object_stores import ObjectStore, open_store
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import SourceError
 from exporttiles.domain.job import Message, MessageKind
@@ -86,13 +86,28 @@ def open_source(source: str) -> tuple[ObjectReader, str]:
     """
     path = local_path(source)
     if path is None:
-        return open_cache(source), source
+        return open_address(source), source
     if not path.exists():
         raise SourceError(f"There is no file or folder {path}.")
     # A path is no address: it may hold any character.
     folder = path if path.is_dir() else path.parent
     objects = ObjectStore(LocalStore(folder))
-    return objects if path.is_dir() else within(objects, path.name), f"file://{path}"
+    if path.is_dir():
+        return objects, f"file://{path}"
+    require_cache(objects, path.name)
+    return within(objects, path.name), f"file://{path}"
+
+
+def open_address(url: str) -> ObjectReader:
+    """Return what lies at an address.
+
+    Raises:
+        SourceError: it is a file that is no archive of tiles, or the address names no store.
+    """
+    folder, _, name = url.rstrip("/").rpartition("/")
+    if folder.partition("://")[2]:  # the address is not that of a bucket
+        require_cache(open_store(folder), name)
+    return open_cache(url)
 
 
 def inspect(options: argparse.Namespace, objects: ObjectReader, name: str, url: str) -> InspectedCache:

@@ -25,6 +25,31 @@ _SIGNATURES = {
     b"PMTiles": "a PMTiles archive",
 }
 
+_PICTURES = "Cut it into tiles first, as gdal2tiles.py does."
+_AREAS = "It may say which area is exported: --area."
+_SUFFIXES = {
+    ".mbtiles": ("an MBTiles database", "'pmtiles convert' makes a .pmtiles of it, which is read."),
+    ".gpkg": ("a GeoPackage", "Cut it into tiles in files first, or convert it to .pmtiles."),
+    ".rmap": ("a RMaps database", "Convert it to .pmtiles first."),
+    ".sqlitedb": ("a database of tiles", "Convert it to .pmtiles first."),
+    ".vtpk": ("a vector tile package", "It holds vector tiles; packages of JPEG, PNG or LERC tiles are made here."),
+    ".mmpk": ("a mobile map package", "Only caches of tiles are read."),
+    ".slpk": ("a scene layer package", "Only caches of tiles are read."),
+    ".tif": ("a TIFF image", _PICTURES),
+    ".tiff": ("a TIFF image", _PICTURES),
+    ".jp2": ("a JPEG 2000 image", _PICTURES),
+    ".ecw": ("an ECW image", _PICTURES),
+    ".sid": ("a MrSID image", _PICTURES),
+    ".img": ("an image", _PICTURES),
+    ".vrt": ("a virtual raster of GDAL", _PICTURES),
+    ".shp": ("a shapefile", _AREAS),
+    ".geojson": ("GeoJSON", _AREAS),
+    ".kml": ("KML", _AREAS),
+    ".kmz": ("KMZ", _AREAS),
+    ".bundle": ("one bundle of a cache", "Name the folder of the cache as the source."),
+    ".bundlx": ("one file of a cache", "Name the folder of the cache as the source."),
+}
+
 _MARKUP = {
     "KML": re.compile(r"<kml\b", re.IGNORECASE),
     "GPX": re.compile(r"<gpx\b", re.IGNORECASE),
@@ -53,3 +78,8 @@ def kind_of_text(text: str) -> str | None:
     if _WKT.match(head):
         return "well-known text (WKT)"
     return "well-known binary (WKB)" if _HEXADECIMAL_WKB.match(head) else None
+
+
+def kind_of_name(name: str) -> tuple[str, str] | None:
+    """Return the kind of a file by its suffix, and what to do with it; None if it is not known."""
+    return next((kind for suffix, kind in _SUFFIXES.items() if name.lower().endswith(suffix)), None)
