@@ -160,7 +160,7 @@ def test_records_stand_in_row_major_order_without_gaps():
         ({(0, 127): b"a", (0, 128): b"b"}, "not all of one bundle"),
         ({(-1, 0): b"a"}, "not all of one bundle"),
         ({(3, 4): b""}, "row 3, column 4 has 0 bytes"),
-        ({(3, 4): bytes(MAX_TILE_BYTES + 1)}, "row 3, column 4 has 16777216 bytes"),
+        ({(3, 4): bytes(MAX_TILE_BYTES + 1)}, "row 3, column 4 has 16,777,216 bytes"),
     ],
 )
 def test_what_does_not_fit_a_bundle_is_refused(tiles, why):
@@ -248,7 +248,7 @@ def test_a_tile_outside_the_file_is_named(offset):
     struct.pack_into("<Q", data, 64 + 8 * (128 * 5 + 7), offset | 9 << 40)
 
     with pytest.raises(
-        DamagedCacheError, match=f"1 tiles .* row 5, column 7 of the bundle: bytes {offset}-{offset + 9}"
+        DamagedCacheError, match=f"1 tile .* row 5, column 7 of the bundle: bytes {offset}-{offset + 9}"
     ):
         read_index(bytes(data), file_size_bytes=len(data))
 

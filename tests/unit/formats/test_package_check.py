@@ -219,12 +219,12 @@ FAULTS = {
     "very late path": (
         changed("root.json", lambda data: b'{"layers":[],"tileInfo":{},"x":"' + b"x" * 9000 + b'",' + data[1:]),
         "root.json",
-        "not in the first 8192 bytes",
+        "not in the first 8,192 bytes",
     ),
     "late path": (
         changed("root.json", lambda data: b'{"layers":[],"x":"' + b"x" * 2000 + b'",' + data[1:]),
         "root.json",
-        "not in the first 1024 bytes",
+        "not in the first 1,024 bytes",
     ),
     "path with a slash": (with_json("root.json", "tileBundlesPath", value="./tile/"), "root.json", "'./tile/'"),
     "packet size": (with_json("root.json", "storageInfo", "packetSize", value=64), "root.json", "packetSize is 64"),
@@ -388,7 +388,7 @@ FAULTS = {
         BUNDLE,
         "holds no tiles",
     ),
-    "tile outside": (with_bytes(BUNDLE, SLOT, b"\xff\xff\xff\xff"), BUNDLE, "tiles lie outside the bundle's records"),
+    "tile outside": (with_bytes(BUNDLE, SLOT, b"\xff\xff\xff\xff"), BUNDLE, "tile lies outside the bundle's records"),
     "tile before the records": (with_bytes(BUNDLE, SLOT, bytes(5)), BUNDLE, "row 3, column 5 of the bundle"),
     "size in the index": (with_bytes(BUNDLE, SLOT + 5, b"\x10\0\0"), BUNDLE, "Row 3, column 5: the size prefix is"),
     "size prefix": (with_bytes(BUNDLE, 131_136, bytes(4)), BUNDLE, "Row 3, column 5: the size prefix is 0"),

@@ -96,7 +96,7 @@ def zip64(count, size, offset):
         (END[:12] + struct.pack("<2I", 50, 4000) + END[20:], "not where the archive's end says"),
         (END[:12] + struct.pack("<2I", 2**31, 0) + END[20:], "it is not read"),
         (b"PK\6\7" + struct.pack("<IQI", 0, 9999, 1) + END[:8] + b"\xff" * 4 + END[12:], "ZIP64 end record"),
-        (zip64(2**32, 2**25, 0), "claims 4294967296 members in 33554432 bytes"),
+        (zip64(2**32, 2**25, 0), "claims 4,294,967,296 members in 33,554,432 bytes"),
         (zip64(2**64 - 1, 2**64 - 1, 0), "it is not read"),
         (zip64(1, 46, 2**64 - 1), "not where the archive's end says"),
     ],

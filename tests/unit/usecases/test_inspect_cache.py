@@ -228,7 +228,7 @@ def entities(objects):
         (nothing, "no tile cache"),
         (two_caches, "several caches.*'A/', 'B/'"),
         (webp, "WEBP images.*Convert"),
-        (no_offsets, "2 bundles, but 1 files of offsets"),
+        (no_offsets, "2 bundles and 1 file of offsets .* do not match"),
         (half_a_bundle, "L00/R0000C0000.bundle: A bundle has 131136 bytes of header and index; there are 999"),
         (entities, "Layers/conf.xml: It has a document type"),
         (lambda objects: put_xyz(objects, {(30, 1, 1): picture()}), "level 30; the tiling scheme has the levels 0-23"),

@@ -145,7 +145,7 @@ def test_an_index_that_lost_a_tile_is_told_by_the_count(monkeypatch):
 
     _, job = export(damage=without_a_tile)
 
-    assert "The indexes tell of {0: 1, 1: 4, 2: 16, 3: 64, 4: 255} tiles a level" in job.messages[-1].text
+    assert "Tiles by level are {0: 1, 1: 4, 2: 16, 3: 64, 4: 255} in the indexes" in job.messages[-1].text
 
 
 @pytest.mark.parametrize("output", OUTPUTS)

@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.domain.errors import SourceError
+from exporttiles.domain.wording import counted
 from exporttiles.formats.archive_check import Scope
 from exporttiles.formats.check import check_archive_file, check_folder
 from exporttiles.formats.package_check import PackageReport
@@ -59,7 +60,7 @@ def _check(options: argparse.Namespace) -> int:
     for finding in report.findings:
         print(f"{finding.path or name}: {finding.text}")
     for level, tile_count in report.tile_counts.items():
-        print(f"level {level:2d}: {tile_count:>9,} tile{'s' if tile_count > 1 else ''}")
+        print(f"level {level:2d}: {tile_count:>9,} {'tile' if tile_count == 1 else 'tiles'}")
     count = len(report.findings)
-    print(f"{count} finding{'s' if count > 1 else ''}." if count else "The package is sound.")
+    print(f"{counted(count, 'finding')}." if count else "The package is sound.")
     return 1 if count else 0

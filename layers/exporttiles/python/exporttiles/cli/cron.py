@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from zoneinfo import available_timezones
 
 from exporttiles.domain.errors import RequestError
+from exporttiles.domain.wording import counted
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -70,8 +71,7 @@ def check_cron(text: str) -> None:
     """
     parts = text.split()
     if len(parts) != len(_FIELDS):
-        number = "one field" if len(parts) == 1 else f"{len(parts)} fields"
-        raise RequestError(f"'{text[:80]}' has {number}. {_LEGAL}", "--cron")
+        raise RequestError(f"'{text[:80]}' has {counted(len(parts), 'field')}. {_LEGAL}", "--cron")
     for field, part in zip(_FIELDS, parts, strict=True):
         if not field.holds(part):
             raise RequestError(f"'{part[:80]}' is no {field.name} ({field.low} to {field.high}). {_LEGAL}", "--cron")

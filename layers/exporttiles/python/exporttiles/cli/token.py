@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.cli.stack import add_tile_bucket_options, tile_bucket
 from exporttiles.domain.api_key import SECRET_BYTES, ApiKey, key_id_of, token_of
+from exporttiles.domain.wording import counted
 
 
 def add_token_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -62,7 +63,8 @@ def _list(options: argparse.Namespace) -> int:
     for key in _keys(options).list():
         state = "expired" if key.expires_at <= datetime.now(UTC) else "until"
         until = f"{state} {key.expires_at:%Y-%m-%d %H:%M} UTC"
-        print(f"{key.name:24} {until:29} {key.max_tile_count:>11,} tiles  {','.join(key.services)}")
+        tiles = counted(key.max_tile_count, "tile", "tiles")
+        print(f"{key.name:24} {until:29} {tiles:>17}  {','.join(key.services)}")
     return 0
 
 

@@ -10,6 +10,7 @@ from exporttiles.domain.errors import AreaError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.rings import COORDINATE_LIMIT, Polygon, Ring, bounding_box, box_polygon
 from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.wording import counted
 
 VERTICES_LIMIT = 100_000
 """Vertices of an area as it is sent."""
@@ -58,8 +59,8 @@ class Area:
             vertices = sum(len(ring) for rings in sent for ring in rings)
         except TypeError as error:
             raise AreaError("The area is not made of lists of rings.") from error
-        _limit(sum(map(len, sent)), RINGS_LIMIT, "rings")
-        _limit(vertices, VERTICES_LIMIT, "vertices")
+        _limit(sum(map(len, sent)), RINGS_LIMIT, "ring")
+        _limit(vertices, VERTICES_LIMIT, "vertex", "vertices")
         if not vertices:
             raise AreaError("The area has no coordinates.")
         read = ([_ring(ring) for ring in rings if len(ring)] for rings in sent)
@@ -121,9 +122,9 @@ class Area:
         return Area(tuple(polygons), spatial_reference)
 
 
-def _limit(number: int, limit: int, what: str) -> None:
+def _limit(number: int, limit: int, *noun: str) -> None:
     if number > limit:
-        raise AreaError(f"The area has {number:,} {what}; {limit:,} are allowed.")
+        raise AreaError(f"The area has {counted(number, *noun)}; {limit:,} are allowed.")
 
 
 def _ring(vertices: Sequence[Any]) -> Ring:

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from exporttiles.domain.wording import counted
 from exporttiles.formats.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_text
 from exporttiles.formats.findings import Findings
 from exporttiles.formats.ranged_file import RangedFile, Span
@@ -159,7 +160,9 @@ def _find_directory(file: RangedFile, findings: Findings) -> _Directory | None:
                 return None
             count, size, offset = ZIP64_END.unpack(record)[7:]
     if size > MAX_DIRECTORY_BYTES or count * CENTRAL_HEADER.size > size:
-        findings.add("", f"The central directory claims {count} members in {size} bytes; it is not read.")
+        findings.add(
+            "", f"The central directory claims {counted(count, 'member')} in {counted(size, 'byte')}; it is not read."
+        )
         return None
     if offset + size > end_offset:
         findings.add("", "The central directory is not where the archive's end says.")
@@ -192,7 +195,9 @@ def _read_directory(file: RangedFile, directory: _Directory, findings: Findings)
         size, compressed, offset = zip64_values(extra, fields[9], fields[8], fields[16])
         headers.append(_Header(fields[2], fields[3], fields[4], fields[7], compressed, size, name, offset))
     whole = at == len(data) == directory.size_bytes and len(headers) == directory.count
-    findings.require(whole, "", f"The central directory holds {len(headers)} of {directory.count} members.")
+    findings.require(
+        whole, "", f"The central directory holds {len(headers):,} of {counted(directory.count, 'member')}."
+    )
     return headers
 
 

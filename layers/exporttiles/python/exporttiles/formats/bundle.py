@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from exporttiles.domain.errors import DamagedCacheError, PackageError
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.domain.wording import counted
 
 HEADER_BYTES = 64
 INDEX_BYTES = PACKET_SIZE * PACKET_SIZE * 8
@@ -187,7 +188,8 @@ def _require_inside(index: TileIndex, file_size_bytes: int) -> None:
         start = int(index.offset[row, column])
         stop = start + int(index.size[row, column])
         raise DamagedCacheError(
-            f"{len(outside)} tiles lie outside the bundle's records, the first in row {row}, column {column} "
+            f"{counted(len(outside), 'tile lies', 'tiles lie')} outside the bundle's records, "
+            f"the first in row {row}, column {column} "
             f"of the bundle: bytes {start}-{stop} of {file_size_bytes}."
         )
 
@@ -202,7 +204,9 @@ def _require_writable(places: NDArray[np.int64], sizes: NDArray[np.int64]) -> No
     if wrong.any():
         row, column = places[wrong][0].tolist()
         size = int(sizes[wrong][0])
-        raise PackageError(f"The tile in row {row}, column {column} has {size} bytes; 1-{MAX_TILE_BYTES} fit.")
+        raise PackageError(
+            f"The tile in row {row}, column {column} has {counted(size, 'byte')}; 1-{MAX_TILE_BYTES} fit."
+        )
 
 
 def _header(record_count: int, *, largest: int, file_size: int) -> bytes:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
+from exporttiles.domain.wording import counted
 from exporttiles.formats.archive_check import StoredMember
 from exporttiles.formats.bundle import (
     EMPTY_SLOT,
@@ -184,7 +185,10 @@ def check_place(path: str, there: NDArray[np.bool_], expected: ExpectedTiles, fi
     inside = (rows >= allowed.row_start) & (rows < allowed.row_stop)
     inside &= (columns >= allowed.column_start) & (columns < allowed.column_stop)
     outside = int((~inside).sum())
-    text = f"{outside} of {len(rows)} tiles lie outside {expected.extent_name}, where readers may not look."
+    text = (
+        f"{outside:,} of {counted(len(rows), 'tile')} {'lies' if outside == 1 else 'lie'} outside "
+        f"{expected.extent_name}, where readers may not look."
+    )
     findings.require(not outside, path, text)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
+from exporttiles.domain.wording import counted
 from exporttiles.formats.archive_check import Scope, StoredMember, check_archive
 from exporttiles.formats.cache_check import check_cache_members, is_conf_xml
 from exporttiles.formats.findings import Findings
@@ -79,7 +80,7 @@ def _is_tile_package(names: Sequence[str]) -> bool:
 
 
 def _neither(container: str, names: Sequence[str]) -> str:
-    count = f"{len(names)} file{'' if len(names) == 1 else 's'}" if names else "no files"
+    count = counted(len(names), "file") if names else "no files"
     return f"It is {container} of {count}, neither a tile package nor a dataset: nothing in it describes a cache."
 
 

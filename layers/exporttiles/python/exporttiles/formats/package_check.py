@@ -18,6 +18,7 @@ from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import BundleIndex, TileRange, TilingScheme
+from exporttiles.domain.wording import counted
 from exporttiles.formats.archive_check import Scope, StoredMember, check_archive
 from exporttiles.formats.bundle import RECORDS_OFFSET
 from exporttiles.formats.bundle_check import ExpectedTiles, check_bundle, check_tiles, find_bundle
@@ -131,7 +132,7 @@ def _read_document(file: RangedFile, places: Mapping[str, StoredMember], name: s
     if not findings.require(member, name, "It is missing.") or member is None:
         return b""
     findings.require(member.name == name, member.name, f"Readers look for {name}, in lower case.")
-    text = f"It has {member.size_bytes} bytes and is not read."
+    text = f"It has {counted(member.size_bytes, 'byte')} and is not read."
     if not member.is_plain or not findings.require(0 < member.size_bytes <= MAX_DOCUMENT_BYTES, member.name, text):
         return b""
     return file.read(member.offset, member.offset + member.size_bytes)

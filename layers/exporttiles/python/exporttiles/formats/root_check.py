@@ -12,6 +12,7 @@ from exporttiles.domain.errors import ExportTilesError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TilingScheme
+from exporttiles.domain.wording import counted
 from exporttiles.formats.document_values import DocumentValueError
 from exporttiles.formats.esri_json import read_tile_info
 from exporttiles.formats.findings import Findings
@@ -58,11 +59,13 @@ _ROOT_TYPES: Mapping[str, JsonType] = {
 def check_root(data: bytes, findings: Findings) -> dict[str, Any]:
     """Note what is wrong with root.json; return what can be read of it."""
     long_enough = len(data) >= MIN_ROOT_BYTES
-    findings.require(long_enough, ROOT, f"It has {len(data)} bytes; GDAL needs {MIN_ROOT_BYTES}.")
+    findings.require(long_enough, ROOT, f"It has {counted(len(data), 'byte')}; GDAL needs {MIN_ROOT_BYTES}.")
     start = data[:_FIRST_KILOBYTE]
     looked_through = data[:_FIRST_BLOCK] if any(key in start for key in (b'"tileInfo"', b'"tileImageInfo"')) else start
     early = b'"tileBundlesPath"' in looked_through
-    findings.require(early, ROOT, f"tileBundlesPath is not in the first {len(looked_through)} bytes, where GDAL looks.")
+    findings.require(
+        early, ROOT, f"tileBundlesPath is not in the first {counted(len(looked_through), 'byte')}, where GDAL looks."
+    )
     root = read_object(ROOT, data, _ROOT_TYPES, findings)
 
     for key, wanted in (("version", 1.0), ("tileBundlesPath", f"./{BUNDLE_FOLDER}")):

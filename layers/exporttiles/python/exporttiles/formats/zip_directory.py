@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.wording import counted
 from exporttiles.formats.zip_archive import CENTRAL_HEADER, END, LOCAL_HEADER, ZIP64_END, ZIP64_LOCATOR
 
 TAIL_BYTES = 128 * 1024
@@ -81,7 +82,9 @@ def find_directory(tail: bytes | memoryview, file_size_bytes: int) -> DirectoryP
     if not disk == first_disk == 0 or here != count:
         raise DamagedCacheError("The archive is split into several files.")
     if size > MAX_DIRECTORY_BYTES or count * CENTRAL_HEADER.size > size:
-        raise DamagedCacheError(f"The central directory claims {count} members in {size} bytes; it is not read.")
+        raise DamagedCacheError(
+            f"The central directory claims {counted(count, 'member')} in {counted(size, 'byte')}; it is not read."
+        )
     if offset + size > tail_offset + at:
         raise DamagedCacheError("The central directory is not where the archive's end says.")
     return DirectoryPlace(offset, size, count)
@@ -102,7 +105,7 @@ def read_directory(data: bytes | memoryview, place: DirectoryPlace) -> Iterator[
     at = 0
     for number in range(place.count):
         if not data.startswith(b"PK\1\2", at) or len(data) < at + CENTRAL_HEADER.size:
-            raise DamagedCacheError(f"The central directory holds {number} of {place.count} members.")
+            raise DamagedCacheError(f"The central directory holds {number:,} of {counted(place.count, 'member')}.")
         fields = CENTRAL_HEADER.unpack_from(data, at)
         name_size, extra_size, comment_size = fields[10:13]
         at += CENTRAL_HEADER.size

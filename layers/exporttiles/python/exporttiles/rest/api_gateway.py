@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from exporttiles.domain.wording import counted
 from exporttiles.rest.errors import TooLargeError
 from exporttiles.rest.http import Request, Response
 
@@ -55,5 +56,5 @@ def write_response(response: Response) -> dict[str, Any]:
         "isBase64Encoded": not is_text,
     }
     if len(body) > MAX_REPLY_BYTES // 2 and len(json.dumps(reply)) > MAX_REPLY_BYTES:
-        raise TooLargeError(f"The answer has {len(response.body):,} bytes, more than can be sent at once.")
+        raise TooLargeError(f"The answer has {counted(len(response.body), 'byte')}, more than can be sent at once.")
     return reply

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, PackageFolder
+from exporttiles.domain.wording import counted
 
 RESULT_NAME = "out_service_url"
 
@@ -116,7 +117,8 @@ def _progress(job: Job) -> dict[str, Any]:
     progress = job.progress
     if not progress.work_items:
         return {"type": "default", "message": "Planning the export."}
-    message = f"{progress.done_tile_count:,} of {job.tile_count:,} tiles are done, {progress.done_bytes:,} bytes."
+    tiles = f"{progress.done_tile_count:,} of {counted(job.tile_count, 'tile is', 'tiles are')} done"
+    message = f"{tiles}, {counted(progress.done_bytes, 'byte')}."
     return {"type": "step", "message": message, "percent": job.percent}
 
 

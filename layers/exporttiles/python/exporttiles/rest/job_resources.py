@@ -2,6 +2,7 @@
 
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
 from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder
+from exporttiles.domain.wording import counted
 from exporttiles.rest import pages
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.client_token import read_client_token
@@ -161,7 +162,7 @@ def _job_sections(call: Call) -> tuple[str, ...]:
     if call.job.status is JobStatus.SUCCEEDED:
         targets = {"Result": f"{call.job_url}/results/{RESULT_NAME}?f=html"}
         if call.job.package and call.package_url:
-            text = f"Download {call.job.package.name} ({call.job.package.size_bytes:,} bytes)"
+            text = f"Download {call.job.package.name} ({counted(call.job.package.size_bytes, 'byte')})"
             targets = {text: call.package_url, "Verification": call.verification_url, **targets}
         return (pages.links(targets),)
     if call.job.resumable_until:

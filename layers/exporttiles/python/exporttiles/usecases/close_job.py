@@ -17,6 +17,7 @@ from exporttiles.domain.job import (
     Series,
     in_words,
 )
+from exporttiles.domain.wording import counted
 from exporttiles.messages.execution import Failure
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
@@ -169,16 +170,19 @@ def told_of(export: Export, packed: PackedPackage) -> list[Message]:
             packed.unchanged.examples,
         ),
     ]
-    texts = [f"{packed.tile_count:,} tiles are in {packed.name}: {packed.size_bytes:,} bytes."]
+    texts = [
+        f"{counted(packed.tile_count, 'tile is', 'tiles are')} in {packed.name}: {counted(packed.size_bytes, 'byte')}."
+    ]
     if request.since:
         texts.append(
-            f"{packed.up_to_date_count:,} tiles have not changed since {_time(export)} and are left out; "
+            f"{counted(packed.up_to_date_count, 'tile has', 'tiles have')} not changed since {_time(export)} "
+            f"and {'is' if packed.up_to_date_count == 1 else 'are'} left out; "
             f"{CHANGES_NAME} beside the package lists the others."
         )
     if request.compression_quality is not None:
         texts.append(
             f"Recompressed to JPEG quality {request.compression_quality}; "
-            f"the tiles had {packed.source_bytes:,} bytes before."
+            f"the tiles had {counted(packed.source_bytes, 'byte')} before."
         )
     return [
         *(
@@ -194,9 +198,9 @@ def told_of(export: Export, packed: PackedPackage) -> list[Message]:
 def _success(job: Job, export: Export, packed: PackedPackage, billed: Bill, now: datetime) -> list[Message]:
     seconds = (now - job.submitted_at).total_seconds()
     used = (
-        f"Used: {billed.used.gets:,} reads and {billed.used.puts:,} writes of S3, "
-        f"{billed.used.gigabyte_seconds:,.1f} GB-s in {billed.invocations:,} function calls, "
-        f"{billed.transitions:,} state transitions."
+        f"Used: {counted(billed.used.gets, 'read')} and {counted(billed.used.puts, 'write')} of S3, "
+        f"{billed.used.gigabyte_seconds:,.1f} GB-s in {counted(billed.invocations, 'function call')}, "
+        f"{counted(billed.transitions, 'state transition')}."
     )
     texts = [
         used,

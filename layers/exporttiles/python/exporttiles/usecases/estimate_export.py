@@ -13,6 +13,7 @@ from exporttiles.domain.job import Estimate, Job, JobStatus, Message, MessageKin
 from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout, ImageService
+from exporttiles.domain.wording import counted
 from exporttiles.formats import bundle, bundle_v1
 from exporttiles.formats.bundle import SIZE_PREFIX_BYTES
 from exporttiles.messages.keys import JobKeys
@@ -104,7 +105,9 @@ class EstimateExport:
             size_bytes, source = tile_count * service.cache.average_tile_bytes, "the cache's mean tile"
         else:
             size_bytes, source = self._size_bytes(service, request, selection, bundles)
-        said = f"{tile_count:,} tiles, {size_bytes:,} bytes before any recompression, as {source} tells."
+        said = (
+            f"{counted(tile_count, 'tile')}, {counted(size_bytes, 'byte')} before any recompression, as {source} tells."
+        )
         if request.since or request.since_job:
             said += " What has not changed since is counted, too: only the export itself looks."
         return Estimate(tile_count, size_bytes), said
@@ -145,8 +148,8 @@ class EstimateExport:
             return size_bytes, "every bundle's index"
         if asked_count == existing_count:
             return size_bytes, "the length of every file"
-        sample = "a sample" if has_indexes else f"a sample of {asked_count:,} files"
-        return size_bytes, f"{sample} in {len(drawn):,} of {len(bundles):,} bundles"
+        sample = "a sample" if has_indexes else f"a sample of {counted(asked_count, 'file')}"
+        return size_bytes, f"{sample} in {len(drawn):,} of {counted(len(bundles), 'bundle')}"
 
 
 def _draw(bundles: Sequence[PlannedBundle]) -> Sequence[PlannedBundle]:

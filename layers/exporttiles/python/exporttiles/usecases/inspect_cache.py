@@ -12,6 +12,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message
 from exporttiles.domain.service import ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import TileRange, TilingScheme
+from exporttiles.domain.wording import counted
 from exporttiles.formats.cache_documents import CacheInfo
 from exporttiles.formats.cache_listing import CacheListing, ListedFiles
 from exporttiles.formats.tile_format import detect_format, tile_side
@@ -136,7 +137,7 @@ class InspectCache:
     def _document(self, key: str) -> bytes:
         body, size = self.objects.read_start(key, MAX_DOCUMENT_BYTES)
         if size > MAX_DOCUMENT_BYTES:
-            raise DamagedCacheError(f"{key} has {size:,} bytes; it is not read.")
+            raise DamagedCacheError(f"{key} has {counted(size, 'byte')}; it is not read.")
         return bytes(body)
 
 

@@ -19,6 +19,7 @@ from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, Pa
 from exporttiles.domain.job import Job, JobStatus, Package
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
 from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.wording import counted
 from exporttiles.formats.outputs import Contents, Output, output_of
 from exporttiles.formats.zip_archive import ZipMember, archive_crc32, central_directory, local_header
 from exporttiles.messages.documents import read_document
@@ -181,13 +182,14 @@ class PackTilePackage:
 def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -> None:
     selected_count = sum(report.selected_count for report in reports)
     if selected_count != job.tile_count:
-        raise PackageError(f"{selected_count} tiles were looked for, but {job.tile_count} are selected.")
+        looked_for = counted(selected_count, "tile was", "tiles were")
+        raise PackageError(f"{looked_for} looked for, but {counted(job.tile_count, 'is', 'are')} selected.")
     if not any(report.tile_count or report.up_to_date_count for report in reports):
         service = export.service
+        none = "None" if selected_count > 1 else "Not one"
         raise EmptyExportError(
-            f"None of the {selected_count:,} selected tiles exists in the cache of "
-            f"{service.name}, which has tiles of the levels "
-            f"{service.min_level}-{service.max_level}."
+            f"{none} of the {counted(selected_count, 'selected tile')} exists in the cache of {service.name}, "
+            f"which has tiles of the levels {service.min_level}-{service.max_level}."
         )
 
 

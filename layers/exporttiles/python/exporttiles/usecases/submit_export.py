@@ -10,6 +10,7 @@ from exporttiles.domain.export import LAST, ExportRequest
 from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, Series, in_words, job_id_of
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
+from exporttiles.domain.wording import counted
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys, owner_of
 from exporttiles.ports.clock import Clock
@@ -86,7 +87,7 @@ class SubmitExport:
             *(Message(MessageKind.WARNING, text) for text in request.warnings),
             Message(MessageKind.ERROR, refusal)
             if refusal
-            else Message(MessageKind.INFORMATIVE, f"{tile_count:,} tiles of {_levels(request.levels)} are selected."),
+            else Message(MessageKind.INFORMATIVE, _selected(tile_count, _levels(request.levels))),
         ]
         job = Job(
             job_id=job_id or self.new_job_id(),
@@ -200,6 +201,10 @@ def _refusal(service: ImageService, tile_count: int) -> str:
             "the area lies outside the service's full extent."
         )
     return ""
+
+
+def _selected(tile_count: int, levels: str) -> str:
+    return f"{counted(tile_count, f'tile of {levels} is', f'tiles of {levels} are')} selected."
 
 
 def _levels(levels: tuple[int, ...]) -> str:

@@ -7,6 +7,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import TilingScheme
+from exporttiles.domain.wording import counted
 from exporttiles.formats.cache_listing import CacheListing, ListedBundles, ListedFiles, only_one
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
@@ -64,7 +65,8 @@ class SurveyCache:
         names = listed.names(base)
         if listed.offset_count not in {0, listed.count}:
             raise DamagedCacheError(
-                f"There are {listed.count} bundles, but {listed.offset_count} files of offsets (.bundlx)."
+                f"{counted(listed.count, 'bundle')} and {counted(listed.offset_count, 'file')} of offsets (.bundlx) "
+                "do not match."
             )
         layout = CacheLayout.COMPACT_V1 if listed.offset_count else CacheLayout.COMPACT_V2
         cache = TileCache(url, layout, names.path_template, 1, () if names.is_usual else names.extensions)

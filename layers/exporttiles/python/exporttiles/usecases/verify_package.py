@@ -10,6 +10,7 @@ from zlib import crc32
 
 from exporttiles import __version__
 from exporttiles.domain.errors import DamagedPackageError
+from exporttiles.domain.wording import counted
 from exporttiles.formats.archive_check import Scope, StoredMember
 from exporttiles.formats.bundle import RECORDS_OFFSET
 from exporttiles.formats.findings import Finding, Findings
@@ -134,7 +135,7 @@ class VerifyPackage:
         for key in sizes_bytes.keys() - expected.keys() - beside:
             damage.add(key, "It belongs to no dataset.")
         for key, member in expected.items():
-            text = f"The file has {sizes_bytes.get(key, 'no')} bytes instead of {member.size_bytes}."
+            text = f"The file has {counted(sizes_bytes.get(key) or 0, 'byte')} instead of {member.size_bytes:,}."
             damage.require(sizes_bytes.get(key) == member.size_bytes, key, text)
         read = [key for key, member in expected.items() if member.name in contents]
         for key, body in zip(read, self.objects.read_many(read), strict=True):
@@ -173,7 +174,9 @@ def _documents(members: Sequence[ZipMember], reports: Sequence[FragmentReport]) 
 
 def _require_size(packed: PackedPackage, size_bytes: int | None) -> None:
     if size_bytes != packed.size_bytes:
-        raise DamagedPackageError(f"The finished package has {size_bytes} bytes instead of {packed.size_bytes}.")
+        raise DamagedPackageError(
+            f"The finished package has {counted(size_bytes or 0, 'byte')} instead of {packed.size_bytes:,}."
+        )
 
 
 def _is_whole(packed: PackedPackage, file: RangedFile, damage: Findings) -> bool:
@@ -214,7 +217,7 @@ def _compare_tile_counts(sampled: Sequence[FragmentReport], found: PackageReport
     """Compare level by level: a dataset counts its levels from 0, so that only their order is the same."""
     expected = _tile_counts(sampled)
     if list(expected.values()) != list(found.tile_counts.values()):
-        damage.add("", f"The indexes tell of {dict(found.tile_counts)} tiles a level, the workers of {expected}.")
+        damage.add("", f"Tiles by level are {dict(found.tile_counts)} in the indexes and {expected} in the reports.")
 
 
 def _tile_counts(reports: Sequence[FragmentReport]) -> dict[int, int]:

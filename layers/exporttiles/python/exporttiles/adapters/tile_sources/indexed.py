@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.wording import counted
 from exporttiles.formats.byte_ranges import coalesce, numbered_records
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import Mask, PlacedTile
@@ -74,7 +75,7 @@ class IndexedTiles(ABC):
         """Yield records with their numbers, as views of the ranges read, in the order of the file."""
         key, total_bytes = self._key(bundle), int(lengths.sum(dtype=np.int64))
         if total_bytes > MAX_BUNDLE_BYTES:
-            raise DamagedCacheError(f"{key} claims tiles of {total_bytes:,} bytes in one bundle.")
+            raise DamagedCacheError(f"{key} claims tiles of {counted(total_bytes, 'byte')} in one bundle.")
         ranges = coalesce(offsets, lengths)
         return numbered_records(ranges, self._ranges(key, ranges), offsets, lengths)
 

@@ -10,6 +10,7 @@ from exporttiles.adapters.tile_sources.indexed import IndexedTiles, Records
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.wording import counted
 from exporttiles.formats.bundle import MAX_TILE_BYTES
 from exporttiles.formats.pmtiles import (
     MAX_DIRECTORY_BYTES,
@@ -116,6 +117,6 @@ class PmtilesTiles(IndexedTiles):
 
     def _range(self, offset: int, size_bytes: int) -> memoryview:
         if size_bytes > MAX_DIRECTORY_BYTES:
-            raise DamagedCacheError(f"It has a directory of {size_bytes} bytes.")
+            raise DamagedCacheError(f"It has a directory of {counted(size_bytes, 'byte')}.")
         (found,) = self._objects.read_ranges(self._archive, [(offset, offset + size_bytes)])
         return found
