@@ -358,6 +358,11 @@ def areas() -> Iterable[bytes]:
     yield f'{{"features":[{{"geometry":{{"rings":{ring}}}}}]}},"spatialReference":{{"wkid":102100}}}}]}}'.encode()
     yield f'{{"type":"Polygon","coordinates":{ring},"crs":null}}'.encode()
     yield f'{{"type":"MultiPolygon","coordinates":[{ring},{ring}]}}'.encode()
+    yield f'{{"type":"Polygon","coordinates":{ring},"crs":{{"properties":{{"name":"EPSG:4326"}}}}}}'.encode()
+    yield b'{"curveRings":[[[0,0],{"c":[[1,1],[1,0]]},{"a":[[2,2],[1,2],0,1]},{"b":[[0,0],[1,5],[5,1]]}]]}'
+    yield b'{"curveRings":[[[1,0,null],{"a":[[1,0],[0,0],0,1,0.5,2,0.5]}]],"spatialReference":4326}'
+    yield b'{"type":"GeometryCollection","geometries":[{"type":"Point","coordinates":[1,2]}]}'
+    yield f'{{"rings":{ring}}}\n{{"rings":{ring}}}'.encode()
     yield b'{"xmin":-100,"ymin":35,"xmax":170,"ymax":80,"spatialReference":{"wkt":"GEOGCS[]"}}'
     yield b"-1e6,0,1.5e+7,20000000"
 
