@@ -8,21 +8,42 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.stores import CountedStore, FolderPackages, SimulatedStore
+from exporttiles.adapters.tile_sources.bundles import CompactV2Tiles
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.area import Area
 from exporttiles.domain.cost import Use
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
-from exporttiles.domain.service import ImageService
+from exporttiles.domain.service import ImageService, TileCache
+from exporttiles.domain.tiling import TileRange
 from exporttiles.formats.zip_archive import local_header
 from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport, MemberReport
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.tiles import TileSource
 from tests.builders import a_service
 from tests.fakes import a_runtime
+
+
+class _FullTiles(CompactV2Tiles):
+    """A cache that seems to have every bundle."""
+
+    def find_bundles(self, _block: TileRange, _tile_count: int) -> None:
+        """Say that each bundle must be looked into."""
+
+
+class FullSources:
+    """Opens caches of bundles as if they had all of them."""
+
+    def __init__(self, objects: CountedStore) -> None:
+        self._objects = objects
+
+    def open(self, cache: TileCache) -> TileSource:
+        """Return a reader of a cache."""
+        return _FullTiles(self._objects, cache)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.areas import river, star
 from benchmarks.caches import tiles_of
-from benchmarks.engine import Engine, pretend
+from benchmarks.engine import Engine, FullSources, pretend
 from benchmarks.stores import CountedStore, SimulatedStore
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.domain.area import Area
@@ -150,7 +150,8 @@ def simulate(v2: str, folder: str, kind: str, max_level: str) -> Figures:
     store = SimulatedStore(Path(folder), tile, TILE_BYTES)
     engine, level = Engine.of(v2, store), int(max_level)
     cache = replace(engine.service.cache, average_tile_bytes=TILE_BYTES)
-    engine = replace(engine, service=replace(engine.service, full_extent=WORLD, max_level=23, cache=cache))
+    service = replace(engine.service, full_extent=WORLD, max_level=23, cache=cache)
+    engine = replace(engine, service=service, runtime=replace(engine.runtime, sources=FullSources(engine.tiles)))
     start = time.perf_counter()
     # The work limit of areas holds for all levels together: a band of 400 vertices has its last level alone.
     area, levels = (river(level), [level]) if kind == "river" else (Area.from_extent(WORLD), range(level + 1))

@@ -1,5 +1,6 @@
 """What every reader of tile caches does: on the same tiles in every layout, in memory and in S3 (moto)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
@@ -9,11 +10,12 @@ from obstore.store import MemoryStore, S3Store
 from PIL import Image
 
 from exporttiles.adapters.archives import within
+from exporttiles.adapters.meter import METER
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.adapters.tile_sources.places import selected_places
-from exporttiles.domain.service import CacheLayout
-from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.domain.service import CacheLayout, TileCache
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.formats.bundle import RECORDS_OFFSET
 from exporttiles.formats.bundle_v1 import BUNDLX_BYTES, HEADER_BYTES
 from exporttiles.formats.zip_directory import TAIL_BYTES
@@ -165,6 +167,61 @@ def test_sizes_are_those_of_the_tiles_wanted(source):
             for place, tile in TILES.items()
             if BundleIndex.of_tile(*place) == bundle and place[2] % PACKET_SIZE != 127
         }
+
+
+# What exists
+
+WIDE = TileRange(8, 0, 100 * PACKET_SIZE, 0, 100 * PACKET_SIZE)
+
+
+def test_the_bundles_of_a_sparse_level_are_found_and_the_places_of_files(source):
+    found = source.find_bundles(WIDE, WIDE.count)
+
+    assert sorted(found) == [bundle for bundle in BUNDLES if bundle.level == 8]
+    for bundle, places in found.items():
+        if places is not None:
+            assert sorted(places) == [
+                (row - bundle.row) * PACKET_SIZE + column - bundle.column
+                for level, row, column in sorted(PLACES)
+                if BundleIndex.of_tile(level, row, column) == bundle
+            ]
+
+
+def test_a_level_without_tiles_has_no_bundles(source):
+    wide = replace(WIDE, level=6)
+
+    assert source.find_bundles(wide, wide.count) == {}
+
+
+def test_bundles_outside_of_the_block_are_not_found(source):
+    beside = replace(WIDE, row_start=2 * PACKET_SIZE)
+
+    assert source.find_bundles(beside, beside.count) == {}
+
+
+def test_few_tiles_are_not_worth_a_listing(source):
+    assert source.find_bundles(WIDE, 32) is None
+
+
+def test_a_level_that_has_a_quarter_of_what_is_wanted_is_not_sparse(source):
+    requests = METER.read()
+
+    assert source.find_bundles(TileRange(8, 0, 256, 0, 256), 35) is None
+    assert (METER.read() - requests).puts <= 1
+
+
+def test_bundles_of_an_archive_with_many_leaf_directories_are_found():
+    """Each tile in a bundle of its own, so that every leaf covers many."""
+    random = np.random.default_rng(16)
+    numbers = random.choice(512**2, 9_000, replace=False)
+    tiles = {(16, *(PACKET_SIZE * at + 7 for at in divmod(number, 512))): b"x" for number in numbers.tolist()}
+    objects = ObjectStore(MemoryStore())
+    put_pmtiles(objects, tiles)
+    source = read_cache(objects, TileCache("memory:///World.pmtiles", CacheLayout.PMTILES, "World.pmtiles", 1))
+
+    found = source.find_bundles(TileRange(16, 0, 2**16, 0, 2**16), 4**16)
+
+    assert found.keys() == {BundleIndex.of_tile(*place) for place in tiles}
 
 
 # Few requests

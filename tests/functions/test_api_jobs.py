@@ -315,5 +315,6 @@ def test_a_client_that_asks_while_one_function_makes_a_small_export_sees_it_move
 
     packed = at_once.export_at_once(job_id)
 
-    assert [job["progress"]["percent"] for job in asked] == [0, 5, 24, 100]  # 5, 21 and 85 tiles of 85, then packing
+    # Planned, then 5, 21 and 85 tiles of 85, then packing.
+    assert [job["progress"].get("percent") for job in asked] == [None, 0, 5, 24, 100]
     assert packed.work_items == 3

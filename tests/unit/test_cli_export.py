@@ -319,12 +319,37 @@ def test_a_name_is_the_title_whatever_the_file_is_called(world, tmp_path):
     assert (info["title"], info["name"]) == ("地図 1", "_1")
 
 
-def test_tiles_that_do_not_exist_are_counted_in_a_warning(world, tmp_path, capsys):
-    assert main(["export", str(world), str(tmp_path / "out.tpkx"), "--levels", "3-4"]) == 0
+def test_levels_without_tiles_are_named_and_take_no_work(tmp_path, capsys):
+    objects = ObjectStore(LocalStore(tmp_path / "src", mkdir=True))
+    put_files(objects, 0)
+    objects.write("World/9/500/500.jpg", a_tile(9, 500, 500))
+
+    assert main(["export", str(tmp_path / "src"), str(tmp_path / "out.tpkx"), "--levels", "0-23"]) == 0
 
     printed = capsys.readouterr().out
-    assert "Warning: The service holds no tiles at level 4." in printed
-    assert "Warning: Selected tiles that do not exist in the cache and are left out: 256." in printed
+    assert "Warning: The service holds no tiles at level 10, 11, 12," in printed
+    assert "Warning: The export holds no tiles of levels 1-8, but of coarser" in printed
+    assert "2 tiles are in out.tpkx" in printed
+
+
+def test_an_area_that_is_too_complex_for_levels_without_tiles_is_exported(world, tmp_path):
+    teeth = [[(step - 2000) / 2000 * 170, 80 if step % 2 else -80] for step in range(4001)]
+    area = tmp_path / "area.geojson"
+    area.write_text(json.dumps({"type": "Polygon", "coordinates": [[*teeth, [170, -85], [-170, -85], teeth[0]]]}))
+
+    assert main(["export", str(world), str(tmp_path / "out.tpkx"), "--area", str(area), "--levels", "0-23"]) == 0
+    assert (tmp_path / "out.tpkx").exists()
+
+
+def test_tiles_that_do_not_exist_are_counted_in_a_warning(tmp_path, capsys):
+    objects = ObjectStore(LocalStore(tmp_path / "src", mkdir=True))
+    put_files(objects, 3)
+    objects.delete([f"World/3/{column}/2.jpg" for column in range(5)])
+
+    assert main(["export", str(tmp_path / "src"), str(tmp_path / "out.tpkx")]) == 0
+
+    printed = capsys.readouterr().out
+    assert "Warning: Selected tiles that do not exist in the cache and are left out: 5." in printed
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -16,6 +16,7 @@ from exporttiles.domain.plan import (
     group_bundles,
     largest_fragment_bytes,
     limited,
+    shares,
     worker_seconds,
 )
 from exporttiles.domain.tiling import BundleIndex
@@ -112,6 +113,23 @@ def test_more_bundles_than_a_planner_takes_on_are_refused():
     with pytest.raises(AreaError, match="1,000,000 bundles"):
         for _ in limited(range(MAX_BUNDLES + 1)):
             pass
+
+
+@given(st.integers(0, 10**15), st.lists(st.integers(1, 10**9), min_size=1, max_size=50))
+def test_shares_are_in_proportion_and_together_the_whole(total, weights):
+    found = list(shares(total, weights))
+
+    assert sum(found) == total
+    assert all(
+        abs(share - total * weight / sum(weights)) <= 1 + total * 1e-12
+        for share, weight in zip(found, weights, strict=True)
+    )
+
+
+def test_a_bundle_whose_tiles_are_known_weighs_as_those_that_exist():
+    assert PlannedBundle(BundleIndex(9, 0, 0), 16_384, [5, 900]).size_bytes(TILE_BYTES) == (
+        PlannedBundle(BundleIndex(9, 0, 0), 2).size_bytes(TILE_BYTES)
+    )
 
 
 @given(st.integers(1, 10_000), st.floats(0, 10**7), st.integers(1, 10_000))

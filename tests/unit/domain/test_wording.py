@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporttiles.domain.wording import counted
+from exporttiles.domain.wording import counted, level_names
 
 PRODUCT = Path(__file__).parents[3] / "layers/exporttiles/python/exporttiles"
 NOUNS = "tile|byte|bundle|level|member|file|object|request|finding|field|minute|vertice|ring|read|write|call|transition"
@@ -32,3 +32,16 @@ def test_no_message_puts_a_plural_after_a_number_that_may_be_one():
     )
 
     assert [line for line in lines if BARE.search(line) and not any(name in line for name in MANY)] == []
+
+
+@pytest.mark.parametrize(
+    ("levels", "text"),
+    [
+        ((3,), "level 3"),
+        ((0, 1), "levels 0-1"),
+        ((0, 1, 2, 3, 7), "levels 0-3, 7"),
+        ((1, 3, 5, 6, 7), "levels 1, 3, 5-7"),
+    ],
+)
+def test_levels_are_written_as_runs(levels, text):
+    assert level_names(levels) == text

@@ -49,6 +49,25 @@ def test_what_is_no_path_of_a_template_names_no_tile(template, path):
 
 
 @pytest.mark.parametrize(
+    ("template", "folder"),
+    [
+        ("World/{level}/{column}/{row}.png", "World/5/"),
+        ("{level:02d}/{row}/{column}", "05/"),
+        ("a/L{level:02x}/R{row:08x}/C{column:08x}.jpg", "a/L05/"),
+        ("all{level}-{column}/{row}.png", ""),
+        ("a{{b}}/L{level:02d}/{column}/{row}.png", "a{b}/L05/"),
+        ("t/{md5:.5}/{level}/{column}/{row}.png", "t/"),
+        ("{prefix}/{level}/{column}/{row}.png", ""),
+    ],
+)
+def test_the_tiles_of_a_level_lie_in_one_folder_with_others_only_where_a_shard_comes_first(template, folder):
+    found = PathTemplate(template)
+
+    assert found.level_prefix(5) == folder
+    assert found.path(PLACE).startswith(folder)
+
+
+@pytest.mark.parametrize(
     "template",
     [
         "{prefix:.2}/{level}/{column}/{row}.png",

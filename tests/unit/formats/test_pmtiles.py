@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pmtiles.tile import Entry, serialize_directory, zxy_to_tileid
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.pmtiles import MAX_DIRECTORY_BYTES, MAX_LEVEL, read_directory, read_header, tile_ids
+from exporttiles.formats.pmtiles import MAX_DIRECTORY_BYTES, MAX_LEVEL, read_directory, read_header, tile_ids, tiles_at
 
 entries = st.lists(
     st.tuples(
@@ -26,6 +26,15 @@ def test_positions_are_those_of_the_pmtiles_library(place):
     level, row, column = place
 
     assert tile_ids(level, [row], [column]).tolist() == [zxy_to_tileid(level, column, row)]
+
+
+@given(st.integers(0, MAX_LEVEL).flatmap(lambda level: st.tuples(st.just(level), *[st.integers(0, 2**level - 1)] * 2)))
+def test_a_position_leads_back_to_its_tile(place):
+    level, row, column = place
+
+    rows, columns = tiles_at(level, tile_ids(level, [row], [column]))
+
+    assert (rows.tolist(), columns.tolist()) == ([row], [column])
 
 
 def test_the_tiles_of_a_bundle_are_neighbours_on_the_curve():

@@ -114,14 +114,35 @@ def test_a_box_selects_its_tiles_and_no_others(world):
     assert set(tiles_of(package_of(runtime, job))) == {(3, 3, 4)}
 
 
-def test_tiles_that_do_not_exist_are_counted_in_a_warning(world):
-    runtime, service = a_runtime(world), a_service(world)
+def warnings_of(job):
+    return [message.text for message in job.messages if message.kind is MessageKind.WARNING]
 
-    job = run_workflow(runtime, submit(runtime, service, a_request(service, (4, 5))).job_id)
+
+def test_tiles_that_do_not_exist_are_counted_in_a_warning():
+    tiles = memory()
+    put_files(tiles, 4)
+    tiles.delete([f"World/4/{column}/3.jpg" for column in range(7)])
+    runtime, service = a_runtime(tiles), a_service(tiles)
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, range(5))).job_id)
 
     assert job.status is JobStatus.SUCCEEDED
-    warnings = [m.text for m in job.messages if m.kind is MessageKind.WARNING]
-    assert warnings == ["Selected tiles that do not exist in the cache and are left out: 1,024."]
+    assert warnings_of(job) == ["Selected tiles that do not exist in the cache and are left out: 7."]
+
+
+def test_levels_of_which_no_tile_exists_are_named_and_their_tiles_are_not_counted_in_the_warning(world):
+    service = a_service(world)
+    folders = [f"World/{name}{level}/" for name in ("", "L0") for level in (1, 3, 4)]
+    world.delete([stored.key for folder in folders for stored in world.list(folder)])
+    runtime = a_runtime(world)
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, range(5))).job_id)
+
+    assert warnings_of(job) == [
+        "The cache has no tiles of levels 3-4 in the selected area.",
+        "The export holds no tiles of level 1, but of coarser and of finer levels.",
+    ]
+    assert job.delivery.missing_count == 4 + 64 + 256
 
 
 def test_an_export_of_no_existing_tile_fails_and_says_so(world):

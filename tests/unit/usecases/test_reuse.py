@@ -18,6 +18,7 @@ HOUR = timedelta(hours=1)
 def tiles():
     tiles = memory()
     put_files(tiles, 2)
+    tiles.delete(["World/2/3/3.jpg"])
     return tiles
 
 

@@ -266,11 +266,12 @@ def test_the_files_of_a_dataset_are_compared_with_its_archive(spoil, words):
 def test_tiles_that_do_not_exist_are_told_of():
     runtime, job = export(levels=range(6))
 
+    # That level 5 has none at all is known before anybody looks for one.
     assert report_of(runtime, job)["tiles"] == {
         "selected": 1365,
         "packed": 341,
         "upToDate": 0,
-        "missing": {"count": 1024, "examples": [f"level 5, row 0, column {column}" for column in range(3)]},
+        "missing": {"count": 1024, "examples": []},
         "leftOut": {"count": 0, "examples": []},
         "unchanged": {"count": 0, "examples": []},
     }

@@ -3,9 +3,11 @@
 A tile package that lies in S3 is a cache like any other: nothing is unpacked.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.domain.errors import DamagedCacheError, SourceError
@@ -141,9 +143,10 @@ class ArchivedObjects:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the members whose names begin with a prefix, by name."""
-        for name, member in sorted(self._members.items()):
-            if name.startswith(prefix):
-                yield StoredObject(name, member.size_bytes)
+        for name in islice(self._names, bisect_left(self._names, prefix), None):
+            if not name.startswith(prefix):
+                return
+            yield StoredObject(name, self._members[name].size_bytes)
 
     def _member(self, key: str) -> ListedMember:
         member = self._members[key]
@@ -153,6 +156,10 @@ class ArchivedObjects:
                 "stored without compression."
             )
         return member
+
+    @cached_property
+    def _names(self) -> Sequence[str]:
+        return sorted(self._members)
 
     @cached_property
     def _members(self) -> Mapping[str, ListedMember]:

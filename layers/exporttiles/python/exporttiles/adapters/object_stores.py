@@ -147,9 +147,9 @@ class ObjectStore:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose keys begin with a prefix, in key order."""
-        with _translated(prefix):
-            for page in obstore.list(self._store, prefix, chunk_size=_LISTED):
-                METER.count(puts=1)
+        with _translated(prefix, puts=1):
+            for number, page in enumerate(obstore.list(self._store, prefix, chunk_size=_LISTED)):
+                METER.count(puts=min(number, 1))  # the first page has been counted: it is asked for even if it is empty
                 for found in page:
                     yield StoredObject(found["path"], found["size"])
 

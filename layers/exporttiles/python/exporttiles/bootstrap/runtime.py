@@ -119,7 +119,8 @@ class Runtime:
         from exporttiles.usecases.plan_export import PlanExport
 
         largest_bytes = largest_fragment_bytes(self.settings.worker_memory_bytes)
-        return PlanExport(self.jobs, self.objects, self.settings.max_concurrency, largest_bytes)
+        settings = self.settings
+        return PlanExport(self.jobs, self.objects, self.sources, self.meter, settings.max_concurrency, largest_bytes)
 
     @cached_property
     def export_tile_range(self) -> "ExportTileRange":

@@ -89,7 +89,9 @@ def _run(options: argparse.Namespace) -> int:
     service = replace(found.service, title="" if title == name else title, max_export_tiles_count=sys.maxsize)
     request = read_export_request(parameters, service, must_name_reference=True)
     warnings = tuple(with_option(text, options) for text in request.warnings)
-    export = Export(service, replace(request, warnings=warnings))
+    # What lies here is known: an area that is too complex for levels without tiles is not refused because of them.
+    levels = [level for level in request.levels if service.min_level <= level <= service.max_level] or request.levels
+    export = Export(service, replace(request, levels=tuple(levels), warnings=warnings))
     job_id = job_id_of(export.to_json().decode())  # equal exports are equal jobs, and so make equal packages
     with (
         _stopped_in_order(),
@@ -167,11 +169,16 @@ def _export(
     clock = SystemClock()
     jobs = MemoryJobs(clock)
     with ProgressBar("exporting") as bar, _codecs(export) as run_all:
-        sources = SingleSource(export.service.cache, objects, lambda done: bar(done, jobs.get(job_id).tile_count))
+
+        def tell(done: int) -> None:
+            job = jobs.get(job_id)
+            bar(max(done, job.progress.done_tile_count), job.tile_count)
+
+        sources = SingleSource(export.service.cache, objects, tell)
         at_once = _AtOnce(
             ExportAtOnce(
                 local,
-                PlanExport(jobs, local, max_concurrency=1),
+                PlanExport(jobs, local, sources, METER, max_concurrency=1),
                 ExportTileRange(jobs, local, sources, clock, METER, run_all),
                 PackTilePackage(jobs, local, local, sources, VerifyPackage(local, clock), METER),
             )

@@ -16,10 +16,10 @@ from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import SourceError
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.service import TileCache
-from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.tiling_schemes import WELL_KNOWN
 from exporttiles.ports.objects import ObjectReader
-from exporttiles.ports.tiles import Mask, PlacedTile, TileSource
+from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile, TileSource
 from exporttiles.usecases.inspect_cache import InspectCache, InspectedCache
 from exporttiles.usecases.survey_files import FileOrder
 
@@ -163,6 +163,10 @@ class SingleSource:
             yield tile
         self._tile_count += int(selected.sum())
         self._tell(self._tile_count)
+
+    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+        """Return the bundles of a block that may hold tiles; None if that would cost too much to find out."""
+        return self._source.find_bundles(block, tile_count)
 
     def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> "NDArray[np.int32]":
         """Return the bytes of the tiles that are wanted, without reading them."""

@@ -5,7 +5,7 @@ that no tile can be lost between two of them.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -49,14 +49,25 @@ _RECOMPRESSED_PER_SECOND = 1_000
 
 @dataclass(frozen=True, slots=True)
 class PlannedBundle:
-    """A bundle and how many tiles of it are selected."""
+    """A bundle and how many tiles of it are selected.
+
+    Attributes:
+        places: of the selected tiles that exist, row in the bundle times 128
+            plus column; None where that is not known.
+    """
 
     index: BundleIndex
     tile_count: int
+    places: Sequence[int] | None = None
+
+    @property
+    def wanted_count(self) -> int:
+        """Return the number of tiles to look for."""
+        return self.tile_count if self.places is None else len(self.places)
 
     def size_bytes(self, average_tile_bytes: int) -> int:
         """Return about how large the bundle will be."""
-        return BUNDLE_OVERHEAD_BYTES + self.tile_count * average_tile_bytes
+        return BUNDLE_OVERHEAD_BYTES + self.wanted_count * average_tile_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,16 @@ def group_bundles(
             group, group_bytes = [], 0
     if group:
         yield tuple(group)
+
+
+def shares(total: int, weights: Sequence[int]) -> Iterator[int]:
+    """Yield whole shares of a number, in proportion to weights; together they are the number."""
+    whole, given, weight = sum(weights), 0, 0
+    for each in weights:
+        weight += each
+        share = total * weight // whole - given
+        given += share
+        yield share
 
 
 def worker_seconds(tile_count: int, size_bytes: int, *, from_files: bool, recompressed: bool) -> float:

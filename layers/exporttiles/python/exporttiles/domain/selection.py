@@ -61,7 +61,7 @@ class TileSelection:
         for level in sorted(levels, reverse=True):
             if not self.area.is_rectangle:
                 scanline = self._scanline(level)
-                work += scanline.work(*scanline.rows)
+                work += self._check_work(scanline, level, *scanline.rows)
             if work > WORK_LIMIT:
                 legal = (
                     f"The area is too complex for them together: its edges meet rows of tiles {work:,} times and more; "
@@ -81,6 +81,7 @@ class TileSelection:
         if self.area.is_rectangle:
             return self._block(level).count
         scanline = self._scanline(level)
+        self._check_work(scanline, level, *scanline.rows)
         return sum(runs.count for runs in scanline.runs(*scanline.rows))
 
     def rows(self, level: int, row_start: int, row_stop: int) -> RowRuns:
@@ -89,7 +90,9 @@ class TileSelection:
         Raises:
             AreaError, InvalidParameterError: as `count`.
         """
-        found = list(self._scanline(level).runs(row_start, row_stop))
+        scanline = self._scanline(level)
+        self._check_work(scanline, level, row_start, row_stop)
+        found = list(scanline.runs(row_start, row_stop))
         empty = np.empty(0, np.int64)
         return RowRuns(
             np.concatenate([empty, *(runs.row for runs in found)]),
@@ -107,6 +110,8 @@ class TileSelection:
         """
         scanline, block = self._scanline(level), self._block(level)
         first, stop = scanline.rows
+        if not self.area.is_rectangle:
+            self._check_work(scanline, level, first, stop)
         west = block.column_start // PACKET_SIZE
         width = block.column_stop // PACKET_SIZE + 1 - west  # a run may stop where the last bundle does
         rows = max(1, BUNDLES_AT_A_TIME // width) * PACKET_SIZE
@@ -141,6 +146,14 @@ class TileSelection:
             self._rows_of_bundles[place] = runs
         return self._rows_of_bundles[place]
 
+    def block(self, level: int) -> TileRange:
+        """Return the smallest block of tiles around the selected ones.
+
+        Raises:
+            InvalidParameterError: the scheme does not have the level.
+        """
+        return self._block(level)
+
     def _block(self, level: int) -> TileRange:
         """Return the smallest block of tiles around the selected ones."""
         around = self.scheme.tile_range(self.area.extent, level)
@@ -161,15 +174,19 @@ class TileSelection:
                 self._block(level),
                 EDGE_PIXELS / self.scheme.tile_size,
             )
-            work = scanline.work(*scanline.rows)
-            if work > WORK_LIMIT:
-                raise AreaError(
-                    f"The area is too complex for level {level}: its edges meet rows of tiles "
-                    f"{work:,} times; {WORK_LIMIT:,} are allowed."
-                )
             self._scanlines.clear()
             self._scanlines[level] = scanline
         return scanline
+
+    def _check_work(self, scanline: Scanline, level: int, row_start: int, row_stop: int) -> int:
+        """Return how often edges meet some rows, or refuse the area."""
+        work = scanline.work(row_start, row_stop)
+        if work > WORK_LIMIT:
+            raise AreaError(
+                f"The area is too complex for level {level}: its edges meet rows of tiles "
+                f"{work:,} times; {WORK_LIMIT:,} are allowed."
+            )
+        return work
 
     @cached_property
     def _edges(self) -> tuple[Floats, Floats, Integers]:

@@ -46,6 +46,14 @@ class TileRange:
         """Return the number of tiles."""
         return max(0, self.row_stop - self.row_start) * max(0, self.column_stop - self.column_start)
 
+    @property
+    def bundle_count(self) -> int:
+        """Return the number of bundles that hold the tiles."""
+        if not self.count:
+            return 0
+        rows = (self.row_stop - 1) // PACKET_SIZE - self.row_start // PACKET_SIZE + 1
+        return rows * ((self.column_stop - 1) // PACKET_SIZE - self.column_start // PACKET_SIZE + 1)
+
     def intersection(self, other: "TileRange") -> "TileRange":
         """Return the tiles that two blocks of one level share; may be empty."""
         return TileRange(

@@ -1,6 +1,20 @@
-"""Numbers of things in messages."""
+"""Numbers of things, and levels, in messages."""
+
+from collections.abc import Sequence
 
 
 def counted(count: int, singular: str, plural: str = "") -> str:
     """Return a number and its noun: "1 tile", "1,024 tiles"."""
     return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"
+
+
+def level_names(levels: Sequence[int]) -> str:
+    """Return ascending levels as a person writes them: ``level 3`` or ``levels 0-3, 5, 7-9``."""
+    runs: list[tuple[int, int]] = []
+    for level in levels:
+        if runs and runs[-1][1] == level - 1:
+            runs[-1] = runs[-1][0], level
+        else:
+            runs.append((level, level))
+    texts = [f"{first}" if first == last else f"{first}-{last}" for first, last in runs]
+    return f"level{'s' if len(levels) > 1 else ''} {', '.join(texts)}"

@@ -18,7 +18,7 @@ from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import BundleIndex, TileRange, TilingScheme
-from exporttiles.domain.wording import counted
+from exporttiles.domain.wording import counted, level_names
 from exporttiles.formats.archive_check import Scope, StoredMember, check_archive
 from exporttiles.formats.bundle import RECORDS_OFFSET
 from exporttiles.formats.bundle_check import ExpectedTiles, check_bundle, check_tiles, find_bundle
@@ -213,7 +213,5 @@ def check_gaps(path: str, levels: Iterable[int], findings: Findings) -> None:
 
 def gap_names(levels: Iterable[int]) -> str:
     """Return the levels that lie between others and are not among them, as ``level 3`` or ``levels 3, 5-7``; or ""."""
-    gaps = [(lower + 1, upper - 1) for lower, upper in pairwise(sorted(levels)) if upper - lower > 1]
-    texts = [f"{first}" if first == last else f"{first}-{last}" for first, last in gaps]
-    is_one = len(gaps) == 1 and "-" not in texts[0]
-    return f"level{'' if is_one else 's'} {', '.join(texts)}" if gaps else ""
+    gaps = [level for lower, upper in pairwise(sorted(levels)) for level in range(lower + 1, upper)]
+    return level_names(gaps) if gaps else ""

@@ -77,6 +77,16 @@ class PathTemplate:
         extension = match["extension"] if "extension" in self._pattern.groupindex else ""
         return place if place.row >= 0 and self.path(place, extension) == path else None
 
+    def level_prefix(self, level: int) -> str:
+        """Return the folder of all tiles of a level; of more than that where a shard stands before the level."""
+        text = ""
+        for literal_text, name, spec in self._fields:
+            text += literal_text
+            if name not in {"level", None}:  # None: a brace that stands for itself
+                break
+            text += format(level, spec or "") if name else ""
+        return text[: text.rfind("/") + 1]
+
     @cached_property
     def _fields(self) -> list[tuple[str, str | None, str | None]]:
         """What stands before each field, its name, and its format."""

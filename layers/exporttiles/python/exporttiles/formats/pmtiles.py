@@ -156,6 +156,11 @@ def read_directory(data: bytes | memoryview, compression: str) -> Directory:
     return Directory(tile_id, run_length, offset, size)
 
 
+def first_id(level: int) -> int:
+    """Return the position of the first tile of a level."""
+    return ((1 << 2 * level) - 1) // 3
+
+
 def tile_ids(level: int, rows: ArrayLike, columns: ArrayLike) -> NDArray[np.int64]:
     """Return the positions (n) of tiles on the Hilbert curve through all levels.
 
@@ -165,7 +170,7 @@ def tile_ids(level: int, rows: ArrayLike, columns: ArrayLike) -> NDArray[np.int6
         columns: (n) from the left, below 2^level.
     """
     y, x = np.array(rows, np.int64), np.array(columns, np.int64)
-    position = np.full(x.shape, (4**level - 1) // 3, np.int64)
+    position = np.full(x.shape, first_id(level), np.int64)
     for bit in reversed(range(level)):
         side = np.int64(1 << bit)
         right, lower = x & side, y & side
@@ -176,6 +181,21 @@ def tile_ids(level: int, rows: ArrayLike, columns: ArrayLike) -> NDArray[np.int6
         x, y = np.where(is_flipped, side - 1 - x, x), np.where(is_flipped, side - 1 - y, y)
         x, y = np.where(is_upper, y, x), np.where(is_upper, x, y)
     return position
+
+
+def tiles_at(level: int, tile_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows (n) and columns (n) of tiles of a level; the inverse of `tile_ids`."""
+    position = tile_ids - first_id(level)
+    y, x = np.zeros_like(position), np.zeros_like(position)
+    for bit in range(level):
+        side = np.int64(1 << bit)
+        quadrant = position >> 2 * bit & 3
+        is_right, is_lower = quadrant >= 2, (quadrant == 1) | (quadrant == 2)
+        is_flipped = is_right & ~is_lower
+        x, y = np.where(is_flipped, side - 1 - x, x), np.where(is_flipped, side - 1 - y, y)
+        x, y = np.where(is_lower, x, y), np.where(is_lower, y, x)
+        x, y = x + side * is_right, y + side * is_lower
+    return y, x
 
 
 def _unpack(data: bytes | memoryview, compression: str) -> bytes:

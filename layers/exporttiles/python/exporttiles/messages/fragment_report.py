@@ -47,7 +47,9 @@ class FragmentReport:
     Attributes:
         members: the files in the fragment, in their order.
         tile_counts: level -> tiles in the fragment; levels without any do not appear.
-        selected_count: tiles that the request selects in these bundles.
+        levels: those of which the cache has selected tiles, whether they are in the fragment or not.
+        selected_count: tiles that the request selects in these bundles, and the
+            item's share of those that are known not to exist.
         missing: selected tiles that the cache does not have.
         left_out: tiles that are no image of the cache's format and size; to the
             client they are as good as missing.
@@ -68,6 +70,7 @@ class FragmentReport:
     unchanged: FlawedTiles
     source_bytes: int
     used: Use
+    levels: tuple[int, ...] = ()
     up_to_date_count: int = 0
     changes: tuple[ChangedBlock, ...] = ()
 
@@ -105,6 +108,7 @@ class FragmentReport:
             "number": self.number,
             "fragment_bytes": self.fragment_bytes,
             "members": [[m.name, m.header_offset, m.size_bytes, m.crc32] for m in self.members],
+            "levels": self.levels,
             "tile_counts": list(self.tile_counts.items()),
             "selected_count": self.selected_count,
             "missing": self.missing.to_json(),
@@ -122,6 +126,7 @@ class FragmentReport:
         """Return the report of a JSON document."""
         document = read_document(body)
         document["members"] = tuple(MemberReport(*member) for member in document["members"])
+        document["levels"] = tuple(document["levels"])
         document["tile_counts"] = dict(document["tile_counts"])
         document["changes"] = tuple(
             ChangedBlock(TileRange(*places), tile_count) for *places, tile_count in document["changes"]

@@ -48,6 +48,10 @@ class JobKeys:
         """Return the key of the work items, a JSON array."""
         return f"{self.prefix}work_items.json"
 
+    def places(self, number: int) -> str:
+        """Return the key of the places of one work item's tiles: for each bundle a JSON array, or null."""
+        return f"{self.prefix}places/{number:05d}.json"
+
     def rest_of_work_items(self, attempt: int) -> str:
         """Return the key of the work items that a later attempt still has to do."""
         return f"{self.prefix}work_items-{attempt}.json"

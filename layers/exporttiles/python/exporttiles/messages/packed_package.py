@@ -12,6 +12,12 @@ class PackedPackage:
     """What the packer hands to CloseJob through the state of the workflow.
 
     A delta of no tiles is no file: its key is empty and so is its size.
+
+    Attributes:
+        missing_count: selected tiles that the cache does not have.
+        empty_levels: those that were asked for and of which the cache has none
+            of the selected tiles.
+        empty_tile_count: selected tiles of these levels.
     """
 
     key: str
@@ -26,6 +32,8 @@ class PackedPackage:
     used: Use
     work_items: int
     up_to_date_count: int = 0
+    empty_levels: tuple[int, ...] = ()
+    empty_tile_count: int = 0
     at_once: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -39,5 +47,5 @@ class PackedPackage:
     def from_json(cls, document: dict[str, Any]) -> "PackedPackage":
         """Return what the packer handed over."""
         flawed = {name: FlawedTiles.from_json(document[name]) for name in ("left_out", "unchanged")}
-        warnings = tuple(document.get("warnings", ()))
-        return cls(**document | flawed | {"used": Use(*document["used"]), "warnings": warnings})
+        lists = {name: tuple(document.get(name, ())) for name in ("empty_levels", "warnings")}
+        return cls(**document | flawed | lists | {"used": Use(*document["used"])})

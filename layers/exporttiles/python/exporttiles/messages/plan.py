@@ -1,8 +1,9 @@
 """What the planner leaves for the distributed Map and its workers."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
+from exporttiles.domain.cost import Use
 from exporttiles.domain.tiling import BundleIndex
 
 
@@ -20,20 +21,44 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """Bundles that one worker builds as one fragment; ``number`` counts from 0."""
+    """Bundles that one worker builds as one fragment.
+
+    Attributes:
+        number: counts from 0.
+        absent_count: selected tiles of bundles that do not exist: each item counts
+            a share of them, so that the items together count all selected tiles.
+        has_places: the places of the tiles that exist are known; they lie at `JobKeys.places`.
+        used: what it took to plan the export; told in the first item.
+    """
 
     job_id: str
     number: int
     bundles: tuple[BundleIndex, ...]
     attempt: int = 1
+    absent_count: int = 0
+    has_places: bool = False
+    used: Use = field(default_factory=Use)
 
     def to_json(self) -> dict[str, Any]:
         """Return the item as the distributed Map hands it to a worker."""
         bundles = [[bundle.level, bundle.row, bundle.column] for bundle in self.bundles]
-        return {"job_id": self.job_id, "attempt": self.attempt, "number": self.number, "bundles": bundles}
+        item: dict[str, Any] = {
+            "job_id": self.job_id,
+            "attempt": self.attempt,
+            "number": self.number,
+            "bundles": bundles,
+        }
+        more = {
+            "absent_count": self.absent_count,
+            "has_places": self.has_places,
+            "used": self.used != Use() and astuple(self.used),
+        }
+        return item | {name: value for name, value in more.items() if value}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "WorkItem":
         """Return the item that the distributed Map handed over."""
         bundles = tuple(BundleIndex(*bundle) for bundle in document["bundles"])
-        return cls(document["job_id"], document["number"], bundles, document["attempt"])
+        more = {name: document[name] for name in ("absent_count", "has_places") if name in document}
+        used = Use(*document.get("used", ()))
+        return cls(document["job_id"], document["number"], bundles, document["attempt"], **more, used=used)

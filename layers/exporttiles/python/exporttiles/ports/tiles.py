@@ -1,11 +1,11 @@
 """What the use cases need of tile caches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from exporttiles.domain.service import TileCache
-from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.tiling import BundleIndex, TileRange
 
 if TYPE_CHECKING:  # who asks for a job's status needs no arrays
     import numpy as np
@@ -19,6 +19,13 @@ PlacedTile = tuple[tuple[int, int], Tile]
 
 Mask: TypeAlias = "NDArray[np.bool_]"
 """(128, 128) tiles of a bundle, row before column, from its top-left tile."""
+
+
+FoundBundles: TypeAlias = Mapping[BundleIndex, Sequence[int] | None]
+"""Bundles that may hold tiles, and the places of their tiles where those are known.
+
+A place is the row in the bundle times 128 plus the column in the bundle.
+"""
 
 
 class TileSource(Protocol):
@@ -36,6 +43,23 @@ class TileSource(Protocol):
 
         Raises:
             SourceError: the cache cannot be read; a missing tile is no error.
+            DamagedCacheError: the cache is not what it claims to be.
+        """
+        ...
+
+    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+        """Return the bundles of a block that may hold tiles: all others hold none.
+
+        Args:
+            block: tiles of one level.
+            tile_count: how many of them are wanted.
+
+        Returns:
+            None if it would cost too much to find out, compared with a look
+            into each bundle or for each file: the cache is not sparse.
+
+        Raises:
+            SourceError: the cache cannot be read.
             DamagedCacheError: the cache is not what it claims to be.
         """
         ...

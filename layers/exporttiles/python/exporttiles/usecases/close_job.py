@@ -17,7 +17,7 @@ from exporttiles.domain.job import (
     Series,
     in_words,
 )
-from exporttiles.domain.wording import counted
+from exporttiles.domain.wording import counted, level_names
 from exporttiles.messages.execution import Failure
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
@@ -160,9 +160,20 @@ class CloseJob:
 
 def told_of(export: Export, packed: PackedPackage) -> list[Message]:
     """Return what a person should know of a finished package."""
-    request = export.request
+    request, service = export.request, export.service
+    # Others were named: levels beyond those of the service when the export was accepted, gaps in what is delivered.
+    found_levels = [level for level in request.levels if level not in packed.empty_levels]
+    empty_levels = [
+        level
+        for level in packed.empty_levels
+        if service.min_level <= level <= service.max_level and not found_levels[0] < level < found_levels[-1]
+    ]
     warnings = [
-        (packed.missing_count, "Selected tiles that do not exist in the cache and are left out", ()),
+        (
+            packed.missing_count - packed.empty_tile_count,
+            "Selected tiles that do not exist in the cache and are left out",
+            (),
+        ),
         (packed.left_out.count, "Selected tiles that cannot be used and are left out", packed.left_out.examples),
         (
             packed.unchanged.count,
@@ -184,7 +195,9 @@ def told_of(export: Export, packed: PackedPackage) -> list[Message]:
             f"Recompressed to JPEG quality {request.compression_quality}; "
             f"the tiles had {counted(packed.source_bytes, 'byte')} before."
         )
+    empty = f"The cache has no tiles of {level_names(empty_levels)} in the selected area."
     return [
+        *([Message(MessageKind.WARNING, empty)] if empty_levels else []),
         *(
             Message(MessageKind.WARNING, f"{text}: {count:,}{_listed(examples)}.")
             for count, text, examples in warnings

@@ -35,6 +35,7 @@ from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.meter import Meter
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.tiles import Mask, PlacedTile, Tile, TileSources
+from exporttiles.usecases.planned_bundles import mask_of, read_places
 from exporttiles.usecases.recompress_tile import RecompressedTile, recompress_tile
 
 RunAll: TypeAlias = Callable[
@@ -134,22 +135,26 @@ class ExportTileRange:
         output = output_of(export.service, export.request)
 
         fragment: list[Tile] = []
-        fragment_bytes = selected_count = 0
+        fragment_bytes, selected_count = 0, item.absent_count
         members: list[MemberReport] = []
-        tile_counts, tally = Counter[int](), _Tally()
+        tile_counts, tally = Counter[int](), _Tally(missing_count=item.absent_count)
+        levels = set[int]()
         since, up_to_date_count = export.request.since, 0
         changes: list[ChangedBlock] = []
-        for bundle in item.bundles:
+        for bundle, places in zip(item.bundles, read_places(self.objects, item), strict=True):
             if self.clock.now() - looked > _LOOK_AGAIN:
                 self._require_wanted(item.job_id)
                 looked = self.clock.now()
             selected = selection.mask(bundle)
             selected_count += int(selected.sum())
+            wanted = selected if places is None else selected & mask_of(places)
             if since:
-                unchanged = source.unchanged(bundle, selected, since)
+                unchanged = source.unchanged(bundle, wanted, since)
                 up_to_date_count += int(unchanged.sum())
-                selected = selected & ~unchanged
-            tiles = dict(self._tiles(export, bundle.level, source.read_bundle(bundle, selected), tally))
+                selected, wanted = selected & ~unchanged, wanted & ~unchanged
+                levels |= {bundle.level} if unchanged.any() else set()
+            tiles = dict(self._tiles(export, bundle.level, source.read_bundle(bundle, wanted), tally))
+            levels |= {bundle.level} if tiles or tally.unusable else set()
             tally.note_missing(bundle, selected, tiles)
             if not tiles:
                 continue
@@ -172,12 +177,13 @@ class ExportTileRange:
             fragment_bytes=fragment_bytes,
             members=tuple(members),
             tile_counts=tile_counts,
+            levels=tuple(sorted(levels)),
             selected_count=selected_count,
             missing=FlawedTiles(tally.missing_count, tuple(tally.missing[:EXAMPLES])),
             left_out=FlawedTiles.of(tally.left_out),
             unchanged=FlawedTiles.of(tally.unchanged),
             source_bytes=tally.source_bytes,
-            used=self.meter.read() - before + around,
+            used=self.meter.read() - before + around + item.used,
             up_to_date_count=up_to_date_count,
             changes=tuple(changes),
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
 from pathlib import PurePosixPath
+from typing import Any, TypeAlias
 from zlib import crc32
 
 import numpy as np
@@ -19,6 +20,8 @@ from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, Pa
 from exporttiles.domain.job import Job, JobStatus, Package
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
 from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.service import CacheLayout
+from exporttiles.domain.tiling import BundleIndex
 from exporttiles.domain.wording import counted
 from exporttiles.formats.outputs import Contents, Output, output_of
 from exporttiles.formats.zip_archive import ZipMember, archive_crc32, central_directory, local_header
@@ -28,15 +31,21 @@ from exporttiles.messages.flawed_tiles import FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
 from exporttiles.messages.packed_package import PackedPackage
+from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.meter import Meter
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageJoiner
-from exporttiles.ports.tiles import Tile, TileSources
+from exporttiles.ports.tiles import Mask, Tile, TileSources
+from exporttiles.usecases.planned_bundles import mask_of, no_tile_exists, read_places
 from exporttiles.usecases.verify_package import VerifyPackage
+
+Placed: TypeAlias = tuple[BundleIndex, Sequence[int] | None]
+"""A bundle, and the places of its tiles where those are known."""
 
 _WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
 _THUMBNAIL_ROWS, _THUMBNAIL_COLUMNS = 3, 4
+_TRIED_BUNDLES = 8  # for a thumbnail, where bundles hold none of the selected tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +83,17 @@ class PackTilePackage:
             raise ExportCancelledError(job_id)
         before, keys = self.meter.read(), JobKeys(job_id)
         export = Export.from_json(self.objects.read(keys.export))
-        reports = self._reports(keys)
+        items = read_document(self.objects.read(keys.work_items))
+        reports = self._reports(keys, len(items))
         _check_counts(job, export, reports)
         if not any(report.tile_count for report in reports):
-            return _packed(job, reports, Package("", "", 0), 0)
+            return _packed(job, export, reports, Package("", "", 0), 0)
 
         # What a store can copy comes first; all that is small follows in one tail.
         copied = [report for report in reports if report.fragment_bytes >= MIN_PART_BYTES]
         small = [report for report in reports if 0 < report.fragment_bytes < MIN_PART_BYTES]
         output = output_of(export.service, export.request)
-        contents = self._contents(job_id, export, reports)
+        contents = self._contents(job_id, export, items, reports)
         documents = output.documents(contents)
         members, end = _members(copied, documents, small)
         directory = central_directory(members)
@@ -92,7 +102,7 @@ class PackTilePackage:
         file_name = _file_name(export, output)
         key = keys.delivered(file_name)
         parts = self._parts(keys, copied, documents, small, directory)
-        packed = _packed(job, reports, Package(key, file_name, end + len(directory)), checksum)
+        packed = _packed(job, export, reports, Package(key, file_name, end + len(directory)), checksum)
         try:
             self.packages.join(key, parts, checksum)
             if output.is_folder:  # where the workers left its bundles
@@ -118,9 +128,8 @@ class PackTilePackage:
             )
             raise ExportCancelledError(job_id)
 
-    def _reports(self, keys: JobKeys) -> list[FragmentReport]:
+    def _reports(self, keys: JobKeys, count: int) -> list[FragmentReport]:
         """Return the report of every work item, in order."""
-        count = len(read_document(self.objects.read(keys.work_items)))
         bodies = self.objects.read_many([keys.report(number) for number in range(count)])
         reports = []
         for number, body in enumerate(bodies):
@@ -129,31 +138,45 @@ class PackTilePackage:
             reports.append(FragmentReport.from_json(bytes(body)))
         return reports
 
-    def _contents(self, job_id: str, export: Export, reports: Sequence[FragmentReport]) -> Contents:
+    def _contents(
+        self, job_id: str, export: Export, items: Sequence[dict[str, Any]], reports: Sequence[FragmentReport]
+    ) -> Contents:
         levels = sorted({level for report in reports for level in report.tile_counts})
         service = export.service
         extent = export.request.area.extent.intersection(service.full_extent).intersection(service.tiling_scheme.extent)
-        return Contents(job_id, levels, extent, partial(self._overview, export, levels))
+        return Contents(job_id, levels, extent, partial(self._overview, export, items, levels))
 
-    def _overview(self, export: Export, levels: Sequence[int]) -> Mapping[tuple[int, int], Tile]:
+    def _overview(
+        self, export: Export, items: Sequence[dict[str, Any]], levels: Sequence[int]
+    ) -> Mapping[tuple[int, int], Tile]:
         """Return a few tiles from the middle of the most detailed level that they cover."""
         service = export.service
         selection = TileSelection(service.tiling_scheme, export.request.area, service.full_extent)
         most = _THUMBNAIL_ROWS * _THUMBNAIL_COLUMNS
         fitting = [level for level in levels if selection.count(level) <= most]
         level = fitting[-1] if fitting else levels[0]
-        bundles = [bundle for bundle, _ in selection.bundles(level)]
-        bundle = bundles[len(bundles) // 2]
-        selected = selection.mask(bundle)
-        rows, columns = np.nonzero(selected)
-        row, column = int(np.median(rows)), int(np.median(columns))
-        window = np.zeros_like(selected)
-        window[
-            max(0, row - _THUMBNAIL_ROWS // 2) : row + _THUMBNAIL_ROWS // 2 + 1,
-            max(0, column - _THUMBNAIL_COLUMNS // 2) : column + _THUMBNAIL_COLUMNS // 2,
-        ] = True
-        wanted = selected if level in fitting else selected & window
-        return dict(self.sources.open(service.cache).read_bundle(bundle, wanted))
+        source = self.sources.open(service.cache)
+        for bundle, places in _from_the_middle(self._bundles(items, level))[:_TRIED_BUNDLES]:
+            selected = selection.mask(bundle)
+            if places is not None:
+                selected &= mask_of(places)
+            wanted = selected if level in fitting else _window(selected)
+            if tiles := dict(source.read_bundle(bundle, wanted)):
+                return tiles
+            if service.cache.layout is not CacheLayout.FILES:  # whose sizes cost a request each
+                wanted = _window(selected & (source.tile_sizes(bundle, selected) > 0))
+                if tiles := dict(source.read_bundle(bundle, wanted)):
+                    return tiles
+        return {}
+
+    def _bundles(self, items: Sequence[dict[str, Any]], level: int) -> Sequence[Placed]:
+        """Return the bundles of a level that were looked into."""
+        bundles: list[Placed] = []
+        for item in map(WorkItem.from_json, items):
+            if any(bundle.level == level for bundle in item.bundles):
+                known = read_places(self.objects, item)
+                bundles += [found for found in zip(item.bundles, known, strict=True) if found[0].level == level]
+        return bundles
 
     def _parts(
         self,
@@ -179,6 +202,25 @@ class PackTilePackage:
         yield WrittenPart(bytes(tail + directory))
 
 
+def _from_the_middle(bundles: Sequence[Placed]) -> list[Placed]:
+    """Return bundles in the order of their distance from the middle one."""
+    middle = len(bundles) // 2
+    return [bundles[at] for at in sorted(range(len(bundles)), key=lambda at: abs(at - middle))]
+
+
+def _window(selected: Mask) -> Mask:
+    """Return as many of the selected tiles as a thumbnail shows, around the middle of all."""
+    window = np.zeros_like(selected)
+    rows, columns = np.nonzero(selected)
+    if len(rows):
+        row, column = int(np.median(rows)), int(np.median(columns))
+        window[
+            max(0, row - _THUMBNAIL_ROWS // 2) : row + _THUMBNAIL_ROWS // 2 + 1,
+            max(0, column - _THUMBNAIL_COLUMNS // 2) : column + _THUMBNAIL_COLUMNS // 2,
+        ] = True
+    return selected & window
+
+
 def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -> None:
     selected_count = sum(report.selected_count for report in reports)
     if selected_count != job.tile_count:
@@ -186,17 +228,18 @@ def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -
         raise PackageError(f"{looked_for} looked for, but {counted(job.tile_count, 'is', 'are')} selected.")
     if not any(report.tile_count or report.up_to_date_count for report in reports):
         service = export.service
-        none = "None" if selected_count > 1 else "Not one"
-        raise EmptyExportError(
-            f"{none} of the {counted(selected_count, 'selected tile')} exists in the cache of {service.name}, "
-            f"which has tiles of the levels {service.min_level}-{service.max_level}."
-        )
+        raise EmptyExportError(no_tile_exists(service, selected_count))
 
 
-def _packed(job: Job, reports: Sequence[FragmentReport], package: Package, checksum: int) -> PackedPackage:
+def _packed(
+    job: Job, export: Export, reports: Sequence[FragmentReport], package: Package, checksum: int
+) -> PackedPackage:
     tile_count = sum(report.tile_count for report in reports)
     left_out = FlawedTiles.joined([report.left_out for report in reports])
     up_to_date_count = sum(report.up_to_date_count for report in reports)
+    found_levels = {level for report in reports for level in report.levels}
+    empty_levels = tuple(level for level in export.request.levels if level not in found_levels)
+    selection = TileSelection(export.service.tiling_scheme, export.request.area, export.service.full_extent)
     return PackedPackage(
         key=package.key,
         name=package.name,
@@ -210,6 +253,8 @@ def _packed(job: Job, reports: Sequence[FragmentReport], package: Package, check
         used=sum((report.used for report in reports), Use()),
         work_items=len(reports),
         up_to_date_count=up_to_date_count,
+        empty_levels=empty_levels,
+        empty_tile_count=sum(map(selection.count, empty_levels)),
     )
 
 

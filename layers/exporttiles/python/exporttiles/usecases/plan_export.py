@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from exporttiles.domain.errors import ExportCancelledError
+from exporttiles.domain.errors import EmptyExportError, ExportCancelledError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.parts import MAX_PART_BYTES
 from exporttiles.domain.plan import (
-    BUNDLE_OVERHEAD_BYTES,
     FragmentSize,
     PlannedBundle,
     concurrency,
     group_bundles,
     limited,
+    shares,
     worker_seconds,
 )
 from exporttiles.domain.selection import TileSelection
@@ -22,8 +22,11 @@ from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import Plan, WorkItem
 from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.meter import Meter
 from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.tiles import TileSources
 from exporttiles.usecases.plan_rest import plan_rest
+from exporttiles.usecases.planned_bundles import no_tile_exists, planned_bundles
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class PlanExport:
 
     jobs: JobTable
     objects: ObjectStore
+    sources: TileSources
+    meter: Meter
     max_concurrency: int
     largest_fragment_bytes: int = MAX_PART_BYTES
 
@@ -47,39 +52,53 @@ class PlanExport:
         Raises:
             ExportCancelledError: the job is no longer wanted.
             AreaError: the area touches too many bundles, or too much is in them.
+            EmptyExportError: none of the selected tiles exists.
+            SourceError: the tile cache cannot be read; trying again may help.
+            DamagedCacheError: the tile cache is not what it claims to be.
         """
         if not self.jobs.advance(job_id, JobStatus.EXECUTING):
             raise ExportCancelledError(job_id)
         keys = JobKeys(job_id)
-        attempt = self.jobs.get(job_id).attempt
+        job = self.jobs.get(job_id)
+        attempt = job.attempt
         if attempt > 1 and (rest := plan_rest(self.jobs, self.objects, job_id, attempt)):
             return Plan(rest.key, min(rest.item_count, self.max_concurrency))
         export = Export.from_json(self.objects.read(keys.export))
         tile_bytes = export.service.cache.average_tile_bytes
+        before = self.meter.read()
+        bundles = list(limited(self._bundles(export)))
+        if not bundles:
+            raise EmptyExportError(no_tile_exists(export.service, job.tile_count))
 
-        tile_counts = [bundle.tile_count for bundle in limited(_bundles(export))]
-        tile_count = sum(tile_counts)
-        total_bytes = len(tile_counts) * BUNDLE_OVERHEAD_BYTES + tile_count * tile_bytes
-        size = FragmentSize.of(total_bytes)
-        groups = group_bundles(_bundles(export), tile_bytes, size, self.largest_fragment_bytes)
-        items = [
-            WorkItem(job_id, number, tuple(bundle.index for bundle in group), attempt).to_json()
-            for number, group in enumerate(groups)
-        ]
+        wanted_count = sum(bundle.wanted_count for bundle in bundles)
+        total_bytes = sum(bundle.size_bytes(tile_bytes) for bundle in bundles)
+        groups = list(group_bundles(bundles, tile_bytes, FragmentSize.of(total_bytes), self.largest_fragment_bytes))
+        absent_count = job.tile_count - sum(bundle.tile_count for bundle in bundles)
+        weights = [sum(bundle.size_bytes(tile_bytes) for bundle in group) for group in groups]
+        items = []
+        for number, (group, share) in enumerate(zip(groups, shares(absent_count, weights), strict=True)):
+            places = [bundle.places for bundle in group]
+            if has_places := any(known is not None for known in places):
+                self.objects.write(keys.places(number), json.dumps(places).encode())
+            indexes = tuple(bundle.index for bundle in group)
+            items.append(WorkItem(job_id, number, indexes, attempt, share, has_places))
+        used = self.meter.read() - before
+        if used.gets or used.puts:
+            items[0] = replace(items[0], used=used)
         self.jobs.advance(job_id, JobStatus.EXECUTING, work_items=len(items))
-        self.objects.write(keys.work_items, json.dumps(items).encode())
+        # One after the other: as JSON, a million bundles take much more memory than their text.
+        self.objects.write(keys.work_items, f"[{', '.join(json.dumps(item.to_json()) for item in items)}]".encode())
         seconds = worker_seconds(
-            tile_count,
+            wanted_count,
             total_bytes,
             from_files=export.service.cache.layout is CacheLayout.FILES,
             recompressed=export.request.compression_quality is not None,
         )
         return Plan(keys.work_items, concurrency(len(items), seconds, self.max_concurrency))
 
-
-def _bundles(export: Export) -> Iterator[PlannedBundle]:
-    service, request = export.service, export.request
-    selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
-    for level in request.levels:
-        for index, tile_count in selection.bundles(level):
-            yield PlannedBundle(index, tile_count)
+    def _bundles(self, export: Export) -> Iterator[PlannedBundle]:
+        service, request = export.service, export.request
+        selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
+        source = self.sources.open(service.cache)
+        for level in request.levels:
+            yield from planned_bundles(source, selection, level)

@@ -51,7 +51,8 @@ def plan_rest(jobs: JobTable, objects: ObjectStore, job_id: str, attempt: int) -
         return Rest(key, len(planned))
     # A report that speaks of what is gone would keep its successor out.
     objects.delete(keys.report(item.number) for item in missing)
-    for kept in (keys.parameters, keys.export, keys.work_items):
+    places = [keys.places(item.number) for item in missing if item.has_places]
+    for kept in (keys.parameters, keys.export, keys.work_items, *places):
         objects.write(kept, objects.read(kept))  # the bucket forgets by age, and these are needed as long as the job
     progress = Progress(
         work_items=len(items),

@@ -10,7 +10,7 @@ from exporttiles.domain.export import LAST, ExportRequest
 from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, Series, in_words, job_id_of
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
-from exporttiles.domain.wording import counted
+from exporttiles.domain.wording import counted, level_names
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys, owner_of
 from exporttiles.ports.clock import Clock
@@ -87,7 +87,7 @@ class SubmitExport:
             *(Message(MessageKind.WARNING, text) for text in request.warnings),
             Message(MessageKind.ERROR, refusal)
             if refusal
-            else Message(MessageKind.INFORMATIVE, _selected(tile_count, _levels(request.levels))),
+            else Message(MessageKind.INFORMATIVE, _selected(tile_count, level_names(request.levels))),
         ]
         job = Job(
             job_id=job_id or self.new_job_id(),
@@ -205,11 +205,3 @@ def _refusal(service: ImageService, tile_count: int) -> str:
 
 def _selected(tile_count: int, levels: str) -> str:
     return f"{counted(tile_count, f'tile of {levels} is', f'tiles of {levels} are')} selected."
-
-
-def _levels(levels: tuple[int, ...]) -> str:
-    if len(levels) == 1:
-        return f"level {levels[0]}"
-    if levels == tuple(range(levels[0], levels[-1] + 1)):
-        return f"levels {levels[0]}-{levels[-1]}"
-    return "levels " + ", ".join(map(str, levels))

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporttiles.adapters.tile_sources.indexed import IndexedTiles, Records
+from exporttiles.adapters.tile_sources.listing import list_sparse
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.service import TileCache
-from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES, read_index
 from exporttiles.formats.bundle_names import BundleNames
 from exporttiles.formats.bundle_v1 import (
@@ -20,13 +21,22 @@ from exporttiles.formats.bundle_v1 import (
     record_extents,
 )
 from exporttiles.ports.objects import ObjectReader
-from exporttiles.ports.tiles import Mask, PlacedTile
+from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 
 
 class _BundleTiles(IndexedTiles):
     def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
         super().__init__(objects)
         self._names = BundleNames.of_cache(cache)
+
+    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+        """Return the bundles of a block, from a listing of the level's folder."""
+        folder = self._names.level_folder(block.level)
+        keys = list_sparse(self._objects, folder, min(block.bundle_count, tile_count))
+        if keys is None:
+            return None
+        bundles = filter(None, map(self._names.parse, keys))
+        return {bundle: None for bundle in bundles if bundle.tile_range.intersection(block).count}
 
     def _key(self, bundle: BundleIndex) -> str:
         return self._names.bundle(bundle)

@@ -1,18 +1,20 @@
 """Caches of one file a tile: XYZ, TMS, WMTS order, ArcGIS exploded, sharded."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from exporttiles.adapters.tile_sources.listing import list_sparse
 from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.service import TileCache
-from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.formats.bundle import MAX_TILE_BYTES
 from exporttiles.formats.path_template import PathTemplate, TilePlace
 from exporttiles.ports.objects import ObjectReader
-from exporttiles.ports.tiles import Mask, PlacedTile
+from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 
 
 class FileTiles:
@@ -40,6 +42,18 @@ class FileTiles:
                 else:
                     yield place, tile if len(tile) <= MAX_TILE_BYTES else b""
             places = missing
+
+    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+        """Return the bundles of a block and the places of their tiles, from a listing of the level's folder."""
+        keys = list_sparse(self._objects, self._template.level_prefix(block.level), tile_count)
+        if keys is None:
+            return None
+        found: defaultdict[BundleIndex, list[int]] = defaultdict(list)
+        for place in map(self._template.place, keys):
+            if place and place.level == block.level:
+                bundle = BundleIndex.of_tile(block.level, place.row, place.column)
+                found[bundle].append((place.row - bundle.row) * PACKET_SIZE + place.column - bundle.column)
+        return {bundle: places for bundle, places in found.items() if bundle.tile_range.intersection(block).count}
 
     def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
         """Return the bytes of the tiles that are wanted; one request for each."""

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.errors import DamagedCacheError, SourceError
-from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.domain.wording import counted
 from exporttiles.formats.byte_ranges import coalesce, numbered_records
 from exporttiles.ports.objects import ObjectReader
-from exporttiles.ports.tiles import Mask, PlacedTile
+from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 
 MAX_BUNDLE_BYTES = 2 * 2**30
 """Of the tiles of a bundle together; a small file whose slots share a record can claim more."""
@@ -86,6 +86,10 @@ class IndexedTiles(ABC):
             if len(body) < stop - start:
                 raise SourceError(f"{key} has become shorter while it was read.")
             yield body
+
+    @abstractmethod
+    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+        """Return the bundles of a block that may hold tiles; None if that would cost too much to find out."""
 
     @abstractmethod
     def _key(self, bundle: BundleIndex) -> str:

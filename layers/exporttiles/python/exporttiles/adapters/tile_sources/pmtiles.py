@@ -1,15 +1,17 @@
 """PMTiles v3: directories on a Hilbert curve, then ranges of one archive."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporttiles.adapters.tile_sources.indexed import IndexedTiles, Records
+from exporttiles.adapters.tile_sources.listing import sparse_limit
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.service import TileCache
-from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.domain.wording import counted
 from exporttiles.formats.bundle import MAX_TILE_BYTES
 from exporttiles.formats.pmtiles import (
@@ -18,18 +20,23 @@ from exporttiles.formats.pmtiles import (
     START_BYTES,
     Directory,
     PmtilesHeader,
+    first_id,
     read_directory,
     read_header,
     tile_ids,
+    tiles_at,
 )
 from exporttiles.ports.objects import ObjectReader
-from exporttiles.ports.tiles import Mask
+from exporttiles.ports.tiles import FoundBundles, Mask
 
 _MAX_DEPTH = 4
 """Of leaves below leaves; writers make one level, and a leaf may name itself."""
 
 _MAX_LEAVES = 512
 """For one bundle, all depths together. Its tiles are neighbours on the curve: 4,096 entries are a quarter of it."""
+
+_WIDE_LEAF = 4 * PACKET_SIZE**2
+"""Positions that a leaf directory covers before it is read to find bundles: of others, all are taken to hold tiles."""
 
 _KEPT_ENTRIES = 2 * 2**20
 """Of leaf directories kept for the next bundle: 64 MiB."""
@@ -63,6 +70,43 @@ class PmtilesTiles(IndexedTiles):
         offsets[rows, columns] = header.tiles.offset + found
         lengths[rows, columns] = np.where(is_outside, -1, sizes)
         return offsets, lengths
+
+    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+        """Return the bundles of a block, from the directories: each is one run of positions."""
+        level, most = block.level, sparse_limit(min(block.bundle_count, tile_count))
+        if not most:  # as on all levels of less than 128 rows
+            return None
+        if level > MAX_LEVEL:
+            return {}
+        _, root = self._start
+        self._leaves_left = _MAX_LEAVES
+        start, numbers = first_id(level), np.empty(0, np.int64)
+        for spans in self._spans(root, start, first_id(level + 1), depth=0):
+            first, last = ((spans - (start, start + 1)) // PACKET_SIZE**2).T
+            if self._leaves_left < 0 or len(numbers) + int((last - first + 1).sum()) > most:
+                return None
+            repeated = np.repeat(last + 1 - np.cumsum(last - first + 1), last - first + 1)
+            numbers = np.union1d(numbers, np.arange(len(repeated)) + repeated)
+        coarse = max(0, level + 1 - PACKET_SIZE.bit_length())  # whose tiles are the bundles of this level
+        rows, columns = tiles_at(coarse, numbers + first_id(coarse))
+        places = zip((rows * PACKET_SIZE).tolist(), (columns * PACKET_SIZE).tolist(), strict=True)
+        found = (BundleIndex(level, row, column) for row, column in places)
+        return {bundle: None for bundle in found if bundle.tile_range.intersection(block).count}
+
+    def _spans(self, directory: Directory, start: int, stop: int, depth: int) -> Iterator[NDArray[np.int64]]:
+        """Yield first and next position (n, 2) of runs between two positions that may hold tiles."""
+        if depth > _MAX_DEPTH:
+            raise DamagedCacheError(f"Its leaf directories are more than {_MAX_DEPTH} deep.")
+        is_leaf = directory.run_length == 0
+        ends = np.where(is_leaf, np.append(directory.tile_id[1:], stop), directory.tile_id + directory.run_length)
+        spans = np.clip(np.column_stack([directory.tile_id, ends]), start, stop)
+        sizes = spans[:, 1] - spans[:, 0]
+        is_wide = is_leaf & (sizes > _WIDE_LEAF)
+        yield spans[(sizes > 0) & ~is_wide]
+        for number in np.flatnonzero(is_wide).tolist():
+            self._leaves_left -= 1
+            leaf = self._leaf(int(directory.offset[number]), int(directory.size[number]))
+            yield from self._spans(leaf, int(spans[number, 0]), int(spans[number, 1]), depth + 1)
 
     def _look_up(
         self, directory: Directory, ids: NDArray[np.int64], depth: int

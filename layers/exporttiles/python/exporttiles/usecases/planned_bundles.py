@@ -1,0 +1,67 @@
+"""Which bundles of a level an export has to look into: those that may hold tiles."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from exporttiles.domain.plan import PlannedBundle
+from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.service import ImageService
+from exporttiles.domain.tiling import PACKET_SIZE
+from exporttiles.domain.wording import counted
+from exporttiles.messages.documents import read_document
+from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.tiles import Mask, TileSource
+
+
+def planned_bundles(source: TileSource, selection: TileSelection, level: int) -> Iterator[PlannedBundle]:
+    """Yield the bundles of a level that hold selected tiles, without those that the cache is known not to have.
+
+    Time goes by the bundles that exist where the cache is sparse, and by those that are selected otherwise.
+
+    Raises:
+        AreaError, InvalidParameterError: as `TileSelection.count`.
+        SourceError: the cache cannot be read.
+        DamagedCacheError: the cache is not what it claims to be.
+    """
+    found = source.find_bundles(selection.block(level), selection.count(level))
+    if found is None:
+        for index, tile_count in selection.bundles(level):
+            yield PlannedBundle(index, tile_count)
+        return
+    for index, places in sorted(found.items(), key=lambda item: item[0]):
+        selected = selection.mask(index)
+        wanted = None if places is None else np.flatnonzero(selected & mask_of(places)).tolist()
+        if selected.any() and wanted != []:
+            yield PlannedBundle(index, int(selected.sum()), wanted)
+
+
+def mask_of(places: Sequence[int]) -> Mask:
+    """Return the mask of the places of tiles in a bundle, see `FoundBundles`."""
+    mask = np.zeros((PACKET_SIZE, PACKET_SIZE), np.bool_)
+    mask.flat[places] = True
+    return mask
+
+
+def read_places(objects: ObjectStore, item: WorkItem) -> Sequence[Sequence[int] | None]:
+    """Return the places of the tiles of each bundle of a work item, where they are known.
+
+    Args:
+        objects: the package bucket.
+        item: of a plan.
+    """
+    if not item.has_places:
+        return [None] * len(item.bundles)
+    places: list[list[int] | None] = read_document(objects.read(JobKeys(item.job_id).places(item.number)))
+    return places
+
+
+def no_tile_exists(service: ImageService, selected_count: int) -> str:
+    """Return why an export of no tile fails."""
+    none = "None" if selected_count > 1 else "Not one"
+    return (
+        f"{none} of the {counted(selected_count, 'selected tile')} exists in the cache of {service.name}, "
+        f"which has tiles of the levels {service.min_level}-{service.max_level}."
+    )
