@@ -48,8 +48,8 @@ class PmtilesHeader:
         leaves, tiles: the sections that directories count from.
         internal_compression, tile_compression: ``none``, ``gzip`` and so on.
         tile_type: ``png``, ``jpeg``, ``mvt`` and so on.
-        min_level, max_level: zooms that hold tiles, both included.
-        bounds: west, south, east and north of the tiles, in degrees.
+        min_level, max_level: zooms that hold tiles, both included; they need not be true.
+        bounds: west, south, east and north of the tiles, in degrees; likewise.
     """
 
     root: Section
@@ -110,8 +110,6 @@ def read_header(data: bytes | memoryview, file_size_bytes: int) -> PmtilesHeader
                 f"Its {name} reach to byte {section.offset + section.size_bytes} of {file_size_bytes}."
             )
     _, internal, tile_compression, tile_type, min_level, max_level = fields[13:19]
-    if not min_level <= max_level <= MAX_LEVEL:
-        raise DamagedCacheError(f"It claims the zooms {min_level}-{max_level}.")
     west, south, east, north = (side / 1e7 for side in fields[19:23])
     return PmtilesHeader(
         root,

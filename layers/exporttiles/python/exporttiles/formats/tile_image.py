@@ -37,6 +37,14 @@ def sniff(data: bytes | memoryview) -> ImageFormat | None:
     return None
 
 
+def kind_of_compression(data: bytes | memoryview) -> str | None:
+    """Return the compression that the first bytes of a tile show; None for any other tile."""
+    start = bytes(data[:4])
+    if start.startswith(b"\x1f\x8b"):
+        return "gzip"
+    return "zstd" if start == b"\x28\xb5\x2f\xfd" else None
+
+
 def image_size(data: bytes | memoryview) -> tuple[int, int] | None:
     """Return height and width in pixels as a JPEG's or PNG's header tells them.
 

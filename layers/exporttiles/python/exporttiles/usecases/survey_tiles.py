@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.job import Message
+from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
-from exporttiles.formats.pmtiles import START_BYTES, PmtilesHeader, read_header
+from exporttiles.formats.pmtiles import MAX_LEVEL, START_BYTES, PmtilesHeader, read_header
+from exporttiles.formats.tile_image import kind_of_compression, sniff
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
@@ -22,8 +24,13 @@ _READ_BUNDLES = 64
 _READ_EDGE_BUNDLES = 256
 """Bundles at the edges of a level whose index is read: they decide where its tiles end."""
 
+_LISTED_TILES = 400_000
+"""Of a level of an archive, in as many bundles at most, that are worth a list of bundles."""
+
 _SAMPLED_BUNDLES = 4
 """Bundles of a level from which tiles are read, first, middle and last of each."""
+
+_Item = TypeVar("_Item")
 
 _LAST_PARALLEL = 85.0511287798066  # where the square of Web Mercator ends
 
@@ -77,47 +84,105 @@ def survey_bundles(source: TileSource, bundles: Mapping[int, Sequence[BundleInde
         DamagedCacheError: a bundle cannot be used.
     """
     survey = Survey()
-    for level, all_of_level in sorted(bundles.items()):
-        chosen = _spread(all_of_level, _READ_BUNDLES)
-        edge = _spread(sorted(_edge(all_of_level) - set(chosen)), _READ_EDGE_BUNDLES)
-        ranges = [bundle.tile_range for bundle in set(all_of_level) - {*chosen, *edge}]
-        ranges += _look_at(survey, source, chosen)
-        ranges += _look_at(Survey(), source, edge)  # apart: bundles of the edge are no fair sample of sizes
-        if ranges:
-            survey.levels[level] = _union(ranges)
+    for _, all_of_level in sorted(bundles.items()):
+        _survey_level(survey, source, all_of_level)
     return survey
+
+
+def _survey_level(survey: Survey, source: TileSource, bundles: Sequence[BundleIndex]) -> None:
+    chosen = _spread(bundles, _READ_BUNDLES)
+    edge = _spread(sorted(_edge(bundles) - set(chosen)), _READ_EDGE_BUNDLES)
+    ranges = [bundle.tile_range for bundle in set(bundles) - {*chosen, *edge}]
+    ranges += _look_at(survey, source, chosen)
+    ranges += _look_at(Survey(), source, edge)  # apart: bundles of the edge are no fair sample of sizes
+    if ranges:
+        survey.levels[bundles[0].level] = _union(ranges)
 
 
 def survey_pmtiles(objects: ObjectReader, cache: TileCache, source: TileSource, scheme: TilingScheme) -> Survey:
     """Look at a PMTiles archive.
 
-    Its levels and bounds are believed; it has no list of what lies where.
+    The directories decide which levels and tiles there are; zooms, bounds, type
+    and compression in the header are claims that are compared with the tiles.
 
     Raises:
         DamagedCacheError: the archive cannot be used, or holds no pictures.
     """
+    name = cache.path_template
+    if not scheme.spatial_reference.is_same_as(WEB_MERCATOR_256.spatial_reference):
+        raise DamagedCacheError(f"{name}: A PMTiles archive is always in Web Mercator.")
     try:
-        header = read_header(*objects.read_start(cache.path_template, START_BYTES))
-        _require_pictures(header, scheme)
+        header = read_header(*objects.read_start(name, START_BYTES))
+        survey = Survey(extent_source=f"{name}, bounds of the header")
+        survey.full_extent, remarks = _stated_extent(header, scheme)
+        for level in range(MAX_LEVEL + 1):
+            bundles = _bundles_of(source, level)
+            if bundles is None:
+                survey.levels[level] = _dense_level(survey, scheme, level)
+                _look_at(survey, source, _bundles_across(survey.levels[level]))
+            elif bundles:
+                _survey_level(survey, source, bundles)
     except DamagedCacheError as error:
-        raise DamagedCacheError(f"{cache.path_template}: {error}") from error
+        raise error if str(error).startswith(name) else DamagedCacheError(f"{name}: {error}") from error
+    if not survey.levels:
+        raise DamagedCacheError(f"{name}: Its directories hold no tiles.")
+    warnings = [*_require_pictures(name, header, survey.tiles), *_zooms(header, survey.levels)]
+    survey.messages += [Message(MessageKind.WARNING, f"{name}: {text}") for text in warnings]
+    survey.messages += [Message(MessageKind.INFORMATIVE, f"{name}: {text}") for text in remarks]
+    return survey
+
+
+def _bundles_of(source: TileSource, level: int) -> Sequence[BundleIndex] | None:
+    """Return the bundles of a level that may hold tiles; None if they are too many to list."""
+    world = TileRange(level, 0, 1 << level, 0, 1 << level)
+    found = source.find_bundles(world, min(world.count, _LISTED_TILES))
+    if found is not None:
+        return sorted(found)
+    if world.bundle_count > _READ_BUNDLES:
+        return None
+    starts = range(0, 1 << level, PACKET_SIZE)
+    return [BundleIndex(level, row, column) for row in starts for column in starts]
+
+
+def _stated_extent(header: PmtilesHeader, scheme: TilingScheme) -> tuple[Extent | None, list[str]]:
+    """Return the bounds of a header, or why they are not used."""
     west, south, east, north = header.bounds
     south, north = max(south, -_LAST_PARALLEL), min(north, _LAST_PARALLEL)
-    if not (-180 <= west < east <= 180 and south < north):
-        west, south, east, north = -180.0, -_LAST_PARALLEL, 180.0, _LAST_PARALLEL
-    extent = Extent(west, south, east, north, WGS84).to(scheme.spatial_reference)
-    survey = Survey(full_extent=extent, extent_source=f"the bounds of {cache.path_template}")
-    for level in range(header.min_level, header.max_level + 1):
-        survey.levels[level] = scheme.tile_range(extent, level)
-        _look_at(survey, source, _bundles_across(survey.levels[level]))
-    return survey
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and west != east and south < north):
+        shown = ", ".join(f"{side:g}" for side in header.bounds)
+        return None, [f"The bounds of its header, {shown}, are empty or not in degrees; they are not used."]
+    return Extent(west, south, east, north, WGS84).to(scheme.spatial_reference), []
+
+
+def _dense_level(survey: Survey, scheme: TilingScheme, level: int) -> TileRange:
+    """Return the tiles of a level that has too many bundles to list.
+
+    As the header states them, as long as its bounds hold the tiles of the level before.
+    """
+    coarser = survey.levels.get(level - 1)
+    below = coarser and TileRange(
+        level, 2 * coarser.row_start, 2 * coarser.row_stop, 2 * coarser.column_start, 2 * coarser.column_stop
+    )
+    stated = survey.full_extent and scheme.tile_range(survey.full_extent, level)
+    if coarser and survey.full_extent:
+        held = scheme.tile_range(survey.full_extent, coarser.level)
+        stated = stated if held.intersection(coarser) == coarser else None
+    return stated or below or TileRange(level, 0, 1 << level, 0, 1 << level)
+
+
+def _zooms(header: PmtilesHeader, levels: Mapping[int, TileRange]) -> list[str]:
+    """Return that a header leaves out zooms that the directories hold."""
+    left_out = [str(level) for level in sorted(levels) if not header.min_level <= level <= header.max_level]
+    if not left_out:
+        return []
+    zooms = f"{header.min_level}-{header.max_level}"
+    return [f"Tiles of the levels {', '.join(left_out)} lie beyond the zooms of its header, {zooms}; all are read."]
 
 
 def _look_at(survey: Survey, source: TileSource, bundles: Sequence[BundleIndex]) -> list[TileRange]:
     """Add what is seen of some bundles of a level; return the ranges of their tiles."""
-    ranges = []
-    sampled = set(_spread(bundles, _SAMPLED_BUNDLES))
     everything = np.ones((PACKET_SIZE, PACKET_SIZE), np.bool_)
+    ranges, holding = [], []
     for bundle in bundles:
         sizes = source.tile_sizes(bundle, everything)
         found = np.argwhere(sizes)
@@ -135,22 +200,38 @@ def _look_at(survey: Survey, source: TileSource, bundles: Sequence[BundleIndex])
         )
         survey.count += len(found)
         survey.total_bytes += int(sizes.sum(dtype=np.int64))
-        if bundle in sampled:
-            wanted = np.zeros_like(everything)
-            wanted[tuple(found[[0, len(found) // 2, -1]].T)] = True
-            survey.tiles += [bytes(tile) for _, tile in source.read_bundle(bundle, wanted)]
+        holding.append((bundle, found[[0, len(found) // 2, -1]]))
+    for bundle, places in _spread(holding, _SAMPLED_BUNDLES):
+        wanted = np.zeros_like(everything)
+        wanted[tuple(places.T)] = True
+        survey.tiles += [bytes(tile) for _, tile in source.read_bundle(bundle, wanted)]
     return ranges
 
 
-def _require_pictures(header: PmtilesHeader, scheme: TilingScheme) -> None:
-    if not scheme.spatial_reference.is_same_as(WEB_MERCATOR_256.spatial_reference):
-        raise DamagedCacheError("A PMTiles archive is always in Web Mercator.")
-    if header.tile_type not in {"png", "jpeg", "unknown"}:
-        raise DamagedCacheError(
-            f"Its tiles are {header.tile_type.upper()}; Esri's packages hold JPEG, PNG or LERC. Convert them first."
-        )
-    if header.tile_compression not in {"none", "unknown"}:
-        raise DamagedCacheError(f"Its tiles are compressed with {header.tile_compression}.")
+def _require_pictures(name: str, header: PmtilesHeader, tiles: Sequence[bytes]) -> list[str]:
+    """Compare the header with the tiles themselves; return where it is wrong.
+
+    Raises:
+        DamagedCacheError: the tiles are no pictures, and the header says what they are.
+    """
+    encodings = {sniff(tile) for tile in tiles} - {None}
+    is_packed = header.tile_compression not in {"none", "unknown"}
+    if not encodings:
+        packed = header.tile_compression if is_packed else kind_of_compression(tiles[0] if tiles else b"")
+        if packed:
+            raise DamagedCacheError(f"{name}: Its tiles are compressed with {packed}; only plain tiles are read.")
+        if header.tile_type not in {"png", "jpeg", "unknown"}:
+            raise DamagedCacheError(
+                f"{name}: Its tiles are {header.tile_type.upper()}; Esri's packages hold JPEG, PNG or LERC. Convert "
+                "them first."
+            )
+    warnings = []
+    if encodings and is_packed:
+        warnings.append(f"Its header says that tiles are compressed with {header.tile_compression}; they are plain.")
+    if encodings and header.tile_type != "unknown" and header.tile_type not in encodings:
+        found = " and ".join(sorted(str(encoding).upper() for encoding in encodings))
+        warnings.append(f"Its header says that tiles are {header.tile_type.upper()}; they are {found}.")
+    return warnings
 
 
 def _bundles_across(tiles: TileRange) -> Sequence[BundleIndex]:
@@ -169,10 +250,11 @@ def _edge(bundles: Sequence[BundleIndex]) -> set[BundleIndex]:
     return {bundle for bundle in bundles if bundle.row in ends[0] or bundle.column in ends[1]}
 
 
-def _spread(bundles: Sequence[BundleIndex], count: int) -> Sequence[BundleIndex]:
-    if len(bundles) <= count:
-        return bundles
-    return [bundles[at] for at in np.linspace(0, len(bundles) - 1, count).round().astype(int).tolist()]
+def _spread(items: Sequence[_Item], count: int) -> Sequence[_Item]:
+    """Return some items of a sequence, evenly spread, the first and the last included."""
+    if len(items) <= count:
+        return items
+    return [items[at] for at in np.linspace(0, len(items) - 1, count).round().astype(int).tolist()]
 
 
 def _union(ranges: Iterable[TileRange]) -> TileRange:
