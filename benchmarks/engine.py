@@ -31,7 +31,7 @@ from tests.fakes import a_runtime
 class _FullTiles(CompactV2Tiles):
     """A cache that seems to have every bundle."""
 
-    def find_bundles(self, _block: TileRange, _tile_count: int) -> None:
+    def find_bundles(self, _block: TileRange, _tile_count: int, _limit: int) -> None:
         """Say that each bundle must be looked into."""
 
 

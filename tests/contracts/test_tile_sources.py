@@ -175,7 +175,7 @@ WIDE = TileRange(8, 0, 100 * PACKET_SIZE, 0, 100 * PACKET_SIZE)
 
 
 def test_the_bundles_of_a_sparse_level_are_found_and_the_places_of_files(source):
-    found = source.find_bundles(WIDE, WIDE.count)
+    found = source.find_bundles(WIDE, WIDE.count, 1_000_000)
 
     assert sorted(found) == [bundle for bundle in BUNDLES if bundle.level == 8]
     for bundle, places in found.items():
@@ -190,23 +190,23 @@ def test_the_bundles_of_a_sparse_level_are_found_and_the_places_of_files(source)
 def test_a_level_without_tiles_has_no_bundles(source):
     wide = replace(WIDE, level=6)
 
-    assert source.find_bundles(wide, wide.count) == {}
+    assert source.find_bundles(wide, wide.count, 1_000_000) == {}
 
 
 def test_bundles_outside_of_the_block_are_not_found(source):
     beside = replace(WIDE, row_start=2 * PACKET_SIZE)
 
-    assert source.find_bundles(beside, beside.count) == {}
+    assert source.find_bundles(beside, beside.count, 1_000_000) == {}
 
 
 def test_few_tiles_are_not_worth_a_listing(source):
-    assert source.find_bundles(WIDE, 32) is None
+    assert source.find_bundles(WIDE, 32, 1_000_000) is None
 
 
 def test_a_level_that_has_a_quarter_of_what_is_wanted_is_not_sparse(source):
     requests = METER.read()
 
-    assert source.find_bundles(TileRange(8, 0, 256, 0, 256), 35) is None
+    assert source.find_bundles(TileRange(8, 0, 256, 0, 256), 35, 1_000_000) is None
     assert (METER.read() - requests).puts <= 1
 
 
@@ -219,9 +219,13 @@ def test_bundles_of_an_archive_with_many_leaf_directories_are_found():
     put_pmtiles(objects, tiles)
     source = read_cache(objects, TileCache("memory:///World.pmtiles", CacheLayout.PMTILES, "World.pmtiles", 1))
 
-    found = source.find_bundles(TileRange(16, 0, 2**16, 0, 2**16), 4**16)
+    found = source.find_bundles(TileRange(16, 0, 2**16, 0, 2**16), 4**16, 1_000_000)
 
     assert found.keys() == {BundleIndex.of_tile(*place) for place in tiles}
+
+
+def test_a_level_of_more_than_the_limit_is_not_looked_through(source):
+    assert source.find_bundles(WIDE, WIDE.count, 3) is None
 
 
 # Few requests

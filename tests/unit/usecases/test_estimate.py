@@ -136,6 +136,9 @@ class ManyTiles:
     def open(self, _cache):
         return self
 
+    def find_bundles(self, _block, _tile_count, _limit):
+        return None
+
     def tile_sizes(self, bundle, selected):
         self.asked += 1
         random = np.random.default_rng([bundle.level, bundle.row, bundle.column])
@@ -175,8 +178,22 @@ def test_a_world_at_every_level_is_estimated_from_the_mean_tile():
     put_files(tiles, 1)
     service = replace(a_service(tiles), max_level=19)
 
-    job = a_runtime(tiles).estimate_export(service, a_request(service, range(20)), {})
+    estimate_export = replace(a_runtime(tiles).estimate_export, sources=ManyTiles())
+    job = estimate_export(service, a_request(service, range(20)), {})
 
     assert job.estimate.tile_count == (4**20 - 1) // 3
     assert job.estimate.size_bytes == job.estimate.tile_count * service.cache.average_tile_bytes
     assert "mean tile" in job.messages[-1].text
+
+
+@pytest.mark.parametrize("put", [put_files, put_bundles], ids=["files", "bundles"])
+def test_a_sparse_cache_is_estimated_from_the_tiles_that_exist(put):
+    tiles = memory()
+    put(tiles, 2)
+    service = replace(a_service(tiles), max_level=19)
+    runtime = a_runtime(tiles)
+
+    sparse = runtime.estimate_export(service, a_request(service, range(20)), {}).estimate
+
+    assert sparse.tile_count == (4**20 - 1) // 3
+    assert sparse.size_bytes == runtime.estimate_export(service, a_request(service, range(3)), {}).estimate.size_bytes

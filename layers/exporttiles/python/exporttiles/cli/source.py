@@ -164,9 +164,9 @@ class SingleSource:
         self._tile_count += int(selected.sum())
         self._tell(self._tile_count)
 
-    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+    def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
         """Return the bundles of a block that may hold tiles; None if that would cost too much to find out."""
-        return self._source.find_bundles(block, tile_count)
+        return self._source.find_bundles(block, tile_count, limit)
 
     def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> "NDArray[np.int32]":
         """Return the bytes of the tiles that are wanted, without reading them."""

@@ -47,12 +47,13 @@ class TileSource(Protocol):
         """
         ...
 
-    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+    def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
         """Return the bundles of a block that may hold tiles: all others hold none.
 
         Args:
             block: tiles of one level.
             tile_count: how many of them are wanted.
+            limit: how many names or bundles to look at, at most.
 
         Returns:
             None if it would cost too much to find out, compared with a look

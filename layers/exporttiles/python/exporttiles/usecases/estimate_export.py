@@ -21,9 +21,13 @@ from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.tiles import Mask, TileSources
+from exporttiles.usecases.planned_bundles import mask_of, planned_bundles
 
 _MOST_BUNDLES = 100_000
 """Bundles to look through, a second of work: whoever may ask, may ask for the world at every level."""
+
+_MOST_LISTED = 5_000
+"""Names to list of each level: a person waits, and twenty levels of a cache of files take ten seconds at worst."""
 
 _SAMPLED_BUNDLES = 256
 _SAMPLED_FILES = 4096
@@ -97,16 +101,15 @@ class EstimateExport:
         tile_count = selection.count_all(request.levels)
         # Levels that hold no tiles are selected, but deliver nothing.
         levels = [level for level in request.levels if service.min_level <= level <= service.max_level]
-        bundles = [
-            PlannedBundle(index, count)
-            for index, count in islice(chain.from_iterable(map(selection.bundles, levels)), _MOST_BUNDLES + 1)
-        ]
+        source = self.sources.open(service.cache)
+        planned = (planned_bundles(source, selection, level, _MOST_LISTED) for level in levels)
+        bundles = list(islice(chain.from_iterable(planned), _MOST_BUNDLES + 1))
         if len(bundles) > _MOST_BUNDLES:
-            size_bytes, source = tile_count * service.cache.average_tile_bytes, "the cache's mean tile"
+            size_bytes, teller = tile_count * service.cache.average_tile_bytes, "the cache's mean tile"
         else:
-            size_bytes, source = self._size_bytes(service, request, selection, bundles)
+            size_bytes, teller = self._size_bytes(service, request, selection, bundles)
         said = (
-            f"{counted(tile_count, 'tile')}, {counted(size_bytes, 'byte')} before any recompression, as {source} tells."
+            f"{counted(tile_count, 'tile')}, {counted(size_bytes, 'byte')} before any recompression, as {teller} tells."
         )
         if request.since or request.since_job:
             said += " What has not changed since is counted, too: only the export itself looks."
@@ -125,22 +128,22 @@ class EstimateExport:
             return 0, "the level range of the cache"
         is_whole = len(drawn) == len(bundles)
         # All bundles: each weighs as its tiles do. Drawn by their tiles: all weigh the same.
-        weights = [planned.tile_count if is_whole else 1 for planned in drawn]
+        weights = [planned.wanted_count if is_whole else 1 for planned in drawn]
         has_indexes = service.cache.layout is not CacheLayout.FILES
         overhead_bytes = _BUNDLE_OVERHEAD_BYTES[request.storage_format]
         source, random = self.sources.open(service.cache), np.random.default_rng(0)
         bytes_per_tile: list[float] = []
         asked_count = 0
         for planned, weight in zip(drawn, weights, strict=True):
-            selected = selection.mask(planned.index)
+            selected = selection.mask(planned.index) if planned.places is None else mask_of(planned.places)
             share = max(1, round(_SAMPLED_FILES * weight / sum(weights)))
             asked = selected if has_indexes else _thin(selected, share, random)
             sizes = source.tile_sizes(planned.index, asked)
             found = np.count_nonzero(sizes)
             stored = float(sizes.sum() + SIZE_PREFIX_BYTES * found) / np.count_nonzero(asked)
-            bytes_per_tile.append(stored + (overhead_bytes / planned.tile_count if found else 0.0))
+            bytes_per_tile.append(stored + (overhead_bytes / planned.wanted_count if found else 0.0))
             asked_count += int(np.count_nonzero(asked))
-        existing_count = sum(planned.tile_count for planned in bundles)
+        existing_count = sum(planned.wanted_count for planned in bundles)
         size_bytes = int(existing_count * np.average(bytes_per_tile, weights=weights))
         if size_bytes:
             size_bytes += _DOCUMENT_BYTES + _THUMBNAIL_BYTES * request.tile_package
@@ -156,7 +159,7 @@ def _draw(bundles: Sequence[PlannedBundle]) -> Sequence[PlannedBundle]:
     """Return all bundles if they are few, else some, evenly spread over the tiles."""
     if len(bundles) <= _SAMPLED_BUNDLES:
         return bundles
-    ends = np.fromiter(accumulate(bundle.tile_count for bundle in bundles), np.int64, len(bundles))
+    ends = np.fromiter(accumulate(bundle.wanted_count for bundle in bundles), np.int64, len(bundles))
     middles = (np.arange(_SAMPLED_BUNDLES) + 0.5) * ends[-1] / _SAMPLED_BUNDLES
     return [bundles[at] for at in np.searchsorted(ends, middles, side="right").tolist()]
 

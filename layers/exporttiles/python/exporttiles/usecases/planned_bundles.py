@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from exporttiles.domain.plan import PlannedBundle
+from exporttiles.domain.plan import MAX_BUNDLES, PlannedBundle
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import PACKET_SIZE
@@ -16,17 +16,25 @@ from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.tiles import Mask, TileSource
 
 
-def planned_bundles(source: TileSource, selection: TileSelection, level: int) -> Iterator[PlannedBundle]:
+def planned_bundles(
+    source: TileSource, selection: TileSelection, level: int, limit: int = MAX_BUNDLES
+) -> Iterator[PlannedBundle]:
     """Yield the bundles of a level that hold selected tiles, without those that the cache is known not to have.
 
     Time goes by the bundles that exist where the cache is sparse, and by those that are selected otherwise.
+
+    Args:
+        source: the cache.
+        selection: the tiles that are wanted.
+        level: of the scheme.
+        limit: how many names to list to find out, at most; S3 returns 1,000 of them in 0.1 s.
 
     Raises:
         AreaError, InvalidParameterError: as `TileSelection.count`.
         SourceError: the cache cannot be read.
         DamagedCacheError: the cache is not what it claims to be.
     """
-    found = source.find_bundles(selection.block(level), selection.count(level))
+    found = source.find_bundles(selection.block(level), selection.count(level), limit)
     if found is None:
         for index, tile_count in selection.bundles(level):
             yield PlannedBundle(index, tile_count)

@@ -29,10 +29,10 @@ class _BundleTiles(IndexedTiles):
         super().__init__(objects)
         self._names = BundleNames.of_cache(cache)
 
-    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+    def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
         """Return the bundles of a block, from a listing of the level's folder."""
         folder = self._names.level_folder(block.level)
-        keys = list_sparse(self._objects, folder, min(block.bundle_count, tile_count))
+        keys = list_sparse(self._objects, folder, min(block.bundle_count, tile_count), limit)
         if keys is None:
             return None
         bundles = filter(None, map(self._names.parse, keys))

@@ -43,9 +43,9 @@ class FileTiles:
                     yield place, tile if len(tile) <= MAX_TILE_BYTES else b""
             places = missing
 
-    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+    def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
         """Return the bundles of a block and the places of their tiles, from a listing of the level's folder."""
-        keys = list_sparse(self._objects, self._template.level_prefix(block.level), tile_count)
+        keys = list_sparse(self._objects, self._template.level_prefix(block.level), tile_count, limit)
         if keys is None:
             return None
         found: defaultdict[BundleIndex, list[int]] = defaultdict(list)

@@ -88,7 +88,7 @@ class IndexedTiles(ABC):
             yield body
 
     @abstractmethod
-    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+    def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
         """Return the bundles of a block that may hold tiles; None if that would cost too much to find out."""
 
     @abstractmethod

@@ -71,9 +71,9 @@ class PmtilesTiles(IndexedTiles):
         lengths[rows, columns] = np.where(is_outside, -1, sizes)
         return offsets, lengths
 
-    def find_bundles(self, block: TileRange, tile_count: int) -> FoundBundles | None:
+    def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
         """Return the bundles of a block, from the directories: each is one run of positions."""
-        level, most = block.level, sparse_limit(min(block.bundle_count, tile_count))
+        level, most = block.level, sparse_limit(min(block.bundle_count, tile_count), limit)
         if not most:  # as on all levels of less than 128 rows
             return None
         if level > MAX_LEVEL:
