@@ -24,8 +24,8 @@ _READ_BUNDLES = 64
 _READ_EDGE_BUNDLES = 256
 """Bundles at the edges of a level whose index is read: they decide where its tiles end."""
 
-_LISTED_TILES = 400_000
-"""Of a level of an archive, in as many bundles at most, that are worth a list of bundles."""
+_LISTED_BUNDLES = 100_000
+"""Of a level of an archive, at most."""
 
 _SAMPLED_BUNDLES = 4
 """Bundles of a level from which tiles are read, first, middle and last of each."""
@@ -135,7 +135,7 @@ def survey_pmtiles(objects: ObjectReader, cache: TileCache, source: TileSource, 
 def _bundles_of(source: TileSource, level: int) -> Sequence[BundleIndex] | None:
     """Return the bundles of a level that may hold tiles; None if they are too many to list."""
     world = TileRange(level, 0, 1 << level, 0, 1 << level)
-    found = source.find_bundles(world, min(world.count, _LISTED_TILES))
+    found = source.find_bundles(world, world.count, _LISTED_BUNDLES)
     if found is not None:
         return sorted(found)
     if world.bundle_count > _READ_BUNDLES:
