@@ -113,6 +113,7 @@ def test_an_unusable_root_json_is_named(body):
         ("tileInfo.lods.3.resolution", -1, "resolution of level 3 '-1' is not a number greater than 0."),
         ("tileInfo.lods.3.scale", "1,234", "scale of level 3 '1,234' can be read in two ways."),
         ("tileInfo.spatialReference", {}, "spatialReference has no wkid, latestWkid or wkt."),
+        ("tileInfo.spatialReference", {"wkid": 7}, "tileInfo.spatialReference: No coordinate system is known as '7'."),
     ],
 )
 def test_a_member_that_cannot_be_used_is_named_with_its_value(member, value, text):
@@ -134,9 +135,6 @@ def test_a_member_that_cannot_be_used_is_named_with_its_value(member, value, tex
         b'<!DOCTYPE a SYSTEM "file:///etc/passwd">' + CONF.partition(b"?>")[2],
         b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><CacheInfo>&x;</CacheInfo>',
         BILLION_LAUGHS + CONF.partition(b"?>")[2],
-        CONF.replace(b"utf-8", b"utf-4"),
-        CONF.replace(b"utf-8", b"punycode"),
-        CONF.replace(b"utf-8", b"zlib"),
         b"<a>" * 100_000,
     ],
 )
@@ -166,6 +164,24 @@ def test_an_element_that_cannot_be_used_is_named_with_its_value(before, after, t
     assert conf != CONF.decode()
 
     with pytest.raises(DamagedCacheError, match="^" + re.escape(f"conf.xml: {text}")):
+        read_conf_xml(conf.encode(), None)
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        ("<WKID>999999</WKID>", "No coordinate system is known as '999999'."),
+        ("<WKT>nonsense</WKT>", "No coordinate system is known as 'nonsense'."),
+        (
+            "<WKT>LOCAL_CS[&quot;Plan&quot;,UNIT[&quot;Meter&quot;,1.0]]</WKT>",
+            "'Plan' is not a coordinate system of maps.",
+        ),
+    ],
+)
+def test_a_reference_that_is_unknown_is_named_by_its_element(reference, why):
+    conf = re.sub(r"(<SpatialReference[^>]*>).*(</SpatialReference>)", rf"\1{reference}\2", CONF.decode())
+
+    with pytest.raises(DamagedCacheError, match="^" + re.escape(f"conf.xml: SpatialReference: {why}")):
         read_conf_xml(conf.encode(), None)
 
 
@@ -218,6 +234,11 @@ def test_a_document_is_read_in_the_encoding_that_it_declares(encoding, letters, 
         ("windows-1252", "utf-8-sig", "ü"),
         ("gb2312", "gb18030", "㐀"),
         ("us-ascii", "utf-8", "ü"),
+        ("utf-4", "utf-8", "ü"),
+        ("Windows-31J", "cp932", "表"),
+        ("x-sjis", "cp932", "図"),
+        ("punycode", "latin-1", "ü"),
+        ("zlib", "ascii", ""),
     ],
 )
 def test_a_wrong_encoding_does_no_harm_outside_of_names_and_comments(declared, encoding, letters):

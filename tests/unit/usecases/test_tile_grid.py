@@ -118,6 +118,33 @@ def test_an_option_goes_before_all_documents(document, is_from_bottom, row):
     assert warnings(found) == []
 
 
+@pytest.mark.parametrize("name", ["metadata.json", "TileJSON.json", "tile.json", "Tiles.json"])
+def test_the_only_document_is_followed_wherever_it_lies_with_a_warning(name):
+    found = inspect(["tiles/3/4/1.png"], documents={f"docs/{name}": b'{"scheme": "tms"}'})
+
+    assert found.service.cache.level_rows
+    assert f"docs/{name} does not lie in a folder above the tiles." in warnings(found)[-1]
+
+
+def test_several_documents_apart_from_the_tiles_are_named_and_not_used():
+    documents = dict.fromkeys(["docs/metadata.json", "other/metadata.json"], b'{"scheme": "tms"}')
+
+    found = inspect(["tiles/3/4/1.png"], documents=documents)
+
+    assert not found.service.cache.level_rows
+    assert warnings(found)[0].startswith("docs/metadata.json and other/metadata.json do not lie in a folder above")
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "tilemapresource.xml", "docs/tilejson.json"])
+def test_rows_of_arcgis_count_from_the_top_whatever_documents_of_others_say(name):
+    documents = {name: b"<TileMap/>" if name.endswith("xml") else b'{"scheme": "tms"}'}
+
+    found = inspect(["L03/R00000001/C00000004.png"], documents=documents)
+
+    assert not found.service.cache.level_rows
+    assert f"{name} is not used" in warnings(found)[-1]
+
+
 def test_a_row_that_the_level_does_not_have_is_refused():
     with pytest.raises(DamagedCacheError, match=r"row 8 of level 3, which has 8 rows.*--rows-from-top"):
         inspect(["3/4/8.png"], FileOrder(is_from_bottom=True))
@@ -241,6 +268,7 @@ GOOD = {"srs": "EPSG:2056", "profile": "raster", "origin": (2600000, 1200000), "
     ("change", "why"),
     [
         ({"srs": "EPSG:999999"}, "SRS 'EPSG:999999' is not known"),
+        ({"srs": ""}, "SRS is missing, and the profile 'raster' does not tell it"),
         ({"srs": "OSGEO:7"}, "SRS 'OSGEO:7' is not known"),
         ({"srs": "somewhere"}, "SRS 'somewhere' is not known"),
         ({"origin": None}, "Origin is missing"),
@@ -252,13 +280,21 @@ GOOD = {"srs": "EPSG:2056", "profile": "raster", "origin": (2600000, 1200000), "
         ({"origin": (1e300, 0)}, "Origin x '1e.300' is too large"),
         ({"units": {3000: 1.0}}, "TileSet order '3000' is not a level"),
         ({"size": 0}, "TileFormat width '0'"),
+        ({"size": 512}, "512 x 512"),
         ({"srs": "EPSG:3857", "profile": "mercator", "units": {3: 12.0}}, "units-per-pixel 12 of level 3"),
         ({"srs": "EPSG:4326", "profile": "geodetic", "units": {1: 0.3, 2: 0.3}}, "units-per-pixel is not halved"),
     ],
 )
 def test_a_tile_map_that_cannot_be_honoured_is_refused_by_its_member(change, why):
-    with pytest.raises(DamagedCacheError, match=f"tilemapresource.xml: .*{why}"):
+    with pytest.raises(DamagedCacheError, match=f"tilemapresource.xml.*{why}"):
         inspect(["3/4/1.png"], documents=tile_map(**(GOOD | change)))
+
+
+@pytest.mark.parametrize(("profile", "wkid"), [("mercator", 3857), ("global-geodetic", 4326)])
+def test_a_well_known_profile_tells_the_reference_where_srs_is_missing(profile, wkid):
+    found = inspect(["3/4/1.png"], documents=tile_map("", profile))
+
+    assert found.service.tiling_scheme.spatial_reference.crs.to_epsg() == wkid
 
 
 @pytest.mark.parametrize("body", [b"", b"<TileMap>", b"<!DOCTYPE x [<!ENTITY a 'a'>]><TileMap>&a;</TileMap>"])

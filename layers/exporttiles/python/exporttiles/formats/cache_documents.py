@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from exporttiles.domain.errors import DamagedCacheError, ExportTilesError, RequestError
+from exporttiles.domain.errors import DamagedCacheError, ExportTilesError, RequestError, UnknownSpatialReferenceError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
@@ -88,7 +88,7 @@ def read_root_json(body: bytes, path: str = ROOT_JSON) -> CacheInfo:
         root = read_json(body)
         outer = root.get("spatialReference")
         scheme = read_tile_info(member(root, "tileInfo"), read_spatial_reference(outer) if outer else None)
-        scheme = _identified(scheme)
+        scheme = _identified(scheme, "tileInfo.spatialReference")
     image, storage = _optional(root, "tileImageInfo"), _optional(root, "storageInfo")
     full_extent = None
     if "fullExtent" in root:
@@ -126,7 +126,7 @@ def read_conf_xml(conf: bytes, cdi: bytes | None, path: str = CONF_XML, cdi_path
     with _named(path):
         info = read_document(conf)
         tiles = _child(info, "TileCacheInfo")
-        scheme = _identified(_scheme(tiles))
+        scheme = _identified(_scheme(tiles), "SpatialReference")
     full_extent = None
     if cdi is not None:
         with _remarking(remarks, f"{cdi_path}: "):
@@ -164,14 +164,21 @@ def _remarking(remarks: list[str], before: str) -> Iterator[None]:
         remarks.append(f"{before}{error}")
 
 
-def _identified(scheme: TilingScheme) -> TilingScheme:
+def _identified(scheme: TilingScheme, name: str) -> TilingScheme:
     """Return a scheme whose reference has its number, where it is one of a register.
 
+    Args:
+        scheme: as its document states it.
+        name: of the reference in the document, for messages.
+
     Raises:
-        UnknownSpatialReferenceError: no coordinate system of maps has its ids or text.
+        DocumentValueError: no coordinate system of maps has its ids or text.
     """
-    reference = scheme.spatial_reference.identified
-    reference.crs  # noqa: B018 - raises where there is none, so that the error names the document
+    try:
+        reference = scheme.spatial_reference.identified
+        reference.crs  # noqa: B018 - whether there is one
+    except UnknownSpatialReferenceError as error:
+        raise DocumentValueError(f"{name}: {error}") from error
     return replace(scheme, spatial_reference=reference)
 
 

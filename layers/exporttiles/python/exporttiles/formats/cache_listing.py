@@ -20,8 +20,9 @@ from exporttiles.formats.bundle_names import BundleName, BundleNames, split_bund
 from exporttiles.formats.numerals import Numerals
 from exporttiles.formats.numerals import field as number_field
 from exporttiles.formats.path_template import TilePlace, find_shard, literal
+from exporttiles.formats.tms_documents import TILE_JSONS, TILE_MAP
 
-DOCUMENTS = frozenset({"conf.xml", "conf.cdi", "root.json", "tilemapresource.xml", "metadata.json", "tilejson.json"})
+DOCUMENTS = frozenset({"conf.xml", "conf.cdi", "root.json", TILE_MAP, *TILE_JSONS})
 """Names of documents in small letters; any capitals will do."""
 
 _NUMBERED = re.compile(r"((?:.*/)?)()([0-9]{1,2})(/)([0-9]{1,10})(/)([0-9]{1,10})(@[0-9]x|)((?:\.\w+){0,2})", re.ASCII)
@@ -385,10 +386,10 @@ class CacheListing:
             self.documents.append(key)
         elif extension in _NO_TILES:
             self._pass_over(key)
-        elif match := _NUMBERED.fullmatch(key):
-            self._files(self.numbered, match, is_exploded=False).add(match, size_bytes)
         elif match := _EXPLODED.fullmatch(key):
             self._files(self.exploded, match, is_exploded=True).add(match, size_bytes)
+        elif match := _NUMBERED.fullmatch(key):
+            self._files(self.numbered, match, is_exploded=False).add(match, size_bytes)
         elif extension in _IMAGES and _WITH_NUMBER.fullmatch(name):
             self._leave_unread(key)
         else:

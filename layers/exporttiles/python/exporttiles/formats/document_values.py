@@ -124,17 +124,13 @@ def decode(body: bytes, declared: str) -> str:
 
     Bytes that the encoding does not have become U+FFFD: they stand in comments
     and names far more often than in what we read. In no encoding that is based
-    on ASCII is a byte of markup part of another character.
-
-    Raises:
-        DocumentValueError: the encoding is unknown.
+    on ASCII is a byte of markup part of another character. One whose name is
+    unknown is based on ASCII too, or else its name could not be read.
     """
-    unknown = f"It declares the encoding '{shown(declared)}', which is unknown."
     try:
         name = codecs.lookup(declared).name
-        text = "" if name.replace("-", "_") in _NO_CHARACTERS else body.decode(name, errors="replace")
-    except (LookupError, UnicodeError) as error:  # LookupError also for codecs that make no text
-        raise DocumentValueError(unknown) from error
-    if not text and body:
-        raise DocumentValueError(unknown)
-    return text
+        if name.replace("-", "_") not in _NO_CHARACTERS:
+            return body.decode(name, errors="replace")
+    except (LookupError, UnicodeError):  # LookupError also for codecs that make no text
+        pass
+    return body.decode("ascii", errors="replace")

@@ -61,11 +61,11 @@ class CoordinateDomain:
 
 
 def read_document(body: bytes) -> Element:
-    """Return the root of a document from anywhere, in any encoding that it declares and Python has.
+    """Return the root of a document from anywhere, in whatever encoding it declares.
 
     Raises:
-        DocumentValueError: it is no XML, its encoding is unknown, or it has a document
-            type: entities grow, and name files.
+        DocumentValueError: it is no XML, or it has a document type: entities grow,
+            and name files.
     """
     try:
         root: Element = fromstring(_text(body), forbid_dtd=True)
@@ -80,11 +80,7 @@ def read_document(body: bytes) -> Element:
 
 
 def _text(body: bytes) -> str:
-    """Return the text of a document (XML 1.0, 4.3.3 and appendix F).
-
-    Raises:
-        DocumentValueError: its encoding is unknown.
-    """
+    """Return the text of a document (XML 1.0, 4.3.3 and appendix F)."""
     for start, encoding in _STARTS:
         if body.startswith(start):
             return decode(body, encoding).lstrip()

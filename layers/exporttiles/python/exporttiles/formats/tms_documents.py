@@ -1,4 +1,4 @@
-"""Documents that programs leave beside tiles in files: tilemapresource.xml, metadata.json and tilejson.json.
+"""Documents that programs leave beside tiles in files: tilemapresource.xml, and TileJSON by its several names.
 
 Source: Tile Map Service specification 1.0.0 (OSGeo); gdal2tiles.py; TileJSON 3.0.0; MBTiles 1.3, metadata.
 """
@@ -14,7 +14,7 @@ from exporttiles.formats.document_values import DocumentValueError, number, posi
 from exporttiles.formats.esri_xml import read_document
 
 TILE_MAP = "tilemapresource.xml"
-TILE_JSONS = frozenset({"metadata.json", "tilejson.json"})
+TILE_JSONS = frozenset({"metadata.json", "tile.json", "tilejson.json", "tiles.json"})
 
 Box = tuple[float, float, float, float]
 """Sides xmin, ymin, xmax, ymax, or west, south, east, north."""
@@ -62,6 +62,11 @@ class TileMap:
     box: Box | None
     tile_size: int
     units_per_pixel: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def is_placed(self) -> bool:
+        """Return True if the document states anything of the place of its tiles."""
+        return bool(self.reference or self.profile or self.origin or self.units_per_pixel)
 
 
 def read_tile_json(body: bytes) -> TileJson:

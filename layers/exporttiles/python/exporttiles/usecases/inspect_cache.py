@@ -104,6 +104,7 @@ class InspectCache:
             info.tiling_scheme if info else survey.scheme or self.scheme,
             tile_side(survey.tiles),
             is_own=info is not None,
+            source=info.document if info else survey.scheme_source.removeprefix("from ") or "the tiling scheme",
         )
         scheme = snap_to_well_known(own)
         _require_levels(scheme, survey.levels)
@@ -141,7 +142,7 @@ class InspectCache:
         return bytes(body)
 
 
-def _fitting(scheme: TilingScheme, side: int | None, *, is_own: bool) -> TilingScheme:
+def _fitting(scheme: TilingScheme, side: int | None, *, is_own: bool, source: str) -> TilingScheme:
     """Return a scheme for tiles of a size in pixels.
 
     A well-known scheme has the same tiles, in number and place, whether they
@@ -152,7 +153,7 @@ def _fitting(scheme: TilingScheme, side: int | None, *, is_own: bool) -> TilingS
     finer = next((step for step in range(1, 4) if side == scheme.tile_size << step), None)
     if is_own or finer is None:
         raise DamagedCacheError(
-            f"The tiles are {side} x {side} pixels; the tiling scheme has {scheme.tile_size} x {scheme.tile_size}."
+            f"The tiles are {side} x {side} pixels; {source} has {scheme.tile_size} x {scheme.tile_size}."
         )
     lods = zip(scheme.lods, scheme.lods[finer:], strict=False)
     return replace(scheme, tile_size=side, lods=tuple(replace(fine, level=lod.level) for lod, fine in lods))

@@ -14,7 +14,7 @@ from exporttiles.ports.tiles import TileSource
 from exporttiles.usecases.level_digits import settle_level_base
 from exporttiles.usecases.survey_files import FileOrder, survey_files
 from exporttiles.usecases.survey_tiles import Survey, survey_bundles, survey_pmtiles
-from exporttiles.usecases.tile_grid import settle_grid
+from exporttiles.usecases.tile_grid import documents_of_files, passed_over, settle_grid
 
 Reader = Callable[[ObjectReader, TileCache], TileSource]
 """Opens a cache once its layout is known."""
@@ -58,6 +58,8 @@ class SurveyCache:
         else:
             raise DamagedCacheError(listing.refusal)
         survey.messages += listing.left_out
+        if not self.is_scheme_known and (listing.bundles.places or listing.exploded):
+            survey.messages += passed_over(listing.documents)
         return cache, survey
 
     def _bundles(self, url: str, listed: ListedBundles) -> tuple[TileCache, Survey]:
@@ -78,10 +80,10 @@ class SurveyCache:
         order = replace(self.order, is_row_first=listed.is_exploded or self.order.is_row_first)
         base, messages = settle_level_base(listed, self.scheme, self.stated_extent, order)
         order = replace(order, has_hexadecimal_levels=base == 16)
-        above = [path for path in documents if any(prefix.startswith(_folder(path)) for prefix in listed.prefixes)]
+        near, doubts = ([], []) if listed.is_exploded else documents_of_files(documents, listed.prefixes)
         grid = settle_grid(
             self.read,
-            sorted(above, key=lambda path: -path.count("/")),
+            near,
             {int(digits, base): listed.span(digits, is_row_first=order.is_row_first) for digits in listed.level_digits},
             self.scheme,
             is_scheme_known=self.is_scheme_known,
@@ -91,9 +93,5 @@ class SurveyCache:
         if grid.scheme_source:
             survey.scheme, survey.scheme_source = grid.scheme, f"from {grid.scheme_source}"
         survey.row_order = grid.row_order
-        survey.messages += [*messages, *grid.messages]
+        survey.messages += [*messages, *grid.messages, *doubts]
         return cache, survey
-
-
-def _folder(path: str) -> str:
-    return path[: path.rfind("/") + 1]

@@ -49,7 +49,7 @@ def settle_grid(
 
     Args:
         read: returns the bytes of a document.
-        documents: paths of those that lie above the tiles.
+        documents: paths of those that can tell.
         spans: of the tiles.
         scheme: of the cache, or assumed.
         is_scheme_known: an option or another document states it.
@@ -64,7 +64,7 @@ def settle_grid(
     path = next((path for path in documents if _name(path) == TILE_MAP), None)
     if path is not None:
         tile_map = read_tile_map(read(path), path)
-        if tile_map.reference is not None and not is_scheme_known:
+        if tile_map.is_placed and not is_scheme_known:
             return place_tile_map(tile_map, path, spans, is_from_bottom=is_from_bottom)
         if is_from_bottom is None:
             return _as_claimed(scheme, _Claim(path, True, "it is of TMS", None), spans)
@@ -80,6 +80,41 @@ def settle_grid(
                 remarks = [Message(MessageKind.INFORMATIVE, f"{path}: {found.remark}")] if found.remark else []
                 return replace(grid, messages=(*grid.messages, *remarks))
     return TileGrid(scheme, ())
+
+
+def documents_of_files(documents: Collection[str], folders: Collection[str]) -> tuple[list[str], list[Message]]:
+    """Return the documents that can tell where tiles in files lie, the nearest first, and a warning about others.
+
+    A document that does not lie above the tiles is used if it is the only one.
+
+    Args:
+        documents: paths of all that there are.
+        folders: those that hold the levels.
+    """
+    if above := [path for path in documents if any(folder.startswith(_folder(path)) for folder in folders)]:
+        return sorted(above, key=lambda path: -path.count("/")), []
+    apart = sorted(path for path in documents if _name(path) in {TILE_MAP, *TILE_JSONS})
+    if len(apart) == 1:
+        text = f"{apart[0]} does not lie in a folder above the tiles. It is used, as no other document does."
+        return apart, [Message(MessageKind.WARNING, text)]
+    if apart:
+        text = (
+            f"{apart[0]} and {apart[1]} do not lie in a folder above the tiles. They are not used, nor any like them."
+        )
+        return [], [Message(MessageKind.WARNING, text)]
+    return [], []
+
+
+def passed_over(documents: Collection[str]) -> list[Message]:
+    """Return warnings of documents that do not tell where the tiles of caches of ArcGIS lie."""
+    return [
+        Message(
+            MessageKind.WARNING,
+            f"{path} is not used: it describes files named level/column/row. A cache of ArcGIS has conf.xml.",
+        )
+        for path in documents
+        if _name(path) in {TILE_MAP, *TILE_JSONS}
+    ]
 
 
 def _as_said(scheme: TilingScheme, *, is_from_bottom: bool) -> TileGrid:
@@ -113,6 +148,10 @@ def _as_claimed(scheme: TilingScheme, claim: _Claim, spans: Spans) -> TileGrid:
         )
         messages = (Message(MessageKind.WARNING, text),)
     return TileGrid(scheme, stated.level_rows, row_order=f"{stated.words}, by {claim.path}", messages=messages)
+
+
+def _folder(path: str) -> str:
+    return path[: path.rfind("/") + 1]
 
 
 def _name(path: str) -> str:

@@ -35,7 +35,7 @@ def place_tile_map(tile_map: TileMap, path: str, spans: Spans, *, is_from_bottom
     """Return where the tiles of a tile map lie.
 
     Args:
-        tile_map: with a reference.
+        tile_map: by its document.
         path: of the document, for messages.
         spans: of the tiles.
         is_from_bottom: what the user says; None leaves it to the document.
@@ -43,9 +43,12 @@ def place_tile_map(tile_map: TileMap, path: str, spans: Spans, *, is_from_bottom
     Raises:
         DamagedCacheError: the document cannot be honoured; it names the member.
     """
-    reference = tile_map.reference
+    reference = tile_map.reference or _reference_of_profile(tile_map.profile)
     if reference is None:
-        raise DamagedCacheError(f"{path}: SRS is missing.")
+        raise DamagedCacheError(
+            f"{path}: SRS is missing, and the profile '{tile_map.profile}' does not tell it. "
+            "--scheme names a tiling scheme instead."
+        )
     is_mercator = reference.is_same_as(WEB_MERCATOR_256.spatial_reference)
     if is_mercator and "mercator" in tile_map.profile:
         _require_mercator(tile_map, path)
@@ -75,6 +78,12 @@ def place_tile_map(tile_map: TileMap, path: str, spans: Spans, *, is_from_bottom
         text = f"{path}: its BoundingBox holds none of the tiles. They are placed by its SRS and profile."
     messages = (Message(MessageKind.WARNING, text),) if text else ()
     return TileGrid(chosen.scheme, chosen.level_rows, path, f"{chosen.words}, by {path}", messages)
+
+
+def _reference_of_profile(profile: str) -> SpatialReference | None:
+    if "mercator" in profile:
+        return WEB_MERCATOR_256.spatial_reference
+    return WGS84 if "geodetic" in profile else None
 
 
 def _boxes_of_world(box: Box | None, reference: SpatialReference) -> list[Extent]:
