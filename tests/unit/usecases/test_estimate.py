@@ -37,6 +37,18 @@ def test_an_estimate_is_what_the_export_delivers(put, extent):
     assert estimated.estimate.size_bytes == pytest.approx(exported.package.size_bytes, rel=0.05)
 
 
+def test_an_estimate_of_no_tile_says_why():
+    tiles = memory()
+    put_files(tiles, 2)
+    runtime, service = a_runtime(tiles), a_service(tiles)
+    service = replace(service, full_extent=an_extent(0, 0, 10, 10).to(service.full_extent.spatial_reference))
+
+    job = runtime.estimate_export(service, a_request(service, (1,), extent=an_extent(100, 0, 110, 10)), {})
+
+    assert job.estimate.tile_count == 0
+    assert "No tile is selected: the area lies outside the service's full extent." in job.messages[-1].text
+
+
 def sea_and_towns():
     """A world of levels 0-6 whose tiles differ in length by ten times, in patches and along a coast."""
     tile = a_tile(0, 0, 0)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from exporttiles.domain.errors import ExportCancelledError, JobStateError
 from exporttiles.domain.export import StorageFormat
+from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import JobStatus, MessageKind
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.archive_check import Scope
@@ -198,6 +199,28 @@ def test_an_area_outside_the_cache_fails_at_once(world):
 
     assert job.status is JobStatus.FAILED
     assert "select no tile" in job.messages[-1].text
+    assert "the area lies outside the service's full extent" in job.messages[-1].text
+
+
+def test_an_area_beyond_the_origin_of_the_tiling_scheme_fails_and_says_so(world):
+    runtime, service = a_runtime(world), a_service(world)
+    scheme = replace(service.tiling_scheme, origin_x=0.0)
+    service = replace(service, tiling_scheme=scheme)
+
+    job = submit(runtime, service, a_request(service, (3,), extent=an_extent(-20, 0, -10, 10)))
+
+    assert job.status is JobStatus.FAILED
+    assert "left of the origin of its tiling scheme" in job.messages[-1].text
+
+
+def test_a_kilometre_at_greenwich_is_exported_at_every_level(world):
+    runtime, service = a_runtime(world), a_service(world)
+    site = Extent(-500, 6710000, 500, 6711000, service.full_extent.spatial_reference)
+
+    job = run_workflow(runtime, submit(runtime, service, a_request(service, range(5), extent=site)).job_id)
+
+    assert {level for level, _, _ in tiles_of(package_of(runtime, job))} == set(range(5))
+    assert runtime.estimate_export(service, a_request(service, range(5), extent=site), {}).tile_count == job.tile_count
 
 
 def test_a_worker_run_twice_writes_the_same_bytes_and_counts_once(world):

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
 
 from exporttiles.domain.errors import AreaError
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.rings import COORDINATE_LIMIT, Polygon, Ring, bounding_box, box_polygon
+from exporttiles.domain.rings import COORDINATE_LIMIT, Polygon, Ring, bounding_box, bounding_boxes, box_polygon, clip
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.wording import counted
 
@@ -19,6 +20,7 @@ RINGS_LIMIT = 10_000
 """Rings of an area as it is sent."""
 
 _SLIVER = 1e-12  # of its length; a ring less wide than this is a line
+_ROUNDING = 1e-12  # of coordinates: 20 micrometres in Web Mercator
 _CORNERS = 4
 
 
@@ -101,6 +103,23 @@ class Area:
         box = {(x, y) for x, y in box_polygon(self.extent.sides)[0].tolist()}
         steps = np.diff(corners, axis=0, append=corners[:1])
         return {(x, y) for x, y in corners.tolist()} == box and not (steps[:, 0] * steps[:, 1]).any()
+
+    def within(self, extent: Extent) -> "Area | None":
+        """Return the part of the area that lies in an envelope; None if there is none.
+
+        Args:
+            extent: in the reference of the area.
+        """
+        if self.extent.intersection(extent) == self.extent:
+            return None if self.extent.is_empty else self
+        polygons = clip(self.polygons, extent.sides)
+        if not polygons:
+            return None
+        sides, boxes = np.array(extent.sides), bounding_boxes(polygons)
+        rounding = _ROUNDING * np.abs(boxes).max()  # what only touches the envelope is not in it
+        reaches = (boxes[:, :2] < sides[2:] - rounding) & (boxes[:, 2:] > sides[:2] + rounding)
+        polygons = list(compress(polygons, reaches.all(axis=1)))
+        return Area(tuple(polygons), self.spatial_reference) if polygons else None
 
     def to(self, spatial_reference: SpatialReference) -> "Area":
         """Return the area in another reference, moved into its world.

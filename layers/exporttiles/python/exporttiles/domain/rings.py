@@ -26,7 +26,7 @@ COORDINATE_LIMIT = 1e15
 
 _TURNS_LIMIT = 10  # times round the world before coordinates are taken for a mistake
 _WIDTH_LIMIT = 3  # worlds side by side that one polygon may reach into
-_HAIR = 1e-11  # worlds, 0.4 mm: reaching this far over the edge is rounding
+_HAIR = 5e-10  # worlds, 2 cm: reaching this far over the edge is rounding, to centimetres or to 1e-7 degrees
 
 
 def bounding_boxes(polygons: Sequence[Polygon]) -> NDArray[np.float64]:
@@ -80,8 +80,9 @@ def wrap(polygons: Sequence[Polygon], start: float, width: float) -> list[list[P
     if not polygons:
         return []
     turns = (bounding_boxes(polygons)[:, [0, 2]] - start) / width
-    first = np.floor(turns[:, 0] + _HAIR)
-    stop = np.maximum(first + 1, np.ceil(turns[:, 1] - _HAIR))
+    hair = np.minimum(_HAIR, (turns[:, 1] - turns[:, 0]) / 4)  # a polygon may be as small
+    first = np.floor(turns[:, 0] + hair)
+    stop = np.maximum(first + 1, np.ceil(turns[:, 1] - hair))
     if np.abs([first, stop]).max() > _TURNS_LIMIT or (stop - first).max() > _WIDTH_LIMIT:
         xmin, _, xmax, _ = bounding_box(polygons)
         raise AreaError(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,17 +11,9 @@ from numpy.typing import NDArray
 from exporttiles.domain.area import Area
 from exporttiles.domain.errors import AreaError, InvalidParameterError
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.scanline import Floats, Integers, RowRuns, Scanline
-from exporttiles.domain.tiling import (
-    EDGE_PIXELS,
-    PACKET_SIZE,
-    BundleIndex,
-    TileRange,
-    TilingScheme,
-)
-
-WORK_LIMIT = 1 << 23
-"""Meetings of an edge and a tile row at all levels that are asked for: one to two seconds of work."""
+from exporttiles.domain.scanline import WORK_LIMIT, RowRuns, Scanline
+from exporttiles.domain.strips import Floats, Integers
+from exporttiles.domain.tiling import EDGE_PIXELS, PACKET_SIZE, BundleIndex, TileRange, TilingScheme
 
 BUNDLES_AT_A_TIME = 4096
 """Bundles between the edges of an area that are counted together."""
@@ -29,15 +21,24 @@ BUNDLES_AT_A_TIME = 4096
 
 @dataclass(frozen=True, eq=False)
 class TileSelection:
-    """Tiles that an area reaches into, deeper than `EDGE_PIXELS`.
+    """Tiles that hold an area, as far as it lies within the full extent of a service.
+
+    Each polygon selects the tiles into which it reaches deeper than
+    `EDGE_PIXELS`; where this would leave a part of it further than that from
+    all of them, it also selects the tile that holds the middle of that part.
+
+    So an area on tile edges selects no neighbours, however it was rounded; each
+    polygon has at least one tile at every level; the tiles cover the area up to
+    `EDGE_PIXELS`; and the polygon touches each of them. What a polygon reaches
+    that deep, every polygon around it selects, too. An extent never selects
+    fewer tiles than an extent within it.
 
     Time and memory go by the edges of the area and the rows of tiles they
     meet, never by the number of tiles.
 
     Attributes:
         area: in the scheme's reference, and in its world (see `Area.to`).
-        limit: tiles outside of this envelope are never selected: the full
-            extent of the service, in the scheme's reference.
+        limit: the full extent of the service, in the scheme's reference.
     """
 
     scheme: TilingScheme
@@ -59,7 +60,7 @@ class TileSelection:
         """
         tile_count = work = 0
         for level in sorted(levels, reverse=True):
-            if not self.area.is_rectangle:
+            if not self._is_rectangle:
                 scanline = self._scanline(level)
                 work += self._check_work(scanline, level, *scanline.rows)
             if work > WORK_LIMIT:
@@ -78,8 +79,8 @@ class TileSelection:
             AreaError: the area is too complex for this level.
             InvalidParameterError: the scheme does not have the level.
         """
-        if self.area.is_rectangle:
-            return self._block(level).count
+        if self._is_rectangle:
+            return self.block(level).count
         scanline = self._scanline(level)
         self._check_work(scanline, level, *scanline.rows)
         return sum(runs.count for runs in scanline.runs(*scanline.rows))
@@ -108,12 +109,12 @@ class TileSelection:
         Raises:
             AreaError, InvalidParameterError: as `count`.
         """
-        scanline, block = self._scanline(level), self._block(level)
+        scanline = self._scanline(level)
         first, stop = scanline.rows
-        if not self.area.is_rectangle:
+        if not self._is_rectangle:
             self._check_work(scanline, level, first, stop)
-        west = block.column_start // PACKET_SIZE
-        width = block.column_stop // PACKET_SIZE + 1 - west  # a run may stop where the last bundle does
+        west = scanline.columns[0] // PACKET_SIZE
+        width = scanline.columns[1] // PACKET_SIZE + 1 - west  # a run may stop where the last bundle does
         rows = max(1, BUNDLES_AT_A_TIME // width) * PACKET_SIZE
         for row in range(first // PACKET_SIZE * PACKET_SIZE, stop, rows):
             tile_counts: Counter[int] = Counter()
@@ -147,18 +148,35 @@ class TileSelection:
         return self._rows_of_bundles[place]
 
     def block(self, level: int) -> TileRange:
-        """Return the smallest block of tiles around the selected ones.
+        """Return a block of tiles around the selected ones.
 
         Raises:
             InvalidParameterError: the scheme does not have the level.
         """
-        return self._block(level)
+        if self._within and self._is_rectangle:
+            return self.scheme.tile_range(self._within.extent, level)
+        scanline = self._scanline(level)
+        return TileRange(level, *scanline.rows, *scanline.columns)
 
-    def _block(self, level: int) -> TileRange:
-        """Return the smallest block of tiles around the selected ones."""
-        around = self.scheme.tile_range(self.area.extent, level)
-        block = around.intersection(self.scheme.tile_range(self.limit, level))
-        return block if block.count else TileRange(level, 0, 0, 0, 0)
+    @property
+    def why_empty(self) -> str:
+        """Return why no level has a tile, for people; '' if all levels have."""
+        if self._within:
+            return ""
+        if self.area.within(self.limit):
+            return "the area lies left of the origin of its tiling scheme, or above it"
+        return "the area lies outside the service's full extent"
+
+    @cached_property
+    def _within(self) -> Area | None:
+        """The part of the area that may select tiles: within the limit, right of the origin and below it."""
+        origin_x, origin_y = self.scheme.origin_x, self.scheme.origin_y
+        xmin, ymax = max(self.limit.xmin, origin_x), min(self.limit.ymax, origin_y)
+        return self.area.within(replace(self.limit, xmin=xmin, ymax=ymax))
+
+    @cached_property
+    def _is_rectangle(self) -> bool:
+        return self._within is not None and self._within.is_rectangle
 
     def _scanline(self, level: int) -> Scanline:
         """Return the edges over the tiles of a level; the last one asked for is kept."""
@@ -171,7 +189,7 @@ class TileSelection:
                 (start - origin) * (1, -1) / span,
                 (stop - origin) * (1, -1) / span,
                 polygon,
-                self._block(level),
+                level,
                 EDGE_PIXELS / self.scheme.tile_size,
             )
             self._scanlines.clear()
@@ -191,11 +209,13 @@ class TileSelection:
     @cached_property
     def _edges(self) -> tuple[Floats, Floats, Integers]:
         """Both ends of each edge in map units, (n, 2), and its polygon, (n,)."""
-        rings = [ring for polygon in self.area.polygons for ring in polygon]
-        sizes = [sum(map(len, polygon)) for polygon in self.area.polygons]
-        start = np.concatenate(rings)
-        stop = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
-        return start, stop, np.repeat(np.arange(len(sizes)), sizes)
+        polygons = self._within.polygons if self._within else ()
+        nothing = np.empty((0, 2))
+        rings = [ring for polygon in polygons for ring in polygon]
+        sizes = [sum(map(len, polygon)) for polygon in polygons]
+        start = np.concatenate([nothing, *rings])
+        stop = np.concatenate([nothing, *(np.roll(ring, -1, axis=0) for ring in rings)])
+        return start, stop, np.repeat(np.arange(len(sizes)), np.array(sizes, np.int64))
 
 
 def _count_by_bundle(runs: RowRuns, west: int, width: int) -> dict[int, int]:

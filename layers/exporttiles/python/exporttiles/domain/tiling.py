@@ -15,11 +15,14 @@ PACKET_SIZE = 128
 """Rows and columns of tiles in one bundle."""
 
 EDGE_PIXELS = 0.05
-"""How deep an area must reach into a tile to select it.
+"""How deep an area must reach into a tile to select it, if it does so anywhere.
 
 Esri's own resolutions put the grid up to 12 mm off the powers of two, so that
 longitude -90 reaches 0.01 pixel into the next column at level 19.
 """
+
+ROUNDED_UP = 1 + 1e-14
+"""Factor for a coordinate in tiles that may be less than a whole number by rounding alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,28 +132,38 @@ class TilingScheme:
         )
 
     def tile_range(self, extent: Extent, level: int) -> TileRange:
-        """Return the smallest block of tiles that covers an extent.
+        """Return the smallest block of tiles that covers an extent, to `EDGE_PIXELS`.
 
-        Touching a tile's edge is not covering it: the extent of one tile
-        yields that tile alone.
+        An extent that is less wide or high than that on either side of a tile
+        edge gets the tile that holds its middle.
 
         Args:
             extent: envelope in the scheme's own reference.
             level: level of detail.
 
         Returns:
-            Half-open rows and columns from 0; empty if the extent is empty.
+            Half-open rows and columns from 0; empty if the extent is empty, or
+            left of the origin or above it.
 
         Source: OGC 07-057r7 (WMTS 1.0.0), annex H.1, with the edge rule above.
         """
         if extent.is_empty:
             return TileRange(level, 0, 0, 0, 0)
         span = self.tile_span(level)
-        edge = EDGE_PIXELS / self.tile_size
-        return TileRange(
-            level,
-            max(0, math.floor((self.origin_y - extent.ymax) / span + edge)),
-            max(0, math.ceil((self.origin_y - extent.ymin) / span - edge)),
-            max(0, math.floor((extent.xmin - self.origin_x) / span + edge)),
-            max(0, math.ceil((extent.xmax - self.origin_x) / span - edge)),
-        )
+        margin = EDGE_PIXELS / self.tile_size
+        rows = _reached((self.origin_y - extent.ymax) / span, (self.origin_y - extent.ymin) / span, margin)
+        columns = _reached((extent.xmin - self.origin_x) / span, (extent.xmax - self.origin_x) / span, margin)
+        return TileRange(level, *rows, *columns)
+
+
+def _reached(start: float, stop: float, margin: float) -> tuple[int, int]:
+    """Return the tiles into which a span reaches deeper than a margin, or else the one that holds its middle."""
+    if stop <= 0:
+        return 0, 0
+    start = max(0.0, start)
+    first, after = math.floor(start + margin), math.ceil(stop - margin)
+    if first < after:
+        return first, after
+    # A middle on the edge, but for rounding, is of the next tile; that must be more than touched.
+    middle = min(math.floor((start + stop) / 2 * ROUNDED_UP), math.ceil(stop) - 1)
+    return middle, middle + 1

@@ -111,6 +111,8 @@ class EstimateExport:
         said = (
             f"{counted(tile_count, 'tile')}, {counted(size_bytes, 'byte')} before any recompression, as {teller} tells."
         )
+        if selection.why_empty:
+            said += f" No tile is selected: {selection.why_empty}."
         if request.since or request.since_job:
             said += " What has not changed since is counted, too: only the export itself looks."
         return Estimate(tile_count, size_bytes), said

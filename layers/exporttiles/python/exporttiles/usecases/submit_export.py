@@ -81,7 +81,7 @@ class SubmitExport:
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
         tile_count = selection.count_all(request.levels)
         now = self.clock.now()
-        refusal = _refusal(service, tile_count)
+        refusal = _refusal(service, selection, tile_count)
         messages = [
             Message(MessageKind.INFORMATIVE, f"Start Time: {in_words(now)}"),
             *(Message(MessageKind.WARNING, text) for text in request.warnings),
@@ -184,7 +184,7 @@ def _written(parameters: Mapping[str, str]) -> bytes:
     return json.dumps(dict(sorted(parameters.items()))).encode()
 
 
-def _refusal(service: ImageService, tile_count: int) -> str:
+def _refusal(service: ImageService, selection: TileSelection, tile_count: int) -> str:
     """Return why the job fails at once; '' if it does not.
 
     Clients look for the number 001564 and its words.
@@ -196,10 +196,7 @@ def _refusal(service: ImageService, tile_count: int) -> str:
             f"{service.name}:ImageServer."
         )
     if tile_count == 0:
-        return (
-            f"The area and levels select no tile of the service {service.name}: "
-            "the area lies outside the service's full extent."
-        )
+        return f"The area and levels select no tile of the service {service.name}: {selection.why_empty}."
     return ""
 
 
