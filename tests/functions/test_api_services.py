@@ -22,7 +22,7 @@ def test_a_tile_is_sent_as_it_is(done, service):
 
 
 @pytest.mark.parametrize(
-    ("body", "media_type"), [(b"\x89PNG\r\n", "image/png"), (b"Lerc2 ", "application/octet-stream")]
+    ("body", "media_type"), [(b"\x89PNG\r\n\x1a\n", "image/png"), (b"Lerc2 ", "application/octet-stream")]
 )
 def test_a_tile_says_what_it_is(client, body, media_type):
     client.runtime.read_tile.sources.objects.write("World/3/2/1.jpg", body)

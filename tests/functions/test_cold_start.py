@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from exporttiles.domain.job import Job, JobStatus
 from exporttiles.rest.http import Request
-from exporttiles.rest.routes import respond
+from exporttiles.rest.routes import find_route, respond
 
 now = datetime(2026, 11, 23, tzinfo=UTC)
 job = Job("j" + 32 * "0", "World", JobStatus.EXECUTING, now, now, tile_count=9)
@@ -27,7 +27,7 @@ runtime = SimpleNamespace(
     jobs=SimpleNamespace(get=lambda _: job),
     services=SimpleNamespace(names=lambda: ["World"]),
 )
-response = respond(Request("GET", "/arcgis/rest" + {path!r}, "f={name}"), runtime)
+response = respond(find_route(Request("GET", "/arcgis/rest" + {path!r}, "f={name}")), runtime)
 assert response.status == 200, response
 """
 JOB = f"/services/World/ImageServer/jobs/j{32 * '0'}"

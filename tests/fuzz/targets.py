@@ -46,7 +46,7 @@ from exporttiles.rest.geometry import area_of_extent, area_of_interest
 from exporttiles.rest.http import Request
 from exporttiles.rest.levels import ExportBy, read_levels
 from exporttiles.rest.parameters import read_export_request
-from exporttiles.rest.routes import refuse, respond
+from exporttiles.rest.routes import find_route, refuse, respond
 from exporttiles.usecases.inspect_cache import InspectCache
 from tests.builders import a_tile
 from tests.builders_rest import WORLD, a_job, a_rest_runtime, a_service
@@ -412,9 +412,9 @@ def read_http(data: bytes) -> None:
     runtime.jobs.jobs.clear()
     runtime.jobs.create(replace(done, expires_at=datetime.max.replace(tzinfo=UTC)))
     try:
-        response = respond(request, runtime)
+        response = respond(find_route(request), runtime)
     except ExportTilesError as error:
-        response = refuse(request, error)
+        response = refuse(find_route(request), error)
     if any("\n" in value or "\r" in value for value in response.headers.values()):
         raise ValueError("a header of two lines")
     if response.headers.get("content-type", "").startswith("text/html") and b"<script" in response.body.lower():

@@ -7,7 +7,7 @@ import pytest
 
 from exporttiles.domain.export import StorageFormat
 from exporttiles.rest.http import Request
-from exporttiles.rest.routes import refuse, respond
+from exporttiles.rest.routes import find_route, refuse, respond
 from tests.builders import a_request
 from tests.builders_rest import a_rest_runtime
 from tests.fakes import run_workflow
@@ -28,10 +28,11 @@ class Site:
 
     def ask(self, url, *, method="GET", query="", **headers):
         request = Request(method, url.removeprefix(HOST), query, {"host": "a.org", **headers})
+        routed = find_route(request)
         try:
-            return respond(request, self.runtime)
+            return respond(routed, self.runtime)
         except Exception as error:  # noqa: BLE001, the function does so
-            return refuse(request, error)
+            return refuse(routed, error)
 
     def json(self, url):
         return json.loads(self.ask(url).body)

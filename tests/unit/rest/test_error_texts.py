@@ -16,7 +16,7 @@ from exporttiles.domain.job import JobStatus
 from exporttiles.rest import errors as rest_errors
 from exporttiles.rest.errors import code_of, error_document
 from exporttiles.rest.http import Request
-from exporttiles.rest.routes import refuse, respond
+from exporttiles.rest.routes import find_route, refuse, respond
 from tests.builders_rest import a_job, a_rest_runtime
 
 GOLDEN = Path("tests/golden/error_texts.txt")
@@ -71,10 +71,11 @@ REQUESTS = {
 
 def text_of(runtime, path, query):
     runtime.jobs.jobs[JOB] = a_job(JobStatus.SUCCEEDED)
-    request = Request("GET", path, query if "f=" in query else f"f=json&{query}", {"host": "a.org"})
+    query = query if "f=" in query else f"f=json&{query}"
+    routed = find_route(Request("GET", path, query, {"host": "a.org"}))
     with pytest.raises(domain_errors.RequestError) as raised:
-        respond(request, runtime)
-    error = json.loads(refuse(request, raised.value).body)["error"]
+        respond(routed, runtime)
+    error = json.loads(refuse(routed, raised.value).body)["error"]
     return f"{error['code']} {' | '.join([error['message'], *error['details']])}"
 
 

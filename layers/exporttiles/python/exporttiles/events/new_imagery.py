@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import RequestError
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.events.request_document import RequestDocument, read_request_document
 from exporttiles.events.requests import REQUESTED
-from exporttiles.events.runtime import Runtime
 from exporttiles.ports.events import Event
 from exporttiles.ports.tiles import Mask
 from exporttiles.rest.parameters import read_export_request

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import InvalidParameterError, RequestError
 from exporttiles.domain.export import LAST
 from exporttiles.domain.job import Job, JobStatus, MessageKind, Series, job_id_of
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, RequestDocument, read_request_document
-from exporttiles.events.runtime import Runtime
 from exporttiles.ports.events import Event
 from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from hmac import compare_digest
 from http.cookies import CookieError, SimpleCookie
 
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.job import Job
 from exporttiles.domain.service import ImageService
 from exporttiles.rest.errors import AccessDeniedError, TokenRequiredError
 from exporttiles.rest.http import Request
-from exporttiles.rest.runtime import Runtime
 
 COOKIE = "agstoken"
 """Name of the cookie of a person who signed in, as on ArcGIS Server."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import Job, is_job_id
 from exporttiles.domain.service import ImageService
@@ -12,7 +13,6 @@ from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller
 from exporttiles.rest.addresses import ServiceType
 from exporttiles.rest.http import Request
-from exporttiles.rest.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,14 @@ class Document:
         title: heading of the page.
         sections: HTML above the data.
         refresh_seconds: when the page asks again; 0 for never.
+        job_id: of the job that the request started or changed, for the log.
     """
 
     content: Mapping[str, Any]
     title: str
     sections: tuple[str, ...] = ()
     refresh_seconds: int = 0
+    job_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,10 @@ MAX_BODY_CHARACTERS = 6 * 1024 * 1024
 MAX_FIELDS = 200
 
 FORMATS = ("html", "json", "pjson")
+
+BINARY = "application/octet-stream"
+"""Media type of files and tiles without one of their own."""
+
 _FORM = "application/x-www-form-urlencoded"
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
 
@@ -99,11 +103,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response as it leaves."""
+    """A response as it leaves.
+
+    Attributes:
+        job_id: of the job that the request started or changed, for the log; it is not sent.
+    """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    job_id: str | None = None
 
 
 def json_response(document: Mapping[str, Any], *, pretty: bool = False, status: int = 200) -> Response:

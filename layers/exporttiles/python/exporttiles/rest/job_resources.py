@@ -1,13 +1,17 @@
 """The asynchronous operations of a service, and their jobs."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
 from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder
 from exporttiles.domain.wording import counted
-from exporttiles.rest import pages
+from exporttiles.rest import addresses, pages
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.client_token import read_client_token
 from exporttiles.rest.errors import InvalidUrlError, NotFoundError, naming
-from exporttiles.rest.http import Response, redirect
+from exporttiles.rest.http import BINARY, Response, redirect
 from exporttiles.rest.job_documents import (
     INPUT_NAMES,
     RESULT_NAME,
@@ -21,8 +25,6 @@ from exporttiles.rest.job_documents import (
     verification_document,
 )
 from exporttiles.rest.parameters import KNOWN_NAMES, area_parameter, read_export_request
-
-PACKAGE_MEDIA_TYPE = "application/octet-stream"  # as the object in the store says
 
 
 def export_tiles(call: Call) -> Document | Response:
@@ -78,9 +80,7 @@ def cancel(call: Call) -> Document | Response:
         JobStateError: the job has ended.
     """
     cancelled = call.runtime.cancel_export(call.job.job_id)
-    if call.format == "html":
-        return redirect(f"{call.job_url}?f=html", 303)
-    return Document(cancel_document(cancelled), "Cancel")
+    return _changed(call, cancelled, cancel_document(cancelled), "Cancel")
 
 
 def resume(call: Call) -> Document | Response:
@@ -90,9 +90,7 @@ def resume(call: Call) -> Document | Response:
         JobStateError: it has not failed, or would fail again.
     """
     resumed = call.runtime.resume_export(call.job.job_id)
-    if call.format == "html":
-        return redirect(f"{call.job_url}?f=html", 303)
-    return Document(submit_document(resumed), "Resume")
+    return _changed(call, resumed, submit_document(resumed), "Resume")
 
 
 def listing(call: Call) -> Document:
@@ -128,7 +126,7 @@ def file(call: Call) -> Document | Response:
     if isinstance(found, PackageFolder):
         return Document(listing_document(found, f"{call.listing_url}/{path}"), f"Files of {path}")
     if call.request.method == "HEAD":
-        headers = {"content-type": PACKAGE_MEDIA_TYPE, "content-length": str(found.size_bytes)}
+        headers = {"content-type": BINARY, "content-length": str(found.size_bytes)}
         return Response(200, headers)
     return redirect(call.runtime.packages.download_url(found), 302)
 
@@ -145,9 +143,15 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
             submitted = call.runtime.submit_export(service, request, sent, call.caller.owner, client_token=token)
         else:
             submitted = call.runtime.estimate_export(service, request, sent, call.caller.owner)
+    return _changed(call, submitted, submit_document(submitted), operation)
+
+
+def _changed(call: Call, job: Job, content: Mapping[str, Any], title: str) -> Document | Response:
+    """Return the reply to a request that started or changed a job: browsers go to the page of the job."""
     if call.format == "html":
-        return redirect(f"{call.service_url}/jobs/{submitted.job_id}?f=html", 303)
-    return Document(submit_document(submitted), operation)
+        page = redirect(f"{addresses.job_url(call.rest_url, job, call.service_type)}?f=html", 303)
+        return replace(page, job_id=job.job_id)
+    return Document(content, title, job_id=job.job_id)
 
 
 def _require_success(job: Job) -> None:

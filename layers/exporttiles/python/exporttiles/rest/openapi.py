@@ -138,7 +138,7 @@ def _export_parameter(name: str) -> tuple[str, dict[str, Any]]:
 def _responses(route: Route) -> dict[str, Any]:
     document = {"200": {"$ref": "#/components/responses/Document"}}
     if not route.sends_bytes:
-        moved = {"303": {"description": "The page to look at next, with f=html."}} if route.acts else {}
+        moved = {"303": {"description": "The page to look at next, with f=html."}} if route.changes_state else {}
         return {**document, **moved, "4XX": {"$ref": "#/components/responses/Page"}}
     missing = {"4XX": {"$ref": "#/components/responses/Missing"}}
     if route.path.endswith("{file}"):

@@ -5,10 +5,11 @@ import hashlib
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex, TileRange
+from exporttiles.formats.tile_image import ImageFormat, sniff
 from exporttiles.rest import pages
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import NotFoundError
-from exporttiles.rest.http import Response
+from exporttiles.rest.http import BINARY, Response
 from exporttiles.rest.service_documents import catalog_document, info_document, service_document, tilemap_document
 
 TILE_LIFETIME_SECONDS = 86_400
@@ -16,6 +17,8 @@ TILE_LIFETIME_SECONDS = 86_400
 
 MAX_FILE_ROWS = 32
 """Rows, and columns, of a tile map of a cache of one file a tile: each is a request to the store."""
+
+_MEDIA_TYPES: dict[ImageFormat | None, str] = {"jpeg": "image/jpeg", "png": "image/png"}  # LERC has none
 
 
 def server_info(call: Call) -> Document:
@@ -67,7 +70,8 @@ def tile(call: Call) -> Response:
     }
     if headers["etag"] in call.request.headers.get("if-none-match", ""):
         return Response(304, headers)
-    return Response(200, {**headers, "content-type": _media_type(body)}, body)
+    media_type = _MEDIA_TYPES.get(sniff(body), BINARY)
+    return Response(200, {**headers, "content-type": media_type}, body)
 
 
 def tilemap(call: Call) -> Document:
@@ -90,11 +94,3 @@ def tilemap(call: Call) -> Document:
     data = call.runtime.read_tilemap(call.service, tiles)
     content = tilemap_document(tiles, adjusted=tiles != asked, data=data)
     return Document(content, f"Tile map of {call.service.name}")
-
-
-def _media_type(body: bytes) -> str:
-    if body.startswith(b"\xff\xd8"):
-        return "image/jpeg"
-    if body.startswith(b"\x89PNG"):
-        return "image/png"
-    return "application/octet-stream"  # LERC has no registered type

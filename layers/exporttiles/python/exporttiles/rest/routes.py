@@ -1,10 +1,11 @@
-"""What is where: every route, and the way from a request to its response."""
+"""Routing: the route table, and dispatch from a request to its response."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
+from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import InvalidTokenError, RequestError
 from exporttiles.rest import job_resources, pages, resources, sign_in
 from exporttiles.rest.access import Caller, identify
@@ -12,7 +13,6 @@ from exporttiles.rest.addresses import ROOT, ServiceType
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import InvalidUrlError, TokenRequiredError, code_of, error_document
 from exporttiles.rest.http import Request, Response, html_response, json_response
-from exporttiles.rest.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,15 @@ class Route:
         path: below `ROOT`, with the variable parts of `_PARTS`.
         default_format: of a request without ``f``.
         is_public: anyone may ask, so that clients find out whether they need a token.
-        acts: calling it changes something, so that HEAD does not call it.
-        sends_bytes: its errors are real HTTP errors, not documents under 200.
+        changes_state: a call starts or changes something, so that HEAD does not call it.
+        sends_bytes: its errors have their own HTTP status, instead of 200 with the code in the document.
     """
 
     path: str
     resource: Callable[[Call], Document | Response]
     default_format: str = "html"
     is_public: bool = False
-    acts: bool = False
+    changes_state: bool = False
     sends_bytes: bool = False
 
 
@@ -41,19 +41,19 @@ _FILES = "/directories/arcgisoutput/{service}_{service_type}/{job_id}"
 
 ROUTES = (
     Route("/info", resources.server_info, is_public=True),
-    Route("/generateToken", sign_in.generate_token, is_public=True, acts=True),
+    Route("/generateToken", sign_in.generate_token, is_public=True, changes_state=True),
     Route("/services", resources.catalog),
     Route("/services/{folder}", resources.catalog),
     Route(_SERVICE, resources.service),
     Route(_SERVICE + "/tile/{level}/{row}/{column}", resources.tile, sends_bytes=True),
     Route(_SERVICE + "/tilemap/{level}/{row}/{column}/{width}/{height}", resources.tilemap),
-    Route(_SERVICE + "/exportTiles{submit}", job_resources.export_tiles, acts=True),
-    Route(_SERVICE + "/estimateExportTilesSize{submit}", job_resources.estimate_export_tiles_size, acts=True),
+    Route(_SERVICE + "/exportTiles{submit}", job_resources.export_tiles, changes_state=True),
+    Route(_SERVICE + "/estimateExportTilesSize{submit}", job_resources.estimate_export_tiles_size, changes_state=True),
     Route(_JOB, job_resources.job),
     Route(_JOB + "/results/{name}", job_resources.job_result),
     Route(_JOB + "/inputs/{name}", job_resources.job_input),
-    Route(_JOB + "/cancel", job_resources.cancel, acts=True),
-    Route(_JOB + "/resume", job_resources.resume, acts=True),
+    Route(_JOB + "/cancel", job_resources.cancel, changes_state=True),
+    Route(_JOB + "/resume", job_resources.resume, changes_state=True),
     Route(_FILES, job_resources.listing, default_format="json"),
     Route(_FILES + "/{file}", job_resources.file, default_format="json", sends_bytes=True),
 )
@@ -84,65 +84,88 @@ _PREFLIGHT = {
 }
 
 
-def respond(request: Request, runtime: Runtime) -> Response:
+@dataclass(frozen=True, slots=True)
+class RoutedRequest:
+    """A request with its route.
+
+    Attributes:
+        route: None if nothing is at this address.
+        arguments: the variable parts of the path, by name.
+    """
+
+    request: Request
+    route: Route | None = None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def changes_state(self) -> bool:
+        """Return True if the request may start or change something."""
+        return self.route is not None and self.route.changes_state
+
+
+def find_route(request: Request) -> RoutedRequest:
+    """Find the route of a request, once for all that is done with it."""
+    if request.method in ("GET", "POST", "HEAD"):
+        for pattern, route in _PATTERNS:
+            if match := pattern.fullmatch(request.path):
+                return RoutedRequest(request, route, match.groupdict())
+    return RoutedRequest(request)
+
+
+def respond(routed: RoutedRequest, runtime: Runtime) -> Response:
     """Return the response to a request.
 
     Raises:
         RequestError: the caller can mend it; see `refuse`.
     """
+    request, arguments = routed.request, routed.arguments
     if request.method == "OPTIONS":
         return _finish(request, Response(204, _PREFLIGHT))
-    route, arguments = _find(request)
-    if request.method == "HEAD" and route.acts:
+    route = _require_route(routed)
+    if request.method == "HEAD" and route.changes_state:
         return _finish(request, Response())
     caller = Caller() if route.is_public else identify(request, runtime)
     if "service" in arguments:
         caller.require(arguments["service"])
-    call = Call(request, runtime, _format(request, route), arguments, caller)
+    call = Call(request, runtime, _format(routed), arguments, caller)
     reply = route.resource(call)
     return _finish(request, reply if isinstance(reply, Response) else _render(reply, call))
 
 
-def acts(request: Request) -> bool:
-    """Tell whether a request that found its resource may have changed something."""
-    return request.method != "OPTIONS" and _find(request)[0].acts
-
-
-def refuse(request: Request, error: Exception) -> Response:
-    """Return the response that tells an error."""
-    document = error_document(error)
+def refuse(routed: RoutedRequest, error: Exception) -> Response:
+    """Return the response that reports an error."""
+    request, document = routed.request, error_document(error)
     try:
-        route, _ = _find(request)
-        name = _format(request, route)
+        response_format = _format(routed)
     except RequestError:
-        route, name = None, "json"
-    if route is not None and route.sends_bytes:
+        return _finish(request, json_response(document))
+    if _require_route(routed).sends_bytes:
         return _finish(request, json_response(document, status=code_of(error)))
-    if name == "html":
+    if response_format == "html":
         told = document["error"]
         sections = [pages.paragraph(line, "error") for line in (told["message"], *told["details"])]
         if isinstance(error, (TokenRequiredError, InvalidTokenError)):
             sections.append(pages.sign_in_form(f"{ROOT}/generateToken"))
         text = pages.page("Error", {"services": f"{ROOT}/services?f=html"}, *sections)
         return _finish(request, html_response(text, code_of(error)))
-    return _finish(request, json_response(document, pretty=name == "pjson"))
+    return _finish(request, json_response(document, pretty=response_format == "pjson"))
 
 
-def _find(request: Request) -> tuple[Route, dict[str, str]]:
-    if request.method in ("GET", "POST", "HEAD"):
-        for pattern, route in _PATTERNS:
-            if match := pattern.fullmatch(request.path):
-                return route, match.groupdict()
-    raise InvalidUrlError("Nothing is at this address.")
+def _require_route(routed: RoutedRequest) -> Route:
+    if routed.route is None:
+        raise InvalidUrlError("Nothing is at this address.")
+    return routed.route
 
 
-def _format(request: Request, route: Route) -> str:
+def _format(routed: RoutedRequest) -> str:
+    request, route = routed.request, _require_route(routed)
     return request.format("html" if request.prefers_html else route.default_format)
 
 
 def _render(document: Document, call: Call) -> Response:
     if call.format != "html":
-        return json_response(document.content, pretty=call.format == "pjson")
+        response = json_response(document.content, pretty=call.format == "pjson")
+        return replace(response, job_id=document.job_id)
     data = [pages.value(document.content)] if document.content else []
     page = pages.page(
         document.title,
@@ -156,6 +179,6 @@ def _render(document: Document, call: Call) -> Response:
 
 
 def _finish(request: Request, response: Response) -> Response:
-    """Return a response with what all of them carry, and without a body where none may be."""
-    body = b"" if request.method == "HEAD" else response.body
-    return Response(response.status, {**_CORS, "x-content-type-options": "nosniff", **response.headers}, body)
+    """Add the headers of every response, and drop the body where HTTP allows none."""
+    headers = {**_CORS, "x-content-type-options": "nosniff", **response.headers}
+    return replace(response, headers=headers, body=b"" if request.method == "HEAD" else response.body)
