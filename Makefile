@@ -7,7 +7,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-str
 	--generate-hashes --no-strip-extras --no-header --no-emit-index-url
 # boto3 and its kin are in the Lambda runtime: 31 MB that the layer need not carry.
 IN_LAMBDA = botocore jmespath python-dateutil six urllib3
-FAST_TESTS = tests/functions tests/fuzz tests/unit tests/workflow
+FAST_TESTS = tests/field tests/functions tests/fuzz tests/unit tests/workflow
 
 export SAM_CLI_TELEMETRY = 0
 
