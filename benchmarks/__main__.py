@@ -14,6 +14,7 @@ from benchmarks.growth import growth
 from benchmarks.limits import client, memory, planning, requests
 from benchmarks.packages import UnequalPackagesError
 from benchmarks.results import Section, page
+from benchmarks.sparse import sparse
 from benchmarks.speed import copying, recompressing
 from benchmarks.starts import starts
 from exporttiles.cli.terminal import say
@@ -31,6 +32,7 @@ def sections(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], Section]
     return {
         "copying": lambda: copying(folder, SMALL, large, rounds),
         "recompressing": lambda: recompressing(folder, SMALL, 6 if is_quick else 8, 1 if is_quick else 3),
+        "sparse": lambda: sparse(folder, rounds),
         "planning": lambda: planning(10 if is_quick else 12),
         "requests": lambda: requests(folder, large or SMALL),
         "client": lambda: client(folder, SMALL, 7),

@@ -11,6 +11,7 @@ from benchmarks.packages import UnequalPackagesError, digests, fidelity, require
 from benchmarks.processes import Run, median_of, run, step
 from benchmarks.profiles import profile
 from benchmarks.results import Section, Table, Target, page
+from benchmarks.sparse import sparse
 from benchmarks.speed import copying, ours
 from benchmarks.starts import starts
 from benchmarks.steps import fewest_requests
@@ -59,6 +60,13 @@ def test_ours_and_the_peers_make_the_same_package_and_a_table_tells(folder):
     text = page([section])
     assert f"| copy of {TINY.tile_count:,} tiles against MapProxy | at least 20 times as fast |" in text
     assert "| MapProxy, V2 bundles to V2 bundles |" in text
+
+
+@pytest.mark.slow
+def test_a_sparse_cache_stands_beside_a_dense_one_in_every_layout(tmp_path):
+    section = sparse(tmp_path, rounds=1)
+
+    assert len(section.tables[0].rows) == 24
 
 
 def test_a_package_with_another_tile_is_not_compared(home, tmp_path):

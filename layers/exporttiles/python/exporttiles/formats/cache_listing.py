@@ -386,10 +386,10 @@ class CacheListing:
             self.documents.append(key)
         elif extension in _NO_TILES:
             self._pass_over(key)
-        elif match := _EXPLODED.fullmatch(key):
-            self._files(self.exploded, match, is_exploded=True).add(match, size_bytes)
         elif match := _NUMBERED.fullmatch(key):
             self._files(self.numbered, match, is_exploded=False).add(match, size_bytes)
+        elif match := _EXPLODED.fullmatch(key):
+            self._files(self.exploded, match, is_exploded=True).add(match, size_bytes)
         elif extension in _IMAGES and _WITH_NUMBER.fullmatch(name):
             self._leave_unread(key)
         else:

@@ -12,6 +12,7 @@ from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.job import is_job_id
 from exporttiles.domain.service import ImageService, TileFormat
+from exporttiles.domain.wording import level_names
 from exporttiles.rest.errors import ExportNotAllowedError, naming
 from exporttiles.rest.levels import ExportBy, read_levels
 
@@ -112,8 +113,8 @@ def _holds_tiles(level: int, service: ImageService) -> bool:
 
 
 def _empty_levels(levels: tuple[int, ...], service: ImageService) -> tuple[str, ...]:
-    empty = ", ".join(str(level) for level in levels if not _holds_tiles(level, service))
-    return (f"The service holds no tiles at level {empty}.",) if empty else ()
+    empty = [level for level in levels if not _holds_tiles(level, service)]
+    return (f"The service holds no tiles at {level_names(empty)}.",) if empty else ()
 
 
 def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int | None, tuple[str, ...]]:

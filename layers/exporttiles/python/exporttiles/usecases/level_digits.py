@@ -53,7 +53,8 @@ def settle_level_base(
         )
         if fits_decimal:
             text = f"L{finest} is read as level {decimal}: the folders of levels are taken as decimal. {_OPTIONS}."
-            return 10, (Message(MessageKind.INFORMATIVE, text),) if fits_hexadecimal else ()
+            is_open = fits_hexadecimal and isinstance(listed, ListedFiles)  # bundles came with decimal levels, almost
+            return 10, (Message(MessageKind.INFORMATIVE, text),) if is_open else ()
         if fits_hexadecimal:
             text = (
                 f"L{finest} is read as level {hexadecimal}: the folders of levels are taken as hexadecimal, as before "
