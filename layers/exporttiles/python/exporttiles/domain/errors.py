@@ -1,12 +1,25 @@
-"""Every error that is raised on purpose.
+"""Every error that is raised on purpose, and what its class decides: HTTP status, retry and resume.
 
-A class name that appears in the state machine's ``Retry`` or ``Catch`` is the
-contract between a function and the workflow.
+Step Functions knows errors by their class names: the lists of names in the state
+machine's ``Retry`` must agree with `is_retryable`, which a test holds.
 """
+
+from collections.abc import Iterator
+from typing import ClassVar
 
 
 class ExportTilesError(Exception):
-    """Base of every error raised on purpose."""
+    """Base of every error raised on purpose.
+
+    Attributes:
+        http_status: of a page or file that is refused, and the code in an error document (498, 499: ArcGIS).
+        is_retryable: the workflow may repeat the step that failed.
+        is_resumable: a client may resume the job that failed.
+    """
+
+    http_status: ClassVar[int] = 500
+    is_retryable: ClassVar[bool] = True
+    is_resumable: ClassVar[bool] = True
 
 
 class RequestError(ExportTilesError):
@@ -16,6 +29,8 @@ class RequestError(ExportTilesError):
         parameter: the one that cannot be used, as the caller spells it; it
             begins the message. '' where no single parameter is at fault.
     """
+
+    http_status = 400
 
     def __init__(self, text: str, parameter: str = "") -> None:
         super().__init__(text)
@@ -46,6 +61,9 @@ class InvalidParameterError(RequestError):
 class AreaError(RequestError):
     """An area cannot be used: empty, not finite, or too complex."""
 
+    is_retryable = False
+    is_resumable = False
+
 
 class UnknownSpatialReferenceError(RequestError):
     """No coordinate system is known under this id or text."""
@@ -53,6 +71,8 @@ class UnknownSpatialReferenceError(RequestError):
 
 class ServiceNotFoundError(RequestError):
     """No image service has this name."""
+
+    http_status = 404
 
 
 class JobNotFoundError(RequestError):
@@ -66,9 +86,13 @@ class JobStateError(RequestError):
 class InvalidTokenError(RequestError):
     """The token is no key, or one that was revoked or has expired."""
 
+    http_status = 498
+
 
 class ExportCancelledError(ExportTilesError):
     """The job was cancelled; work on it stops here."""
+
+    is_retryable = False
 
 
 class SourceError(ExportTilesError):
@@ -78,9 +102,14 @@ class SourceError(ExportTilesError):
 class DamagedCacheError(ExportTilesError):
     """The tile cache holds bytes that are not what they claim to be."""
 
+    is_retryable = False
+
 
 class EmptyExportError(ExportTilesError):
     """None of the selected tiles exists in the cache."""
+
+    is_retryable = False
+    is_resumable = False
 
 
 class AnnouncementError(ExportTilesError):
@@ -90,6 +119,18 @@ class AnnouncementError(ExportTilesError):
 class PackageError(ExportTilesError):
     """The package cannot be built or does not hold what it should."""
 
+    is_retryable = False
+
 
 class DamagedPackageError(PackageError):
-    """The finished package is not what was put together; joining it again may help."""
+    """The package differs from the parts that were joined. Joining again may help; the parts are in doubt."""
+
+    is_retryable = True
+    is_resumable = False
+
+
+def error_classes(base: type[ExportTilesError] = ExportTilesError) -> Iterator[type[ExportTilesError]]:
+    """Yield an error class and all its subclasses."""
+    yield base
+    for error_class in base.__subclasses__():
+        yield from error_classes(error_class)

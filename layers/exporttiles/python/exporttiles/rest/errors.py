@@ -10,10 +10,10 @@ from typing import Any
 
 from exporttiles.domain.errors import (
     AreaError,
+    ExportTilesError,
     InvalidTokenError,
     JobStateError,
     RequestError,
-    ServiceNotFoundError,
     UnknownSpatialReferenceError,
 )
 
@@ -25,6 +25,8 @@ class InvalidUrlError(RequestError):
 class NotFoundError(RequestError):
     """There is no such folder, tile, or file of a job."""
 
+    http_status = 404
+
 
 class ExportNotAllowedError(RequestError):
     """The service does not allow its tiles to be exported."""
@@ -33,30 +35,24 @@ class ExportNotAllowedError(RequestError):
 class TokenRequiredError(RequestError):
     """The server wants to know who asks."""
 
+    http_status = 499
+
 
 class AccessDeniedError(RequestError):
     """The caller is known and may not do this."""
+
+    http_status = 403
 
 
 class TooLargeError(RequestError):
     """The answer is larger than can be sent."""
 
+    http_status = 413
+
 
 class SignInError(RequestError):
     """No key has this name and token."""
 
-
-CODES: dict[type[Exception], int] = {
-    InvalidTokenError: 498,
-    TokenRequiredError: 499,
-    AccessDeniedError: 403,
-    NotFoundError: 404,
-    TooLargeError: 413,
-    ServiceNotFoundError: 404,
-    RequestError: 400,
-    Exception: 500,
-}
-"""Code of an error class; of a class that is not listed, that of its nearest base."""
 
 MESSAGES: dict[type[Exception], str] = {
     # Clients look for the words of these three, and sign in when they meet them.
@@ -81,8 +77,8 @@ def naming(parameter: str) -> Iterator[None]:
 
 
 def code_of(error: Exception) -> int:
-    """Return the code of an error."""
-    return next(CODES[base] for base in type(error).__mro__ if base in CODES)
+    """Return the HTTP status of an error, which is the code in its document."""
+    return error.http_status if isinstance(error, ExportTilesError) else ExportTilesError.http_status
 
 
 def error_document(error: Exception) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from exporttiles.domain.cost import Bill, bill
+from exporttiles.domain.errors import error_classes
 from exporttiles.domain.job import (
     RESUMABLE,
     Delivery,
@@ -29,8 +30,8 @@ from exporttiles.ports.packages import PackageStore
 from exporttiles.usecases.remove_leftovers import RemoveLeftovers
 from exporttiles.usecases.reuse_package import ReusePackage
 
-NO_RESUME = frozenset({"AreaError", "EmptyExportError", "DamagedPackageError"})
-"""Errors that come again however often the same export is tried, and the one that makes finished work doubtful."""
+NO_RESUME = frozenset(found.__name__ for found in error_classes() if not found.is_resumable)
+"""Names of the errors that recur however often the export is tried, and of those that put finished work in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
