@@ -80,16 +80,16 @@ deploy: audit .venv-build/installed ## audit, build and deploy to your AWS accou
 
 lock: .venv-uv/installed ## resolve the dependencies anew
 	$(COMPILE) layers/exporttiles/pyproject.toml $(IN_LAMBDA:%=--no-emit-package %) -o layers/dependencies/requirements.txt
-	$(COMPILE) layers/exporttiles/pyproject.toml --extra aws --group dev -c layers/dependencies/requirements.txt \
+	$(COMPILE) layers/exporttiles/pyproject.toml --extra cli --group dev -c layers/dependencies/requirements.txt \
 		-o requirements/development.txt
-	$(COMPILE) layers/exporttiles/pyproject.toml --extra aws --group demo -c requirements/development.txt \
+	$(COMPILE) layers/exporttiles/pyproject.toml --extra cli --group demo -c requirements/development.txt \
 		-o requirements/demo.txt
 	$(COMPILE) --group uv -o requirements/uv.txt
 	$(COMPILE) --group emulator -o requirements/emulator.txt
 	$(COMPILE) --group build -o requirements/build.txt
 	$(COMPILE) --group arcgis -o requirements/arcgis.txt
 	$(COMPILE) --group audit -o requirements/audit.txt
-	$(COMPILE) layers/exporttiles/pyproject.toml --extra aws --group fuzz -c layers/dependencies/requirements.txt \
+	$(COMPILE) layers/exporttiles/pyproject.toml --extra cli --group fuzz -c layers/dependencies/requirements.txt \
 		-o requirements/fuzz.txt
 
 clean: ## remove environments, caches and what the demo made

@@ -1,10 +1,12 @@
-"""The command ``exporttiles check``: is a package or a dataset sound?"""
+"""The command ``exporttiles check``."""
 
-import argparse
 from functools import partial
 from pathlib import Path, PurePath
 
+import click
+
 from exporttiles.adapters.object_stores import open_store
+from exporttiles.cli.command import Command
 from exporttiles.domain.errors import SourceError
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archive_check import Scope
@@ -13,20 +15,30 @@ from exporttiles.formats.package_check import PackageReport
 from exporttiles.formats.ranged_file import RangedFile
 
 
-def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to those of ``exporttiles``."""
-    check = commands.add_parser("check", help="check the structure of a package or a dataset")
-    check.add_argument(
-        "package",
-        help="a .tpkx or .tpk, or a cache raster dataset as .zip: a path, or as s3://bucket/World.tpkx; "
-        "or a folder: a dataset, or an unpacked .tpkx",
-    )
-    check.add_argument(
-        "--structure",
-        action="store_true",
-        help="of an archive read directory, documents, headers and indexes, and no tile: quick, by few ranges",
-    )
-    check.set_defaults(run=_check)
+@click.command(cls=Command)
+@click.argument("package", type=click.Path())
+@click.option(
+    "--structure",
+    is_flag=True,
+    help="Of an archive read directory, documents, headers and indexes, and no tile: quick, by few ranges.",
+)
+def check(package: str, *, structure: bool) -> int:
+    """Check the structure of a package or a dataset.
+
+    PACKAGE is a .tpkx or .tpk, or a cache raster dataset as .zip: a path, or an address such as
+    s3://bucket/World.tpkx. It may be a folder: a dataset, or an unpacked .tpkx.
+
+    The exit status is 1 if anything is found.
+    """
+    report = _report(package, structure_only=structure)
+    name = package.rstrip("/").rpartition("/")[2]
+    for finding in report.findings:
+        print(f"{finding.path or name}: {finding.text}")
+    for level, tile_count in report.tile_counts.items():
+        print(f"level {level:2d}: {tile_count:>9,} {'tile' if tile_count == 1 else 'tiles'}")
+    count = len(report.findings)
+    print(f"{counted(count, 'finding')}." if count else "The package is sound.")
+    return 1 if count else 0
 
 
 def _report(package: str, *, structure_only: bool) -> PackageReport:
@@ -52,15 +64,3 @@ def _in_store(url: str) -> RangedFile:
     if size_bytes is None:
         raise SourceError(f"There is no object {url}.")
     return RangedFile(size_bytes, partial(store.read_ranges, name))
-
-
-def _check(options: argparse.Namespace) -> int:
-    report = _report(options.package, structure_only=options.structure)
-    name = options.package.rstrip("/").rpartition("/")[2]
-    for finding in report.findings:
-        print(f"{finding.path or name}: {finding.text}")
-    for level, tile_count in report.tile_counts.items():
-        print(f"level {level:2d}: {tile_count:>9,} {'tile' if tile_count == 1 else 'tiles'}")
-    count = len(report.findings)
-    print(f"{counted(count, 'finding')}." if count else "The package is sound.")
-    return 1 if count else 0

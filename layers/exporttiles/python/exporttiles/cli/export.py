@@ -1,6 +1,5 @@
-"""The command ``exporttiles export``: a package out of a cache, on this machine alone."""
+"""The command ``exporttiles export``: makes a package of a cache on this machine, without AWS."""
 
-import argparse
 import errno
 import json
 import os
@@ -17,21 +16,25 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import click
+
 from exporttiles.adapters.allocator import collect_seldom, keep_freed_memory
 from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.meter import METER
 from exporttiles.adapters.system_clock import SystemClock
 from exporttiles.cli.area_file import read_area_file
+from exporttiles.cli.command import Command, ExclusiveOption
 from exporttiles.cli.destination import OUTPUTS, Destination, OutputError
 from exporttiles.cli.option_names import with_option
 from exporttiles.cli.source import (
     SingleSource,
-    add_source_options,
+    SourceOptions,
     inspect,
     local_path,
     open_source,
     print_messages,
+    source_options,
 )
 from exporttiles.cli.terminal import ProgressBar
 from exporttiles.domain.errors import ExportTilesError, RequestError
@@ -57,53 +60,70 @@ _TILES_A_MESSAGE = 16
 _LIFETIME = timedelta(days=365)  # of a job that ends with its process
 
 
-def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to those of ``exporttiles``."""
-    export = commands.add_parser("export", help="export tiles of a cache into a package, without AWS")
-    export.add_argument("source", help="folder, .tpkx, .tpk or .pmtiles: a path, or as s3://bucket/caches/Name")
-    export.add_argument("out", type=Path, help=".tpkx or .tpk, or a cache raster dataset: a .zip or a folder")
-    export.add_argument("--levels", help="as in 0-7 or 1-4,7-9 (default: all that have tiles)")
-    area = export.add_mutually_exclusive_group()
-    area.add_argument("--extent", metavar="XMIN,YMIN,XMAX,YMAX", help="in the reference of the cache (default: all)")
-    area.add_argument("--area", type=Path, help="file with polygons, as Esri JSON or GeoJSON")
-    export.add_argument("--extent-wkid", type=int, help="reference of the extent, such as 4326 for degrees")
-    export.add_argument("--quality", type=int, help="recompress JPEG tiles to this quality, 0 to 100")
-    export.add_argument("--name", default="", help="of the map, told in the package (default: that of the file)")
-    export.add_argument("--force", action="store_true", help="replace an earlier output of the same kind")
-    add_source_options(export)
-    export.set_defaults(run=_run)
+@click.command(cls=Command)
+@click.argument("source", type=click.Path())
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--levels", help="As in 0-7 or 1-4,7-9 (default: all that have tiles).")
+@click.option("--extent", metavar="XMIN,YMIN,XMAX,YMAX", help="In the reference of the cache (default: all).")
+@click.option(
+    "--area",
+    type=click.Path(path_type=Path),
+    cls=ExclusiveOption,
+    excludes=["extent"],
+    help="File with polygons, as Esri JSON or GeoJSON.",
+)
+@click.option("--extent-wkid", type=int, help="Reference of the extent, such as 4326 for degrees.")
+@click.option("--quality", type=int, help="Recompress JPEG tiles to this quality, 0 to 100.")
+@click.option("--name", default="", help="Title of the map in the package (default: the name of the file).")
+@click.option("--force", is_flag=True, help="Replace an earlier output of the same kind.")
+@source_options
+def export(
+    source: str,
+    out: Path,
+    *,
+    levels: str | None,
+    extent: str | None,
+    area: Path | None,
+    extent_wkid: int | None,
+    quality: int | None,
+    name: str,
+    cache: SourceOptions,
+    force: bool,
+) -> None:
+    """Export tiles of a cache into a package, without AWS.
 
+    SOURCE is a folder, .tpkx, .tpk or .pmtiles: a path, or an address such as s3://bucket/caches/Name.
 
-def _run(options: argparse.Namespace) -> int:
+    OUT is a .tpkx or .tpk, or a cache raster dataset: a .zip or a folder.
+    """
     keep_freed_memory()
     collect_seldom()
-    out = options.out.absolute()
-    destination = Destination(out, is_replaced=options.force)
-    destination.check(local_path(options.source), *filter(None, [options.area]))
-    parameters = _parameters(options)
-    objects, url = open_source(options.source)
-    title = (options.name or out.stem).encode(errors="replace").decode()  # a name of a file may hold any bytes
-    name = _member_name(title)
-    found = inspect(options, objects, name, url)
+    out = out.absolute()
+    destination = Destination(out, is_replaced=force)
+    destination.check(local_path(source), *filter(None, [area]))
+    parameters = _parameters(out, levels=levels, extent=extent, extent_wkid=extent_wkid, area=area, quality=quality)
+    objects, url = open_source(source)
+    title = (name or out.stem).encode(errors="replace").decode()  # a name of a file may hold any bytes
+    member_name = _member_name(title)
+    found = inspect(cache, objects, member_name, url)
     print_messages(found.messages)
-    service = replace(found.service, title="" if title == name else title, max_export_tiles_count=sys.maxsize)
+    service = replace(found.service, title="" if title == member_name else title, max_export_tiles_count=sys.maxsize)
     request = read_export_request(parameters, service, must_name_reference=True)
-    warnings = tuple(with_option(text, options) for text in request.warnings)
+    warnings = tuple(with_option(text) for text in request.warnings)
     # What lies here is known: an area that is too complex for levels without tiles is not refused because of them.
-    levels = [level for level in request.levels if service.min_level <= level <= service.max_level] or request.levels
-    export = Export(service, replace(request, levels=tuple(levels), warnings=warnings))
-    job_id = job_id_of(export.to_json().decode())  # equal exports are equal jobs, and so make equal packages
+    wanted = [level for level in request.levels if service.min_level <= level <= service.max_level] or request.levels
+    asked = Export(service, replace(request, levels=tuple(wanted), warnings=warnings))
+    job_id = job_id_of(asked.to_json().decode())  # equal exports are equal jobs, and so make equal packages
     with (
         _stopped_in_order(),
         _room_for(out),
         TemporaryDirectory(prefix=".exporttiles.", dir=out.parent) as folder,
         closing(LocalObjects(Path(folder))) as local,
     ):
-        packed, messages = _export(export, job_id, objects, local)
+        packed, messages = _export(asked, job_id, objects, local)
         made = packed.key if out.suffix else JobKeys(job_id).delivered(service.short_name)
         destination.put(local.path(made))
-    print_messages([*messages, *told_of(export, replace(packed, name=out.name))])
-    return 0
+    print_messages([*messages, *told_of(asked, replace(packed, name=out.name))])
 
 
 def _member_name(title: str) -> str:
@@ -112,21 +132,29 @@ def _member_name(title: str) -> str:
     return name if name.strip("_") else "Map"
 
 
-def _parameters(options: argparse.Namespace) -> dict[str, str]:
+def _parameters(
+    out: Path,
+    *,
+    levels: str | None,
+    extent: str | None,
+    extent_wkid: int | None,
+    area: Path | None,
+    quality: int | None,
+) -> dict[str, str]:
     """Return the parameters of `exportTiles` that ask for the same."""
-    tile_package, storage_format = OUTPUTS[options.out.suffix.lower()]
+    tile_package, storage_format = OUTPUTS[out.suffix.lower()]
     parameters = {"tilePackage": tile_package, "storageFormatType": storage_format}
-    for name, value in (("levels", options.levels), ("exportExtent", options.extent)):
+    for name, value in (("levels", levels), ("exportExtent", extent)):
         if value is not None:
             if not value.strip():  # most likely a variable that is not set; it does not mean everything
                 raise RequestError("It is empty. Leave the option out for everything.", name)
             parameters[name] = value
-    if options.area is not None:
-        parameters["areaOfInterest"] = read_area_file(options.area)
-    if options.extent_wkid is not None:
-        parameters["exportExtent"] = _with_reference(options.extent, options.extent_wkid)
-    if options.quality is not None:
-        parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(options.quality)}
+    if area is not None:
+        parameters["areaOfInterest"] = read_area_file(area)
+    if extent_wkid is not None:
+        parameters["exportExtent"] = _with_reference(extent, extent_wkid)
+    if quality is not None:
+        parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(quality)}
     return parameters
 
 
@@ -142,7 +170,7 @@ def _with_reference(extent: str | None, wkid: int) -> str:
 
 @contextmanager
 def _codecs(export: Export) -> Iterator[RunAll]:
-    """Yield what recompresses tiles: a process for each core, where there is anything to recompress."""
+    """Yield a `map` for recompressing tiles, over a process for each core if there is anything to recompress."""
     cores = len(os.sched_getaffinity(0))
     if export.request.compression_quality is None or cores == 1:
         yield map

@@ -1,72 +1,92 @@
-"""The command ``exporttiles``: export tiles, publish a cache, make API keys, add schedules, check a package."""
+"""The command ``exporttiles``: finds the command that is asked for, and prints why it could not be done."""
 
-import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
-from exporttiles.cli.option_names import with_option
-from exporttiles.domain.errors import ExportTilesError
+import click
 
-AWS_PACKAGES = ("boto3", "botocore")
-_METADATA_SERVICE = "169.254.169.254"  # asked for credentials where the environment has none
-_NO_CREDENTIALS = "AWS_ACCESS_KEY_ID: No credentials are found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-COMMANDS = ("export", "publish", "token", "schedule", "replay", "resume", "check")
+from exporttiles import __version__
+from exporttiles.cli.command import STOPPED_STATUS
+
+COMMANDS = {
+    "export": "Export tiles of a cache into a package, without AWS.",
+    "publish": "Publish a tile cache as an image service.",
+    "token": "Make, list and revoke the API keys of a stack.",
+    "schedule": "Add, list and remove exports that come again.",
+    "replay": "Try failed requests of files and events again.",
+    "resume": "Go on with an export that failed.",
+    "check": "Check the structure of a package or a dataset.",
+}
+"""Every command, in the order of the help. A test compares the texts with those of the commands."""
+
+_OPTIONAL_PACKAGES = ("boto3", "botocore")
+
+
+class LazyCommands(click.Group):
+    """The commands, each imported when it runs: the others, and all they need, cost no start time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click calls it
+        """Return the names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click calls it
+        """Return a stand-in with the name and the help of a command, for help and completion."""
+        return click.Command(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that runs, with its name and its arguments."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name and command else None, rest
+
+
+def load_command(name: str) -> click.Command:
+    """Import a command.
+
+    Raises:
+        ClickException: it needs a package that is not installed.
+    """
+    try:
+        command: click.Command = getattr(import_module(f"exporttiles.cli.{name}"), name)
+    except ModuleNotFoundError as error:
+        if error.name not in _OPTIONAL_PACKAGES:
+            raise
+        message = f"{error.name} is not installed, which commands on AWS need: pip install 'exporttiles[cli]'"
+        raise click.ClickException(message) from error
+    return command
+
+
+@click.command(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def exporttiles() -> None:
+    """Export tiles, publish tile caches, run a stack, check packages."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, 1 when it could not do what was asked, or 130 when it was stopped."""
+    """Run one command.
+
+    Returns:
+        0; 1 if it could not do what was asked; 2 if it was called wrongly; 130 if it was stopped.
+    """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is no algebra here for more, and each has to start
-    arguments = list(_with_negative_values(sys.argv[1:] if arguments is None else arguments))
-    options = argparse.Namespace()
     try:
-        options = _parser(arguments).parse_args(arguments)
-        status: int = options.run(options)
-    except KeyboardInterrupt:
-        print("exporttiles: stopped", file=sys.stderr)
-        return 130
-    except Exception as error:
-        text = _in_words(error)
-        if not text:  # a bug, to be reported with its traceback
-            raise
-        print(f"exporttiles: {with_option(text, options)}", file=sys.stderr)
-        return 1
+        status: int | None = exporttiles.main(arguments, prog_name="exporttiles", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "exporttiles"
+        return _refuse(command, error.format_message(), error.exit_code)
+    except click.ClickException as error:
+        return _refuse("exporttiles", error.format_message(), error.exit_code)
+    except click.Abort:
+        return _refuse("exporttiles", "stopped", STOPPED_STATUS)
+    return status or 0
+
+
+def _refuse(command: str, message: str, status: int) -> int:
+    print(f"{command}: {message}", file=sys.stderr)
     return status
-
-
-def _in_words(error: Exception) -> str:
-    """Return the message of an error that a user can mend, '' of any other."""
-    if isinstance(error, ExportTilesError):
-        return _NO_CREDENTIALS if _METADATA_SERVICE in str(error) else str(error)
-    if isinstance(error, OSError):
-        return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
-    if isinstance(error, ModuleNotFoundError) and error.name in AWS_PACKAGES:
-        return f"{error.name} is not installed, which commands on AWS need: pip install 'exporttiles[aws]'"
-    if type(error).__module__.startswith("botocore."):  # which export does not load
-        return f"AWS: {' '.join(str(error).split())}"
-    return ""
-
-
-def _with_negative_values(arguments: Iterable[str]) -> Iterator[str]:
-    """Yield arguments with an extent tied to its name: one that begins west of Greenwich looks like an option."""
-    following = iter(arguments)
-    for argument in following:
-        yield f"{argument}={next(following, '')}" if argument == "--extent" else argument
-
-
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Return what understands arguments; a command that is not theirs, and all it needs, is not imported."""
-    parser = argparse.ArgumentParser(
-        prog="exporttiles", description="Export tiles, publish tile caches, run a stack, check packages."
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name in [arguments[0]] if arguments and arguments[0] in COMMANDS else COMMANDS:
-        try:
-            module = import_module(f"exporttiles.cli.{name}")
-        except ModuleNotFoundError as error:
-            if error.name in AWS_PACKAGES and [name] != arguments[:1]:  # the help shows what there is
-                continue
-            raise
-        getattr(module, f"add_{name}_command")(commands)
-    return parser

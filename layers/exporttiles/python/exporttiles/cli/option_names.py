@@ -1,6 +1,8 @@
 """The options of commands that stand for parameters of requests."""
 
-import argparse
+from pathlib import Path
+
+import click
 
 _OPTIONS = {
     "areaOfInterest": "--area",
@@ -16,15 +18,16 @@ _OPTIONS = {
 }
 
 
-def with_option(text: str, options: argparse.Namespace) -> str:
-    """Return a message that begins with a parameter as one that begins with its option.
+def with_option(text: str) -> str:
+    """Return a message that begins with a parameter as one that begins with its option of the running command.
 
     Args:
         text: any message; one about something else stays as it is.
-        options: of the command.
     """
     parameter, colon, rest = text.partition(": ")
     option = _OPTIONS.get(parameter, "")
-    if not colon or not hasattr(options, option.removeprefix("--").replace("-", "_")):
+    values, name = click.get_current_context().params, option.removeprefix("--").replace("-", "_")
+    if not colon or name not in values:
         return text
-    return f"{option} {options.area}: {rest}" if option == "--area" else f"{option}: {rest}"
+    file = f" {values[name]}" if isinstance(values[name], Path) else ""
+    return f"{option}{file}: {rest}"

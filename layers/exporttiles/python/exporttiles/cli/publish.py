@@ -1,37 +1,42 @@
-"""The command ``exporttiles publish``: a tile cache becomes an image service."""
+"""The command ``exporttiles publish``."""
 
-import argparse
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import click
+
 from exporttiles.adapters.service_catalog import ServiceCatalog
-from exporttiles.cli.source import add_source_options, inspect, open_address, print_messages
-from exporttiles.cli.stack import add_tile_bucket_options, tile_bucket
+from exporttiles.cli.command import Command
+from exporttiles.cli.source import SourceOptions, inspect, open_address, print_messages, source_options
+from exporttiles.cli.stack import tile_bucket, tile_bucket_options
 
 
-def add_publish_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to those of ``exporttiles``."""
-    publish = commands.add_parser("publish", help="publish a tile cache as an image service")
-    publish.add_argument("name", help="Name or Folder/Name of the service")
-    publish.add_argument("url", help="folder, .tpkx, .tpk or .pmtiles, such as s3://bucket/caches/Name")
-    add_tile_bucket_options(publish)
-    add_source_options(publish)
-    publish.add_argument(
-        "--max-tiles", type=int, default=100_000, help="tiles one export may select (default: %(default)s)"
-    )
-    publish.set_defaults(run=_publish)
+@click.command(cls=Command)
+@click.argument("name")
+@click.argument("url")
+@tile_bucket_options
+@source_options
+@click.option(
+    "--max-tiles",
+    type=click.IntRange(min=1),
+    default=100_000,
+    show_default=True,
+    help="Tiles that one export may select.",
+)
+def publish(name: str, url: str, *, stack: str, bucket: str | None, cache: SourceOptions, max_tiles: int) -> None:
+    """Publish a tile cache as an image service.
 
-
-def _publish(options: argparse.Namespace) -> int:
-    catalog = ServiceCatalog(tile_bucket(options))
-    print(f"Looking through {options.url} ...")
-    found = inspect(options, open_address(options.url), options.name, options.url)
+    NAME of the service: Name or Folder/Name. URL of the cache: a folder, .tpkx, .tpk or .pmtiles, such as
+    s3://bucket/caches/Name.
+    """
+    catalog = ServiceCatalog(tile_bucket(stack, bucket))
+    print(f"Looking through {url} ...")
+    found = inspect(cache, open_address(url), name, url)
     print_messages(found.messages)
     published_at = datetime.now(UTC).isoformat()
-    service = replace(found.service, max_export_tiles_count=options.max_tiles, published_at=published_at)
+    service = replace(found.service, max_export_tiles_count=max_tiles, published_at=published_at)
     catalog.put(service)
     print(
         f"Published {service.name}: {service.tile_format}, levels "
         f"{service.min_level}-{service.max_level}, {service.cache.layout} cache."
     )
-    return 0

@@ -1,26 +1,22 @@
-"""The command ``exporttiles replay``: requests that could not be handled are tried again."""
+"""The command ``exporttiles replay``."""
 
-import argparse
+import click
 
-from exporttiles.cli.stack import Outputs, add_stack_option, aws_client
+from exporttiles.cli.command import Command
+from exporttiles.cli.stack import Outputs, aws_client, stack_option
 from exporttiles.domain.wording import counted
 
 
-def add_replay_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to those of ``exporttiles``."""
-    replay = commands.add_parser("replay", help="try requests of files and events again that could not be handled")
-    add_stack_option(replay)
-    replay.set_defaults(run=_replay)
-
-
-def _replay(options: argparse.Namespace) -> int:
-    outputs = Outputs(options.stack)
+@click.command(cls=Command)
+@stack_option
+def replay(stack: str) -> None:
+    """Try failed requests of files and events again."""
+    outputs = Outputs(stack)
     count = _move(outputs["RequestDeadLetterQueueUrl"], outputs["RequestQueueUrl"])
     print(f"Tried again: {counted(count, 'request')}.")
     if "ImageryQueueUrl" in outputs:
         count = _move(outputs["ImageryDeadLetterQueueUrl"], outputs["ImageryQueueUrl"])
         print(f"Looked at again: {counted(count, 'object')} of new imagery.")
-    return 0
 
 
 def _move(source: str, target: str) -> int:

@@ -1,22 +1,24 @@
-"""The command ``exporttiles schedule``: exports that come again, at certain times or with new imagery."""
+"""The command ``exporttiles schedule``, with its own commands."""
 
-import argparse
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 from botocore.exceptions import ClientError
 
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.subscriptions import Subscriptions
 from exporttiles.cli.area_file import read_area_file
+from exporttiles.cli.command import CommandGroup, ExclusiveOption
 from exporttiles.cli.cron import check_cron, check_timezone
 from exporttiles.cli.option_names import with_option
-from exporttiles.cli.stack import Outputs, StackError, add_stack_option, aws_client
+from exporttiles.cli.stack import Outputs, StackError, aws_client, stack_option
 from exporttiles.domain.errors import InvalidParameterError, RequestError, ServiceNotFoundError
 from exporttiles.domain.export import LAST
 from exporttiles.domain.selection import TileSelection
@@ -33,40 +35,64 @@ _QUIET_MINUTES = 15
 _MAX_REQUEST_BYTES = 200_000  # an event, a message and a schedule hold 256 KiB, envelopes included
 
 
-def add_schedule_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and its own commands to those of ``exporttiles``."""
-    schedule = commands.add_parser("schedule", help="add, list and remove exports that come again")
-    actions = schedule.add_subparsers(required=True, metavar="ACTION")
-
-    add = actions.add_parser("add", help="ask for an export again and again; replaces a schedule of the same name")
-    add.add_argument("name", help="of the schedule: letters, digits and _ . -")
-    when = add.add_mutually_exclusive_group(required=True)
-    when.add_argument("--cron", help="minute hour day month weekday year, as in '0 5 ? * MON *'")
-    when.add_argument("--on-new-imagery", action="store_true", help="whenever tiles that it holds have come")
-    add.add_argument("--quiet-minutes", type=float, help="with --on-new-imagery: since the last came (default: 15)")
-    add.add_argument("--timezone", help="with --cron: in which it is meant, such as Europe/Berlin (default: UTC)")
-    add.add_argument("--service", required=True, help="Name or Folder/Name")
-    add.add_argument("--levels", required=True, help="as in 10-16")
-    add.add_argument("--area", type=Path, help="file with the area of interest as Esri JSON or GeoJSON (default: all)")
-    add.add_argument("--package-name", help="of the package; {date} stands for the day (default: name-{date})")
-    add.add_argument("--keep", type=int, help="packages that are kept, the newest; older ones are removed")
-    add.add_argument("--since-last", action="store_true", help="with --keep: only tiles changed since the last package")
-    add.add_argument("--key", help="name of the API key in whose name it is made, if the stack asks for tokens")
-    add.add_argument("--quality", type=int, help="recompress JPEG tiles to this quality")
-    add.set_defaults(run=_add)
-
-    listing = actions.add_parser("list", help="list the schedules")
-    listing.set_defaults(run=_list)
-
-    remove = actions.add_parser("remove", help="remove a schedule; exports that run go on")
-    remove.add_argument("name", help="of the schedule")
-    remove.set_defaults(run=_remove)
-    for action in (add, listing, remove):
-        add_stack_option(action)
+@click.group(cls=CommandGroup)
+def schedule() -> None:
+    """Add, list and remove exports that come again."""
 
 
-def _add(options: argparse.Namespace) -> int:
-    """Add a schedule; what would be rejected when it is due is refused now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """The options of `add`."""
+
+    name: str
+    cron: str | None
+    on_new_imagery: bool
+    quiet_minutes: float | None
+    timezone: str | None
+    service: str
+    levels: str
+    area: Path | None
+    package_name: str | None
+    keep: int | None
+    since_last: bool
+    key: str | None
+    quality: int | None
+    stack: str
+
+
+@schedule.command("add")
+@click.argument("name")
+@click.option("--cron", help="Minute hour day month weekday year, as in '0 5 ? * MON *'.")
+@click.option(
+    "--on-new-imagery",
+    is_flag=True,
+    cls=ExclusiveOption,
+    excludes=["cron"],
+    help="Whenever tiles that it holds have come.",
+)
+@click.option("--quiet-minutes", type=float, help="With --on-new-imagery: since the last came (default: 15).")
+@click.option("--timezone", help="With --cron: in which it is meant, such as Europe/Berlin (default: UTC).")
+@click.option("--service", required=True, help="Name or Folder/Name.")
+@click.option("--levels", required=True, help="As in 10-16.")
+@click.option(
+    "--area",
+    type=click.Path(path_type=Path),
+    help="File with the area of interest as Esri JSON or GeoJSON (default: all).",
+)
+@click.option("--package-name", help="Of the package; {date} stands for the day (default: name-{date}).")
+@click.option("--keep", type=int, help="Packages that are kept, the newest; older ones are removed.")
+@click.option("--since-last", is_flag=True, help="With --keep: only tiles changed since the last package.")
+@click.option("--key", help="Name of the API key in whose name it is made, if the stack asks for tokens.")
+@click.option("--quality", type=int, help="Recompress JPEG tiles to this quality.")
+@stack_option
+def add_schedule(**values: Any) -> None:
+    """Ask for an export again and again; replaces a schedule of the same name.
+
+    NAME of the schedule: letters, digits and _ . -
+    """
+    options = _Options(**values)
+    if options.cron is None and not options.on_new_imagery:
+        raise click.UsageError("Missing option '--cron' or '--on-new-imagery'.", click.get_current_context())
     _check_options(options)
     request = _request(options)
     document = read_request_document(request.encode(), datetime.now(UTC))
@@ -77,10 +103,11 @@ def _add(options: argparse.Namespace) -> int:
     outputs = Outputs(options.stack)
     _check_request(options, document.parameters, ServiceCatalog(open_store(f"s3://{outputs['TileBucketName']}")))
     if options.on_new_imagery:
-        return _subscribe(options, outputs, request)
+        _subscribe(options, outputs, request)
+        return
     scheduler = aws_client("scheduler")
     timezone = options.timezone or "UTC"
-    schedule = {
+    definition = {
         "Name": options.name,
         "GroupName": outputs["ScheduleGroupName"],
         "ScheduleExpression": f"cron({options.cron})",
@@ -95,18 +122,17 @@ def _add(options: argparse.Namespace) -> int:
     }
     try:
         try:
-            scheduler.create_schedule(**schedule)
+            scheduler.create_schedule(**definition)
         except scheduler.exceptions.ConflictException:
-            scheduler.update_schedule(**schedule)
+            scheduler.update_schedule(**definition)
     except ClientError as error:
         raise StackError(f"The schedule was refused: {error.response['Error']['Message']}") from error
     with suppress(KeyError):  # a name stands for one schedule, of either kind
         _subscriptions(outputs).delete(options.name)
     print(f"{options.name}: cron({options.cron}) {timezone}")
-    return 0
 
 
-def _check_options(options: argparse.Namespace) -> None:
+def _check_options(options: _Options) -> None:
     """Check what the options say without AWS.
 
     Raises:
@@ -126,7 +152,7 @@ def _check_options(options: argparse.Namespace) -> None:
     check_timezone(options.timezone or "UTC")
 
 
-def _check_request(options: argparse.Namespace, parameters: Mapping[str, str], services: ServiceCatalog) -> None:
+def _check_request(options: _Options, parameters: Mapping[str, str], services: ServiceCatalog) -> None:
     """Check a request against its service, as it will be when it is due.
 
     Raises:
@@ -144,10 +170,10 @@ def _check_request(options: argparse.Namespace, parameters: Mapping[str, str], s
     if not 0 < tile_count <= limit:
         raise RequestError(f"{counted(tile_count, 'tile')} would be exported; legal are 1 to {limit:,}.", "--levels")
     for warning in request.warnings:
-        print(f"Warning: {with_option(warning, options)}")
+        print(f"Warning: {with_option(warning)}")
 
 
-def _subscribe(options: argparse.Namespace, outputs: Outputs, request: str) -> int:
+def _subscribe(options: _Options, outputs: Outputs, request: str) -> None:
     if "ImageryQueueUrl" not in outputs:
         raise StackError(f"--stack: '{options.stack}' hears of no new imagery: deploy it with NewImageryEvents=on.")
     subscription = Subscription(
@@ -160,10 +186,9 @@ def _subscribe(options: argparse.Namespace, outputs: Outputs, request: str) -> i
     with suppress(scheduler.exceptions.ResourceNotFoundException):
         scheduler.delete_schedule(Name=options.name, GroupName=outputs["ScheduleGroupName"])
     print(f"{options.name}: {_when(subscription)}")
-    return 0
 
 
-def _request(options: argparse.Namespace) -> str:
+def _request(options: _Options) -> str:
     """Return the request that comes again."""
     request: dict[str, Any] = {
         "service": options.service,
@@ -184,18 +209,20 @@ def _request(options: argparse.Namespace) -> str:
     return json.dumps(request)
 
 
-def _list(options: argparse.Namespace) -> int:
-    scheduler, outputs = aws_client("scheduler"), Outputs(options.stack)
+@schedule.command("list")
+@stack_option
+def list_schedules(stack: str) -> None:
+    """List the schedules."""
+    scheduler, outputs = aws_client("scheduler"), Outputs(stack)
     group, subscriptions = outputs["ScheduleGroupName"], _subscriptions(outputs)
     for page in scheduler.get_paginator("list_schedules").paginate(GroupName=group):
-        for found in page["Schedules"]:
-            schedule = scheduler.get_schedule(Name=found["Name"], GroupName=group)
-            when = f"{schedule['ScheduleExpression']} {schedule.get('ScheduleExpressionTimezone', 'UTC')}"
-            _print_line(found["Name"], when, schedule["Target"]["Input"])
+        for summary in page["Schedules"]:
+            found = scheduler.get_schedule(Name=summary["Name"], GroupName=group)
+            when = f"{found['ScheduleExpression']} {found.get('ScheduleExpressionTimezone', 'UTC')}"
+            _print_line(summary["Name"], when, found["Target"]["Input"])
     for name in subscriptions.names():
         subscription = subscriptions.get(name)
         _print_line(name, _when(subscription), subscription.request)
-    return 0
 
 
 def _print_line(name: str, when: str, request_text: str) -> None:
@@ -210,19 +237,22 @@ def _when(subscription: Subscription) -> str:
     return f"new imagery, {minutes:g} {'minute' if minutes == 1 else 'minutes'} after the last"
 
 
-def _remove(options: argparse.Namespace) -> int:
-    scheduler, outputs = aws_client("scheduler"), Outputs(options.stack)
+@schedule.command("remove")
+@click.argument("name")
+@stack_option
+def remove_schedule(name: str, stack: str) -> None:
+    """Remove a schedule; exports that run go on."""
+    scheduler, outputs = aws_client("scheduler"), Outputs(stack)
     found = False
     with suppress(scheduler.exceptions.ResourceNotFoundException):
-        scheduler.delete_schedule(Name=options.name, GroupName=outputs["ScheduleGroupName"])
+        scheduler.delete_schedule(Name=name, GroupName=outputs["ScheduleGroupName"])
         found = True
     with suppress(KeyError):
-        _subscriptions(outputs).delete(options.name)
+        _subscriptions(outputs).delete(name)
         found = True
     if not found:
-        raise StackError(f"NAME: There is no schedule '{options.name}'.")
-    print(f"Removed {options.name}.")
-    return 0
+        raise StackError(f"NAME: There is no schedule '{name}'.")
+    print(f"Removed {name}.")
 
 
 def _subscriptions(outputs: Outputs) -> Subscriptions:

@@ -1,18 +1,20 @@
-"""Where the tiles of a command come from: the cache, and the options that tell what it cannot."""
+"""The cache that a command reads, and the options that describe it."""
 
-import argparse
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import reduce, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import click
 from obstore.store import LocalStore
 
 from exporttiles.adapters.archives import open_cache, require_cache, within
 from exporttiles.adapters.object_stores import ObjectStore, open_store
 from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.cli.command import ExclusiveOption
 from exporttiles.domain.errors import SourceError
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.service import TileCache
@@ -31,44 +33,80 @@ _TOLD_TILES = 256
 _ASSUMED_SCHEME = "web_mercator_256"
 
 
-def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told what a cache without documents is."""
-    parser.add_argument(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions:
+    """What the user says of a cache, by the options of `source_options`."""
+
+    scheme: str | None
+    rows_from_bottom: bool
+    rows_from_top: bool
+    hexadecimal_levels: bool
+    decimal_levels: bool
+    row_before_column: bool
+    description: str
+    copyright: str
+
+    @property
+    def file_order(self) -> FileOrder:
+        """How files and folders are named; None where the cache shows it."""
+        return FileOrder(
+            is_row_first=self.row_before_column,
+            is_from_bottom=self.rows_from_bottom if self.rows_from_bottom or self.rows_from_top else None,
+            has_hexadecimal_levels=(
+                self.hexadecimal_levels if self.hexadecimal_levels or self.decimal_levels else None
+            ),
+        )
+
+
+_OPTIONS = (
+    click.option(
         "--scheme",
-        choices=sorted(WELL_KNOWN),
+        type=click.Choice(sorted(WELL_KNOWN)),
+        metavar="SCHEME",
         help=(
-            "tiling scheme of a cache without conf.xml or root.json, instead of that of tilemapresource.xml "
-            f"(default: {_ASSUMED_SCHEME})"
+            "Tiling scheme of a cache without conf.xml or root.json, instead of that of tilemapresource.xml: "
+            f"{', '.join(sorted(WELL_KNOWN))} (default: {_ASSUMED_SCHEME})."
         ),
-    )
-    rows = parser.add_mutually_exclusive_group()
-    rows.add_argument(
+    ),
+    click.option(
         "--rows-from-bottom",
-        dest="is_from_bottom",
-        action="store_true",
-        default=None,
-        help="files are named level/column/row with row 0 at the bottom (TMS), whatever documents say",
-    )
-    rows.add_argument(
+        is_flag=True,
+        help="Files are named level/column/row with row 0 at the bottom (TMS), whatever documents say.",
+    ),
+    click.option(
         "--rows-from-top",
-        dest="is_from_bottom",
-        action="store_false",
-        help="files are named level/column/row with row 0 at the top (XYZ), whatever documents say",
-    )
-    digits = parser.add_mutually_exclusive_group()
-    digits.add_argument(
+        is_flag=True,
+        cls=ExclusiveOption,
+        excludes=["rows_from_bottom"],
+        help="Files are named level/column/row with row 0 at the top (XYZ), whatever documents say.",
+    ),
+    click.option(
         "--hexadecimal-levels",
-        dest="has_hexadecimal_levels",
-        action="store_true",
-        default=None,
-        help="the folder L10 holds level 16, as in caches before ArcGIS 10.1 (default: as the tiles show)",
-    )
-    digits.add_argument(
-        "--decimal-levels", dest="has_hexadecimal_levels", action="store_false", help="the folder L10 holds level 10"
-    )
-    parser.add_argument("--row-before-column", action="store_true", help="files are named level/row/column (WMTS)")
-    parser.add_argument("--description", default="", help="what the map shows")
-    parser.add_argument("--copyright", default="", help="to whom it is owed")
+        is_flag=True,
+        help="The folder L10 holds level 16, as in caches before ArcGIS 10.1 (default: as the tiles show).",
+    ),
+    click.option(
+        "--decimal-levels",
+        is_flag=True,
+        cls=ExclusiveOption,
+        excludes=["hexadecimal_levels"],
+        help="The folder L10 holds level 10.",
+    ),
+    click.option("--row-before-column", is_flag=True, help="Files are named level/row/column (WMTS)."),
+    click.option("--description", default="", help="Description of the map."),
+    click.option("--copyright", default="", help="Copyright notice of the map."),
+)
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that describe a cache; the command takes them as `cache`, a `SourceOptions`."""
+
+    @wraps(command)
+    def with_cache(**values: Any) -> Any:
+        cache = SourceOptions(**{field.name: values.pop(field.name) for field in fields(SourceOptions)})
+        return command(**values, cache=cache)
+
+    return reduce(lambda wrapped, add: add(wrapped), reversed(_OPTIONS), with_cache)
 
 
 def local_path(source: str) -> Path | None:
@@ -110,25 +148,20 @@ def open_address(url: str) -> ObjectReader:
     return open_cache(url)
 
 
-def inspect(options: argparse.Namespace, objects: ObjectReader, name: str, url: str) -> InspectedCache:
+def inspect(options: SourceOptions, objects: ObjectReader, name: str, url: str) -> InspectedCache:
     """Return the service that a cache can be, with the texts that the options give it.
 
     Raises:
         DamagedCacheError: there is no cache that can be read.
         SourceError: the store does not answer.
     """
-    order = FileOrder(
-        is_row_first=options.row_before_column,
-        is_from_bottom=options.is_from_bottom,
-        has_hexadecimal_levels=options.has_hexadecimal_levels,
-    )
     scheme = WELL_KNOWN[options.scheme or _ASSUMED_SCHEME]
-    inspect_cache = InspectCache(objects, read_cache, scheme, order)
+    inspect_cache = InspectCache(objects, read_cache, scheme, options.file_order)
     if options.scheme:
         inspect_cache = replace(inspect_cache, is_scheme_chosen=True, scheme_source="from --scheme")
     found = inspect_cache(name, url)
-    texts = {"description": options.description, "copyright_text": options.copyright}
-    return replace(found, service=replace(found.service, **texts))
+    service = replace(found.service, description=options.description, copyright_text=options.copyright)
+    return replace(found, service=service)
 
 
 def print_messages(messages: Iterable[Message]) -> None:

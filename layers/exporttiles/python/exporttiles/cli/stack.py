@@ -1,13 +1,15 @@
-"""What a deployed stack is made of, for the commands that work on one."""
+"""A deployed stack, and the options of commands that name one."""
 
-import argparse
 import os
+from collections.abc import Callable
 from typing import Any
 
 import boto3
+import click
 from botocore.exceptions import ClientError
 
 from exporttiles.adapters.object_stores import ObjectStore, open_store
+from exporttiles.cli.command import ExclusiveOption
 from exporttiles.domain.errors import ExportTilesError
 
 CREDENTIALS_HINT = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run aws configure."
@@ -20,26 +22,31 @@ class StackError(ExportTilesError):
     """There is no such stack, or it is not one of this project."""
 
 
-def add_tile_bucket_options(parser: argparse.ArgumentParser) -> None:
+def stack_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option --stack."""
+    add = click.option("--stack", default="exporttiles", show_default=True, help="Name of the stack.")
+    return add(command)
+
+
+def tile_bucket_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options --stack and --bucket, which name the tile bucket."""
-    where = parser.add_mutually_exclusive_group()
-    add_stack_option(where)
-    where.add_argument("--bucket", help="name of the tile bucket, where the stack itself may not be looked at")
+    add = click.option(
+        "--bucket",
+        cls=ExclusiveOption,
+        excludes=["stack"],
+        help="Name of the tile bucket, where the stack itself may not be looked at.",
+    )
+    return stack_option(add(command))
 
 
-def tile_bucket(options: argparse.Namespace) -> ObjectStore:
+def tile_bucket(stack: str, bucket: str | None) -> ObjectStore:
     """Return the tile bucket that the options name.
 
     Raises:
         StackError: there is no such stack, or AWS is not set up.
     """
     session()  # S3 needs its settings, too
-    return open_store(f"s3://{options.bucket or Outputs(options.stack)['TileBucketName']}")
-
-
-def add_stack_option(parser: "argparse._ActionsContainer") -> None:
-    """Add the option --stack."""
-    parser.add_argument("--stack", default="exporttiles", help="name of the stack (default: %(default)s)")
+    return open_store(f"s3://{bucket or Outputs(stack)['TileBucketName']}")
 
 
 def session() -> boto3.Session:
