@@ -1,4 +1,4 @@
-"""Changes of the job table, told to the world as events."""
+"""DynamoDB stream of the job table: announce changes of jobs as events."""
 
 from typing import Any
 
@@ -15,10 +15,13 @@ logger = Logger(service="announce_job")
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
-    """Announce what happened to jobs, in the order in which it happened."""
+    """Announce the changes of jobs, in the order of the stream."""
     runtime = runtime or from_environment()
     changes = [jobs_of_change(record["dynamodb"]) for record in event["Records"] if record["eventName"] != "REMOVE"]
-    events = [told for before, now in changes for told in announcements(before, now, runtime.settings.public_base_url)]
+    base_url = runtime.settings.public_base_url
+    events = [event for before, now in changes for event in announcements(before, now, base_url)]
     if events:
         runtime.announcer.announce(events)
-        logger.info("Announced", extra={"events": [(told.detail["jobId"], told.detail["status"]) for told in events]})
+        logger.info(
+            "Announced", extra={"events": [(event.detail["jobId"], event.detail["status"]) for event in events]}
+        )

@@ -1,4 +1,4 @@
-"""State CloseJob, and the event of an execution that never reached it."""
+"""State CloseJob, and the event of an execution that ended without reaching it."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ metrics = Metrics(namespace="ExportTiles", service="close_job")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
-    """Write the last status of a job."""
+    """Write the final status of a job."""
     job = _close(event, runtime or from_environment())
     end = "Unchanged" if job.found_nothing_new else job.status
     metrics.add_metric(name=f"Exports{end}", unit=MetricUnit.Count, value=1)
-    told = {"status": job.status, "attempt": job.attempt, "tile_count": job.tile_count}
-    logger.info("Closed", extra={**told, "said": [message.text for message in job.messages]})
+    outcome = {"status": job.status, "attempt": job.attempt, "tile_count": job.tile_count}
+    logger.info("Closed", extra={**outcome, "said": [message.text for message in job.messages]})
 
 
 def _close(event: dict[str, Any], runtime: Runtime) -> Job:
@@ -37,6 +37,6 @@ def _close(event: dict[str, Any], runtime: Runtime) -> Job:
         return runtime.close_job.stop(job_id, attempt, timed_out=execution["status"] == "TIMED_OUT")
     job_id, attempt = event["job_id"], event["attempt"]
     logger.set_correlation_id(job_id)
-    if "failure" in event:  # of a step, or of a work item
+    if "failure" in event:  # from a step or a work item
         return runtime.close_job.fail(job_id, Failure.from_json(event["failure"]), attempt)
     return runtime.close_job.succeed(job_id, PackedPackage.from_json(event["result"]["package"]), attempt)

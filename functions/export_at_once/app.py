@@ -1,4 +1,4 @@
-"""State ExportAtOnce: a small job in, its tile package out, in one go."""
+"""State ExportAtOnce: a small job in, its tile package out."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ logger = Logger(service="export_at_once")
 
 @logger.inject_lambda_context(correlation_id_path="job_id")
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> dict[str, Any]:
-    """Plan a job, export its work items and pack what they made."""
+    """Plan a job, export its work items and pack their fragments."""
     runtime = runtime or from_environment()
     packed = runtime.export_at_once(event["job_id"]).to_json()
     logger.info("Packed", extra={"package": packed})

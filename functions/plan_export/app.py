@@ -13,7 +13,7 @@ logger = Logger(service="plan_export")
 
 @logger.inject_lambda_context(correlation_id_path="job_id")
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> dict[str, Any]:
-    """Cut the export of a job into work items."""
+    """Divide the export of a job into work items."""
     runtime = runtime or from_environment()
     plan = runtime.plan_export(event["job_id"]).to_json()
     logger.info("Planned", extra=plan)

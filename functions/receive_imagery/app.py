@@ -1,4 +1,4 @@
-"""New imagery, many objects at a time: the exports subscribed to it are put off until it is quiet."""
+"""New imagery, in batches of objects: reschedule the exports that subscribe to it."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exporttiles.bootstrap.aws import from_environment
 from exporttiles.bootstrap.runtime import Runtime
-from exporttiles.events.new_imagery import stir
+from exporttiles.events.new_imagery import reschedule_exports
 
 logger = Logger(service="receive_imagery")
 metrics = Metrics(namespace="ExportTiles", service="receive_imagery")
@@ -18,9 +18,10 @@ metrics = Metrics(namespace="ExportTiles", service="receive_imagery")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
-    """Set the timers of all subscriptions that the objects concern."""
-    stirred = stir([json.loads(message["body"]) for message in event["Records"]], runtime or from_environment())
-    metrics.add_metric("ObjectsOfImagery", MetricUnit.Count, len(event["Records"]))
-    for name, reason in stirred.troubles:
+    """Set the timers of all subscriptions whose exports contain one of the objects."""
+    events = [json.loads(message["body"]) for message in event["Records"]]
+    rescheduled = reschedule_exports(events, runtime or from_environment())
+    metrics.add_metric("ObjectsOfImagery", MetricUnit.Count, len(events))
+    for name, reason in rescheduled.failures:
         logger.warning("Passed over", extra={"subscription": name, "reason": reason})
-    logger.info("Received", extra={"objects": len(event["Records"]), "put_off": stirred.put_off})
+    logger.info("Received", extra={"objects": len(events), "rescheduled": rescheduled.names})

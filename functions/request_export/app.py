@@ -1,4 +1,4 @@
-"""Exports without a person: a file in the inbox or an event on the bus, by way of a queue."""
+"""Export requests from a queue: files in the inbox, and events on the bus."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ metrics = Metrics(namespace="ExportTiles", service="request_export")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
-    """Start or reject what each message asks for; one that cannot be read stays in the queue."""
+    """Start or reject the export that each message requests. Unreadable messages stay in the queue."""
     for message in event["Records"]:
         metrics.add_metric("RequestsReceived", MetricUnit.Count, 1)
         outcome = receive(json.loads(message["body"]), runtime or from_environment())

@@ -1,4 +1,4 @@
-"""Every five minutes: jobs that nobody closes are closed, and what jobs left behind is removed."""
+"""Every five minutes: close orphaned jobs, and remove orphaned objects and uploads."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ metrics = Metrics(namespace="ExportTiles", service="watch_jobs")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
-    """Watch the open jobs; sweep the part of the bucket whose turn it is."""
+    """Check the open jobs, and sweep the part of the bucket that is due."""
     runtime = runtime or from_environment()
     watch = runtime.watch_jobs()
     for job in watch.started:

@@ -1,4 +1,4 @@
-"""What the environment of a function says, typed and checked once."""
+"""Settings of a Lambda function, read from its environment variables."""
 
 import os
 from collections.abc import Mapping
@@ -8,25 +8,24 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The environment of a function.
+    """Settings of a Lambda function.
 
     Attributes:
-        job_lifetime: of a job and its package.
-        kept_lifetime: at most, of one whose series keeps it.
-        state_machine_arn: only the functions that start exports have one.
-        export_timeout: how long the steps of an export may take.
-        reuse_window: how old a package may be that answers an equal request; 0 for no reuse.
-        resume_window: how long finished work of a job that failed is kept.
-        inbox_bucket, event_bus: only the functions that receive requests or
-            announce jobs have them.
-        event_bus_arn, timer_group, timer_role_arn: only the function that hears
-            of new imagery has them.
-        public_base_url: scheme and host that clients use; empty takes those of
-            the request.
-        download_link_seconds: how long a presigned link works.
-        token_security: a request must bring an API key.
-        max_concurrency: workers that one export may have at a time.
-        worker_memory_bytes: what each of them has.
+        job_lifetime: time after which a job and its package are removed.
+        kept_lifetime: longest time that a package kept by its series may live.
+        state_machine_arn: set only for functions that start exports.
+        export_timeout: longest time that the steps of an export may take.
+        reuse_window: greatest age of a package that may answer an equal request; 0 turns reuse off.
+        resume_window: time for which the finished work of a failed job is kept.
+        inbox_bucket, event_bus: set only for functions that receive requests or
+            announce jobs.
+        event_bus_arn, timer_group, timer_role_arn: set only for the function that
+            receives new imagery.
+        public_base_url: scheme and host that clients use; '' uses those of the request.
+        download_link_seconds: lifetime of a presigned link.
+        token_security: True if every request needs an API key.
+        max_concurrency: greatest number of workers of one export at a time.
+        worker_memory_bytes: memory of each worker.
     """
 
     tile_bucket: str
@@ -50,7 +49,7 @@ class Settings:
     worker_memory_bytes: int = 10_240 * 2**20
 
     def __post_init__(self) -> None:
-        """Refuse what would take packages away before their jobs.
+        """Check that no package is removed before its job.
 
         Raises:
             ValueError: KEPT_LIFETIME_DAYS is less than JOB_LIFETIME_DAYS.
@@ -60,10 +59,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
-        """Return the settings of this process.
+        """Return the settings from environment variables, by default those of this process.
 
         Raises:
-            ValueError: a variable is missing or has no legal value; it says which.
+            ValueError: a variable is missing or has no legal value; the message names it.
         """
         variables = os.environ if environment is None else environment
         try:
@@ -93,7 +92,7 @@ class Settings:
 
 
 def _is_on(name: str, value: str) -> bool:
-    """Return a switch; a slip of the pen must not leave a door open."""
+    """Return True for on and False for off. Refuse all else: a typo must not turn security off."""
     if value not in ("on", "off"):
         raise ValueError(f"The environment variable {name} is '{value}'. Legal are on and off.")
     return value == "on"

@@ -1,1 +1,1 @@
-"""Use cases joined with adapters, for the functions. A command joins the few that it needs itself."""
+"""Wires use cases to adapters, for the Lambda functions. The CLI wires the few that it needs itself."""

@@ -1,4 +1,4 @@
-"""The ports of AWS."""
+"""The runtime of a Lambda function: every port backed by AWS."""
 
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,8 @@ from exporttiles.ports.events import Announcer, Inbox, Subscriptions, Timers
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
-from exporttiles.ports.services import ApiKeyStore
-from exporttiles.ports.services import ServiceCatalog as Services
-from exporttiles.ports.tiles import TileSources as Sources
+from exporttiles.ports.services import ApiKeyStore, ServiceCatalog
+from exporttiles.ports.tiles import TileSources
 from exporttiles.ports.workflow import Workflow
 from exporttiles.settings import Settings
 
@@ -22,38 +21,38 @@ if TYPE_CHECKING:
 
 
 class AwsRuntime(Runtime):
-    """The ports of AWS; a client, which costs 50 to 200 ms, is made when it is first asked for."""
+    """Ports backed by AWS. Each client, which costs 50 to 200 ms, is created on first access."""
 
     def __init__(self) -> None:
-        """Make nothing yet."""
+        """Create no port yet."""
 
     @cached_property
     def settings(self) -> Settings:
-        """Return what the environment says."""
+        """Return the settings from the environment variables."""
         return Settings.from_environment()
 
     @cached_property
     def clock(self) -> Clock:
-        """Return the time of this machine."""
+        """Return the system clock."""
         return SystemClock()
 
     @cached_property
     def api_keys(self) -> ApiKeyStore:
-        """Return the keys in the tile bucket."""
+        """Return the API keys, which lie in the tile bucket."""
         from exporttiles.adapters.api_keys import ApiKeys
 
         return ApiKeys(self._tiles)
 
     @cached_property
-    def services(self) -> Services:
-        """Return the services in the tile bucket."""
-        from exporttiles.adapters.service_catalog import ServiceCatalog
+    def services(self) -> ServiceCatalog:
+        """Return the published services, which lie in the tile bucket."""
+        from exporttiles.adapters import service_catalog
 
-        return ServiceCatalog(self._tiles)
+        return service_catalog.ServiceCatalog(self._tiles)
 
     @cached_property
     def jobs(self) -> JobTable:
-        """Return the jobs in DynamoDB."""
+        """Return the job table in DynamoDB."""
         import boto3
 
         from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
@@ -76,11 +75,11 @@ class AwsRuntime(Runtime):
         return S3Packages(self._s3, self.settings.package_bucket, self.settings.download_link_seconds)
 
     @cached_property
-    def sources(self) -> Sources:
-        """Return what opens tile caches."""
-        from exporttiles.adapters.tile_sources import TileSources
+    def sources(self) -> TileSources:
+        """Return the opener of tile caches."""
+        from exporttiles.adapters import tile_sources
 
-        return TileSources()
+        return tile_sources.TileSources()
 
     @cached_property
     def workflow(self) -> Workflow:
@@ -100,7 +99,7 @@ class AwsRuntime(Runtime):
 
     @cached_property
     def subscriptions(self) -> Subscriptions:
-        """Return the subscriptions in the tile bucket."""
+        """Return the subscriptions to new imagery, which lie in the tile bucket."""
         from exporttiles.adapters import subscriptions
 
         return subscriptions.Subscriptions(self._tiles)
@@ -118,7 +117,7 @@ class AwsRuntime(Runtime):
 
     @cached_property
     def announcer(self) -> Announcer:
-        """Return the bus that hears of jobs."""
+        """Return the event bus on which changes of jobs are announced."""
         import boto3
 
         from exporttiles.adapters.eventbridge_announcer import EventBridgeAnnouncer
@@ -142,7 +141,7 @@ class AwsRuntime(Runtime):
 
 
 def _config(**options: Any) -> "Config":
-    """Return options of a client that slows down when it is told to, and tries eight times in all."""
+    """Return client options: slow down when AWS throttles, and try eight times in all."""
     from botocore.config import Config
 
     return Config(retries={"mode": "adaptive", "total_max_attempts": 8}, **options)
@@ -150,5 +149,5 @@ def _config(**options: Any) -> "Config":
 
 @cache
 def from_environment() -> Runtime:
-    """Return the runtime of this function, the same for all its requests."""
+    """Return the runtime of this process, shared by all its requests."""
     return AwsRuntime()

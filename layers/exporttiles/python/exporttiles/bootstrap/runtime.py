@@ -1,4 +1,4 @@
-"""The use cases, on whatever the ports are."""
+"""All use cases, wired to the ports."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +11,8 @@ from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.meter import Meter
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
-from exporttiles.ports.services import ApiKeyStore
-from exporttiles.ports.services import ServiceCatalog as Services
-from exporttiles.ports.tiles import TileSources as Sources
+from exporttiles.ports.services import ApiKeyStore, ServiceCatalog
+from exporttiles.ports.tiles import TileSources
 from exporttiles.ports.workflow import Workflow
 from exporttiles.settings import Settings
 
@@ -40,19 +39,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Everything that a function can do, on whatever the ports are.
+    """The ports of a process, and the use cases wired to them.
 
-    A use case is imported and made when it is first asked for: a function
-    that tells how a job stands starts without arrays, projections and codecs.
+    A use case is imported and created on first access: a function that only
+    reports the status of a job starts without NumPy, PROJ and image codecs.
     """
 
     settings: Settings
     api_keys: ApiKeyStore
-    services: Services
+    services: ServiceCatalog
     jobs: JobTable
     objects: ObjectStore
     packages: PackageStore
-    sources: Sources
+    sources: TileSources
     workflow: Workflow
     inbox: Inbox
     subscriptions: Subscriptions
@@ -62,14 +61,14 @@ class Runtime:
 
     @cached_property
     def authenticate(self) -> "Authenticate":
-        """Return what tells whose key a token is."""
+        """Return the authenticator for API keys and tokens."""
         from exporttiles.usecases.authenticate import Authenticate
 
         return Authenticate(self.api_keys, self.clock)
 
     @cached_property
     def submit_export(self) -> "SubmitExport":
-        """Return what accepts exports."""
+        """Return the use case that accepts an export and starts its job."""
         from exporttiles.usecases.submit_export import SubmitExport
 
         return SubmitExport(
@@ -85,14 +84,14 @@ class Runtime:
 
     @cached_property
     def reuse_package(self) -> "ReusePackage":
-        """Return what answers exports with the packages of equal ones."""
+        """Return the use case that reuses the package of an equal export."""
         from exporttiles.usecases.reuse_package import ReusePackage
 
         return ReusePackage(self.jobs, self.objects, self.settings.reuse_window)
 
     @cached_property
     def estimate_export(self) -> "EstimateExport":
-        """Return what tells the size of an export before it is made."""
+        """Return the use case that estimates the size of an export."""
         from exporttiles.usecases.estimate_export import EstimateExport
 
         lifetime = self.settings.job_lifetime
@@ -100,21 +99,21 @@ class Runtime:
 
     @cached_property
     def cancel_export(self) -> "CancelExport":
-        """Return what gives up exports."""
+        """Return the use case that cancels a job."""
         from exporttiles.usecases.cancel_export import CancelExport
 
         return CancelExport(self.jobs)
 
     @cached_property
     def resume_export(self) -> "ResumeExport":
-        """Return what starts exports again where they failed."""
+        """Return the use case that resumes a failed job."""
         from exporttiles.usecases.resume_export import ResumeExport
 
         return ResumeExport(self.jobs, self.workflow, self.clock)
 
     @cached_property
     def plan_export(self) -> "PlanExport":
-        """Return what cuts exports into work items."""
+        """Return the use case that divides an export into work items."""
         from exporttiles.domain.plan import largest_fragment_bytes
         from exporttiles.usecases.plan_export import PlanExport
 
@@ -124,14 +123,14 @@ class Runtime:
 
     @cached_property
     def export_tile_range(self) -> "ExportTileRange":
-        """Return what works off one work item."""
+        """Return the use case that exports one work item."""
         from exporttiles.usecases.export_tile_range import ExportTileRange
 
         return ExportTileRange(self.jobs, self.objects, self.sources, self.clock, self.meter)
 
     @cached_property
     def pack_tile_package(self) -> "PackTilePackage":
-        """Return what joins fragments."""
+        """Return the use case that joins fragments to a tile package."""
         from exporttiles.usecases.pack_tile_package import PackTilePackage
 
         verify = self.verify_package
@@ -139,21 +138,21 @@ class Runtime:
 
     @cached_property
     def verify_package(self) -> "VerifyPackage":
-        """Return what looks at packages before anybody is told of them."""
+        """Return the use case that reads a finished package back and checks it."""
         from exporttiles.usecases.verify_package import VerifyPackage
 
         return VerifyPackage(self.objects, self.clock)
 
     @cached_property
     def export_at_once(self) -> "ExportAtOnce":
-        """Return what makes a whole export by itself."""
+        """Return the use case that plans, exports and packs a small job in one step."""
         from exporttiles.usecases.export_at_once import ExportAtOnce
 
         return ExportAtOnce(self.objects, self.plan_export, self.export_tile_range, self.pack_tile_package)
 
     @cached_property
     def close_job(self) -> "CloseJob":
-        """Return what ends jobs."""
+        """Return the use case that writes the final status of a job."""
         from exporttiles.usecases.close_job import CloseJob
 
         return CloseJob(
@@ -169,61 +168,61 @@ class Runtime:
 
     @cached_property
     def watch_jobs(self) -> "WatchJobs":
-        """Return what closes the jobs that nobody else closes."""
+        """Return the use case that closes orphaned jobs."""
         from exporttiles.usecases.watch_jobs import WatchJobs
 
         return WatchJobs(self.jobs, self.workflow, self.close_job, self.clock, self.settings.export_timeout)
 
     @cached_property
     def sweep_leftovers(self) -> "SweepLeftovers":
-        """Return what removes what jobs left behind."""
+        """Return the use case that removes orphaned objects and uploads."""
         from exporttiles.usecases.sweep_leftovers import SweepLeftovers
 
         return SweepLeftovers(self.jobs, self.packages, self.remove_leftovers)
 
     @cached_property
     def remove_leftovers(self) -> "RemoveLeftovers":
-        """Return what removes what an ended job needs no more."""
+        """Return the use case that removes the intermediate files of a finished job."""
         from exporttiles.usecases.remove_leftovers import RemoveLeftovers
 
         return RemoveLeftovers(self.jobs, self.objects, self.clock)
 
     @cached_property
     def browse_package(self) -> "BrowsePackage":
-        """Return what finds the files that a job delivered."""
+        """Return the use case that finds the delivered files of a job."""
         from exporttiles.usecases.browse_package import BrowsePackage
 
         return BrowsePackage(self.objects)
 
     @cached_property
     def read_parameters(self) -> "ReadParameters":
-        """Return what knows how a job was asked for."""
+        """Return the use case that reads the request parameters of a job."""
         from exporttiles.usecases.read_parameters import ReadParameters
 
         return ReadParameters(self.objects)
 
     @cached_property
     def read_tile(self) -> "ReadTile":
-        """Return what serves single tiles."""
+        """Return the use case that reads a tile of a service."""
         from exporttiles.usecases.browse_service import ReadTile
 
         return ReadTile(self.sources)
 
     @cached_property
     def read_tilemap(self) -> "ReadTilemap":
-        """Return what tells which tiles exist."""
+        """Return the use case that checks which tiles of a block exist."""
         from exporttiles.usecases.browse_service import ReadTilemap
 
         return ReadTilemap(self.sources)
 
     @cached_property
     def meter(self) -> Meter:
-        """Return what counts the use of AWS."""
+        """Return the meter of this process, which counts its use of AWS."""
         from exporttiles.adapters.meter import METER
 
         return METER
 
 
 def new_job_id() -> str:
-    """Return a job id that no one can guess."""
+    """Return a random job id, which nobody can guess."""
     return f"j{uuid4().hex}"

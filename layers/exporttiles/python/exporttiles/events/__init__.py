@@ -1,1 +1,1 @@
-"""Exports without a person: requests that come as events, and events that tell of jobs."""
+"""Exports by events: requests that arrive as events, and events that announce changes of jobs."""

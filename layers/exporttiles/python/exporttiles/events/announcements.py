@@ -1,6 +1,6 @@
-"""What is told of a job: which events a change of it makes, and what they carry.
+"""Events that announce changes of a job.
 
-The contract is `events/schemas/job_status_change.json`.
+Their schema, which clients rely on, is `events/schemas/job_status_change.json`.
 """
 
 import json
@@ -17,9 +17,9 @@ STATUS_CHANGE = "ExportTiles Job Status Change"
 """Detail type of the events of a job."""
 
 PROGRESS_MARKS = (25, 50, 75)
-"""Percent at which progress is told."""
+"""Percentages at which progress is announced."""
 
-_ENDS = {
+_FINAL_EVENTS = {
     JobStatus.SUCCEEDED: "finished",
     JobStatus.FAILED: "failed",
     JobStatus.TIMED_OUT: "failed",
@@ -28,7 +28,7 @@ _ENDS = {
 
 
 def announcements(before: Job | None, now: Job, base_url: str) -> Iterator[Event]:
-    """Yield the events that a change of a job makes.
+    """Yield the events that announce a change of a job.
 
     Args:
         before: None if the job is new.
@@ -39,16 +39,16 @@ def announcements(before: Job | None, now: Job, base_url: str) -> Iterator[Event
         return
     if before is None or (before.status.is_final and not now.status.is_final):
         yield _event("submitted", now, base_url)
-    if now.status in _ENDS and (before is None or before.status not in _ENDS):
-        yield _event("unchanged" if now.found_nothing_new else _ENDS[now.status], now, base_url)
+    if now.status in _FINAL_EVENTS and (before is None or before.status not in _FINAL_EVENTS):
+        yield _event("unchanged" if now.found_nothing_new else _FINAL_EVENTS[now.status], now, base_url)
     elif now.status is JobStatus.DELETED and before is not None and before.status is not JobStatus.DELETED:
         yield _event("removed", now, base_url)
-    elif now.status is JobStatus.EXECUTING and before is not None and _passes_a_mark(before, now):
+    elif now.status is JobStatus.EXECUTING and before is not None and _passes_mark(before, now):
         yield _event("progress", now, base_url)
 
 
-def _passes_a_mark(before: Job, now: Job) -> bool:
-    """Tell whether a step of the work is told; one over several marks is told once: a small job has one step."""
+def _passes_mark(before: Job, now: Job) -> bool:
+    """Return True if the progress passed a mark. Several marks in one step make one event."""
     return any(before.percent < mark <= now.percent for mark in PROGRESS_MARKS)
 
 

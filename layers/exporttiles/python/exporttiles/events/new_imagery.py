@@ -1,4 +1,4 @@
-"""New imagery in a cache: the exports that are subscribed to it are asked for when it has come to rest."""
+"""New imagery in a cache: schedule the exports that subscribe to it, debounced."""
 
 import json
 from collections import defaultdict
@@ -17,31 +17,34 @@ from exporttiles.rest.parameters import read_export_request
 
 
 @dataclass(frozen=True, slots=True)
-class Stir:
-    """What new imagery stirred up.
+class Rescheduled:
+    """The subscriptions that new imagery concerns.
 
     Attributes:
-        put_off: subscriptions whose exports wait until it is quiet.
-        troubles: subscriptions that cannot be used, and why.
+        names: of the subscriptions whose exports were rescheduled.
+        failures: name of each subscription that cannot be used, and the reason.
     """
 
-    put_off: tuple[str, ...]
-    troubles: tuple[tuple[str, str], ...]
+    names: tuple[str, ...]
+    failures: tuple[tuple[str, str], ...]
 
 
-def stir(events: Iterable[Mapping[str, Any]], runtime: Runtime) -> Stir:
-    """Set the timers of the exports that hold some of the tiles that came; each event puts them off again.
+def reschedule_exports(events: Iterable[Mapping[str, Any]], runtime: Runtime) -> Rescheduled:
+    """Set the timers of the subscribed exports that contain a new tile.
+
+    Each new tile sets the timer anew, so that an export starts once the imagery
+    has been quiet for the time that its subscription names.
 
     Args:
-        events: of S3, each of an object that was created.
-        runtime: what it is done with.
+        events: "Object Created" events of S3.
+        runtime: gives the subscriptions, the services, the timers and the clock.
 
     Raises:
-        KeyError: it is no such event.
+        KeyError: an event has another form.
     """
     urls = {f"s3://{event['detail']['bucket']['name']}/{event['detail']['object']['key']}" for event in events}
     now = runtime.clock.now()
-    put_off, troubles = [], []
+    names, failures = [], []
     for name in runtime.subscriptions.names():
         try:
             subscription = runtime.subscriptions.get(name)
@@ -49,14 +52,14 @@ def stir(events: Iterable[Mapping[str, Any]], runtime: Runtime) -> Stir:
             if _concerns(document, urls, runtime):
                 event = Event(REQUESTED, json.loads(subscription.request))
                 runtime.timers.set(name, now + subscription.quiet, event)
-                put_off.append(name)
-        except RequestError as error:  # its own fault, and no reason to keep the others waiting
-            troubles.append((name, str(error)))
-    return Stir(tuple(put_off), tuple(troubles))
+                names.append(name)
+        except RequestError as error:  # one bad subscription must not hold up the others
+            failures.append((name, str(error)))
+    return Rescheduled(tuple(names), tuple(failures))
 
 
 def _concerns(document: RequestDocument, urls: Iterable[str], runtime: Runtime) -> bool:
-    """Tell whether an export holds a tile of some objects: levels and area decide."""
+    """Return True if the levels and the area of an export contain a tile at one of the URLs."""
     from exporttiles.domain.selection import TileSelection
     from exporttiles.formats.cache_paths import tiles_at
 
@@ -76,7 +79,7 @@ def _concerns(document: RequestDocument, urls: Iterable[str], runtime: Runtime) 
 
 
 def _selects(mask: Mask, bundle: BundleIndex, blocks: Iterable[TileRange]) -> bool:
-    """Tell whether some tile of some blocks of a bundle is selected."""
+    """Return True if the mask of a bundle selects a tile of one of the blocks."""
     return any(
         mask[
             block.row_start - bundle.row : block.row_stop - bundle.row,

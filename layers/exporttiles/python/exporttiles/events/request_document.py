@@ -1,7 +1,7 @@
 """A request for an export as a JSON document: in a file, or as the detail of an event.
 
-Its members are the parameters of `exportTiles`, which may be written as JSON
-values, and a few of its own.
+Its members are the parameters of `exportTiles`, as text or as JSON values, and
+those of `OWN_NAMES`.
 """
 
 import json
@@ -18,36 +18,36 @@ from exporttiles.rest.json_text import read_object
 from exporttiles.rest.parameters import KNOWN_NAMES
 
 MAX_REQUEST_BYTES = 2**20
-"""Longest document that is read; areas of many vertices have a few hundred thousand bytes."""
+"""Size limit of a document; areas of many vertices have a few hundred thousand bytes."""
 
 MAX_CALLBACK_CHARACTERS = 2048
-"""Longest callback data, as JSON: every event of the job carries it."""
+"""Size limit of callback data as JSON: every event of the job carries it."""
 
 MAX_KEPT = 1_000
-"""Most packages of a series that may be kept."""
+"""Largest legal value of `keep`."""
 
 OWN_NAMES = ("service", "name", "callbackData", "key", "keep")
-"""The members that are no parameters."""
+"""Members that are not parameters of `exportTiles`."""
 
 _LEGAL = 'It must be a JSON object such as {"service": "World_Imagery", "levels": "0-7", "tilePackage": true}.'
-# It becomes a file name and part of an address.
+# It becomes a file name and part of a URL.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _LEGAL_NAME = "Legal are up to 100 letters, digits and _ . -, with {date} for the day, not beginning with . or -."
 
 
 @dataclass(frozen=True, slots=True)
 class RequestDocument:
-    """What a document says, before it is checked against the service.
+    """A request document, not yet checked against the service.
 
     Attributes:
         service_name: ``Name`` or ``Folder/Name``.
-        parameters: of the operation, as a client would send them over HTTP.
-        package_name: what the package is to be called, without a suffix; '' for nothing.
-        key_name: of the API key in whose name the export is made; '' for none.
-        callback_data: JSON that comes back in the events of the job; '' for none.
-        name_pattern: the name as it was written, the same for all exports of a series.
-        keep: how many packages of the series are kept; 0 where it is none.
-        is_since_last: only what has changed since the last of the series is wanted.
+        parameters: of `exportTiles`, as text, as clients send them over HTTP.
+        package_name: file name of the package without a suffix; '' for the default.
+        key_name: name of the API key that owns the export; '' for none.
+        callback_data: JSON that every event of the job repeats; '' for none.
+        name_pattern: `name` as written, with ``{date}``: the same for all exports of a series.
+        keep: number of packages of the series to keep; 0 for an export without a series.
+        is_since_last: export only tiles that changed since the previous export of the series.
     """
 
     service_name: str
@@ -61,14 +61,14 @@ class RequestDocument:
 
 
 def read_request_document(body: bytes, now: datetime) -> RequestDocument:
-    """Return what a document says.
+    """Parse a request document.
 
     Args:
         body: JSON in UTF-8.
-        now: gives ``{date}`` in the name, in UTC.
+        now: replaces ``{date}`` in the name, in UTC.
 
     Raises:
-        RequestError: it cannot be used; tells why and what is legal.
+        RequestError: a member cannot be used; the message says why and what is legal.
     """
     if len(body) > MAX_REQUEST_BYTES:
         raise RequestError(f"It is too large: more than {MAX_REQUEST_BYTES:,} bytes.", "request")
@@ -104,20 +104,20 @@ def read_request_document(body: bytes, now: datetime) -> RequestDocument:
 
 
 def _as_text(value: Any) -> str:
-    """Return a JSON value as it would stand in a query."""
+    """Return a JSON value as text, as it would stand in a query string."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
-    return json.dumps(_whole(value))
+    return json.dumps(_with_integers(value))
 
 
-def _whole(value: Any) -> Any:
-    """Return JSON with numbers without a fraction as integers; every number was read as a float."""
+def _with_integers(value: Any) -> Any:
+    """Convert whole floats in a JSON value back to integers: every number was read as a float."""
     if isinstance(value, dict):
-        return {name: _whole(member) for name, member in value.items()}
+        return {name: _with_integers(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [_whole(member) for member in value]
+        return [_with_integers(member) for member in value]
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
@@ -133,7 +133,7 @@ def _read_name(name: Any, now: datetime) -> str:
 
 
 def _read_keep(document: Mapping[str, Any]) -> int:
-    """Return how many packages are kept; 0 if it is not said."""
+    """Return the number of packages to keep; 0 if the document does not set it."""
     keep = document.get("keep")
     if keep is None:
         return 0
@@ -149,7 +149,7 @@ def _read_keep(document: Mapping[str, Any]) -> int:
 def _read_key_name(name: Any) -> str:
     if not isinstance(name, str):
         raise InvalidParameterError("key", name, "It must be the name of an API key, as text.")
-    if is_token(name.strip()):  # an answer would spread it
+    if is_token(name.strip()):  # an error message would reveal it
         raise RequestError("This is a key itself, not its name. Send the name, and revoke this key.", "key")
     return name
 
@@ -157,7 +157,7 @@ def _read_key_name(name: Any) -> str:
 def _read_callback_data(value: Any) -> str:
     if value is None:
         return ""
-    text = json.dumps(_whole(value))
+    text = json.dumps(_with_integers(value))
     if len(text) > MAX_CALLBACK_CHARACTERS:
         legal = f"It may have {MAX_CALLBACK_CHARACTERS:,} characters as JSON, and has {len(text):,}."
         raise InvalidParameterError("callbackData", text, legal)

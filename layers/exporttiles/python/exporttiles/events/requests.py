@@ -1,8 +1,8 @@
-"""Requests that come as events: a file in the inbox, or an event on the bus.
+"""Export requests that arrive as events: a file in the inbox bucket, or an event on the bus.
 
-Both go the way of HTTPS: the same parameters, checks and limits, and the same
-`submit_export`. An event may come more than once; the job's id is made of what
-the event is about, so that it starts one job.
+Parameters, checks and limits are those of HTTPS, and so is `submit_export`. An
+event may be delivered more than once: the job id is derived from its source, so
+that it starts one job.
 """
 
 import json
@@ -26,7 +26,7 @@ REQUESTED = "ExportTilesRequested"
 """Detail type of an event that asks for an export."""
 
 REJECTED = "ExportTiles Request Rejected"
-"""Detail type of an event that tells why no export was started."""
+"""Detail type of an event that reports why no export was started."""
 
 REQUESTS, ACCEPTED, REJECTIONS = "requests/", "accepted/", "rejected/"
 """Folders of the inbox."""
@@ -34,12 +34,12 @@ REQUESTS, ACCEPTED, REJECTIONS = "requests/", "accepted/", "rejected/"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a request.
+    """The outcome of a request.
 
     Attributes:
-        origin: where it came from: the key of a file, or the id of an event.
-        job: None where there is none.
-        reasons: why it was rejected, in words; none if it was accepted.
+        origin: key of the request file, or id of the event.
+        job: None if no job was made.
+        reasons: for the rejection, in words; empty if the request was accepted.
     """
 
     origin: str
@@ -48,14 +48,17 @@ class Outcome:
 
 
 def receive(event: Mapping[str, Any], runtime: Runtime) -> Outcome | None:
-    """Start the export that an event asks for, or tell why not; None for an event that asks for none.
+    """Start the export that an event requests, or reject it.
 
     Args:
-        event: an event of EventBridge.
-        runtime: what it is started with.
+        event: from EventBridge.
+        runtime: gives the use cases and ports.
+
+    Returns:
+        None if the event requests no export.
 
     Raises:
-        KeyError: it is no such event.
+        KeyError: the event has another form.
     """
     if event["detail-type"] == REQUESTED:
         body = json.dumps(event["detail"]).encode()
@@ -65,10 +68,10 @@ def receive(event: Mapping[str, Any], runtime: Runtime) -> Outcome | None:
     if not key.startswith(REQUESTS) or key.endswith("/"):
         return None
     try:
-        # One byte more than is legal, so that what is too large shows.
+        # One byte over the limit, so that a larger file is noticed.
         body, _ = runtime.inbox.read_start(key, version, MAX_REQUEST_BYTES + 1)
     except KeyError:
-        return None  # taken back before it was read
+        return None  # removed before it was read
     job_id = job_id_of(bucket, key, version or stored["etag"])
     outcome = _submit(key, job_id, body, runtime)
     folder = REJECTIONS if outcome.reasons else ACCEPTED
@@ -78,17 +81,17 @@ def receive(event: Mapping[str, Any], runtime: Runtime) -> Outcome | None:
 
 
 def outcome_document(outcome: Outcome, runtime: Runtime) -> dict[str, Any]:
-    """Return what is told of a request."""
-    told: dict[str, Any] = {"request": outcome.origin}
+    """Return the outcome of a request as JSON."""
+    document: dict[str, Any] = {"request": outcome.origin}
     if outcome.job:
         rest_url = f"{runtime.settings.public_base_url}{addresses.ROOT}"
-        told |= {
+        document |= {
             "jobId": outcome.job.job_id,
             "jobUrl": addresses.job_url(rest_url, outcome.job),
             "service": outcome.job.service_name,
             "tiles": outcome.job.tile_count,
         }
-    return told | ({"reasons": list(outcome.reasons)} if outcome.reasons else {})
+    return document | ({"reasons": list(outcome.reasons)} if outcome.reasons else {})
 
 
 def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
@@ -115,14 +118,14 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
         outcome = Outcome(origin, None, (str(error),))
         _announce_rejection(outcome, document, runtime)
         return outcome
-    if job.status is JobStatus.FAILED:  # its own events tell of it
+    if job.status is JobStatus.FAILED:  # its events report the failure
         errors = tuple(message.text for message in job.messages if message.kind is MessageKind.ERROR)
         return Outcome(origin, job, errors)
     return Outcome(origin, job)
 
 
 def _series(document: RequestDocument, caller: Caller) -> Series | None:
-    """Return the series of an export: what one caller calls by one name, of one service."""
+    """Return the series of an export: the exports of one owner, service and name."""
     if not document.keep:
         return None
     identity = json.dumps([caller.owner, document.service_name, document.name_pattern])
@@ -130,10 +133,10 @@ def _series(document: RequestDocument, caller: Caller) -> Series | None:
 
 
 def _caller(document: RequestDocument, runtime: Runtime) -> Caller:
-    """Return in whose name an export is made.
+    """Return the owner of an export.
 
-    Who may ask at all was decided before the request came here; with tokens on
-    the name of a key says what may be exported, and who may have the package.
+    IAM has decided who may send requests. With tokens on, the API key that the
+    document names decides which services are open and who may download the package.
     """
     if not runtime.settings.token_security:
         return Caller()
