@@ -103,6 +103,19 @@ def test_a_rectangle_is_known_by_its_corners(ring, expected):
     assert Area.from_rings([[ring]], WGS84).is_rectangle is expected
 
 
+@pytest.mark.parametrize("reference", [WGS84, WEB_MERCATOR])
+def test_a_full_extent_beyond_the_edge_of_the_world_stays_where_the_tiles_are(reference):
+    edge = 20037508.342787 if reference is WEB_MERCATOR else 180.0
+    beyond = Extent(edge * 0.99, -10, edge * 1.02, 10, reference)
+
+    assert Area.of_all(beyond).extent == beyond
+    assert len(Area.from_extent(beyond).polygons) == 2  # as a user means it
+
+
+def test_a_full_extent_from_east_to_west_crosses_the_edge_of_the_world():
+    assert len(Area.of_all(Extent(170, -10, -170, 10, WGS84)).polygons) == 2
+
+
 def test_two_rectangles_are_none():
     box = [[0, 0], [0, 2], [3, 2], [3, 0]]
 

@@ -87,6 +87,17 @@ class Area:
         reference = spatial_reference or extent.spatial_reference
         return cls(tuple(box_polygon(box.sides) for box in extent.boxes(reference)), reference)
 
+    @classmethod
+    def of_all(cls, full_extent: Extent) -> "Area":
+        """Return the full extent of a service as it is: a cache may have tiles beyond the edge of the world.
+
+        Raises:
+            AreaError: the envelope is empty.
+        """
+        if full_extent.xmin > full_extent.xmax:  # across the edge of the world
+            return cls.from_extent(full_extent)
+        return cls((box_polygon(full_extent.sides),), full_extent.spatial_reference)
+
     @property
     def extent(self) -> Extent:
         """Return the bounding box of all polygons."""

@@ -73,7 +73,7 @@ def area_of_extent(
         AreaError: the extent is empty, or not of this world.
     """
     if text.upper() in ("DEFAULT", "DEFAULTEXTENT"):
-        return Area.from_extent(service.full_extent), ()
+        return Area.of_all(service.full_extent), ()
     target = service.tiling_scheme.spatial_reference
     extent, is_named = _read_extent(name, text, target)
     area = Area.from_extent(extent, target)

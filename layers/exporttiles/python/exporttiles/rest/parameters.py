@@ -95,7 +95,7 @@ def _read_area(
 
     name = area_parameter(sent)
     if name not in sent:
-        return Area.from_extent(service.full_extent), ()
+        return Area.of_all(service.full_extent), ()
     read = area_of_interest if name in _AREA_NAMES else area_of_extent
     with naming(name):
         return read(name, sent[name], service, must_name_reference=must_name_reference)
