@@ -20,7 +20,7 @@ ESRI_STATES = {
 
 
 def document_of(job, *, nested=False):
-    return job_document(job, FILE_URL if job.package else None, ends_known_to_all=nested)
+    return job_document(job, FILE_URL if job.package else None, report_unhappy_ends_as_failed=nested)
 
 
 @pytest.mark.parametrize("status", JobStatus)

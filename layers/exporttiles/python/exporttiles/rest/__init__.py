@@ -1,1 +1,1 @@
-"""The ArcGIS REST dialect: parameters in, documents out."""
+"""The ArcGIS REST API: request parameters in, documents out."""

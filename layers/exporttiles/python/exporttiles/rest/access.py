@@ -1,4 +1,4 @@
-"""Who asks, and what they may see and do: decided here and nowhere else.
+"""Authentication and authorization: the caller of a request, and what is open to them.
 
 Source: ArcGIS REST API, "HTTP authorization headers"; ADR 8.
 """
@@ -17,7 +17,7 @@ from exporttiles.rest.errors import AccessDeniedError, TokenRequiredError
 from exporttiles.rest.http import Request
 
 COOKIE = "agstoken"
-"""Name of the cookie of a person who signed in, as on ArcGIS Server."""
+"""Name of the cookie that holds a token after sign-in, as on ArcGIS Server."""
 
 _HEADERS = ("x-esri-authorization", "authorization")
 _BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
@@ -25,57 +25,57 @@ _BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent a request.
+    """The sender of a request.
 
     Attributes:
-        key: what they hold; None where nobody needs one.
+        key: their API key; None if tokens are off.
     """
 
     key: ApiKey | None = None
 
     @property
     def owner(self) -> str:
-        """Return what their jobs are marked with."""
+        """Return the owner to store with their jobs; '' if tokens are off."""
         return self.key.key_id if self.key else ""
 
     def sees(self, service_name: str) -> bool:
-        """Tell whether a service is open to them."""
+        """Return True if a service is open to them."""
         return self.key is None or self.key.allows(service_name)
 
-    def seen(self, service_names: Iterable[str]) -> Sequence[str]:
-        """Return the services that are open to them."""
+    def visible(self, service_names: Iterable[str]) -> Sequence[str]:
+        """Return those of some services that are open to them."""
         return [name for name in service_names if self.sees(name)]
 
     def require(self, service_name: str) -> None:
-        """Refuse a service that is not open to them, whether it exists or not.
+        """Check that a service is open to them, whether or not it exists.
 
         Raises:
-            AccessDeniedError: it is not.
+            AccessDeniedError: the service is not open to them.
         """
         if not self.sees(service_name):
             raise AccessDeniedError("The key does not open this service.")
 
     def limited(self, service: ImageService) -> ImageService:
-        """Return a service with the lower of its limit of tiles and theirs."""
+        """Return a service with the tile limit of their key, if that is lower."""
         if self.key is None:
             return service
         limit = min(service.max_export_tiles_count, self.key.max_tile_count)
         return replace(service, max_export_tiles_count=limit)
 
     def owns(self, job: Job) -> bool:
-        """Tell whether a job was made with their key, or without one where none is needed."""
+        """Return True if a job was made with their key, or without a key while tokens are off."""
         return compare_digest(job.owner, self.owner)
 
 
 def identify(request: Request, runtime: Runtime) -> Caller:
-    """Return who asks.
+    """Return the caller of a request.
 
     Raises:
-        TokenRequiredError: tokens are on, and the request brings none.
-        InvalidTokenError: it brings one that opens nothing.
+        TokenRequiredError: tokens are on, and the request has none.
+        InvalidTokenError: the token is not a valid key.
     """
     if not runtime.settings.token_security:
-        return Caller()  # a token is no reason to refuse: some clients send one everywhere
+        return Caller()  # ignore tokens: some clients send one to every server
     token = _token_of(request)
     if not token:
         raise TokenRequiredError("Send an API key as a token.")
@@ -83,7 +83,7 @@ def identify(request: Request, runtime: Runtime) -> Caller:
 
 
 def _token_of(request: Request) -> str:
-    """Return the token of a request, '' if it has none; headers, which no log keeps, come first."""
+    """Return the token of a request, or ''. Headers come first, as no log keeps them."""
     for name in _HEADERS:
         if match := _BEARER.fullmatch(request.headers.get(name, "").strip()):
             return match[1]

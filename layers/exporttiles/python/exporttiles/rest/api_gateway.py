@@ -1,4 +1,4 @@
-"""Events of an API Gateway HTTP API, payload format 2.0, and the replies to them.
+"""Read events of an API Gateway HTTP API (payload format 2.0), and write the replies.
 
 Source: Amazon API Gateway developer guide, "Lambda integrations for HTTP APIs".
 """
@@ -14,11 +14,11 @@ from exporttiles.rest.errors import TooLargeError
 from exporttiles.rest.http import Request, Response
 
 MAX_REPLY_BYTES = 6 * 1024 * 1024
-"""What AWS Lambda takes from a function, as JSON."""
+"""Size limit of the reply of a Lambda function, as JSON."""
 
 
 def read_event(event: Mapping[str, Any]) -> Request:
-    """Return the request that an event carries."""
+    """Return the HTTP request in an event."""
     http = event["requestContext"]["http"]
     body = event.get("body") or ""
     if event.get("isBase64Encoded"):
@@ -41,10 +41,10 @@ def read_event(event: Mapping[str, Any]) -> Request:
 
 
 def write_response(response: Response) -> dict[str, Any]:
-    """Return a reply; what is not text travels in base64.
+    """Return the reply to an event. Encode a body that is not text in base64.
 
     Raises:
-        TooLargeError: AWS Lambda would not let it pass.
+        TooLargeError: the reply exceeds the limit of AWS Lambda.
     """
     content_type = response.headers.get("content-type", "text/plain")
     is_text = content_type.startswith(("text/", "application/json"))

@@ -1,4 +1,4 @@
-"""One call of a resource: the request, the runtime, and what the path names."""
+"""One call of a resource: the request, the runtime, and the service and job in the path."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ from exporttiles.rest.http import Request
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a resource answers: data for programs, and more around it for people.
+    """The reply of a resource: a JSON document, with the parts that its HTML page adds.
 
     Attributes:
         content: the JSON document.
         title: heading of the page.
         sections: HTML above the data.
-        refresh_seconds: when the page asks again; 0 for never.
+        refresh_seconds: interval at which the page reloads; 0 for never.
         job_id: of the job that the request started or changed, for the log.
     """
 
@@ -36,12 +36,12 @@ class Document:
 
 @dataclass(frozen=True)
 class Call:
-    """A request that found its resource.
+    """A request that was routed to a resource.
 
     Attributes:
         format: html, json or pjson.
         arguments: the variable parts of the path, by name.
-        caller: who asks.
+        caller: the sender of the request.
     """
 
     request: Request
@@ -52,36 +52,36 @@ class Call:
 
     @cached_property
     def rest_url(self) -> str:
-        """Return the address of ``/arcgis/rest`` as the client reaches it."""
+        """Return the URL of ``/arcgis/rest`` under which the client reaches it."""
         return f"{self.request.base_url(self.runtime.settings.public_base_url)}{addresses.ROOT}"
 
     @cached_property
     def service(self) -> ImageService:
-        """Return the service that the path names, as it is for the caller.
+        """Return the service in the path, with the tile limit of the caller.
 
         Raises:
-            ServiceNotFoundError: there is none.
+            ServiceNotFoundError: no service has this name.
         """
         return self.caller.limited(self.runtime.services.get(self.arguments["service"]))
 
     @property
     def service_type(self) -> ServiceType:
-        """Return the type that the path names."""
+        """Return the service type in the path."""
         return ServiceType(self.arguments["service_type"])
 
     @property
     def service_url(self) -> str:
-        """Return the address of the service."""
+        """Return the URL of the service."""
         return addresses.service_url(self.rest_url, self.arguments["service"], self.service_type)
 
     @cached_property
     def job(self) -> Job:
-        """Return the job that the path names; some servers' ids end in ``_et``.
+        """Return the job in the path. Ignore the suffix ``_et``, which ids of some servers have.
 
-        Clients ask every two seconds: the job is looked up and nothing else.
+        Clients poll every two seconds, so this reads the job and not the service.
 
         Raises:
-            JobNotFoundError: there is none, or it belongs to another service or key.
+            JobNotFoundError: no such job exists, or it belongs to another service or key.
         """
         job_id = self.arguments["job_id"].removesuffix("_et")
         if is_job_id(job_id):
@@ -92,27 +92,27 @@ class Call:
 
     @property
     def job_url(self) -> str:
-        """Return the address of the job at which its true state is told."""
+        """Return the URL of the job, where its true status is reported."""
         return addresses.job_url(self.rest_url, self.job, self.service_type)
 
     @property
     def listing_url(self) -> str:
-        """Return the address of the folder of the job's package, without a final slash."""
+        """Return the URL of the folder of the job's package, without a final slash."""
         return addresses.listing_url(self.rest_url, self.job, self.service_type)
 
     @property
     def package_url(self) -> str | None:
-        """Return the address that redirects to the job's package, or None if it has none."""
+        """Return the URL that redirects to the job's package; None if it has none."""
         return addresses.package_url(self.rest_url, self.job, self.service_type)
 
     @property
     def verification_url(self) -> str:
-        """Return the address that redirects to the report on the job's package."""
+        """Return the URL that redirects to the verification report of the job's package."""
         return addresses.verification_url(self.rest_url, self.job, self.service_type)
 
     @property
     def trail(self) -> Mapping[str, str]:
-        """Return the way from the root to the service: addresses by text."""
+        """Return the breadcrumbs from the root to the service: URL by text."""
         trail = {"services": f"{self.rest_url}/services?f=html"}
         if "service" in self.arguments:
             trail[self.arguments["service"]] = f"{self.service_url}?f=html"

@@ -1,4 +1,4 @@
-"""The token by which a client tells that a request is one it has sent before.
+"""Idempotency tokens: a repeated request with the same token starts no second job.
 
 Source: IETF draft "The Idempotency-Key HTTP Header Field"; `clientToken` as in the APIs of AWS.
 """
@@ -11,14 +11,14 @@ from exporttiles.rest.http import Request
 HEADER, PARAMETER = "Idempotency-Key", "clientToken"
 DESCRIPTION = "16 to 128 characters of your own, such as a UUID: the same request with the same token starts one job"
 
-_TOKEN = re.compile(r"[\x21-\x7e]{16,128}")  # short ones are guessed, and with them the id of the job
+_TOKEN = re.compile(r"[\x21-\x7e]{16,128}")  # a short token could be guessed, and the job id is derived from it
 
 
 def read_client_token(request: Request) -> str:
-    """Return the token of a request, '' if it has none.
+    """Return the idempotency token of a request, or ''.
 
     Raises:
-        InvalidParameterError: it cannot be used, or header and parameter differ.
+        InvalidParameterError: the token has a wrong form, or header and parameter differ.
     """
     found = {
         PARAMETER: request.parameters.get(PARAMETER, ""),

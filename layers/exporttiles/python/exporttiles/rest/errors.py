@@ -1,7 +1,7 @@
-"""Errors as ArcGIS clients expect them: HTTP 200 and the code in the body.
+"""Errors as ArcGIS clients expect them: HTTP 200, and the code in the body.
 
-The Python client raises what stands in the body whatever the status, but some of
-its paths look at the status first and never see a body that comes with another.
+Esri's Python client raises the error of the body, but parts of it look at the
+HTTP status first, and never read the body of a reply other than 200.
 """
 
 from collections.abc import Iterator
@@ -33,19 +33,19 @@ class ExportNotAllowedError(RequestError):
 
 
 class TokenRequiredError(RequestError):
-    """The server wants to know who asks."""
+    """Tokens are on, and the request has none."""
 
     http_status = 499
 
 
 class AccessDeniedError(RequestError):
-    """The caller is known and may not do this."""
+    """The token is valid, but does not open the service."""
 
     http_status = 403
 
 
 class TooLargeError(RequestError):
-    """The answer is larger than can be sent."""
+    """The reply exceeds the limit of AWS Lambda."""
 
     http_status = 413
 
@@ -55,7 +55,7 @@ class SignInError(RequestError):
 
 
 MESSAGES: dict[type[Exception], str] = {
-    # Clients look for the words of these three, and sign in when they meet them.
+    # Clients search for these three texts, and start to sign in when they find one.
     InvalidTokenError: "Invalid Token",
     TokenRequiredError: "Token Required",
     AccessDeniedError: "Token is valid but access is denied.",
@@ -63,12 +63,12 @@ MESSAGES: dict[type[Exception], str] = {
     InvalidUrlError: "Invalid URL",
     JobStateError: "Invalid or missing input parameters",
 }
-"""Fixed words that clients know; the error's own text then goes to the details."""
+"""Fixed messages that clients know, by error class. The text of the error itself goes to `details`."""
 
 
 @contextmanager
 def naming(parameter: str) -> Iterator[None]:
-    """Begin the message of an error about an area or its reference with the parameter that holds it."""
+    """Name the parameter of the area in errors about an area or its spatial reference."""
     try:
         yield
     except (AreaError, UnknownSpatialReferenceError) as error:
@@ -82,7 +82,7 @@ def code_of(error: Exception) -> int:
 
 
 def error_document(error: Exception) -> dict[str, Any]:
-    """Return the envelope of an error; the text of an unexpected one stays in the log."""
+    """Return the document of an error. Hide the text of unexpected errors, which the log keeps."""
     if not isinstance(error, RequestError):
         message, details = "Export failed.", []
     elif type(error) in MESSAGES:

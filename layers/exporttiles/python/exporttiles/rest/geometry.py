@@ -1,4 +1,4 @@
-"""Areas as clients write them: envelopes, feature sets, polygons, GeoJSON.
+"""Parse areas as clients send them: envelopes, feature sets, polygons, GeoJSON.
 
 Source: ArcGIS REST API, "Geometry objects"; RFC 7946 (GeoJSON) and its
 predecessor of 2008, extensions here.
@@ -25,7 +25,7 @@ from exporttiles.formats.geojson import read_crs, reference_of_name
 from exporttiles.rest.json_text import balance_brackets, read_json, read_object
 
 MAX_REFERENCES = 8
-"""Different spatial references in one area; each costs a search in a register."""
+"""Limit of different spatial references in one area; each costs a look-up in the PROJ database."""
 
 LOOKS_LIKE_DEGREES = 360.0, 90.0
 """Largest x and y of coordinates that look like degrees; x may run on past the antimeridian."""
@@ -50,7 +50,7 @@ Rings = list[list[list[float]]]
 
 
 class _GeometryError(ValueError):
-    """JSON that is not what it should be; the text says where."""
+    """A geometry in JSON is malformed; the message says where."""
 
 
 def area_of_extent(
@@ -58,19 +58,19 @@ def area_of_extent(
 ) -> tuple[Area, tuple[str, ...]]:
     """Return the area of an extent parameter in the service's reference, and warnings.
 
-    Without a spatial reference the numbers are in the service's own.
+    Numbers without a spatial reference are in that of the service.
 
     Args:
-        name: the parameter.
-        text: its value.
+        name: name of the parameter.
+        text: value of the parameter.
         service: gives the reference and the full extent.
-        must_name_reference: refuse numbers that look like degrees but come
-            without a reference, where the service's is projected; otherwise
-            a warning says how they were read.
+        must_name_reference: refuse numbers that look like degrees but have no
+            reference while that of the service is projected. By default a
+            warning says how they were read.
 
     Raises:
-        InvalidParameterError: the text is no extent.
-        AreaError: the extent is empty, or not of this world.
+        InvalidParameterError: the text is not an extent.
+        AreaError: the extent is empty, or outside its reference's bounds.
     """
     if text.upper() in ("DEFAULT", "DEFAULTEXTENT"):
         return Area.of_all(service.full_extent), ()
@@ -85,19 +85,19 @@ def area_of_interest(
 ) -> tuple[Area, tuple[str, ...]]:
     """Return the area of an area parameter in the service's reference, and warnings.
 
-    A spatial reference is looked for on the geometry, on its feature, on the
-    feature set; without one GeoJSON is in degrees, and everything else in the
-    service's own reference. Points and lines are left out, with a warning.
+    The spatial reference is that of the geometry, else of its feature, else of the
+    feature set. Without any, GeoJSON is in degrees and all else in the reference of
+    the service. Points and lines are left out, with a warning.
 
     Args:
-        name: the parameter.
-        text: its value.
+        name: name of the parameter.
+        text: value of the parameter.
         service: gives the reference.
         must_name_reference: as for `area_of_extent`.
 
     Raises:
-        InvalidParameterError: the text is no polygon.
-        AreaError: the area is empty, too complex, or not of this world.
+        InvalidParameterError: the text is not a polygon.
+        AreaError: the area is empty, too complex, or outside its reference's bounds.
     """
     document, is_repaired = _read_document(name, text)
     target = service.tiling_scheme.spatial_reference
@@ -134,9 +134,9 @@ class _Geometries:
     """The geometries of a document.
 
     Attributes:
-        polygons: by their reference, None for the service's own.
+        polygons: by their reference; None means that of the service.
         envelopes: sides and reference of each.
-        left_out: how many have no area, by their kind in the singular and the plural.
+        left_out: number of geometries without an area, by singular and plural of their kind.
     """
 
     polygons: dict[SpatialReference | None, list[Rings]] = field(default_factory=dict)
@@ -145,20 +145,20 @@ class _Geometries:
     _curve_vertices_left: int = VERTICES_LIMIT
 
     def add(self, value: Any, reference: SpatialReference | None, depth: int = 0) -> None:
-        """Add what a feature set, a feature, a collection, a list or a geometry holds.
+        """Add all geometries of a feature set, a feature, a collection, a list or a geometry.
 
         Args:
             value: JSON.
-            reference: of what it lies in, None if that has none.
-            depth: of collections in collections.
+            reference: inherited from the enclosing document; None if that names none.
+            depth: nesting depth of the value.
 
         Raises:
-            _GeometryError: it is none of these, or holds what is none.
+            _GeometryError: the value is none of these, or contains such a value.
             AreaError: its curves take too many vertices.
         """
         if depth > _MAX_DEPTH:
             raise _GeometryError("It is nested too deep.")
-        if value is None:  # a feature without a place
+        if value is None:  # a feature without a geometry
             return
         members = _members(value)
         if isinstance(value, dict):
@@ -212,7 +212,7 @@ class _Geometries:
         self.polygons.setdefault(reference, []).extend(polygons)
 
     def _traced(self, ring: Any) -> list[Any]:
-        """Return a ring of curves as vertices."""
+        """Convert a ring of curves to vertices."""
         if not isinstance(ring, list):
             raise _GeometryError(f"{_shown(ring)} is no ring.")
         try:
@@ -226,7 +226,7 @@ class _Geometries:
 
 
 def _members(value: Any) -> list[Any] | None:
-    """Return what a list, a collection or a feature holds, None if the value is a geometry itself."""
+    """Return the members of a list, a collection or a feature; None for a geometry."""
     if isinstance(value, list) and value and all(isinstance(member, dict) for member in value):
         return value
     if not isinstance(value, dict):
@@ -241,7 +241,7 @@ def _members(value: Any) -> list[Any] | None:
 
 
 def _read_document(name: str, text: str) -> tuple[Any, bool]:
-    """Return JSON, or a list of what stands in its lines, and whether its brackets had to be balanced."""
+    """Return the JSON, or a list with the JSON of each line, and True if its brackets were repaired."""
     kind = kind_of_text(text)
     if kind:
         raise InvalidParameterError(name, text, f"It is {kind}: convert it to GeoJSON. {_LEGAL_AREA}")
@@ -257,7 +257,7 @@ def _read_document(name: str, text: str) -> tuple[Any, bool]:
                 return read_object(name, repaired, _LEGAL_AREA), True
         except InvalidParameterError:
             pass
-        raise  # what is wrong with the client's own text, not with ours
+        raise  # report the error in the client's text, not in the repaired one
 
 
 def _repair_warning(name: str, reference: SpatialReference) -> str:
@@ -268,7 +268,7 @@ def _repair_warning(name: str, reference: SpatialReference) -> str:
 
 
 def _read_extent(name: str, text: str, default: SpatialReference) -> tuple[Extent, bool]:
-    """Return an envelope, and whether it names its reference."""
+    """Return an envelope, and True if it names its reference."""
     if not text.startswith("{"):
         sides = text.split(",")
         if len(sides) != len(_SIDES) or not all(map(_NUMBER.fullmatch, sides)):
@@ -293,7 +293,7 @@ def _sides(envelope: dict[str, Any]) -> Box:
 
 
 def _named_reference(value: dict[str, Any]) -> SpatialReference | None:
-    """Return the reference that a part of a document names for itself and all in it, None if it names none."""
+    """Return the spatial reference that a part of a document names, or None."""
     named, crs = value.get("spatialReference"), value.get("crs")
     if named not in (None, "", {}):
         try:
@@ -310,25 +310,25 @@ def _named_reference(value: dict[str, Any]) -> SpatialReference | None:
 
 
 def _require_vertices(ring: Any) -> None:
-    """Refuse text, true, null and nested lists where numbers should be: a vertex is x, y and perhaps z, m.
+    """Check that a ring is a list of vertices: numbers x, y and optionally z, m.
 
-    NumPy is not asked: it makes every text of a ring as long as the longest.
+    Do not leave this to NumPy: it pads every text in a ring to the longest one.
     """
     if not isinstance(ring, list):
         raise _GeometryError(f"{_shown(ring)} is no ring.")
     for vertex in ring:
         if not (type(vertex) is list and 2 <= len(vertex) <= 4 and type(vertex[0]) is float is type(vertex[1])):
             raise _GeometryError(f"{_shown(vertex)} is no vertex: x and y must be numbers.")
-        for further in vertex[2:]:  # z and m, which decide nothing
+        for further in vertex[2:]:  # z and m, which are not used
             if further is not None and type(further) is not float and further != "NaN":
                 raise _GeometryError(f"{_shown(vertex)} is no vertex: z and m must be numbers.")
 
 
 def _check_units(name: str, extent: Extent, *, is_named: bool, must_be_named: bool) -> list[str]:
-    """Check that coordinates can be in the units of their reference; return a warning if they seem to be in others.
+    """Check that coordinates fit the units of their reference. Return a warning if they look like degrees.
 
     Raises:
-        AreaError: they cannot.
+        AreaError: they do not fit.
     """
     reference = extent.spatial_reference
     far_x, far_y = (max(map(abs, sides)) for sides in (extent.sides[::2], extent.sides[1::2]))
@@ -354,7 +354,7 @@ def _check_units(name: str, extent: Extent, *, is_named: bool, must_be_named: bo
 
 
 def _shown(value: Any) -> str:
-    """Return the beginning of a JSON value."""
+    """Return a JSON value as text, cut to 60 characters."""
     try:
         text = json.dumps(value)
     except RecursionError:

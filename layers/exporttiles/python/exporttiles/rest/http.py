@@ -1,4 +1,4 @@
-"""Requests and responses, whatever carries them."""
+"""HTTP requests and responses, independent of API Gateway."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from exporttiles.domain.errors import InvalidParameterError, RequestError
 
 MAX_BODY_CHARACTERS = 6 * 1024 * 1024
-"""What AWS Lambda hands to a function."""
+"""Size limit of a request to a Lambda function."""
 
 MAX_FIELDS = 200
 
@@ -26,13 +26,13 @@ _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrived.
+    """An HTTP request.
 
     Attributes:
-        method: in capitals.
+        method: in upper case.
         path: decoded, from the root of the host.
         query: as sent, without the question mark.
-        headers: by name in small letters.
+        headers: by name in lower case.
     """
 
     method: str
@@ -45,11 +45,11 @@ class Request:
     def parameters(self) -> Mapping[str, str]:
         """Return the parameters of query and form by name.
 
-        Of a name that comes twice the first value counts, and the query comes
-        before the form, as in the Java servlets that ArcGIS Server is made of.
+        The first value of a repeated name counts, and the query comes before the
+        form, as in the Java servlets of ArcGIS Server.
 
         Raises:
-            RequestError: the body is no form, too long, or has too many fields.
+            RequestError: the body is not a form, is too long or has too many fields.
         """
         content_type = self.headers.get("content-type", _FORM)
         if self.body and not content_type.lower().startswith(_FORM):
@@ -69,7 +69,7 @@ class Request:
         """Return the response format, one of `FORMATS`.
 
         Raises:
-            InvalidParameterError: `f` is none of them.
+            InvalidParameterError: `f` is not one of `FORMATS`.
         """
         if self.parameters.get("callback"):
             raise InvalidParameterError("callback", self.parameters["callback"], "JSONP is not served; CORS is.")
@@ -80,17 +80,17 @@ class Request:
 
     @property
     def prefers_html(self) -> bool:
-        """Tell whether a browser asks: it names HTML before all else."""
+        """Return True for a browser, which accepts HTML before all else."""
         return self.headers.get("accept", "").startswith("text/html")
 
     def base_url(self, configured: str) -> str:
-        """Return the address under which the client reaches the service, without a final slash.
+        """Return scheme and host under which the client reaches the API, without a final slash.
 
         Args:
-            configured: the address from the settings, or '' to believe the request.
+            configured: the URL from the settings, or '' to use the host of the request.
 
         Raises:
-            RequestError: the request names no usable host.
+            RequestError: the request has no valid host.
         """
         if configured:
             return configured.rstrip("/")
@@ -103,7 +103,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response as it leaves.
+    """An HTTP response.
 
     Attributes:
         job_id: of the job that the request started or changed, for the log; it is not sent.
@@ -122,16 +122,16 @@ def json_response(document: Mapping[str, Any], *, pretty: bool = False, status: 
 
 
 def html_response(page: str, status: int = 200) -> Response:
-    """Return a page as a response; it may load nothing, run nothing, and lie in no other page."""
+    """Return a page as a response. The policy forbids scripts, other resources and frames."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
     headers = {
         "content-type": "text/html; charset=utf-8",
         "content-security-policy": policy,
-        "referrer-policy": "no-referrer",  # its address may hold a token
+        "referrer-policy": "no-referrer",  # the URL may contain a token
     }
     return Response(status, headers, page.encode(errors="replace"))
 
 
 def redirect(url: str, status: int) -> Response:
-    """Return a redirection that nobody may remember."""
+    """Return a redirect that must not be cached."""
     return Response(status, {"location": url, "cache-control": "no-store"})

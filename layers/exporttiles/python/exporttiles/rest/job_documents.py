@@ -1,4 +1,4 @@
-"""Jobs, results and inputs in Esri's words.
+"""Documents of jobs, results and inputs, as Esri writes them.
 
 Source: ArcGIS REST API, "Image Service Job", "Image Service Result", "Image
 Service Input"; geoprocessing service, "Jobs".
@@ -13,7 +13,7 @@ from exporttiles.domain.wording import counted
 RESULT_NAME = "out_service_url"
 
 VERIFICATION = "verification"
-"""Result of an export besides those of ArcGIS Server: what was found when the package was read back."""
+"""Name of a result that ArcGIS Server lacks: the verification report of the package."""
 
 INPUT_NAMES: dict[str, str] = {
     "storage_format_type": "storageFormatType",
@@ -22,7 +22,7 @@ INPUT_NAMES: dict[str, str] = {
     "levels": "levels",
     "area_of_interest": "areaOfInterest",
 }
-"""Inputs of an export job on ArcGIS Server, and the request parameters they come from."""
+"""Inputs of an export job on ArcGIS Server, and the request parameter of each."""
 
 _UNHAPPY_ENDS = {
     JobStatus.FAILED: "The export failed.",
@@ -35,28 +35,29 @@ _UNHAPPY_ENDS = {
 def submit_document(job: Job) -> dict[str, Any]:
     """Return the reply to a submission.
 
-    The state is always the first: a client that reads any other here takes this
-    reply for the job itself and looks for the results in it.
+    The status is always esriJobSubmitted: on any other, clients take this reply
+    for the document of the job and look for results in it.
     """
     return {"jobId": job.job_id, "jobStatus": _status(JobStatus.SUBMITTED)}
 
 
-def job_document(job: Job, file_url: str | None, *, ends_known_to_all: bool) -> dict[str, Any]:
-    """Return the state of a job, with its messages.
+def job_document(job: Job, file_url: str | None, *, report_unhappy_ends_as_failed: bool) -> dict[str, Any]:
+    """Return the status of a job, with its messages.
 
     A healthy job has no member `error`, not even an empty one: Esri's Python
     client would take it for a failure.
 
     Args:
         job: the job.
-        file_url: where its package is, once there is one.
-        ends_known_to_all: report every unhappy end as a failure. Esri's Python
-            client waits for success or failure and for ever otherwise.
+        file_url: URL of its package; None if it has none.
+        report_unhappy_ends_as_failed: report cancelled, timed-out and deleted jobs
+            as failed. Esri's Python client polls until success or failure, and
+            for ever on any other end.
     """
     unhappy = job.status in _UNHAPPY_ENDS
     document: dict[str, Any] = {
         "jobId": job.job_id,
-        "jobStatus": _status(JobStatus.FAILED if unhappy and ends_known_to_all else job.status),
+        "jobStatus": _status(JobStatus.FAILED if unhappy and report_unhappy_ends_as_failed else job.status),
         "messages": [
             {"type": f"esriJobMessageType{message.kind}", "description": message.text} for message in _messages(job)
         ],
@@ -73,7 +74,7 @@ def job_document(job: Job, file_url: str | None, *, ends_known_to_all: bool) -> 
 
 
 def result_document(job: Job, listing_url: str) -> dict[str, Any]:
-    """Return the result of a job that succeeded: an address, or an estimate."""
+    """Return the result of a successful job: the URL of its files, or the estimate."""
     value: str | dict[str, int] = listing_url
     if job.operation is Operation.ESTIMATE_EXPORT_TILES_SIZE and job.estimate is not None:
         value = {"totalSize": job.estimate.size_bytes, "totalTilesToExport": job.estimate.tile_count}
@@ -81,12 +82,12 @@ def result_document(job: Job, listing_url: str) -> dict[str, Any]:
 
 
 def verification_document(url: str) -> dict[str, Any]:
-    """Return the result that is a report on the package, by the address of the report."""
+    """Return the result that links to the verification report of the package."""
     return {"paramName": VERIFICATION, "dataType": "GPDataFile", "value": {"url": url}}
 
 
 def input_document(name: str, parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return one input as the client sent it, '' where it sent none."""
+    """Return one input as the client sent it, or ''."""
     return {"paramName": name, "dataType": "GPString", "value": parameters.get(INPUT_NAMES[name], "")}
 
 
@@ -96,11 +97,11 @@ def cancel_document(job: Job) -> dict[str, Any]:
 
 
 def listing_document(folder: PackageFolder | None, url: str) -> dict[str, Any]:
-    """Return a folder of a finished job: the name and the address of all that lies in it.
+    """Return the listing of a folder of a finished job: name and URL of each entry.
 
     Args:
-        folder: None for that of an estimate, which is empty.
-        url: of the folder, without a final slash.
+        folder: None for an estimate, which has no files.
+        url: URL of the folder, without a final slash.
     """
     files, folders = (folder.files, folder.folders) if folder else ((), ())
     return {
@@ -123,8 +124,8 @@ def _progress(job: Job) -> dict[str, Any]:
 
 
 def _messages(job: Job) -> list[Message]:
-    """Return the job's messages, with an error among them if it did not succeed: clients show the first."""
-    told = any(message.kind is MessageKind.ERROR for message in job.messages)
-    if told or job.status not in _UNHAPPY_ENDS:
+    """Return the messages of a job. Add an error to an unhappy end that has none: clients show the first."""
+    has_error = any(message.kind is MessageKind.ERROR for message in job.messages)
+    if has_error or job.status not in _UNHAPPY_ENDS:
         return list(job.messages)
     return [*job.messages, Message(MessageKind.ERROR, _UNHAPPY_ENDS[job.status])]

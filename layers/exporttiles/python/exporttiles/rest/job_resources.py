@@ -40,10 +40,11 @@ def estimate_export_tiles_size(call: Call) -> Document | Response:
 def job(call: Call) -> Document:
     """Return a job.
 
-    Below an operation every unhappy end is told as a failure: the clients that
-    ask there wait for success or failure alone. ``<service>/jobs`` tells the truth.
+    Below an operation every unhappy end is reported as failed, as clients that
+    poll there wait for success or failure only. ``<service>/jobs`` reports the true status.
     """
-    content = job_document(call.job, call.package_url, ends_known_to_all=bool(call.arguments["operation"]))
+    is_below_operation = bool(call.arguments["operation"])
+    content = job_document(call.job, call.package_url, report_unhappy_ends_as_failed=is_below_operation)
     refresh_seconds = 0 if call.job.status.is_final else pages.REFRESH_SECONDS
     return Document(content, f"Job {call.job.job_id}", _job_sections(call), refresh_seconds)
 
@@ -107,11 +108,11 @@ def listing(call: Call) -> Document:
 def file(call: Call) -> Document | Response:
     """Send the client to where a file is; of a HEAD, tell its length. Of a folder, tell what is in it.
 
-    A presigned link answers no HEAD, and no parameter of the client's may follow
-    it there: the signature would no longer hold.
+    A presigned link answers GET only, and breaks if a parameter of the client is
+    added to it.
 
     Raises:
-        NotFoundError: there is no such file, or none that is delivered.
+        NotFoundError: no such file was delivered.
     """
     path = call.arguments["file"]
     try:

@@ -1,4 +1,4 @@
-"""JSON from strangers: strict and bounded, with one recovery for unbalanced brackets."""
+"""Parse JSON from clients: strict and bounded, with a repair for unbalanced brackets."""
 
 import json
 import re
@@ -8,27 +8,27 @@ from typing import Any, NoReturn
 from exporttiles.domain.errors import InvalidParameterError
 
 MAX_REPAIRS = 16
-"""Brackets that the recovery may drop or append; more is no slip of the pen."""
+"""Limit of brackets that the repair may drop or append: more than that is no typo."""
 
-_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # JSON can spell what no log and no store can write
-_MAX_DEPTH = 1000  # of brackets; the parser of JSON gives up sooner
-_EXCERPT = 20  # characters shown on either side of a mistake
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # a lone surrogate, which UTF-8 cannot encode
+_MAX_DEPTH = 1000  # of open brackets; Python's JSON parser stops sooner
+_EXCERPT = 20  # characters shown on either side of an error
 _CLOSER_OF = {"{": "}", "[": "]"}
-# A string as one token, so that brackets inside it are not seen. The quantifiers
-# are possessive: a string that never ends costs one pass, not two to the length.
+# A string is one token, so that brackets inside it are ignored. The quantifiers
+# are possessive: an unterminated string costs one pass instead of exponential backtracking.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def read_object(name: str, text: str, legal: str) -> dict[str, Any]:
-    """Return the JSON object of a parameter.
+    """Parse the JSON object of a parameter.
 
     Args:
-        name: the parameter, for the error.
+        name: name of the parameter, for the error.
         text: JSON as the client sent it.
-        legal: what would be accepted, for the error.
+        legal: description of legal values, for the error.
 
     Raises:
-        InvalidParameterError: the text is not one JSON object; tells where.
+        InvalidParameterError: the text is not one JSON object; the message says where.
     """
     document = read_json(name, text, legal)
     if not isinstance(document, dict):
@@ -37,18 +37,18 @@ def read_object(name: str, text: str, legal: str) -> dict[str, Any]:
 
 
 def read_json(name: str, text: str, legal: str, parse_constant: Callable[[str], float] | None = None) -> Any:
-    """Return the JSON value of a parameter.
+    """Parse the JSON value of a parameter.
 
-    Every number arrives as a float: an integer of a million digits costs nothing then.
+    Every number becomes a float, so that an integer of a million digits is cheap.
 
     Args:
-        name: the parameter, for the error.
+        name: name of the parameter, for the error.
         text: JSON as the client sent it.
-        legal: what would be accepted, for the error.
-        parse_constant: of NaN and Infinity, which are refused otherwise.
+        legal: description of legal values, for the error.
+        parse_constant: converts NaN and Infinity, which are refused by default.
 
     Raises:
-        InvalidParameterError: the text is not JSON; tells where.
+        InvalidParameterError: the text is not JSON; the message says where.
     """
     try:
         document = json.loads(text, parse_int=float, parse_constant=parse_constant or _refuse_constant)
@@ -68,15 +68,15 @@ def read_json(name: str, text: str, legal: str, parse_constant: Callable[[str], 
 
 
 def balance_brackets(text: str) -> str | None:
-    """Return a text with its brackets balanced, or None where that is not what ails it.
+    """Return a text with balanced brackets; None if other brackets would not repair it.
 
-    Example three of the documentation of `exportTiles` closes its object too
-    early and then goes on with the spatial reference. So the object is kept open to
-    the end of the text: a closer that would end it, or that fits no open bracket,
-    is dropped; what is still open at the end is closed. Nothing but brackets is
-    touched, so no coordinate is ever made up, and a member that stood behind the
-    early end becomes a member of the object. A text that does not end in a brace
-    may have been cut off within its coordinates; it is left alone.
+    Example three in the documentation of `exportTiles` closes its object too
+    early, before the spatial reference. So keep the object open to the end of the
+    text: drop a closing bracket that would end it or that matches no open bracket,
+    and close at the end all that is still open. Only brackets change, so that no
+    coordinate is invented, and members after the early end become members of the
+    object. Do not repair a text that does not end in a brace: it may have been cut
+    off within its coordinates.
     """
     if not text.endswith("}"):
         return None
@@ -100,12 +100,12 @@ def balance_brackets(text: str) -> str | None:
                     return None
     missing = "".join(_CLOSER_OF[bracket] for bracket in reversed(open_brackets))
     balanced = "".join([*kept, text[position:], missing])
-    # A text that was balanced loses its last closer and gets it back.
+    # A balanced text loses its last closing bracket above and gets it back here.
     return None if balanced == text or dropped + len(missing) > MAX_REPAIRS else balanced
 
 
 class _ConstantError(ValueError):
-    """NaN or Infinity, which Python reads and JSON does not know."""
+    """NaN or Infinity, which Python parses although JSON forbids them."""
 
 
 def _refuse_constant(constant: str) -> NoReturn:

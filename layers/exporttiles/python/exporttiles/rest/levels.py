@@ -1,4 +1,4 @@
-"""The parameters `exportBy` and `levels`: which levels of detail a client wants."""
+"""The parameters `exportBy` and `levels`: the levels of detail to export."""
 
 import re
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
 
 MAX_CHARACTERS = 4096
-"""Length of `levels`; every scheme's scales fit in a quarter of it."""
+"""Length limit of `levels`; the scales of every known scheme fit in a quarter of it."""
 
 TOLERANCE = 0.01
-"""Relative distance at which a scale or resolution still means a level.
+"""Relative tolerance for matching a scale or resolution to a level.
 
-Neighbouring levels differ by half or more; clients round to a few digits.
+Clients round to a few digits; neighbouring levels differ by half or more.
 """
 
 
 class ExportBy(StrEnum):
-    """What the entries of `levels` are."""
+    """Units of the entries of `levels`."""
 
     LEVEL_ID = "LevelID"
     SCALE = "Scale"
@@ -31,7 +31,7 @@ _MEASURES: dict[ExportBy, Callable[[LevelOfDetail], float]] = {
     ExportBy.RESOLUTION: lambda lod: lod.resolution,
 }
 
-# The exponent belongs to the number: `1e-5` is one number, no range from 1e to 5.
+# The exponent is part of the number: `1e-5` is one number, not a range from 1e to 5.
 _NUMBER = r"((?:[0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,2})?)"
 _ENTRY = re.compile(rf"{_NUMBER}(?:\s*-\s*{_NUMBER})?", re.ASCII)
 
@@ -41,15 +41,15 @@ def read_levels(text: str, export_by: ExportBy, scheme: TilingScheme) -> tuple[i
 
     Args:
         text: as ``1-4,7-9`` or ``0, 1, 2``; the ends of a range in either order.
-        export_by: what the numbers are. A scale or resolution selects the nearest
-            level within one per cent, a range of them all levels inside it.
-        scheme: the levels there are.
+        export_by: unit of the numbers. A scale or resolution selects the nearest
+            level within one per cent; a range selects all levels inside it.
+        scheme: gives the levels.
 
     Returns:
-        Ascending, without repeats.
+        Levels in ascending order, without duplicates.
 
     Raises:
-        InvalidParameterError: the text is no such list, or an entry selects no level.
+        InvalidParameterError: the text is not such a list, or an entry selects no level.
     """
     legal = _legal(export_by, scheme)
     if len(text) > MAX_CHARACTERS:
@@ -73,7 +73,7 @@ def _select(first: str, last: str | None, export_by: ExportBy, scheme: TilingSch
     if last is None:
         lods = [min(scheme.lods, key=lambda lod: abs(measure(lod) - ends[0]))]
     elif export_by is ExportBy.LEVEL_ID and not {measure(lod) for lod in scheme.lods}.issuperset(ends):
-        return set()  # 13-99 is a mistake, not a wish for all levels from 13
+        return set()  # 13-99 is a mistake, not a request for all levels from 13
     else:
         lods = list(scheme.lods)
     low, high = min(ends) * (1 - tolerance), max(ends) * (1 + tolerance)

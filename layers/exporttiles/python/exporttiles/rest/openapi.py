@@ -1,4 +1,4 @@
-"""The API described for machines, from the table of routes.
+"""Generate the OpenAPI document from the route table.
 
 Source: OpenAPI specification 3.1.0.
 """
@@ -15,7 +15,7 @@ from exporttiles.rest.job_resources import export_tiles
 from exporttiles.rest.parameters import PARAMETERS
 from exporttiles.rest.routes import ROUTES, Route
 
-# Parts of a path that stand for nothing or for words of their own: one path each.
+# Path parts with a fixed set of values, '' among them: each value makes a path of its own.
 _VARIANTS = {
     "{operation}": ("", "/exportTiles", "/estimateExportTilesSize"),
     "{submit}": ("", "/submitJob"),
@@ -64,7 +64,7 @@ _CARRIERS = {
 
 
 def openapi_document() -> dict[str, Any]:
-    """Return the description of all routes."""
+    """Return the OpenAPI document of all routes."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -81,7 +81,7 @@ def openapi_document() -> dict[str, Any]:
             "parameters": dict(map(_export_parameter, PARAMETERS)),
             "securitySchemes": _CARRIERS,
         },
-        "security": [{}, *({name: []} for name in _CARRIERS)],  # tokens are off unless the operator turns them on
+        "security": [{}, *({name: []} for name in _CARRIERS)],  # {}: tokens are off by default
     }
 
 

@@ -1,7 +1,7 @@
-"""HTML pages of the services directory: one layout, no script, everything escaped.
+"""HTML pages of the services directory: one layout, no scripts, everything escaped.
 
-A page shows the document that a client would get as JSON, with what a person
-wants to do next above it.
+A page shows the JSON document of a resource, below links and forms for its
+operations.
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,7 +70,7 @@ _CHOICES: dict[str, Sequence[str]] = {
     "exportBy": [*ExportBy],
     "optimizeTilesForSize": ("false", "true"),
 }
-"""Values of the parameters that have few."""
+"""Legal values of the parameters that are enumerations."""
 
 
 def page(title: str, trail: Mapping[str, str], *sections: str, json_url: str = "", refresh_seconds: int = 0) -> str:
@@ -78,16 +78,18 @@ def page(title: str, trail: Mapping[str, str], *sections: str, json_url: str = "
 
     Args:
         title: plain text.
-        trail: the way from the root to here: addresses by text.
+        trail: breadcrumbs from the root to this page: URL by text.
         sections: HTML.
-        json_url: where programs find the same; '' for nowhere.
-        refresh_seconds: when the browser asks again; 0 for never.
+        json_url: URL of the same document as JSON; '' for none.
+        refresh_seconds: interval at which the page reloads; 0 for never.
     """
     refresh = f'\n<meta http-equiv="refresh" content="{refresh_seconds}">' if refresh_seconds else ""
-    way = " / ".join(link(text, url) for text, url in trail.items())
+    breadcrumbs = " / ".join(link(text, url) for text, url in trail.items())
     footer = f"<footer>{link('JSON', json_url)}</footer>" if json_url else ""
     body = "\n".join(sections)
-    return _LAYOUT.substitute(title=escape(title), trail=way, body=body, footer=footer, refresh=refresh, style=_STYLE)
+    return _LAYOUT.substitute(
+        title=escape(title), trail=breadcrumbs, body=body, footer=footer, refresh=refresh, style=_STYLE
+    )
 
 
 def link(text: str, url: str) -> str:
@@ -96,7 +98,7 @@ def link(text: str, url: str) -> str:
 
 
 def links(targets: Mapping[str, str]) -> str:
-    """Return a list of links: addresses by text."""
+    """Return a list of links: URL by text."""
     return "<ul>" + "".join(f"<li>{link(text, url)}</li>" for text, url in targets.items()) + "</ul>"
 
 
@@ -107,7 +109,7 @@ def paragraph(text: str, css_class: str = "") -> str:
 
 
 def value(content: Any) -> str:
-    """Return anything that JSON can hold: tables of tables, lists, links."""
+    """Return a JSON value as nested tables, lists, links and text."""
     match content:
         case Mapping():
             rows = (f"<tr><th>{escape(str(name))}</th><td>{value(part)}</td></tr>" for name, part in content.items())
@@ -128,14 +130,14 @@ def _is_like(content: Any, first: Mapping[str, Any]) -> bool:
 
 
 def _rows(names: Sequence[str], content: Sequence[Mapping[str, Any]]) -> str:
-    """Return a table with a line for each of some documents of one kind."""
+    """Return a table with a row for each of some objects with the same members."""
     heads = "".join(f"<th>{escape(name)}</th>" for name in names)
     lines = ("".join(f"<td>{value(row[name])}</td>" for name in names) for row in content)
     return f"<table><tr>{heads}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def export_form(url: str) -> str:
-    """Return the form of all parameters of an export or an estimate."""
+    """Return the form for an export or an estimate, with all parameters."""
     rows = "".join(
         f'<tr><th><label for="{name}">{name}</label></th><td>{_field(name)}<small>{escape(hint)}</small></td></tr>'
         for name, hint in PARAMETERS.items()
@@ -145,7 +147,7 @@ def export_form(url: str) -> str:
 
 
 def sign_in_form(url: str) -> str:
-    """Return the form for the name of an API key and the key."""
+    """Return the sign-in form: name of an API key, and the key itself."""
     return (
         f'<form method="post" action="{escape(url)}"><table>'
         '<tr><th><label for="username">Name of the key</label></th>'
@@ -157,13 +159,13 @@ def sign_in_form(url: str) -> str:
 
 
 def button(text: str, url: str) -> str:
-    """Return a button that posts to an address."""
+    """Return a button that posts to a URL."""
     hidden = '<input type="hidden" name="f" value="html">'
     return f'<form method="post" action="{escape(url)}">{hidden}<button>{escape(text)}</button></form>'
 
 
 def progress_bar(percent: int | None) -> str:
-    """Return a bar; None where there is no telling yet."""
+    """Return a progress bar; None shows progress of unknown extent."""
     return "<progress></progress>" if percent is None else f'<progress max="100" value="{percent}"></progress>'
 
 

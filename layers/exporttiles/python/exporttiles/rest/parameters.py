@@ -1,7 +1,7 @@
-"""The parameters of `exportTiles` and `estimateExportTilesSize`, as real clients send them.
+"""Parse the parameters of `exportTiles` and `estimateExportTilesSize`, as real clients send them.
 
-Names and values: ArcGIS REST API, "Export Tiles (Image Service)". An empty
-parameter is an absent one; words are read in any case; unknown parameters are ignored.
+Source: ArcGIS REST API, "Export Tiles (Image Service)". Empty parameters count as
+absent, the case of keywords does not matter, and unknown parameters are ignored.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exporttiles.domain.area import Area
 
 DEFAULT_QUALITY = 75
-"""JPEG quality when a client asks to optimise and names none, as Esri's own client does."""
+"""JPEG quality if a client optimises without naming one; the default of Esri's own client."""
 
 PARAMETERS = {
     "tilePackage": "true for one file, false for a cache raster dataset",
@@ -33,13 +33,13 @@ PARAMETERS = {
     "compressionQuality": "JPEG quality from 0 to 100, with optimizeTilesForSize",
     "since": "only tiles changed since this time (2026-11-23T05:00Z) or this job; not a parameter of ArcGIS",
 }
-"""The documented parameters and one of our own, each in a few words."""
+"""Description of each documented parameter, and of `since`, which is ours."""
 
 _AREA_NAMES = ("areaOfInterest", "polygon")
 _EXTENT_NAMES = ("exportExtent", "extent")
 _STORAGE_NAMES = ("storageFormatType", "storageFormat")
 KNOWN_NAMES = {*PARAMETERS, *_AREA_NAMES, *_EXTENT_NAMES, *_STORAGE_NAMES}
-"""The documented names, and the others that clients use for them."""
+"""Documented parameter names and the aliases clients send."""
 
 _BOOLEANS = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
 _STORAGE_FORMATS = {name.lower(): name for name in StorageFormat}
@@ -49,17 +49,17 @@ _SHORT_STORAGE_FORMATS = {name.removeprefix("esriMapCacheStorageMode").lower(): 
 def read_export_request(
     parameters: Mapping[str, str], service: ImageService, *, must_name_reference: bool = False
 ) -> ExportRequest:
-    """Return what a client asks for, with every default filled in.
+    """Return the export that the parameters request, with defaults filled in.
 
     Args:
         parameters: by name, after URL decoding.
         service: gives the spatial reference, the levels and the quality that
             the client leaves out.
         must_name_reference: refuse coordinates that look like degrees but
-            come without a reference; otherwise there is a warning.
+            have no spatial reference, instead of adding a warning.
 
     Raises:
-        RequestError: a parameter cannot be used; tells which and what is legal.
+        RequestError: a parameter cannot be used; the message names it and says what is legal.
     """
     if not service.export_tiles_allowed:
         raise ExportNotAllowedError(f"The service {service.name} does not allow its tiles to be exported.")
@@ -118,10 +118,10 @@ def _empty_levels(levels: tuple[int, ...], service: ImageService) -> tuple[str, 
 
 
 def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int | None, tuple[str, ...]]:
-    """Return the JPEG quality to recompress to, or None to leave tiles as they are.
+    """Return the JPEG quality to recompress to, or None to copy tiles unchanged, and warnings.
 
-    Esri's Python client asks for 75 whatever the cache holds, so that a cache of
-    PNG tiles, or of a lower quality, is no reason to refuse.
+    Esri's Python client always sends 75, so warn instead of refusing where a cache
+    holds PNG tiles or tiles of a lower quality.
     """
     if not _read_boolean(sent, "optimizeTilesForSize"):
         return None, ()
@@ -136,10 +136,10 @@ def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int |
 
 
 def _read_since(sent: Mapping[str, str]) -> tuple[datetime | None, str]:
-    """Return a time, or the id of a job that stands for one.
+    """Return the time or the job id in `since`; None and '' if it is absent.
 
-    A time is as in ISO 8601, in UTC unless it says otherwise, or in
-    milliseconds since 1970, as Esri writes times.
+    A time is in ISO 8601, in UTC unless it names another zone, or in milliseconds
+    since 1970, as Esri writes times.
     """
     text = sent.get("since", "")
     if not text or is_job_id(text):
@@ -174,7 +174,7 @@ def _read_export_by(sent: Mapping[str, str]) -> ExportBy:
 
 
 def _read_boolean(sent: Mapping[str, str], name: str) -> bool:
-    """Return a boolean; false, as documented, when it is absent."""
+    """Return a boolean parameter; False, as documented, if it is absent."""
     value = _BOOLEANS.get(sent.get(name, "false").lower())
     if value is None:
         raise InvalidParameterError(name, sent[name], "Legal are true and false.")

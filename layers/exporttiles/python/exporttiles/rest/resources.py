@@ -1,4 +1,4 @@
-"""The resources of the directory and of a service: what there is to see."""
+"""Read-only resources: server info, catalog, services, tiles and tile maps."""
 
 import hashlib
 
@@ -13,10 +13,10 @@ from exporttiles.rest.http import BINARY, Response
 from exporttiles.rest.service_documents import catalog_document, info_document, service_document, tilemap_document
 
 TILE_LIFETIME_SECONDS = 86_400
-"""How long anyone may keep a tile without asking again."""
+"""Time for which caches may keep a tile without asking again."""
 
 MAX_FILE_ROWS = 32
-"""Rows, and columns, of a tile map of a cache of one file a tile: each is a request to the store."""
+"""Row limit and column limit of a tile map where each tile is a file: every tile costs a request to S3."""
 
 _MEDIA_TYPES: dict[ImageFormat | None, str] = {"jpeg": "image/jpeg", "png": "image/png"}  # LERC has none
 
@@ -35,7 +35,7 @@ def catalog(call: Call) -> Document:
         NotFoundError: there is no such folder.
     """
     folder = call.arguments.get("folder", "")
-    content = catalog_document(call.caller.seen(call.runtime.services.names()), folder)
+    content = catalog_document(call.caller.visible(call.runtime.services.names()), folder)
     if folder and not content["services"]:
         raise NotFoundError("There is no folder of this name.")
     root = f"{call.rest_url}/services"

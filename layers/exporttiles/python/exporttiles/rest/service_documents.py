@@ -1,4 +1,4 @@
-"""Image and map services, the catalog and the server in Esri's words.
+"""Documents of services, the catalog and the server, as Esri writes them.
 
 Source: ArcGIS REST API, "Image Service", "Map Service", "Catalog", "Server Info", "Tile Map".
 """
@@ -14,11 +14,11 @@ from exporttiles.formats.tile_package import units
 from exporttiles.rest.addresses import ServiceType
 
 CURRENT_VERSION = 10.91
-"""The oldest release from which clients expect tile packages of the new format (10.9)."""
+"""The ArcGIS release to report: the oldest (10.9.1) from which clients expect .tpkx packages."""
 
 
 def info_document(token_services_url: str | None) -> dict[str, Any]:
-    """Return what is known of the server: its version, and where to sign in if one must."""
+    """Return the version of the server, and the URL for tokens; None if tokens are off."""
     authentication: dict[str, Any] = {"isTokenBasedSecurity": token_services_url is not None}
     if token_services_url is not None:
         authentication["tokenServicesUrl"] = token_services_url
@@ -30,7 +30,7 @@ def info_document(token_services_url: str | None) -> dict[str, Any]:
 
 
 def catalog_document(names: Iterable[str], folder: str = "") -> dict[str, Any]:
-    """Return the services of a folder, or of the root with the list of its folders."""
+    """Return the services of a folder. The root, '', lists its folders as well."""
     inside = [name for name in names if name.rpartition("/")[0] == folder]
     folders = sorted({name.partition("/")[0] for name in names if "/" in name})
     return {
@@ -43,8 +43,8 @@ def catalog_document(names: Iterable[str], folder: str = "") -> dict[str, Any]:
 def service_document(service: ImageService, service_type: ServiceType) -> dict[str, Any]:
     """Return a service as an ArcGIS image service, or map service, with a tile cache.
 
-    The storage is always the compact one: that is what clients get, however the
-    tiles lie in their store.
+    Its storage format is always compact V2, in which packages are delivered,
+    whatever the format of the source cache.
     """
     scheme = service.tiling_scheme
     lods = [lod for lod in scheme.lods if service.min_level <= lod.level <= service.max_level]
@@ -98,9 +98,9 @@ def _image_members(service: ImageService, finest: LevelOfDetail) -> dict[str, An
 
 def _map_members(service: ImageService) -> dict[str, Any]:
     return {
-        "mapName": "Layers",  # ArcGIS's own name of a map that nobody named
+        "mapName": "Layers",  # the default name of a map in ArcGIS
         "capabilities": "Map,TilesOnly,Tilemap",
-        "layers": [],  # nothing to draw or query but tiles
+        "layers": [],  # the service has tiles only
         "tables": [],
         "supportsDynamicLayers": False,
         "supportedImageFormatTypes": service.tile_format.value,
@@ -110,12 +110,12 @@ def _map_members(service: ImageService) -> dict[str, Any]:
 
 
 def tilemap_document(tiles: TileRange, *, adjusted: bool, data: Sequence[int]) -> dict[str, Any]:
-    """Return which tiles of a block exist: row by row, 1 where there is one.
+    """Return the existing tiles of a block, row by row: 1 for a tile, 0 for none.
 
     Args:
-        tiles: the block answered, beginning where it was asked to.
+        tiles: the block in this reply, from the requested row and column on.
         adjusted: the block is smaller than requested.
-        data: a zero or a one for each tile.
+        data: 0 or 1 for each tile.
     """
     return {
         "valid": True,

@@ -1,6 +1,6 @@
-"""A token for a name and a password, where the password is the API key itself.
+"""Sign in with a user name and a password: the name of an API key, and the key itself.
 
-Clients with a sign-in dialog can be used so, and a person can browse the pages.
+This serves clients with a sign-in dialog, and people who browse the pages.
 
 Source: ArcGIS REST API, "Generate Token".
 """
@@ -20,12 +20,12 @@ def generate_token(call: Call) -> Document | Response:
     """Exchange a name and a key for a token, or show the form for it.
 
     Raises:
-        RequestError: tokens are off, or the key stands in the address.
-        SignInError: there is no such key, or it has another name.
+        RequestError: tokens are off, or the key is in the URL.
+        SignInError: no such key exists, or it has another name.
     """
     if not call.runtime.settings.token_security:
         raise RequestError("Nobody has to sign in: tokens are off.")
-    if call.request.method != "POST":  # a key in an address would be kept in logs and histories
+    if call.request.method != "POST":  # logs and browser histories keep a key in a URL
         if call.format == "html":
             return Document({}, "Sign in", (pages.sign_in_form(f"{call.rest_url}/generateToken"),))
         raise RequestError("Send username and password in the body of a POST.")
@@ -33,7 +33,7 @@ def generate_token(call: Call) -> Document | Response:
     token = parameters.get("password", "")
     key = _key_of(call, parameters.get("username", ""), token)
     if call.format == "html":
-        # Not sent along from other sites: nobody else's page can start or cancel an export.
+        # SameSite: a page of another site cannot start or cancel an export in this name.
         cookie = f"{COOKIE}={token}; Path=/arcgis/rest; HttpOnly; Secure; SameSite=Strict"
         back = redirect(f"{call.rest_url}/services?f=html", 303)
         return Response(back.status, {**back.headers, "set-cookie": cookie})
