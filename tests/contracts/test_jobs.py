@@ -24,6 +24,7 @@ from exporttiles.domain.job import (
     Progress,
     Series,
 )
+from exporttiles.ports.jobs import JobChange
 from tests.fakes import FakeClock
 
 CLOCK = FakeClock()
@@ -95,13 +96,15 @@ def test_advancing_appends_messages_and_keeps_what_is_not_named(jobs):
     jobs.create(a_job())
     finished_at = CLOCK.now()
 
-    assert jobs.advance("j1", JobStatus.EXECUTING, work_items=4)
+    assert jobs.advance("j1", JobChange(JobStatus.EXECUTING, work_items=4))
     assert jobs.advance(
         "j1",
-        JobStatus.SUCCEEDED,
-        messages=[Message(MessageKind.WARNING, "one is missing")],
-        package=Package("k", "n", 1),
-        finished_at=finished_at,
+        JobChange(
+            JobStatus.SUCCEEDED,
+            messages=[Message(MessageKind.WARNING, "one is missing")],
+            package=Package("k", "n", 1),
+            finished_at=finished_at,
+        ),
     )
 
     job = jobs.get("j1")
@@ -116,8 +119,8 @@ def test_open_jobs_are_those_that_have_not_ended_the_oldest_first(jobs):
     jobs.create(a_job("j2", submitted_at=CLOCK.time - timedelta(minutes=2)))
     jobs.create(a_job("j3", submitted_at=CLOCK.time - timedelta(minutes=1)))
     jobs.create(a_job("j4", status=JobStatus.FAILED))
-    jobs.advance("j2", JobStatus.EXECUTING, work_items=1)
-    jobs.advance("j3", JobStatus.CANCELLED)
+    jobs.advance("j2", JobChange(JobStatus.EXECUTING, work_items=1))
+    jobs.advance("j3", JobChange(JobStatus.CANCELLED))
     jobs.count_work_item("j2", 1, 1)
 
     assert [job.job_id for job in jobs.open_jobs()] == ["j2", "j1"]
@@ -144,7 +147,7 @@ def test_the_jobs_of_a_series_come_the_last_first(jobs):
 def test_a_deleted_job_has_no_package_says_why_and_leaves_its_series(jobs):
     series = Series("0a" * 32, 2)
     jobs.create(a_job(series=series))
-    jobs.advance("j1", JobStatus.SUCCEEDED, package=Package("k", "n", 1), finished_at=CLOCK.now())
+    jobs.advance("j1", JobChange(JobStatus.SUCCEEDED, package=Package("k", "n", 1), finished_at=CLOCK.now()))
     expires_at, message = CLOCK.time.replace(microsecond=0) + timedelta(days=9), Message(MessageKind.ERROR, "why")
 
     assert jobs.delete("j1", message, expires_at)
@@ -167,7 +170,7 @@ def test_only_a_job_that_succeeded_can_be_deleted(jobs, status):
 
 def test_progress_counts_items_and_bytes(jobs):
     jobs.create(a_job())
-    jobs.advance("j1", JobStatus.EXECUTING, work_items=3)
+    jobs.advance("j1", JobChange(JobStatus.EXECUTING, work_items=3))
 
     jobs.count_work_item("j1", 2, 100)
     jobs.count_work_item("j1", 1, 50)
@@ -179,8 +182,8 @@ def test_progress_counts_items_and_bytes(jobs):
 
 def test_a_work_item_that_comes_late_counts_nothing(jobs):
     jobs.create(a_job())
-    jobs.advance("j1", JobStatus.EXECUTING, work_items=1)
-    jobs.advance("j1", JobStatus.SUCCEEDED, progress=Progress(1, 1, 5, 100))
+    jobs.advance("j1", JobChange(JobStatus.EXECUTING, work_items=1))
+    jobs.advance("j1", JobChange(JobStatus.SUCCEEDED, progress=Progress(1, 1, 5, 100)))
 
     jobs.count_work_item("j1", 5, 100)
     jobs.count_work_item("j404", 5, 100)
@@ -192,10 +195,10 @@ def test_a_work_item_that_comes_late_counts_nothing(jobs):
 
 def test_the_end_puts_right_what_was_not_counted(jobs):
     jobs.create(a_job())
-    jobs.advance("j1", JobStatus.EXECUTING, work_items=3)
+    jobs.advance("j1", JobChange(JobStatus.EXECUTING, work_items=3))
     jobs.count_work_item("j1", 2, 100)
 
-    jobs.advance("j1", JobStatus.SUCCEEDED, progress=Progress(3, 3, 5, 200))
+    jobs.advance("j1", JobChange(JobStatus.SUCCEEDED, progress=Progress(3, 3, 5, 200)))
 
     assert jobs.get("j1").progress == Progress(3, 3, 5, 200)
 
@@ -248,8 +251,8 @@ def test_an_earlier_attempt_has_no_say(jobs):
     jobs.create(a_failed_job())
     resume(jobs, 2)
 
-    assert not jobs.advance("j1", JobStatus.FAILED, attempt=1)
-    assert jobs.advance("j1", JobStatus.FAILED, attempt=2)
+    assert not jobs.advance("j1", JobChange(JobStatus.FAILED, attempt=1))
+    assert jobs.advance("j1", JobChange(JobStatus.FAILED, attempt=2))
 
 
 def test_progress_can_be_counted_anew(jobs):
@@ -261,7 +264,7 @@ def test_progress_can_be_counted_anew(jobs):
 
 
 def test_a_job_that_is_unknown_cannot_advance(jobs):
-    assert not jobs.advance("j404", JobStatus.EXECUTING)
+    assert not jobs.advance("j404", JobChange(JobStatus.EXECUTING))
 
 
 WISHES = st.one_of(st.tuples(st.sampled_from(JobStatus), st.sampled_from([None, 1, 2, 3])), st.just("resume"))
@@ -281,7 +284,9 @@ def test_whatever_is_wished_only_legal_changes_happen_and_of_the_present_attempt
         else:
             status, attempt = wish
             is_legal = status in SUCCESSORS[before.status] and attempt in {None, before.attempt}
-            assert jobs.advance(job_id, status, attempt=attempt, resumable_until=CLOCK.time + HOUR) == is_legal
+            assert (
+                jobs.advance(job_id, JobChange(status, attempt=attempt, resumable_until=CLOCK.time + HOUR)) == is_legal
+            )
         now = jobs.get(job_id)
         if is_legal:
             assert (now.status, now.attempt) == (status, before.attempt + (wish == "resume"))

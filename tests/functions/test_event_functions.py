@@ -12,6 +12,7 @@ from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.job import Delivery, JobStatus, Message, MessageKind, Operation
 from exporttiles.events.announcements import announcements
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, OWN_NAMES
+from exporttiles.ports.jobs import JobChange
 from exporttiles.rest.parameters import KNOWN_NAMES
 from functions.announce_job import app as announce_job
 from functions.request_export import app as request_export
@@ -243,7 +244,7 @@ def test_an_unhappy_end_is_told_with_its_reason(runtime, status, told):
     drop(runtime, REQUEST)
     before = runtime.jobs.get(started(runtime)[0])
     why, now = Message(MessageKind.ERROR, "Why."), runtime.clock.now()
-    runtime.jobs.advance(before.job_id, status, messages=[why], finished_at=now)
+    runtime.jobs.advance(before.job_id, JobChange(status, messages=[why], finished_at=now))
 
     (event,) = announcements(before, runtime.jobs.get(before.job_id), BASE)
 

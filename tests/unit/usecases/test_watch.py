@@ -7,6 +7,7 @@ import pytest
 
 from exporttiles.domain.job import JobStatus
 from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
+from exporttiles.ports.jobs import JobChange
 from exporttiles.ports.workflow import Execution, ExecutionStatus
 from exporttiles.usecases.sweep_leftovers import slice_at
 from tests.builders import a_request, a_service, put_files
@@ -187,7 +188,7 @@ def test_what_a_job_at_work_has_written_is_left_alone(runtime, job_id):
 
 @pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT])
 def test_of_a_job_that_ended_badly_nothing_large_stays(runtime, job_id, status):
-    runtime.jobs.advance(job_id, status)
+    runtime.jobs.advance(job_id, JobChange(status))
     leave(runtime, job_id)
 
     sweep = runtime.sweep_leftovers(job_id[:3])

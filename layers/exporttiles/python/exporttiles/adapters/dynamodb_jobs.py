@@ -1,6 +1,6 @@
 """Jobs in DynamoDB: one item a job, every change conditional on its state."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,17 +18,9 @@ from exporttiles.adapters.dynamodb_items import (
     progress_item,
 )
 from exporttiles.domain.errors import JobNotFoundError
-from exporttiles.domain.job import (
-    RESUMABLE,
-    SUCCESSORS,
-    Delivery,
-    Job,
-    JobStatus,
-    Message,
-    Package,
-    Progress,
-)
+from exporttiles.domain.job import RESUMABLE, SUCCESSORS, Job, JobStatus, Message, Progress
 from exporttiles.ports.clock import Clock
+from exporttiles.ports.jobs import JobChange
 
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_dynamodb.service_resource import Table
@@ -100,48 +92,35 @@ class DynamoDbJobs:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def advance(
-        self,
-        job_id: str,
-        status: JobStatus,
-        *,
-        attempt: int | None = None,
-        messages: Sequence[Message] = (),
-        work_items: int | None = None,
-        progress: Progress | None = None,
-        package: Package | None = None,
-        delivery: Delivery | None = None,
-        finished_at: datetime | None = None,
-        resumable_until: datetime | None = None,
-    ) -> bool:
-        """Move a job to a state and append messages, if the move is legal."""
-        before = [state for state in JobStatus if status in SUCCESSORS[state]]
+    def advance(self, job_id: str, change: JobChange) -> bool:
+        """Move a job to a state if that is legal."""
+        before = [state for state in JobStatus if change.status in SUCCESSORS[state]]
         if not before:
             return False
-        told = {
-            "work_items": work_items,
-            **(progress_item(progress) if progress else {}),
-            "package": package and package_item(package),
-            "delivery": delivery and delivery_item(delivery),
-            "finished_at": finished_at and finished_at.isoformat(),
-            "resumable_until": resumable_until and resumable_until.isoformat(),
+        fields = {
+            "work_items": change.work_items,
+            **(progress_item(change.progress) if change.progress else {}),
+            "package": change.package and package_item(change.package),
+            "delivery": change.delivery and delivery_item(change.delivery),
+            "finished_at": change.finished_at and change.finished_at.isoformat(),
+            "resumable_until": change.resumable_until and change.resumable_until.isoformat(),
         }
-        changes = {name: value for name, value in told.items() if value is not None}
+        changed = {name: value for name, value in fields.items() if value is not None}
         values: dict[str, Any] = {
-            ":status": str(status),
-            ":messages": [message_item(message) for message in messages],
-            **{f":{name}": value for name, value in changes.items()},
+            ":status": str(change.status),
+            ":messages": [message_item(message) for message in change.messages],
+            **{f":{name}": value for name, value in changed.items()},
             **{f":before{number}": str(state) for number, state in enumerate(before)},
         }
         condition = f"#status IN ({', '.join(f':before{number}' for number in range(len(before)))})"
-        if attempt is not None:
-            values[":attempt"] = attempt
+        if change.attempt is not None:
+            values[":attempt"] = change.attempt
             condition += " AND attempt = :attempt"
         update = "".join(
             [
                 "SET #status = :status, messages = list_append(messages, :messages)",
-                *(f", {name} = :{name}" for name in changes),
-                " REMOVE phase" if status.is_final else "",
+                *(f", {name} = :{name}" for name in changed),
+                " REMOVE phase" if change.status.is_final else "",
             ]
         )
         return self._update_if(condition, job_id, update, values)

@@ -1,12 +1,13 @@
 """Jobs in the memory of one process, for exports that need no cloud."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from exporttiles.domain.errors import JobNotFoundError
-from exporttiles.domain.job import SUCCESSORS, Delivery, Job, JobStatus, Message, Package, Progress
+from exporttiles.domain.job import SUCCESSORS, Job, JobStatus, Message, Progress
 from exporttiles.ports.clock import Clock
+from exporttiles.ports.jobs import JobChange
 
 
 class MemoryJobs:
@@ -36,36 +37,23 @@ class MemoryJobs:
         waiting = [job for job in self.jobs.values() if not job.status.is_final]
         return iter(sorted(waiting, key=lambda job: job.waiting_since))
 
-    def advance(
-        self,
-        job_id: str,
-        status: JobStatus,
-        *,
-        attempt: int | None = None,
-        messages: Sequence[Message] = (),
-        work_items: int | None = None,
-        progress: Progress | None = None,
-        package: Package | None = None,
-        delivery: Delivery | None = None,
-        finished_at: datetime | None = None,
-        resumable_until: datetime | None = None,
-    ) -> bool:
-        """Move a job to a state and append messages, if the move is legal."""
+    def advance(self, job_id: str, change: JobChange) -> bool:
+        """Move a job to a state if that is legal."""
         job = self.jobs.get(job_id)
-        if job is None or status not in SUCCESSORS[job.status] or attempt not in (None, job.attempt):
+        if job is None or change.status not in SUCCESSORS[job.status] or change.attempt not in (None, job.attempt):
             return False
-        progress = progress or job.progress
-        if work_items is not None:
-            progress = replace(progress, work_items=work_items)
+        progress = change.progress or job.progress
+        if change.work_items is not None:
+            progress = replace(progress, work_items=change.work_items)
         self.jobs[job_id] = replace(
             job,
-            status=status,
-            messages=(*job.messages, *messages),
+            status=change.status,
+            messages=(*job.messages, *change.messages),
             progress=progress,
-            package=package or job.package,
-            delivery=delivery or job.delivery,
-            finished_at=finished_at or job.finished_at,
-            resumable_until=resumable_until or job.resumable_until,
+            package=change.package or job.package,
+            delivery=change.delivery or job.delivery,
+            finished_at=change.finished_at or job.finished_at,
+            resumable_until=change.resumable_until or job.resumable_until,
         )
         return True
 

@@ -1,10 +1,39 @@
 """The jobs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from typing import Protocol
 
 from exporttiles.domain.job import Delivery, Job, JobStatus, Message, Package, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class JobChange:
+    """A move of a job to a state, and the values that come with it; None keeps the present one.
+
+    Attributes:
+        status: the new state.
+        attempt: the attempt that makes the change: refused if the job was resumed since. None is never refused.
+        messages: appended to those of the job.
+        work_items: how many there are.
+        progress: the final progress, in place of what was counted.
+        package: the file that is delivered.
+        delivery: tile counts and cost of the finished export.
+        finished_at: when the job ended.
+        resumable_until: how long its finished work is kept.
+    """
+
+    status: JobStatus
+    _: KW_ONLY
+    attempt: int | None = None
+    messages: Sequence[Message] = ()
+    work_items: int | None = None
+    progress: Progress | None = None
+    package: Package | None = None
+    delivery: Delivery | None = None
+    finished_at: datetime | None = None
+    resumable_until: datetime | None = None
 
 
 class JobTable(Protocol):
@@ -26,38 +55,8 @@ class JobTable(Protocol):
         """Yield the jobs that have not ended, those that wait longest first; one that just ended may be missed."""
         ...
 
-    def advance(
-        self,
-        job_id: str,
-        status: JobStatus,
-        *,
-        attempt: int | None = None,
-        messages: Sequence[Message] = (),
-        work_items: int | None = None,
-        progress: Progress | None = None,
-        package: Package | None = None,
-        delivery: Delivery | None = None,
-        finished_at: datetime | None = None,
-        resumable_until: datetime | None = None,
-    ) -> bool:
-        """Move a job to a state and append messages, if the move is legal.
-
-        Args:
-            job_id: the job.
-            status: the state.
-            attempt: whose doing this is; a job that was resumed since stays as
-                it is. None for those who may speak at any time.
-            messages: for the person who waits.
-            work_items: how many there are.
-            progress: what is true at the end, in place of what was counted.
-            package: what is delivered.
-            delivery: what the export came to.
-            finished_at: when it ended.
-            resumable_until: how long its finished work is kept.
-
-        Returns:
-            False, with nothing changed, when the job's state does not allow it.
-        """
+    def advance(self, job_id: str, change: JobChange) -> bool:
+        """Move a job to a state if that is legal. Return False, with nothing changed, if it is not."""
         ...
 
     def series(self, key: str) -> Iterator[Job]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from exporttiles.domain.errors import JobStateError
 from exporttiles.domain.job import Job, JobStatus
-from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.jobs import JobChange, JobTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class CancelExport:
             JobNotFoundError: there is no such job.
             JobStateError: it has ended.
         """
-        if not self.jobs.advance(job_id, JobStatus.CANCELLING):
+        if not self.jobs.advance(job_id, JobChange(JobStatus.CANCELLING)):
             job = self.jobs.get(job_id)
             raise JobStateError(f"Job {job_id} cannot be cancelled: it is {job.status.value}.")
         return self.jobs.get(job_id)

@@ -24,7 +24,7 @@ from exporttiles.messages.export import Export
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
 from exporttiles.messages.packed_package import PackedPackage
 from exporttiles.ports.clock import Clock
-from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
 from exporttiles.usecases.remove_leftovers import RemoveLeftovers
@@ -76,14 +76,16 @@ class CloseJob:
             return self._end(job_id, JobStatus.FAILED, text, attempt=attempt, delivery=delivery, is_resumable=False)
         is_closed = self.jobs.advance(
             job_id,
-            JobStatus.SUCCEEDED,
-            attempt=attempt,
-            messages=_success(job, export, packed, billed, now),
-            # A worker that died between its report and its count is counted here.
-            progress=Progress(packed.work_items, packed.work_items, job.tile_count, packed.size_bytes),
-            package=Package(packed.key, packed.name, packed.size_bytes),
-            delivery=delivery,
-            finished_at=now,
+            JobChange(
+                JobStatus.SUCCEEDED,
+                attempt=attempt,
+                messages=_success(job, export, packed, billed, now),
+                # A worker that died between its report and its count is counted here.
+                progress=Progress(packed.work_items, packed.work_items, job.tile_count, packed.size_bytes),
+                package=Package(packed.key, packed.name, packed.size_bytes),
+                delivery=delivery,
+                finished_at=now,
+            ),
         )
         if not is_closed:
             return self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.", attempt=attempt)
@@ -137,12 +139,14 @@ class CloseJob:
             text = f"{text.rstrip('.')}. It can be resumed until {until:%Y-%m-%d %H:%M} UTC."
         self.jobs.advance(
             job_id,
-            status,
-            attempt=attempt,
-            messages=[Message(MessageKind.ERROR, text)],
-            delivery=delivery,
-            finished_at=now,
-            resumable_until=until,
+            JobChange(
+                status,
+                attempt=attempt,
+                messages=[Message(MessageKind.ERROR, text)],
+                delivery=delivery,
+                finished_at=now,
+                resumable_until=until,
+            ),
         )
         return self._tidied(job_id)
 

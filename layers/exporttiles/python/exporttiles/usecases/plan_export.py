@@ -21,7 +21,7 @@ from exporttiles.domain.service import CacheLayout
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import Plan, WorkItem
-from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.meter import Meter
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.tiles import TileSources
@@ -56,7 +56,7 @@ class PlanExport:
             SourceError: the tile cache cannot be read; trying again may help.
             DamagedCacheError: the tile cache is not what it claims to be.
         """
-        if not self.jobs.advance(job_id, JobStatus.EXECUTING):
+        if not self.jobs.advance(job_id, JobChange(JobStatus.EXECUTING)):
             raise ExportCancelledError(job_id)
         keys = JobKeys(job_id)
         job = self.jobs.get(job_id)
@@ -85,7 +85,7 @@ class PlanExport:
         used = self.meter.read() - before
         if used.gets or used.puts:
             items[0] = replace(items[0], used=used)
-        self.jobs.advance(job_id, JobStatus.EXECUTING, work_items=len(items))
+        self.jobs.advance(job_id, JobChange(JobStatus.EXECUTING, work_items=len(items)))
         # One after the other: as JSON, a million bundles take much more memory than their text.
         self.objects.write(keys.work_items, f"[{', '.join(json.dumps(item.to_json()) for item in items)}]".encode())
         seconds = worker_seconds(

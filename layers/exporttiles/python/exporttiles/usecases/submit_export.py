@@ -14,7 +14,7 @@ from exporttiles.domain.wording import counted, level_names
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys, owner_of
 from exporttiles.ports.clock import Clock
-from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.workflow import Starter
 from exporttiles.usecases.reuse_package import ReusePackage
@@ -176,7 +176,7 @@ class SubmitExport:
         except Exception:
             # Nothing runs that could ever end this job.
             failed = Message(MessageKind.ERROR, "The export could not be started. Try again later.")
-            self.jobs.advance(job.job_id, JobStatus.FAILED, messages=[failed], finished_at=self.clock.now())
+            self.jobs.advance(job.job_id, JobChange(JobStatus.FAILED, messages=[failed], finished_at=self.clock.now()))
             raise
 
 
