@@ -17,8 +17,8 @@ from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundle import bundle_path, write_bundle
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.usecases.inspect_cache import InspectCache
-from exporttiles.usecases.survey_files import XYZ, FileOrder
+from exporttiles.usecases.inspection.inspect_cache import InspectCache
+from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
 
 WEB_MERCATOR = WEB_MERCATOR_256.spatial_reference
 

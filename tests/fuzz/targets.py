@@ -47,7 +47,7 @@ from exporttiles.rest.http import Request
 from exporttiles.rest.levels import ExportBy, read_levels
 from exporttiles.rest.parameters import read_export_request
 from exporttiles.rest.routes import find_route, refuse, respond
-from exporttiles.usecases.inspect_cache import InspectCache
+from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from tests.builders import a_tile
 from tests.builders_rest import WORLD, a_job, a_rest_runtime, a_service
 from tests.caches import put_pmtiles, put_tpk, put_tpkx, v1_files, v2_files

@@ -11,7 +11,7 @@ from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.tile_image import sniff
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.usecases.inspect_cache import InspectCache
+from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from tests.caches import put_pmtiles
 from tests.fakes import memory
 

@@ -22,7 +22,7 @@ from exporttiles.formats.cache_conf import write_conf_cdi, write_conf_xml
 from exporttiles.formats.check import check_archive_file, check_folder
 from exporttiles.formats.ranged_file import RangedFile
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.usecases.inspect_cache import InspectCache
+from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from tests.builders import a_request
 from tests.caches import v1_files, v2_files
 from tests.fakes import a_runtime, memory, run_workflow

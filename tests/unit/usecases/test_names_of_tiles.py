@@ -14,8 +14,8 @@ from exporttiles.formats.bundle_v1 import write_bundle_v1
 from exporttiles.formats.cache_paths import tiles_at
 from exporttiles.formats.service_descriptor import read_service, write_service
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.usecases.inspect_cache import InspectCache
-from exporttiles.usecases.survey_files import XYZ, FileOrder
+from exporttiles.usecases.inspection.inspect_cache import InspectCache
+from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
 from tests.fakes import memory
 
 URL = "s3://tiles/caches/World"

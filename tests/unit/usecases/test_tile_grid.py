@@ -12,8 +12,8 @@ from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import MessageKind
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.usecases.inspect_cache import InspectCache
-from exporttiles.usecases.survey_files import XYZ, FileOrder
+from exporttiles.usecases.inspection.inspect_cache import InspectCache
+from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
 from tests.fakes import memory
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\1\0\0\0\1\0\x08\2"  # of 256 x 256 pixels, as far as anyone looks

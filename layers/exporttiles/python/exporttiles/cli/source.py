@@ -22,8 +22,8 @@ from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.tiling_schemes import WELL_KNOWN
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile, TileSource
-from exporttiles.usecases.inspect_cache import InspectCache, InspectedCache
-from exporttiles.usecases.survey_files import FileOrder
+from exporttiles.usecases.inspection.inspect_cache import InspectCache, InspectedCache
+from exporttiles.usecases.inspection.tile_readings import FileOrder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,11 +18,18 @@ from exporttiles.formats.cache_listing import CacheListing, ListedFiles
 from exporttiles.formats.tile_format import detect_format, tile_side
 from exporttiles.formats.tiling_schemes import snap_to_well_known
 from exporttiles.ports.objects import ObjectReader
-from exporttiles.usecases.cache_claims import TILES, Sources, contradictions, settle_extent, snapped, statement
-from exporttiles.usecases.find_documents import find_documents
-from exporttiles.usecases.survey_cache import Reader, SurveyCache
-from exporttiles.usecases.survey_files import XYZ, FileOrder
-from exporttiles.usecases.survey_tiles import Survey
+from exporttiles.usecases.inspection.cache_claims import (
+    TILES,
+    Sources,
+    contradictions,
+    settle_extent,
+    snapped,
+    statement,
+)
+from exporttiles.usecases.inspection.find_documents import find_documents
+from exporttiles.usecases.inspection.survey_cache import Reader, SurveyCache
+from exporttiles.usecases.inspection.survey_tiles import Survey
+from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
 
 MAX_DOCUMENT_BYTES = 16 * 2**20
 

@@ -18,8 +18,17 @@ from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
 from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.formats.tms_documents import Box, TileMap
-from exporttiles.usecases.level_digits import area_of_use
-from exporttiles.usecases.tile_readings import CHOICE, Reading, Spans, TileGrid, boxes_in, choose, fit, rows_of_world
+from exporttiles.usecases.inspection.level_digits import area_of_use
+from exporttiles.usecases.inspection.tile_readings import (
+    CHOICE,
+    Reading,
+    Spans,
+    TileGrid,
+    boxes_in,
+    choose,
+    fit,
+    rows_of_world,
+)
 
 _SAME_RESOLUTION = 1e-4
 _GEODETIC_RESOLUTIONS = (0.703125, 1.40625)

@@ -22,6 +22,24 @@ _ROUNDING_ROWS = 0.01  # Esri's resolutions are off the powers of two by less
 
 
 @dataclass(frozen=True, slots=True)
+class FileOrder:
+    """How the numbers in the names of files are meant.
+
+    Attributes:
+        is_row_first: level/row/column instead of level/column/row.
+        is_from_bottom: row 0 is the last; None leaves it to documents.
+        has_hexadecimal_levels: None leaves it to the tiles.
+    """
+
+    is_row_first: bool = False
+    is_from_bottom: bool | None = None
+    has_hexadecimal_levels: bool | None = None
+
+
+XYZ = FileOrder()
+
+
+@dataclass(frozen=True, slots=True)
 class TileGrid:
     """Where tiles in files lie.
 

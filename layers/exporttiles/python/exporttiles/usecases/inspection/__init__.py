@@ -1,0 +1,1 @@
+"""Inspection: derive a service from the documents, names and tiles of a cache."""
