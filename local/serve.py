@@ -1,8 +1,10 @@
-"""Keep the stack up with two image services, until Ctrl-C: `make serve PORT=8080`."""
+"""Run the stack with two image services until Ctrl-C: `make serve PORT=8080`."""
 
 import argparse
+import shlex
 import signal
 import sys
+from pathlib import Path
 
 from exporttiles.cli.terminal import ProgressBar, say
 from local.cloud import ROOT, LocalCloud, LocalCloudError
@@ -16,20 +18,37 @@ RELIEF_MAX_LEVEL = 5
 
 
 def main() -> None:
-    """Serve until SIGINT or SIGTERM; whatever was started is stopped."""
+    """Serve until SIGINT or SIGTERM, then stop every process that was started."""
     parser = argparse.ArgumentParser(prog="python -m local.serve", description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="port on 127.0.0.1 (8080)")
     port: int = parser.parse_args().port
     cut_caches()
     with LocalCloud(port=port, say=say) as cloud:
         imagery_url, relief_url = (upload_and_publish(cloud, CACHES / name) for name in (IMAGERY, RELIEF))
-        say(f"\nSERVICE_URL={imagery_url}\nSERVICE_URL={relief_url}\n")
-        say(f"curl '{relief_url}/exportTiles?tilePackage=true&levels=0-3&f=json'\n\nCtrl-C stops it.")
+        say(instructions(cloud, imagery_url, relief_url))
         signal.pause()
 
 
+def instructions(cloud: LocalCloud, imagery_url: str, relief_url: str) -> str:
+    """Return the addresses to open and the commands to copy."""
+    variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(cloud.environment.items()))
+    command = shlex.quote(str(Path(sys.executable).with_name("exporttiles")))
+    return f"""
+Open in a browser: {cloud.services_url}
+  {imagery_url}
+  {relief_url}
+
+Export a package:
+curl '{relief_url}/exportTiles?tilePackage=true&levels=0-3&f=json'
+
+Publish your own cache, a folder or a .tpkx, .tpk or .pmtiles, from another terminal:
+export {variables}; {command} publish My_Map path/to/cache
+
+Ctrl-C stops it."""
+
+
 def cut_caches() -> None:
-    """Cut World_Imagery as single files and World_Relief as a compact cache, unless they are there."""
+    """Make World_Imagery as single files and World_Relief as a compact cache, unless they exist."""
     with ProgressBar(f"cutting {IMAGERY}") as bar:
         make_xyz_cache(CACHES / IMAGERY, progress=bar)
     tiles, relief = CACHES / f"{RELIEF}_tiles", CACHES / RELIEF

@@ -32,7 +32,7 @@ def store_of(cloud: LocalCloud) -> S3Store:
 def upload_folder(
     cloud: LocalCloud, folder: Path, prefix: str, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> int:
-    """Upload the files below a folder to the tile bucket, under a prefix; return how many there were."""
+    """Upload the files below a folder to the tile bucket, under a prefix; return their number."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     store = store_of(cloud)
     done = 0
@@ -61,7 +61,7 @@ def publish(cloud: LocalCloud, name: str) -> str:
 
 
 def upload_and_publish(cloud: LocalCloud, folder: Path) -> str:
-    """Make an image service of a cache, named as its folder, with a bar on the terminal; return its address."""
+    """Upload a cache and publish it under the name of its folder; return the address of the service."""
     with ProgressBar(f"uploading {folder.name}") as bar:
         upload_folder(cloud, folder, f"caches/{folder.name}", bar)
     return publish(cloud, folder.name)
@@ -71,7 +71,7 @@ def exporttiles(cloud: LocalCloud, *arguments: str) -> None:
     """Run the command `exporttiles` against a local cloud.
 
     Raises:
-        SystemExit: it failed; what it said is on the terminal.
+        SystemExit: it failed; its message is on the terminal.
     """
     command = Path(sys.executable).with_name("exporttiles")
     if subprocess.run([command, *arguments], env=os.environ | cloud.environment, check=False).returncode:

@@ -155,6 +155,8 @@ COMMANDS = [
     ["token", "list"],
     ["token", "list", "--bucket", "a"],
     ["publish", "Name", "s3://bucket/caches/Name"],
+    ["services"],
+    ["unpublish", "Name"],
     ["replay"],
     ["resume", "j0"],
 ]

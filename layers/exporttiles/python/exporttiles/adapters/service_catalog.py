@@ -46,6 +46,18 @@ class ServiceCatalog:
             raise InvalidParameterError("name", service.name, legal)
         self._objects.write(_key(service.name), service_to_json(service))
 
+    def delete(self, name: str) -> str:
+        """Remove the descriptor of a service, and nothing else; return its key.
+
+        Raises:
+            ServiceNotFoundError: there is none.
+        """
+        key = _key(name)
+        if name not in self.names():
+            raise ServiceNotFoundError(_not_found(name))
+        self._objects.delete([key])
+        return key
+
 
 def _key(name: str) -> str:
     if not _NAME.fullmatch(name):

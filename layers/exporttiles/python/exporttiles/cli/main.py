@@ -13,6 +13,8 @@ from exporttiles.cli.command import STOPPED_STATUS
 COMMANDS = {
     "export": "Export tiles of a cache into a package, without AWS.",
     "publish": "Publish a tile cache as an image service.",
+    "services": "List the published services.",
+    "unpublish": "Take back a published service; its tiles stay.",
     "token": "Make, list and revoke the API keys of a stack.",
     "schedule": "Add, list and remove exports that come again.",
     "replay": "Try failed requests of files and events again.",

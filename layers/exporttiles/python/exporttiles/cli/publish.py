@@ -1,5 +1,6 @@
 """The command ``exporttiles publish``."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -7,8 +8,9 @@ import click
 
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.cli.command import Command
-from exporttiles.cli.source import SourceOptions, inspect, open_address, print_messages, source_options
-from exporttiles.cli.stack import tile_bucket, tile_bucket_options
+from exporttiles.cli.source import SourceOptions, inspect, local_path, open_address, print_messages, source_options
+from exporttiles.cli.stack import services_url, tile_bucket, tile_bucket_options
+from exporttiles.domain.errors import RequestError, SourceError
 
 
 @click.command(cls=Command)
@@ -27,9 +29,10 @@ def publish(name: str, url: str, *, stack: str, bucket: str | None, cache: Sourc
     """Publish a tile cache as an image service.
 
     NAME of the service: Name or Folder/Name. URL of the cache: a folder, .tpkx, .tpk or .pmtiles, such as
-    s3://bucket/caches/Name.
+    s3://bucket/caches/Name. A stack on an emulator (AWS_ENDPOINT_URL) reads paths of this machine, too.
     """
-    catalog = ServiceCatalog(tile_bucket(stack, bucket))
+    catalog, directory = ServiceCatalog(tile_bucket(stack, bucket)), services_url(stack, bucket)
+    url = _address(url)
     print(f"Looking through {url} ...")
     found = inspect(cache, open_address(url), name, url)
     print_messages(found.messages)
@@ -40,3 +43,26 @@ def publish(name: str, url: str, *, stack: str, bucket: str | None, cache: Sourc
         f"Published {service.name}: {service.tile_format}, levels "
         f"{service.min_level}-{service.max_level}, {service.cache.layout} cache."
     )
+    if directory:
+        print(f"{directory}/{service.name}/ImageServer")
+
+
+def _address(url: str) -> str:
+    """Return the address by which the functions of the stack read a cache.
+
+    Raises:
+        RequestError: it is on this machine, and they are not.
+        SourceError: there is no such file or folder.
+    """
+    path = local_path(url)
+    if path is None:
+        return url
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        raise RequestError(
+            f"'{url}' is on this machine, where the stack cannot read it. Put it into the tile bucket and name it as "
+            "s3://BUCKET/caches/NAME: aws s3 cp --recursive FOLDER s3://BUCKET/caches/NAME",
+            "URL",
+        )
+    if not path.exists():
+        raise SourceError(f"There is no file or folder {path}.")
+    return path.resolve().as_uri()

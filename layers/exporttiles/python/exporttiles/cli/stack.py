@@ -49,6 +49,11 @@ def tile_bucket(stack: str, bucket: str | None) -> ObjectStore:
     return open_store(f"s3://{bucket or Outputs(stack)['TileBucketName']}")
 
 
+def services_url(stack: str, bucket: str | None) -> str:
+    """Return the address of the services directory, or '' where only the tile bucket is named."""
+    return "" if bucket else Outputs(stack)["ServicesUrl"]
+
+
 def session() -> boto3.Session:
     """Return the settings of AWS: those that boto3 finds, in the environment for S3 as well.
 

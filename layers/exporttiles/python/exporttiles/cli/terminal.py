@@ -1,4 +1,7 @@
-"""Progress on a terminal: a bar that stays in its line, or plain lines where there is no terminal."""
+"""Progress on a terminal: a bar that stays in its line, or plain lines where there is no terminal.
+
+click.progressbar prints its label and nothing more where there is no terminal: a log of a long export would be silent.
+"""
 
 import sys
 import time
@@ -32,7 +35,7 @@ class ProgressBar:
             self._print()
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Return the bar."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,5 +51,5 @@ class ProgressBar:
 
 
 def say(line: str) -> None:
-    """Print a line at once."""
+    """Print a line and flush it."""
     print(line, flush=True)
