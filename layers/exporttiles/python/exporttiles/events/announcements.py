@@ -12,6 +12,7 @@ from exporttiles.domain.job import Job, JobStatus, MessageKind, Operation
 from exporttiles.messages.keys import CHANGES_NAME
 from exporttiles.ports.events import Event
 from exporttiles.rest import addresses
+from exporttiles.rest.job_documents import esri_status
 
 STATUS_CHANGE = "ExportTiles Job Status Change"
 """Detail type of the events of a job."""
@@ -53,12 +54,12 @@ def _passes_mark(before: Job, now: Job) -> bool:
 
 
 def _event(status: str, job: Job, base_url: str) -> Event:
-    rest_url = f"{base_url}{addresses.ROOT}"
+    rest_url = addresses.rest_url(base_url)
     detail: dict[str, Any] = {
         "version": 1,
         "jobId": job.job_id,
         "status": status,
-        "jobStatus": f"esriJob{job.status}",
+        "jobStatus": esri_status(job.status),
         "service": job.service_name,
         "jobUrl": addresses.job_url(rest_url, job),
         "submittedAt": _time(job.submitted_at),

@@ -84,7 +84,7 @@ def outcome_document(outcome: Outcome, runtime: Runtime) -> dict[str, Any]:
     """Return the outcome of a request as JSON."""
     document: dict[str, Any] = {"request": outcome.origin}
     if outcome.job:
-        rest_url = f"{runtime.settings.public_base_url}{addresses.ROOT}"
+        rest_url = addresses.rest_url(runtime.settings.public_base_url)
         document |= {
             "jobId": outcome.job.job_id,
             "jobUrl": addresses.job_url(rest_url, outcome.job),

@@ -1,4 +1,4 @@
-"""Authentication and authorization: the caller of a request, and what is open to them.
+"""Authentication and authorization: the caller of a request, and the services open to them.
 
 Source: ArcGIS REST API, "HTTP authorization headers"; ADR 8.
 """

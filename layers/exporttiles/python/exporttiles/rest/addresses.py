@@ -9,6 +9,15 @@ ROOT = "/arcgis/rest"
 """Path below the host under which every resource lies."""
 
 
+def rest_url(base_url: str) -> str:
+    """Return the URL of `ROOT`.
+
+    Args:
+        base_url: scheme and host that clients use.
+    """
+    return f"{base_url}{ROOT}"
+
+
 class ServiceType(StrEnum):
     """Types under which every service is served: some clients export only from map services."""
 

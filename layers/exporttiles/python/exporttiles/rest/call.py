@@ -53,7 +53,7 @@ class Call:
     @cached_property
     def rest_url(self) -> str:
         """Return the URL of ``/arcgis/rest`` under which the client reaches it."""
-        return f"{self.request.base_url(self.runtime.settings.public_base_url)}{addresses.ROOT}"
+        return addresses.rest_url(self.request.base_url(self.runtime.settings.public_base_url))
 
     @cached_property
     def service(self) -> ImageService:

@@ -9,9 +9,12 @@ from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.rest.http import Request
 
 HEADER, PARAMETER = "Idempotency-Key", "clientToken"
-DESCRIPTION = "16 to 128 characters of your own, such as a UUID: the same request with the same token starts one job"
+MIN_CHARACTERS, MAX_CHARACTERS = 16, 128
+_LENGTH = f"{MIN_CHARACTERS} to {MAX_CHARACTERS}"
+DESCRIPTION = f"{_LENGTH} characters of your own, such as a UUID: the same request with the same token starts one job"
 
-_TOKEN = re.compile(r"[\x21-\x7e]{16,128}")  # a short token could be guessed, and the job id is derived from it
+# A short token could be guessed, and the job id is derived from it.
+_TOKEN = re.compile(rf"[\x21-\x7e]{{{MIN_CHARACTERS},{MAX_CHARACTERS}}}")
 
 
 def read_client_token(request: Request) -> str:
@@ -27,7 +30,7 @@ def read_client_token(request: Request) -> str:
     tokens = {name: token for name, token in found.items() if token}
     for name, token in tokens.items():
         if not _TOKEN.fullmatch(token):
-            raise InvalidParameterError(name, token, "It must have 16 to 128 visible ASCII characters.")
+            raise InvalidParameterError(name, token, f"It must have {_LENGTH} visible ASCII characters.")
     if len(set(tokens.values())) > 1:
         raise InvalidParameterError(PARAMETER, found[PARAMETER], f"The header {HEADER} has another value.")
     return next(iter(tokens.values()), "")

@@ -38,7 +38,7 @@ def submit_document(job: Job) -> dict[str, Any]:
     The status is always esriJobSubmitted: on any other, clients take this reply
     for the document of the job and look for results in it.
     """
-    return {"jobId": job.job_id, "jobStatus": _status(JobStatus.SUBMITTED)}
+    return {"jobId": job.job_id, "jobStatus": esri_status(JobStatus.SUBMITTED)}
 
 
 def job_document(job: Job, file_url: str | None, *, report_unhappy_ends_as_failed: bool) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def job_document(job: Job, file_url: str | None, *, report_unhappy_ends_as_faile
     unhappy = job.status in _UNHAPPY_ENDS
     document: dict[str, Any] = {
         "jobId": job.job_id,
-        "jobStatus": _status(JobStatus.FAILED if unhappy and report_unhappy_ends_as_failed else job.status),
+        "jobStatus": esri_status(JobStatus.FAILED if unhappy and report_unhappy_ends_as_failed else job.status),
         "messages": [
             {"type": f"esriJobMessageType{message.kind}", "description": message.text} for message in _messages(job)
         ],
@@ -93,7 +93,7 @@ def input_document(name: str, parameters: Mapping[str, str]) -> dict[str, Any]:
 
 def cancel_document(job: Job) -> dict[str, Any]:
     """Return the reply to a cancellation."""
-    return {"jobId": job.job_id, "jobStatus": _status(job.status)}
+    return {"jobId": job.job_id, "jobStatus": esri_status(job.status)}
 
 
 def listing_document(folder: PackageFolder | None, url: str) -> dict[str, Any]:
@@ -110,7 +110,8 @@ def listing_document(folder: PackageFolder | None, url: str) -> dict[str, Any]:
     }
 
 
-def _status(status: JobStatus) -> str:
+def esri_status(status: JobStatus) -> str:
+    """Return a job status as Esri writes it."""
     return f"esriJob{status}"
 
 

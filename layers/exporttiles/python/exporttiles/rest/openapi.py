@@ -13,14 +13,8 @@ from exporttiles.rest.http import FORMATS
 from exporttiles.rest.job_documents import INPUT_NAMES, RESULT_NAME, VERIFICATION
 from exporttiles.rest.job_resources import export_tiles
 from exporttiles.rest.parameters import PARAMETERS
-from exporttiles.rest.routes import ROUTES, Route
+from exporttiles.rest.routes import NUMBERS, ROUTES, VARIANTS, Route
 
-# Path parts with a fixed set of values, '' among them: each value makes a path of its own.
-_VARIANTS = {
-    "{operation}": ("", "/exportTiles", "/estimateExportTilesSize"),
-    "{submit}": ("", "/submitJob"),
-}
-_NUMBERS = ("level", "row", "column", "width", "height")
 _ERROR = {
     "type": "object",
     "required": ["error"],
@@ -55,7 +49,12 @@ _RESPONSES = {
     },
 }
 
-_CLIENT_TOKEN = {"type": "string", "minLength": 16, "maxLength": 128, "description": client_token.DESCRIPTION}
+_CLIENT_TOKEN = {
+    "type": "string",
+    "minLength": client_token.MIN_CHARACTERS,
+    "maxLength": client_token.MAX_CHARACTERS,
+    "description": client_token.DESCRIPTION,
+}
 _CARRIERS = {
     "EsriHeader": {"type": "apiKey", "in": "header", "name": "X-Esri-Authorization", "description": "Bearer TOKEN"},
     "Bearer": {"type": "http", "scheme": "bearer"},
@@ -86,9 +85,11 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _paths(route: Route) -> Iterator[str]:
+    """Yield the path of a route, once for each value of its variants."""
     paths = [ROOT + route.path]
-    for part, words in _VARIANTS.items():
-        paths = [path.replace(part, word) for path in paths for word in (words if part in path else ("",))]
+    for name, values in VARIANTS.items():
+        part = f"{{{name}}}"
+        paths = [path.replace(part, value) for path in paths for value in (values if part in path else ("",))]
     return iter(paths)
 
 
@@ -99,7 +100,7 @@ def _path_item(path: str, route: Route) -> dict[str, Any]:
 
 
 def _path_parameter(path: str, name: str) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "integer", "minimum": 0} if name in _NUMBERS else {"type": "string"}
+    schema: dict[str, Any] = {"type": "integer", "minimum": 0} if name in NUMBERS else {"type": "string"}
     if name == "service_type":
         schema["enum"] = list(map(str, ServiceType))
     if name == "name":

@@ -1,8 +1,10 @@
 """Read-only resources: server info, catalog, services, tiles and tile maps."""
 
 import hashlib
+from collections.abc import Iterator
 
 from exporttiles.domain.errors import InvalidParameterError
+from exporttiles.domain.job import Operation
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.tile_image import ImageFormat, sniff
@@ -48,7 +50,7 @@ def catalog(call: Call) -> Document:
 
 def service(call: Call) -> Document:
     """Return an image service, or the same tiles as a map service."""
-    operations = {name: f"{call.service_url}/{name}?f=html" for name in ("exportTiles", "estimateExportTilesSize")}
+    operations = {str(name): f"{call.service_url}/{name}?f=html" for name in Operation}
     content = service_document(call.service, call.service_type)
     return Document(content, f"{call.service.name} ({call.service_type})", (pages.links(operations),))
 
@@ -59,7 +61,7 @@ def tile(call: Call) -> Response:
     Raises:
         NotFoundError: there is no such tile.
     """
-    level, row, column = (int(call.arguments[name]) for name in ("level", "row", "column"))
+    level, row, column = _numbers(call, "level", "row", "column")
     known = any(lod.level == level for lod in call.service.tiling_scheme.lods)
     body = call.runtime.read_tile(call.service, level, row, column) if known else None
     if body is None:
@@ -82,8 +84,7 @@ def tilemap(call: Call) -> Document:
     Raises:
         InvalidParameterError: the block is empty, or its level does not exist.
     """
-    names = ("level", "row", "column", "width", "height")
-    level, row, column, width, height = (int(call.arguments[name]) for name in names)
+    level, row, column, width, height = _numbers(call, "level", "row", "column", "width", "height")
     if not (width and height):
         raise InvalidParameterError("width and height", f"{width} x {height}", "Legal are numbers from 1.")
     call.service.tiling_scheme.lod(level)
@@ -94,3 +95,7 @@ def tilemap(call: Call) -> Document:
     data = call.runtime.read_tilemap(call.service, tiles)
     content = tilemap_document(tiles, adjusted=tiles != asked, data=data)
     return Document(content, f"Tile map of {call.service.name}")
+
+
+def _numbers(call: Call, *names: str) -> Iterator[int]:
+    return (int(call.arguments[name]) for name in names)

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import InvalidTokenError, RequestError
+from exporttiles.domain.job import Operation
 from exporttiles.rest import job_resources, pages, resources, sign_in
 from exporttiles.rest.access import Caller, identify
 from exporttiles.rest.addresses import ROOT, ServiceType
@@ -22,7 +23,7 @@ class Route:
     Attributes:
         path: below `ROOT`, with the variable parts of `_PARTS`.
         default_format: of a request without ``f``.
-        is_public: anyone may ask, so that clients find out whether they need a token.
+        is_public: needs no token, so that clients can find out whether others do.
         changes_state: a call starts or changes something, so that HEAD does not call it.
         sends_bytes: its errors have their own HTTP status, instead of 200 with the code in the document.
     """
@@ -57,14 +58,22 @@ ROUTES = (
     Route(_FILES, job_resources.listing, default_format="json"),
     Route(_FILES + "/{file}", job_resources.file, default_format="json", sends_bytes=True),
 )
-"""The table of contents. Each route answers GET, POST and HEAD, with and without a final slash."""
+"""Every route. Each serves GET, POST and HEAD, with and without a final slash."""
+
+VARIANTS = {
+    "operation": ("", *(f"/{operation}" for operation in Operation)),
+    "submit": ("", "/submitJob"),  # the suffix of the operations at 10.2.1
+}
+"""Path parts with a fixed set of values, '' among them."""
+
+NUMBERS = ("level", "row", "column", "width", "height")
+"""Path parts that are numbers."""
 
 _PARTS = {
     "service": r"[^/]+(?:/[^/]+)?",
     "service_type": "|".join(ServiceType),
-    "operation": r"|/exportTiles|/estimateExportTilesSize",
-    "submit": r"|/submitJob",  # how the operations were called at 10.2.1
-    **dict.fromkeys(("level", "row", "column", "width", "height"), r"[0-9]{1,9}"),
+    **{name: "|".join(values) for name, values in VARIANTS.items()},
+    **dict.fromkeys(NUMBERS, r"[0-9]{1,9}"),
     "file": r"[^/]+(?:/[^/]+)*",
     **dict.fromkeys(("folder", "job_id", "name"), r"[^/]+"),
 }
@@ -142,8 +151,8 @@ def refuse(routed: RoutedRequest, error: Exception) -> Response:
     if _require_route(routed).sends_bytes:
         return _finish(request, json_response(document, status=code_of(error)))
     if response_format == "html":
-        told = document["error"]
-        sections = [pages.paragraph(line, "error") for line in (told["message"], *told["details"])]
+        shown = document["error"]
+        sections = [pages.paragraph(line, "error") for line in (shown["message"], *shown["details"])]
         if isinstance(error, (TokenRequiredError, InvalidTokenError)):
             sections.append(pages.sign_in_form(f"{ROOT}/generateToken"))
         text = pages.page("Error", {"services": f"{ROOT}/services?f=html"}, *sections)
