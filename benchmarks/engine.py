@@ -11,7 +11,7 @@ from benchmarks.stores import CountedStore, FolderPackages, SimulatedStore
 from exporttiles.adapters.tile_sources.bundles import CompactV2Tiles
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.area import Area
-from exporttiles.domain.cost import Use
+from exporttiles.domain.cost import Usage
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
@@ -114,7 +114,7 @@ def pretend(engine: Engine, store: SimulatedStore, job_id: str, items: Sequence[
             left_out=FlawedTiles(0, ()),
             unchanged=FlawedTiles(0, ()),
             source_bytes=end,
-            used=Use(),
+            used=Usage(),
         )
         engine.export(job_id)  # as a worker reads it
         store.hold(keys.fragment(item.number, members), keys.report(item.number), end)

@@ -13,7 +13,7 @@ from benchmarks.caches import Cache, make
 from benchmarks.processes import step
 from benchmarks.results import Section, Table, Target
 from benchmarks.speed import clear
-from exporttiles.domain.cost import Use, bill
+from exporttiles.domain.cost import Usage, bill
 from exporttiles.domain.parts import MAX_PARTS
 
 _MINUTES = 10
@@ -56,7 +56,7 @@ def growth(folder: Path, cache: Cache, worlds: range, rivers: range, image: Path
     rate = last["tiles"] / last["seconds"]
     for found in (each for several in series.values() for each in several):
         puts = _WRITES * found["work_items"]
-        used = Use(max(0, found["requests"] - puts), puts, found["tiles"] / rate * _WORKER_GIGABYTES)
+        used = Usage(max(0, found["requests"] - puts), puts, found["tiles"] / rate * _WORKER_GIGABYTES)
         found["dollars"] = bill(used, found["work_items"], at_once=False).dollars
     draw(series, image)
     return Section("Growth", [_table(series)], _targets(series), image.name)

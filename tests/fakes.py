@@ -10,8 +10,8 @@ from obstore.store import MemoryStore
 from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.adapters.archives import within
 from exporttiles.adapters.memory_jobs import MemoryJobs
-from exporttiles.adapters.meter import METER
 from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.process import METER
 from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.adapters.subscriptions import Subscriptions
 from exporttiles.adapters.tile_sources import read_cache

@@ -10,8 +10,8 @@ from obstore.store import MemoryStore, S3Store
 from PIL import Image
 
 from exporttiles.adapters.archives import within
-from exporttiles.adapters.meter import METER
 from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.process import METER
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.service import CacheLayout, TileCache
@@ -204,10 +204,10 @@ def test_few_tiles_are_not_worth_a_listing(source):
 
 
 def test_a_level_that_has_a_quarter_of_what_is_wanted_is_not_sparse(source):
-    requests = METER.read()
+    requests = METER.snapshot()
 
     assert source.find_bundles(TileRange(8, 0, 256, 0, 256), 35, 1_000_000) is None
-    assert (METER.read() - requests).puts <= 1
+    assert (METER.snapshot() - requests).puts <= 1
 
 
 def test_bundles_of_an_archive_with_many_leaf_directories_are_found():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporttiles.domain.cost import EGRESS_GIGABYTE_DOLLARS, Use, bill
+from exporttiles.domain.cost import EGRESS_GIGABYTE_DOLLARS, Usage, bill
 from exporttiles.domain.plan import FragmentSize, worker_seconds
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
@@ -22,7 +22,7 @@ def row(tile_count, source):
     at_once = size_bytes < SMALL_EXPORT_BYTES
     work_items = math.ceil(size_bytes / FragmentSize.of(size_bytes).target)
     seconds = worker_seconds(tile_count, size_bytes, from_files=source == "files", recompressed=False)
-    used = Use(
+    used = Usage(
         gets=math.ceil(tile_count * GETS_A_TILE[source]) + 2 * work_items,
         puts=WRITES_A_WORK_ITEM * work_items + 5,
         gigabyte_seconds=(seconds + PACKER_SECONDS) * GIGABYTES,

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from exporttiles.adapters.meter import METER
-from exporttiles.domain.cost import Use, bill
+from exporttiles.adapters.process import METER
+from exporttiles.domain.cost import Usage, bill
 from exporttiles.domain.job import MessageKind
 from exporttiles.domain.plan import worker_seconds
 from exporttiles.domain.service import CacheLayout
@@ -78,7 +78,7 @@ def test_a_hundred_thousand_tiles_cost_as_little_as_promised(put, most_gets, mos
         TILES, TILES * TILE_BYTES, from_files=service.cache.layout is CacheLayout.FILES, recompressed=False
     )
     times = 100_000 / TILES
-    used = Use(
+    used = Usage(
         gets=math.ceil(packed.used.gets * times),
         puts=math.ceil(packed.used.puts * times),
         gigabyte_seconds=(seconds * times + PACKER_SECONDS) * WORKER_GIGABYTES,
@@ -91,14 +91,14 @@ def test_a_finished_job_tells_what_it_used_and_what_that_costs(put):
     tiles = memory()
     put(tiles, 3)
     runtime, service = a_runtime(tiles), a_service(tiles)
-    before = METER.read()
+    before = METER.snapshot()
 
     job = run_workflow(runtime, runtime.submit_export(service, a_request(service, range(4)), {}).job_id)
 
     told = [message.text for message in job.messages if message.kind is MessageKind.INFORMATIVE]
     (used,) = (text for text in told if text.startswith("Used: "))
     reads = int(used.split()[1].replace(",", ""))
-    assert 85 * (put is put_files) <= reads <= (METER.read() - before).gets + ACCEPTING_READS
+    assert 85 * (put is put_files) <= reads <= (METER.snapshot() - before).gets + ACCEPTING_READS
     assert "in 5 function calls, 9 state transitions" in used
     assert f"Estimated AWS cost: ${job.delivery.cost_dollars:.4f}, without storage and download." in told
 
@@ -111,10 +111,10 @@ def test_every_request_is_counted_once_those_of_planning_and_of_verification_too
     job_id = runtime.submit_export(service, a_request(service, range(4)), {}).job_id
     items = json.loads(runtime.objects.read(runtime.plan_export(job_id).work_items_key))
 
-    before = METER.read()
-    workers = sum((runtime.export_tile_range(WorkItem.from_json(item)).used for item in items), Use())
+    before = METER.snapshot()
+    workers = sum((runtime.export_tile_range(WorkItem.from_json(item)).used for item in items), Usage())
     packed = runtime.pack_tile_package(job_id)
-    made = METER.read() - before + Use(puts=1 if put is put_files else 0)  # level 3 was listed
+    made = METER.snapshot() - before + Usage(puts=1 if put is put_files else 0)  # level 3 was listed
 
     assert (packed.used.gets, packed.used.puts) == (made.gets, made.puts)
     verified = json.loads(runtime.objects.read(JobKeys(job_id).delivered(VERIFICATION_NAME)))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from exporttiles.adapters.meter import METER
+from exporttiles.adapters.process import METER
 from exporttiles.domain.area import Area
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import JobStatus
@@ -90,10 +90,10 @@ def test_a_package_holds_the_selected_tiles_that_exist_and_requests_go_by_these(
     runtime, area = a_runtime(tiles), area or Area.from_extent(WORLD)
     expected = {place: tile for place, tile in tiles_at(places).items() if selected(service, area, place)}
 
-    before = METER.read()
+    before = METER.snapshot()
     job_id = submit(runtime, service, area=area)
     job = run_workflow(runtime, job_id) if not runtime.jobs.get(job_id).status.is_final else runtime.jobs.get(job_id)
-    used = METER.read() - before
+    used = METER.snapshot() - before
 
     assert job.status is (JobStatus.SUCCEEDED if expected else JobStatus.FAILED)
     if expected:
@@ -107,12 +107,12 @@ def test_a_package_holds_the_selected_tiles_that_exist_and_requests_go_by_these(
 def test_a_bundle_with_few_files_is_not_searched_for_the_others():
     tiles, service = a_cache("XYZ", [(9, 5, 7), (9, 300, 400)])
     runtime = a_runtime(tiles)
-    before = METER.read()
+    before = METER.snapshot()
 
     job = run_workflow(runtime, submit(runtime, service, (9,)))
 
     assert (job.delivery.tile_count, job.delivery.missing_count) == (2, 4**9 - 2)
-    assert (METER.read() - before).gets < 30
+    assert (METER.snapshot() - before).gets < 30
 
 
 @pytest.mark.parametrize("layout", ["XYZ", "Compact V2", "tpkx", "PMTiles"])
@@ -168,13 +168,13 @@ def test_work_items_count_the_tiles_that_do_not_exist_so_that_progress_goes_from
 def test_a_delta_of_a_sparse_cache_asks_for_the_times_of_tiles_that_exist():
     tiles, service = a_cache("XYZ", [(9, 5, 7), (9, 300, 400)])
     runtime = a_runtime(tiles)
-    before = METER.read()
+    before = METER.snapshot()
 
     job_id = submit(runtime, service, (9,), since=runtime.clock.now().replace(year=2020))
     job = run_workflow(runtime, job_id)
 
     assert (job.delivery.tile_count, job.delivery.up_to_date_count) == (2, 0)
-    assert (METER.read() - before).gets < 40
+    assert (METER.snapshot() - before).gets < 40
 
 
 def test_a_sparse_export_that_failed_goes_on_where_it_stopped():

@@ -19,8 +19,8 @@ from exporttiles.adapters.dynamodb_items import (
 )
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import RESUMABLE, SUCCESSORS, Job, JobStatus, Message, Progress
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobChange
+from exporttiles.ports.process import Clock
 
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_dynamodb.service_resource import Table

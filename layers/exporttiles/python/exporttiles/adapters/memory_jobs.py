@@ -6,8 +6,8 @@ from datetime import datetime
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import SUCCESSORS, Job, JobStatus, Message, Progress
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobChange
+from exporttiles.ports.process import Clock
 
 
 class MemoryJobs:

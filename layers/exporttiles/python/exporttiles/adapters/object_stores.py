@@ -17,7 +17,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, Pre
 from obstore.store import LocalStore, S3Store
 from obstore.store import ObjectStore as Store
 
-from exporttiles.adapters.meter import METER
+from exporttiles.adapters.process import METER
 from exporttiles.domain.errors import SourceError
 from exporttiles.ports.objects import StoredFolder, StoredObject
 from exporttiles.ports.tiles import Tile

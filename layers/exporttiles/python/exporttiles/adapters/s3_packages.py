@@ -13,7 +13,7 @@ from zlib import crc32 as crc32_of
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from exporttiles.adapters.meter import METER
+from exporttiles.adapters.process import METER
 from exporttiles.domain.errors import DamagedPackageError, PackageError, SourceError
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import CopiedPart, Part, checked_parts

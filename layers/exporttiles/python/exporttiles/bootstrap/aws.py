@@ -3,13 +3,13 @@
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from exporttiles.adapters.system_clock import SystemClock
+from exporttiles.adapters.process import SystemClock
 from exporttiles.bootstrap.runtime import Runtime
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.events import Announcer, Inbox, Subscriptions, Timers
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
+from exporttiles.ports.process import Clock
 from exporttiles.ports.services import ApiKeyStore, ServiceCatalog
 from exporttiles.ports.tiles import TileSources
 from exporttiles.ports.workflow import Workflow

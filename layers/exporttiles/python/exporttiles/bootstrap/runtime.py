@@ -5,12 +5,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.events import Announcer, Inbox, Subscriptions, Timers
 from exporttiles.ports.jobs import JobTable
-from exporttiles.ports.meter import Meter
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
+from exporttiles.ports.process import Clock, UsageMeter
 from exporttiles.ports.services import ApiKeyStore, ServiceCatalog
 from exporttiles.ports.tiles import TileSources
 from exporttiles.ports.workflow import Workflow
@@ -216,9 +215,9 @@ class Runtime:
         return ReadTilemap(self.sources)
 
     @cached_property
-    def meter(self) -> Meter:
+    def meter(self) -> UsageMeter:
         """Return the meter of this process, which counts its use of AWS."""
-        from exporttiles.adapters.meter import METER
+        from exporttiles.adapters.process import METER
 
         return METER
 

@@ -21,8 +21,7 @@ import click
 from exporttiles.adapters.allocator import collect_seldom, keep_freed_memory
 from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
-from exporttiles.adapters.meter import METER
-from exporttiles.adapters.system_clock import SystemClock
+from exporttiles.adapters.process import METER, SystemClock
 from exporttiles.cli.area_file import read_area_file
 from exporttiles.cli.command import Command, ExclusiveOption
 from exporttiles.cli.destination import OUTPUTS, Destination, OutputError

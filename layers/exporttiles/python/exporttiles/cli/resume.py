@@ -3,8 +3,8 @@
 import click
 
 from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
+from exporttiles.adapters.process import SystemClock
 from exporttiles.adapters.stepfunctions_workflow import StepFunctionsWorkflow
-from exporttiles.adapters.system_clock import SystemClock
 from exporttiles.cli.command import Command
 from exporttiles.cli.stack import Outputs, aws_client, session, stack_option
 from exporttiles.usecases.resume_export import ResumeExport

@@ -16,8 +16,8 @@ EGRESS_GIGABYTE_DOLLARS = 0.09  # S3 to the internet, the first 10 TB of a month
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """What was used of S3 and Lambda.
+class Usage:
+    """Requests to S3 and memory of Lambda.
 
     Attributes:
         gets: requests that read.
@@ -29,20 +29,20 @@ class Use:
     puts: int = 0
     gigabyte_seconds: float = 0.0
 
-    def __add__(self, other: "Use") -> "Use":
-        """Return the use of both."""
-        return Use(
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum."""
+        return Usage(
             self.gets + other.gets, self.puts + other.puts, round(self.gigabyte_seconds + other.gigabyte_seconds, 6)
         )
 
-    def __sub__(self, other: "Use") -> "Use":
-        """Return what was used since an earlier reading."""
-        return Use(
+    def __sub__(self, other: "Usage") -> "Usage":
+        """Return the usage since an earlier snapshot."""
+        return Usage(
             self.gets - other.gets, self.puts - other.puts, round(self.gigabyte_seconds - other.gigabyte_seconds, 6)
         )
 
 
-_AROUND = Use(gets=4, puts=5, gigabyte_seconds=2.0)
+_AROUND = Usage(gets=4, puts=5, gigabyte_seconds=2.0)
 """What accepting, planning and closing a job take, whatever its size; closing cannot count itself."""
 
 _WRITE_KILOBYTES = 2  # a job in the table, about
@@ -59,7 +59,7 @@ class Bill:
         table_writes: kilobytes written to the table.
     """
 
-    used: Use
+    used: Usage
     invocations: int
     transitions: int
     table_writes: int
@@ -77,7 +77,7 @@ class Bill:
         )
 
 
-def bill(used: Use, work_items: int, *, at_once: bool) -> Bill:
+def bill(used: Usage, work_items: int, *, at_once: bool) -> Bill:
     """Return the bill of a finished export.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 from zlib import crc32
 
 from exporttiles.domain.changes import ChangedBlock
-from exporttiles.domain.cost import Use
+from exporttiles.domain.cost import Usage
 from exporttiles.domain.errors import SourceError
 from exporttiles.domain.tiling import TileRange
 from exporttiles.formats.zip_archive import ZipMember, local_header
@@ -69,7 +69,7 @@ class FragmentReport:
     left_out: FlawedTiles
     unchanged: FlawedTiles
     source_bytes: int
-    used: Use
+    used: Usage
     levels: tuple[int, ...] = ()
     up_to_date_count: int = 0
     changes: tuple[ChangedBlock, ...] = ()
@@ -131,6 +131,6 @@ class FragmentReport:
         document["changes"] = tuple(
             ChangedBlock(TileRange(*places), tile_count) for *places, tile_count in document["changes"]
         )
-        document["used"] = Use(*document["used"])
+        document["used"] = Usage(*document["used"])
         document |= {name: FlawedTiles.from_json(document[name]) for name in ("missing", "left_out", "unchanged")}
         return cls(**document)

@@ -3,7 +3,7 @@
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from exporttiles.domain.cost import Use
+from exporttiles.domain.cost import Usage
 from exporttiles.messages.flawed_tiles import FlawedTiles
 
 
@@ -29,7 +29,7 @@ class PackedPackage:
     left_out: FlawedTiles
     unchanged: FlawedTiles
     source_bytes: int
-    used: Use
+    used: Usage
     work_items: int
     up_to_date_count: int = 0
     empty_levels: tuple[int, ...] = ()
@@ -48,4 +48,4 @@ class PackedPackage:
         """Return what the packer handed over."""
         flawed = {name: FlawedTiles.from_json(document[name]) for name in ("left_out", "unchanged")}
         lists = {name: tuple(document.get(name, ())) for name in ("empty_levels", "warnings")}
-        return cls(**document | flawed | lists | {"used": Use(*document["used"])})
+        return cls(**document | flawed | lists | {"used": Usage(*document["used"])})

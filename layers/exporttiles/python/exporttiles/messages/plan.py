@@ -3,7 +3,7 @@
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
-from exporttiles.domain.cost import Use
+from exporttiles.domain.cost import Usage
 from exporttiles.domain.tiling import BundleIndex
 
 
@@ -37,7 +37,7 @@ class WorkItem:
     attempt: int = 1
     absent_count: int = 0
     has_places: bool = False
-    used: Use = field(default_factory=Use)
+    used: Usage = field(default_factory=Usage)
 
     def to_json(self) -> dict[str, Any]:
         """Return the item as the distributed Map hands it to a worker."""
@@ -51,7 +51,7 @@ class WorkItem:
         more = {
             "absent_count": self.absent_count,
             "has_places": self.has_places,
-            "used": self.used != Use() and astuple(self.used),
+            "used": self.used != Usage() and astuple(self.used),
         }
         return item | {name: value for name, value in more.items() if value}
 
@@ -60,5 +60,5 @@ class WorkItem:
         """Return the item that the distributed Map handed over."""
         bundles = tuple(BundleIndex(*bundle) for bundle in document["bundles"])
         more = {name: document[name] for name in ("absent_count", "has_places") if name in document}
-        used = Use(*document.get("used", ()))
+        used = Usage(*document.get("used", ()))
         return cls(document["job_id"], document["number"], bundles, document["attempt"], **more, used=used)

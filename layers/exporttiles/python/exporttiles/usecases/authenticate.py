@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from exporttiles.domain.api_key import ApiKey, is_token, key_id_of
 from exporttiles.domain.errors import InvalidTokenError
-from exporttiles.ports.clock import Clock
+from exporttiles.ports.process import Clock
 from exporttiles.ports.services import ApiKeyStore
 
 

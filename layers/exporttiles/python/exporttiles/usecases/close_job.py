@@ -23,10 +23,10 @@ from exporttiles.messages.execution import Failure
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
 from exporttiles.messages.packed_package import PackedPackage
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
+from exporttiles.ports.process import Clock
 from exporttiles.usecases.remove_leftovers import RemoveLeftovers
 from exporttiles.usecases.reuse_package import ReusePackage
 

@@ -17,9 +17,9 @@ from exporttiles.domain.wording import counted
 from exporttiles.formats import bundle, bundle_v1
 from exporttiles.formats.bundle import SIZE_PREFIX_BYTES
 from exporttiles.messages.keys import JobKeys
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.process import Clock
 from exporttiles.ports.tiles import Mask, TileSources
 from exporttiles.usecases.planned_bundles import mask_of, planned_bundles
 

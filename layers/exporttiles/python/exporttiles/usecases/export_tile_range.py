@@ -16,7 +16,7 @@ import numpy as np
 from zlib_ng.zlib_ng import crc32
 
 from exporttiles.domain.changes import ChangedBlock, changed_blocks
-from exporttiles.domain.cost import Use
+from exporttiles.domain.cost import Usage
 from exporttiles.domain.errors import ExportCancelledError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.selection import TileSelection
@@ -30,10 +30,9 @@ from exporttiles.messages.flawed_tiles import EXAMPLES, FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport, MemberReport
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobTable
-from exporttiles.ports.meter import Meter
 from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.process import Clock, UsageMeter
 from exporttiles.ports.tiles import Mask, PlacedTile, Tile, TileSources
 from exporttiles.usecases.planned_bundles import mask_of, read_places
 from exporttiles.usecases.recompress_tile import RecompressedTile, recompress_tile
@@ -68,7 +67,7 @@ class ExportTileRange:
     objects: ObjectStore
     sources: TileSources
     clock: Clock
-    meter: Meter
+    meter: UsageMeter
     run_all: RunAll = map
 
     def __call__(self, item: WorkItem) -> FragmentReport:
@@ -127,7 +126,7 @@ class ExportTileRange:
         raise ExportCancelledError(job_id)
 
     def _write_fragment(self, item: WorkItem, export: Export) -> FragmentReport:
-        before, looked = self.meter.read(), self.clock.now()
+        before, looked = self.meter.snapshot(), self.clock.now()
         keys = JobKeys(item.job_id)
         scheme, full_extent = export.service.tiling_scheme, export.service.full_extent
         selection = TileSelection(scheme, export.request.area, full_extent)
@@ -171,7 +170,7 @@ class ExportTileRange:
         if fragment:
             self.objects.write(keys.fragment(item.number, members), fragment)
         # What is read before and written after: the export, this report, and the files of a dataset.
-        around = Use(gets=3, puts=1 + len(members)) if output.is_folder else Use(gets=1, puts=1)
+        around = Usage(gets=3, puts=1 + len(members)) if output.is_folder else Usage(gets=1, puts=1)
         return FragmentReport(
             number=item.number,
             fragment_bytes=fragment_bytes,
@@ -183,7 +182,7 @@ class ExportTileRange:
             left_out=FlawedTiles.of(tally.left_out),
             unchanged=FlawedTiles.of(tally.unchanged),
             source_bytes=tally.source_bytes,
-            used=self.meter.read() - before + around + item.used,
+            used=self.meter.snapshot() - before + around + item.used,
             up_to_date_count=up_to_date_count,
             changes=tuple(changes),
         )

@@ -15,7 +15,7 @@ from zlib import crc32
 
 import numpy as np
 
-from exporttiles.domain.cost import Use
+from exporttiles.domain.cost import Usage
 from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError
 from exporttiles.domain.job import Job, JobStatus, Package
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
@@ -33,9 +33,9 @@ from exporttiles.messages.keys import CHANGES_NAME, JobKeys
 from exporttiles.messages.packed_package import PackedPackage
 from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.jobs import JobTable
-from exporttiles.ports.meter import Meter
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageJoiner
+from exporttiles.ports.process import UsageMeter
 from exporttiles.ports.tiles import Mask, Tile, TileSources
 from exporttiles.usecases.planned_bundles import mask_of, no_tile_exists, read_places
 from exporttiles.usecases.verify_package import VerifyPackage
@@ -63,7 +63,7 @@ class PackTilePackage:
     packages: PackageJoiner
     sources: TileSources
     verify: VerifyPackage
-    meter: Meter
+    meter: UsageMeter
 
     def __call__(self, job_id: str) -> PackedPackage:
         """Write the package and verify what was written.
@@ -81,7 +81,7 @@ class PackTilePackage:
         job = self.jobs.get(job_id)
         if job.status is not JobStatus.EXECUTING:
             raise ExportCancelledError(job_id)
-        before, keys = self.meter.read(), JobKeys(job_id)
+        before, keys = self.meter.snapshot(), JobKeys(job_id)
         export = Export.from_json(self.objects.read(keys.export))
         items = read_document(self.objects.read(keys.work_items))
         reports = self._reports(keys, len(items))
@@ -113,7 +113,7 @@ class PackTilePackage:
             self.verify(job_id, packed, output, [member for member, _ in members], reports)
         finally:
             self._take_back_if_late(job_id)
-        used = packed.used + self.meter.read() - before
+        used = packed.used + self.meter.snapshot() - before
         return replace(packed, used=used, warnings=tuple(output.warnings(contents)))
 
     def _take_back_if_late(self, job_id: str) -> None:
@@ -250,7 +250,7 @@ def _packed(
         left_out=left_out,
         unchanged=FlawedTiles.joined([report.unchanged for report in reports]),
         source_bytes=sum(report.source_bytes for report in reports),
-        used=sum((report.used for report in reports), Use()),
+        used=sum((report.used for report in reports), Usage()),
         work_items=len(reports),
         up_to_date_count=up_to_date_count,
         empty_levels=empty_levels,

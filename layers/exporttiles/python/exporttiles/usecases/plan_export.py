@@ -22,8 +22,8 @@ from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import Plan, WorkItem
 from exporttiles.ports.jobs import JobChange, JobTable
-from exporttiles.ports.meter import Meter
 from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.process import UsageMeter
 from exporttiles.ports.tiles import TileSources
 from exporttiles.usecases.plan_rest import plan_rest
 from exporttiles.usecases.planned_bundles import no_tile_exists, planned_bundles
@@ -42,7 +42,7 @@ class PlanExport:
     jobs: JobTable
     objects: ObjectStore
     sources: TileSources
-    meter: Meter
+    meter: UsageMeter
     max_concurrency: int
     largest_fragment_bytes: int = MAX_PART_BYTES
 
@@ -65,7 +65,7 @@ class PlanExport:
             return Plan(rest.key, min(rest.item_count, self.max_concurrency))
         export = Export.from_json(self.objects.read(keys.export))
         tile_bytes = export.service.cache.average_tile_bytes
-        before = self.meter.read()
+        before = self.meter.snapshot()
         bundles = list(limited(self._bundles(export)))
         if not bundles:
             raise EmptyExportError(no_tile_exists(export.service, job.tile_count))
@@ -82,7 +82,7 @@ class PlanExport:
                 self.objects.write(keys.places(number), json.dumps(places).encode())
             indexes = tuple(bundle.index for bundle in group)
             items.append(WorkItem(job_id, number, indexes, attempt, share, has_places))
-        used = self.meter.read() - before
+        used = self.meter.snapshot() - before
         if used.gets or used.puts:
             items[0] = replace(items[0], used=used)
         self.jobs.advance(job_id, JobChange(JobStatus.EXECUTING, work_items=len(items)))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import Job, JobStatus
 from exporttiles.messages.keys import JobKeys
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.process import Clock
 
 
 @dataclass(frozen=True, slots=True)

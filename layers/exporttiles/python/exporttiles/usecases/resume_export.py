@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from exporttiles.domain.errors import JobStateError
 from exporttiles.domain.job import RESUMABLE, Job, Message, MessageKind, in_words
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.process import Clock
 from exporttiles.ports.workflow import Starter
 
 

@@ -13,9 +13,9 @@ from exporttiles.domain.service import ImageService
 from exporttiles.domain.wording import counted, level_names
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys, owner_of
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.process import Clock
 from exporttiles.ports.workflow import Starter
 from exporttiles.usecases.reuse_package import ReusePackage
 

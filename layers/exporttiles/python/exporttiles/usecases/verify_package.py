@@ -22,8 +22,8 @@ from exporttiles.messages.flawed_tiles import FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport
 from exporttiles.messages.keys import CHANGES_NAME, VERIFICATION_NAME, JobKeys
 from exporttiles.messages.packed_package import PackedPackage
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.process import Clock
 
 INDEX_BYTES = 256 * 2**20
 """Headers and indexes that are read, about: of 2,000 bundles. Of more bundles, work items are picked evenly."""

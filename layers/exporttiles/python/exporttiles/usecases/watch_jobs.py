@@ -8,8 +8,8 @@ from itertools import islice
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import Job, JobStatus
 from exporttiles.messages.execution import Failure
-from exporttiles.ports.clock import Clock
 from exporttiles.ports.jobs import JobTable
+from exporttiles.ports.process import Clock
 from exporttiles.ports.workflow import Execution, ExecutionStatus, Workflow
 from exporttiles.usecases.close_job import CloseJob
 
