@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporttiles.domain.area import Area
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 
 VERTICES = 400
 _WORLD = -2 * WEB_MERCATOR_256.origin_x  # metres

@@ -22,7 +22,7 @@ from PIL import Image
 
 from exporttiles.adapters.object_stores import ObjectStore, open_store
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
-from exporttiles.formats.bundle import parse_bundle_path, read_index
+from exporttiles.formats.bundles.v2 import parse_bundle_path, read_index
 from local.world_cache import JPEG_QUALITY, TILE_SIZE, image_path
 from tests.caches import FOLDER, Tiles, put_pmtiles, put_v2, put_xyz
 

@@ -15,7 +15,7 @@ from benchmarks.areas import star
 from benchmarks.caches import Cache
 from benchmarks.processes import Command
 from exporttiles.domain.tiling import EDGE_PIXELS
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 
 BIN = Path(sys.executable).parent
 _ROWS = 256  # of tiles that brute force looks at together

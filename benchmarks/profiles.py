@@ -127,7 +127,7 @@ def _stats(profiler: Profile) -> dict[tuple[str, int, str], tuple[int, int, floa
 
 
 def _name(file: str, function: str) -> str:
-    """Return a function as it is imported: `exporttiles.formats.bundle.write_bundle`."""
+    """Return a function as it is imported: `exporttiles.formats.bundles.v2.write_bundle`."""
     if file == "~":
         return function.strip("<>").removeprefix("built-in method ")
     if file.startswith("<frozen "):

@@ -25,10 +25,10 @@ from exporttiles.domain.area import Area
 from exporttiles.domain.plan import FragmentSize, PlannedBundle, group_bundles
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
-from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES, parse_bundle_path, read_index
-from exporttiles.formats.byte_ranges import coalesce
-from exporttiles.formats.tile_codec import recompress_jpeg
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.bundles.byte_ranges import coalesce
+from exporttiles.formats.bundles.v2 import RECORDS_OFFSET, SIZE_PREFIX_BYTES, parse_bundle_path, read_index
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.tiles.codec import recompress_jpeg
 from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.tiles import Mask
 from tests.builders import a_service

@@ -19,7 +19,8 @@ from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.parts import CopiedPart, Part, check_part
 from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
-from exporttiles.formats.bundle import (
+from exporttiles.formats.archives.zip_archive import ZipMember, local_header
+from exporttiles.formats.bundles.v2 import (
     EMPTY_SLOT,
     HEADER_BYTES,
     RECORDS_OFFSET,
@@ -27,7 +28,6 @@ from exporttiles.formats.bundle import (
     parse_bundle_path,
     write_bundle,
 )
-from exporttiles.formats.zip_archive import ZipMember, local_header
 from exporttiles.messages.fragment_report import FragmentReport
 from tests.fakes import FakePackages
 

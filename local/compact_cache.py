@@ -6,8 +6,9 @@ from pathlib import Path
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import DATASET_RECORD_COUNT, bundle_path, write_bundle
-from exporttiles.formats.cache_conf import (
+from exporttiles.formats.bundles.v2 import DATASET_RECORD_COUNT, bundle_path, write_bundle
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.packages.conf import (
     CONF_CDI,
     CONF_XML,
     LEVELS_FOLDER,
@@ -15,7 +16,6 @@ from exporttiles.formats.cache_conf import (
     write_conf_cdi,
     write_conf_xml,
 )
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
 
 
 def make_compact_cache(xyz_folder: Path, folder: Path, *, max_level: int, quality: int) -> None:

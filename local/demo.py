@@ -18,7 +18,7 @@ import rasterio
 from PIL import Image
 
 from exporttiles.cli.terminal import ProgressBar, say
-from exporttiles.formats.bundle import RECORDS_OFFSET, parse_bundle_path, read_index
+from exporttiles.formats.bundles.v2 import RECORDS_OFFSET, parse_bundle_path, read_index
 from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.services import exporttiles, upload_and_publish
 from local.world_cache import make_xyz_cache

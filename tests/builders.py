@@ -15,8 +15,8 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import bundle_path, write_bundle
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.bundles.v2 import bundle_path, write_bundle
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
 

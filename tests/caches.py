@@ -14,10 +14,10 @@ from pmtiles.writer import Writer
 
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import DATASET_RECORD_COUNT, PACKAGE_RECORD_COUNT, bundle_path, write_bundle
-from exporttiles.formats.bundle_v1 import bundlx_path, write_bundle_v1
-from exporttiles.formats.path_template import TilePlace, path_md5
-from exporttiles.formats.tile_image import sniff
+from exporttiles.formats.bundles.v1 import bundlx_path, write_bundle_v1
+from exporttiles.formats.bundles.v2 import DATASET_RECORD_COUNT, PACKAGE_RECORD_COUNT, bundle_path, write_bundle
+from exporttiles.formats.caches.path_template import TilePlace, path_md5
+from exporttiles.formats.tiles.image import sniff
 
 Tiles = Mapping[tuple[int, int, int], bytes]
 FOLDER = "memory:///"

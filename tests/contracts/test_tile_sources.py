@@ -16,9 +16,9 @@ from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
-from exporttiles.formats.bundle import RECORDS_OFFSET
-from exporttiles.formats.bundle_v1 import BUNDLX_BYTES, HEADER_BYTES
-from exporttiles.formats.zip_directory import TAIL_BYTES
+from exporttiles.formats.archives.zip_directory import TAIL_BYTES
+from exporttiles.formats.bundles.v1 import BUNDLX_BYTES, HEADER_BYTES
+from exporttiles.formats.bundles.v2 import RECORDS_OFFSET
 from tests.builders import a_service
 from tests.caches import CACHES, put_pmtiles, put_tpkx, put_v1, put_v2
 

@@ -6,8 +6,8 @@ from urllib.error import HTTPError
 import pytest
 
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import bundle_path
-from exporttiles.formats.package_check import check_package
+from exporttiles.formats.bundles.v2 import bundle_path
+from exporttiles.formats.checks.package_check import check_package
 from local.services import exporttiles, publish, upload_folder
 from tests.e2e.jobs import end_of, execution_of, left_behind, texts
 

@@ -14,8 +14,8 @@ from rasterio.windows import Window
 from exporttiles.domain.area import Area
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.spatial_reference import WGS84
-from exporttiles.formats.package_check import check_package
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.checks.package_check import check_package
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from tests.e2e.jobs import texts
 from tests.unit.usecases.test_export import tiles_of
 

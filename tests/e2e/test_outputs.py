@@ -8,7 +8,7 @@ import pytest
 import rasterio
 
 from exporttiles.cli.main import main
-from exporttiles.formats.cache_check import check_cache_archive
+from exporttiles.formats.checks.cache_check import check_cache_archive
 from tests.e2e.jobs import left_behind
 from tests.oracles.exports import by_mapproxy, by_tpkutils
 

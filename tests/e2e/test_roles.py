@@ -12,7 +12,7 @@ from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
 from exporttiles.domain.job import job_id_of
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import bundle_path, write_bundle
+from exporttiles.formats.bundles.v2 import bundle_path, write_bundle
 from local.cloud import ROOT, LocalCloud
 from local.services import exporttiles, publish, store_of, upload_folder
 from tests.builders import a_tile

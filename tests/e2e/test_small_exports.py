@@ -7,8 +7,8 @@ import pytest
 
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import bundle_path
-from exporttiles.formats.tile_package import item_guid
+from exporttiles.formats.bundles.v2 import bundle_path
+from exporttiles.formats.packages.tpkx import item_guid
 from local.cloud import LocalCloud
 from local.services import publish, store_of, upload_folder
 from tests.e2e.conftest import Client

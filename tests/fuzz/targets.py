@@ -26,21 +26,22 @@ from exporttiles.domain.job import JobStatus
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.events.request_document import read_request_document
-from exporttiles.formats import cache_conf, tile_codec, tile_image
-from exporttiles.formats.bundle import HEADER_BYTES, INDEX_BYTES, RECORDS_OFFSET
-from exporttiles.formats.bundle_v1 import BUNDLX_BYTES
-from exporttiles.formats.bundle_v1 import RECORDS_OFFSET as V1_RECORDS_OFFSET
-from exporttiles.formats.cache_check import check_cache_archive
-from exporttiles.formats.cache_documents import read_conf_xml, read_root_json
-from exporttiles.formats.check import check_folder
-from exporttiles.formats.findings import Findings
-from exporttiles.formats.item_check import check_iteminfo, check_thumbnail
-from exporttiles.formats.package_check import check_package
-from exporttiles.formats.root_check import check_extents, check_root, check_scheme
-from exporttiles.formats.service_descriptor import service_to_json
-from exporttiles.formats.tile_package import thumbnail
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.formats.tms_documents import read_tile_json, read_tile_map
+from exporttiles.formats.bundles.v1 import BUNDLX_BYTES
+from exporttiles.formats.bundles.v1 import RECORDS_OFFSET as V1_RECORDS_OFFSET
+from exporttiles.formats.bundles.v2 import HEADER_BYTES, INDEX_BYTES, RECORDS_OFFSET
+from exporttiles.formats.caches.documents import read_conf_xml, read_root_json
+from exporttiles.formats.caches.service_descriptor import service_to_json
+from exporttiles.formats.caches.tms_documents import read_tile_json, read_tile_map
+from exporttiles.formats.checks.cache_check import check_cache_archive
+from exporttiles.formats.checks.check import check_folder
+from exporttiles.formats.checks.findings import Findings
+from exporttiles.formats.checks.item_check import check_iteminfo, check_thumbnail
+from exporttiles.formats.checks.package_check import check_package
+from exporttiles.formats.checks.root_check import check_extents, check_root, check_scheme
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.packages import conf
+from exporttiles.formats.packages.tpkx import thumbnail
+from exporttiles.formats.tiles import codec, image
 from exporttiles.ports.objects import StoredObject
 from exporttiles.rest.geometry import area_of_extent, area_of_interest
 from exporttiles.rest.http import Request
@@ -241,7 +242,7 @@ def read_conf(data: bytes) -> None:
 
 
 def confs() -> Iterable[bytes]:
-    yield _CONF_XML + SEPARATOR + cache_conf.write_conf_cdi(WORLD)
+    yield _CONF_XML + SEPARATOR + conf.write_conf_cdi(WORLD)
 
 
 def read_root(data: bytes) -> None:
@@ -312,11 +313,11 @@ def paths() -> Iterable[bytes]:
 
 def read_tile(data: bytes) -> None:
     for read in (
-        tile_image.sniff,
-        tile_image.image_size,
-        tile_codec.decode,
-        lambda tile: tile_codec.recompress_jpeg(tile, 50),
-        tile_codec.estimate_jpeg_quality,
+        image.sniff,
+        image.image_size,
+        codec.decode,
+        lambda tile: codec.recompress_jpeg(tile, 50),
+        codec.estimate_jpeg_quality,
         lambda tile: thumbnail({(0, 0): tile}),
         lambda tile: check_thumbnail(tile, Findings()),
     ):
@@ -437,8 +438,8 @@ def http_requests() -> Iterable[bytes]:
 
 
 _runtime = cache(a_rest_runtime)
-_CONF_XML = cache_conf.write_conf_xml(
-    cache_conf.scheme_from_0(WEB_MERCATOR_256, 3),
+_CONF_XML = conf.write_conf_xml(
+    conf.scheme_from_0(WEB_MERCATOR_256, 3),
     "esriMapCacheStorageModeCompactV2",
     a_service().tile_format,
     compression_quality=75,

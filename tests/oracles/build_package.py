@@ -10,8 +10,10 @@ from PIL import Image
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import BundleIndex, TilingScheme
-from exporttiles.formats.bundle import bundle_path, write_bundle
-from exporttiles.formats.tile_package import (
+from exporttiles.formats.archives.zip_archive import ZipMember, central_directory, local_header
+from exporttiles.formats.bundles.v2 import bundle_path, write_bundle
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.packages.tpkx import (
     BUNDLE_FOLDER,
     ITEMINFO,
     ROOT,
@@ -20,8 +22,6 @@ from exporttiles.formats.tile_package import (
     write_iteminfo,
     write_root,
 )
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.formats.zip_archive import ZipMember, central_directory, local_header
 
 Place = tuple[int, int, int]
 MARKER_PIXELS = 32

@@ -7,7 +7,7 @@ import rasterio
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.oracles.build_package import a_tile
 from tests.oracles.exports import OUTPUTS, a_cache, by_gdal, by_mapproxy, decoded, export, neighbours
 

@@ -9,7 +9,7 @@ from PIL import Image
 from rasterio.windows import Window
 
 from exporttiles.domain.service import TileFormat
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.oracles.build_package import MARKER_PIXELS, a_service, a_tile, build_package
 
 BORDER = [(8, row, column) for row in (127, 128) for column in (127, 128)]

@@ -14,8 +14,8 @@ from rasterio.errors import RasterioIOError
 from exporttiles.domain.job import MessageKind
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
-from exporttiles.formats.esri_xml import esri_wkt
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.esri.esri_xml import esri_wkt
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from tests.field.make_inputs import CUSTOM_WKT, DEGREES_WKT, MERCATOR_WKT, NATIONAL
 from tests.oracles.build_package import a_tile
 from tests.oracles.exports import a_cache, decoded, export_with_messages

@@ -9,7 +9,13 @@ from mapproxy.cache.tile import Tile
 from mapproxy.image import ImageResult
 from mapproxy.image.opts import ImageOptions
 
-from exporttiles.formats.bundle import DATASET_RECORD_COUNT, bundle_path, parse_bundle_path, read_index, write_bundle
+from exporttiles.formats.bundles.v2 import (
+    DATASET_RECORD_COUNT,
+    bundle_path,
+    parse_bundle_path,
+    read_index,
+    write_bundle,
+)
 from tests.oracles.build_package import a_service, a_tile, build_package
 
 PLACES = [

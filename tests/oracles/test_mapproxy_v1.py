@@ -10,8 +10,8 @@ from mapproxy.image import ImageResult
 from mapproxy.image.opts import ImageOptions
 
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import bundle_path
-from exporttiles.formats.bundle_v1 import bundlx_path, read_bundlx, read_record, record_extents, write_bundle_v1
+from exporttiles.formats.bundles.v1 import bundlx_path, read_bundlx, read_record, record_extents, write_bundle_v1
+from exporttiles.formats.bundles.v2 import bundle_path
 from tests.oracles.build_package import a_tile
 
 PLACES = [(8, 127, 127), (8, 128, 127), (8, 127, 128), (17, 0x10000, 0x1FF80), (17, 0x1007F, 0x1FFFF)]

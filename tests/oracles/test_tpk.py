@@ -12,8 +12,8 @@ from tpkutils import TPK
 
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
-from exporttiles.formats.bundle_v1 import read_bundlx
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.bundles.v1 import read_bundlx
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.oracles.build_package import a_tile
 from tests.oracles.exports import a_cache, by_mapproxy, by_tpkutils, export, neighbours
 

@@ -18,7 +18,7 @@ from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.cli.destination import OUTPUTS
 from exporttiles.cli.main import main
 from exporttiles.domain.job import job_id_of
-from exporttiles.formats.package_check import check_package
+from exporttiles.formats.checks.package_check import check_package
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.rest.parameters import read_export_request

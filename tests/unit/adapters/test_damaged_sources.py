@@ -12,7 +12,7 @@ from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.tile_image import sniff
+from exporttiles.formats.tiles.image import sniff
 from tests.builders import a_service, a_tile, put_files
 from tests.caches import put_tpkx, put_v1, put_v2, put_xyz
 from tests.fakes import memory

@@ -9,8 +9,8 @@ from exporttiles.adapters.archives import open_cache
 from exporttiles.adapters.tile_sources import TileSources, read_cache
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.tile_image import sniff
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.tiles.image import sniff
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from tests.caches import put_pmtiles
 from tests.fakes import memory

@@ -12,7 +12,7 @@ from exporttiles.domain.area import Area
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import EDGE_PIXELS, LevelOfDetail, TilingScheme
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 
 NZTM = TilingScheme(
     spatial_reference=SpatialReference(wkid=2193, latest_wkid=2193),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.spatial_reference import WGS84
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 
 REFERENCE = WEB_MERCATOR_256.spatial_reference
 LEVEL = 12

@@ -12,7 +12,7 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.unit.domain.strategies import NZTM, WORLD, brute_force, fixture_area, placed, tiles, unions
 
 LEVEL = 3  # 8 x 8 tiles

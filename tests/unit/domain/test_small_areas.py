@@ -14,7 +14,7 @@ from exporttiles.domain.rings import box_polygon
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import EDGE_PIXELS, LevelOfDetail, TilingScheme
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.unit.domain.strategies import NZTM, WORLD
 
 WEB_MERCATOR_512 = replace(WEB_MERCATOR_256, tile_size=512)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from exporttiles.domain.errors import UnknownSpatialReferenceError
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference, transformer
-from exporttiles.formats.esri_xml import esri_wkt
+from exporttiles.formats.esri.esri_xml import esri_wkt
 
 WEB_MERCATOR = SpatialReference(wkid=102100, latest_wkid=3857)
 

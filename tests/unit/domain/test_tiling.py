@@ -6,7 +6,7 @@ from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.unit.domain.strategies import tiles
 
 

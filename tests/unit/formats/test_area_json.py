@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from exporttiles.domain.area import Area
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
-from exporttiles.formats.area_json import read_area, write_area
+from exporttiles.formats.areas.area_json import read_area, write_area
 
 rings = arrays(
     np.float64, st.tuples(st.integers(3, 6), st.just(2)), elements=st.floats(allow_nan=False, allow_infinity=False)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporttiles.domain.errors import DamagedCacheError, PackageError
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import (
+from exporttiles.formats.bundles.v2 import (
     DATASET_RECORD_COUNT,
     FIRST_TILE_OFFSET,
     MAX_TILE_BYTES,
@@ -20,7 +20,7 @@ from exporttiles.formats.bundle import (
     read_index,
     write_bundle,
 )
-from exporttiles.formats.tile_image import sniff
+from exporttiles.formats.tiles.image import sniff
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PRO_L00 = GOLDEN / "arcgis-pro/tile/L00/R0000C0000.bundle"

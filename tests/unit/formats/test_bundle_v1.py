@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporttiles.domain.errors import DamagedCacheError, PackageError
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle_v1 import (
+from exporttiles.formats.bundles.v1 import (
     BUNDLX_BYTES,
     RECORDS_OFFSET,
     bundlx_path,
@@ -20,7 +20,7 @@ from exporttiles.formats.bundle_v1 import (
     record_extents,
     write_bundle_v1,
 )
-from exporttiles.formats.tile_image import sniff
+from exporttiles.formats.tiles.image import sniff
 
 STATES = Path(__file__).parents[2] / "golden/states_filled.tpk"
 LEVELS = range(5)

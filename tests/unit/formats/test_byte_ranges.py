@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporttiles.formats.byte_ranges import FREE_GAP_BYTES, coalesce, numbered_records, slice_records
+from exporttiles.formats.bundles.byte_ranges import FREE_GAP_BYTES, coalesce, numbered_records, slice_records
 
 records = st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 2_000)), max_size=60)
 KB = 1000

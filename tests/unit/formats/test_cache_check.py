@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporttiles.cli.main import main
-from exporttiles.formats.cache_check import check_cache_archive
-from exporttiles.formats.check import check_folder
+from exporttiles.formats.checks.cache_check import check_cache_archive
+from exporttiles.formats.checks.check import check_folder
 from tests.oracles.build_package import pack
 from tests.unit.usecases.test_outputs import OUTPUTS, export, files_of
 

@@ -13,10 +13,10 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
-from exporttiles.formats.cache_conf import level_from_0, scheme_from_0, write_conf_cdi, write_conf_xml
-from exporttiles.formats.cache_documents import read_conf_xml
-from exporttiles.formats.esri_xml import esri_wkt, text
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.caches.documents import read_conf_xml
+from exporttiles.formats.esri.esri_xml import esri_wkt, text
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.packages.conf import level_from_0, scheme_from_0, write_conf_cdi, write_conf_xml
 
 numbers = st.floats(-1e9, 1e9, allow_nan=False)
 positive = st.floats(1e-9, 1e9)

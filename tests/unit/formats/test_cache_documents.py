@@ -17,9 +17,9 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
-from exporttiles.formats.cache_conf import write_conf_xml
-from exporttiles.formats.cache_documents import read_conf_xml, read_root_json
-from exporttiles.formats.esri_json import read_tile_info, write_tile_info
+from exporttiles.formats.caches.documents import read_conf_xml, read_root_json
+from exporttiles.formats.esri.esri_json import read_tile_info, write_tile_info
+from exporttiles.formats.packages.conf import write_conf_xml
 
 PYTHON = re.compile(r"[a-z](?<!lerc)(Error|Exception)\b|NoneType|could not convert|invalid literal|\bNone\b|\bTrue\b")
 GOLDEN = Path(__file__).parents[2] / "golden"

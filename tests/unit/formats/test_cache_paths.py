@@ -6,7 +6,7 @@ import pytest
 
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import BundleIndex, TileRange
-from exporttiles.formats.cache_paths import EveryTile, tiles_at
+from exporttiles.formats.caches.paths import EveryTile, tiles_at
 
 FILES = TileCache("s3://tiles/caches/World", CacheLayout.FILES, "{level}/{column}/{row}.jpg", 1)
 BUNDLES = replace(FILES, layout=CacheLayout.COMPACT_V2, path_template="_alllayers/")

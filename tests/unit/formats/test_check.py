@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporttiles.cli.main import main
-from exporttiles.formats.archive_check import Scope
-from exporttiles.formats.check import check_archive_file, check_folder
-from exporttiles.formats.ranged_file import RangedFile
+from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.checks.archive_check import Scope
+from exporttiles.formats.checks.check import check_archive_file, check_folder
 from tests.oracles.build_package import pack
 from tests.unit.usecases.test_outputs import OUTPUTS, export, files_of
 

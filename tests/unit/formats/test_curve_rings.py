@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporttiles.formats.curve_rings import TOLERANCE, trace_ring
+from exporttiles.formats.areas.curve_rings import TOLERANCE, trace_ring
 
 angles = st.floats(0, math.tau)
 coordinates = st.floats(-2e7, 2e7)

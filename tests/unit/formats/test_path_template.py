@@ -3,8 +3,8 @@
 import pytest
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.cache_listing import CacheListing
-from exporttiles.formats.path_template import PathTemplate, TilePlace
+from exporttiles.formats.caches.listing import CacheListing
+from exporttiles.formats.caches.path_template import PathTemplate, TilePlace
 
 PLACE = TilePlace(level=5, row=10, column=31)
 

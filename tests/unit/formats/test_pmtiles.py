@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from pmtiles.tile import Entry, serialize_directory, zxy_to_tileid
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.pmtiles import MAX_DIRECTORY_BYTES, MAX_LEVEL, read_directory, read_header, tile_ids, tiles_at
+from exporttiles.formats.caches.pmtiles import (
+    MAX_DIRECTORY_BYTES,
+    MAX_LEVEL,
+    read_directory,
+    read_header,
+    tile_ids,
+    tiles_at,
+)
 
 entries = st.lists(
     st.tuples(

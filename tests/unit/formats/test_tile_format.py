@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.tile_format import tile_side
+from exporttiles.formats.tiles.tile_format import tile_side
 
 
 def a_tile(width, height):

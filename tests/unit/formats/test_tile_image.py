@@ -16,8 +16,8 @@ from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.tile_codec import decode, estimate_jpeg_quality, recompress_jpeg
-from exporttiles.formats.tile_image import image_size, sniff, start_to_size
+from exporttiles.formats.tiles.codec import decode, estimate_jpeg_quality, recompress_jpeg
+from exporttiles.formats.tiles.image import image_size, sniff, start_to_size
 
 
 @cache

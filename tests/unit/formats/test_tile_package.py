@@ -11,9 +11,9 @@ from PIL import Image
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
-from exporttiles.formats.esri_json import read_tile_info
-from exporttiles.formats.tile_package import MEMBER_ORDER, thumbnail, units, write_iteminfo, write_root
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.esri.esri_json import read_tile_info
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.packages.tpkx import MEMBER_ORDER, thumbnail, units, write_iteminfo, write_root
 from tests.oracles.build_package import a_service, a_tile, extent_of
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail
-from exporttiles.formats.esri_json import write_tile_info
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WELL_KNOWN, WGS84_512, snap_to_well_known
+from exporttiles.formats.esri.esri_json import write_tile_info
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WELL_KNOWN, WGS84_512, snap_to_well_known
 
 HALF_EQUATOR = 20037508.342789244
 LEVEL_0 = 2 * HALF_EQUATOR / 256

@@ -10,10 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporttiles.domain.errors import PackageError
-from exporttiles.formats.archive_check import Scope, check_archive
-from exporttiles.formats.findings import Findings
-from exporttiles.formats.ranged_file import RangedFile
-from exporttiles.formats.zip_archive import DOS_EPOCH, ZipMember, archive_crc32, central_directory, local_header
+from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.archives.zip_archive import (
+    DOS_EPOCH,
+    ZipMember,
+    archive_crc32,
+    central_directory,
+    local_header,
+)
+from exporttiles.formats.checks.archive_check import Scope, check_archive
+from exporttiles.formats.checks.findings import Findings
 from tests.oracles.build_package import pack
 
 GIB = 2**30

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.zip_archive import ZipMember, central_directory, local_header
-from exporttiles.formats.zip_directory import (
+from exporttiles.formats.archives.zip_archive import ZipMember, central_directory, local_header
+from exporttiles.formats.archives.zip_directory import (
     LOCAL_HEADER_BYTES,
     TAIL_BYTES,
     DirectoryPlace,

@@ -8,7 +8,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import MessageKind
 from exporttiles.domain.tiling import TileRange
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from exporttiles.usecases.inspection.cache_claims import settle_extent
 
 REFERENCE = WEB_MERCATOR_256.spatial_reference

@@ -14,7 +14,7 @@ from exporttiles.domain.job import MessageKind
 from exporttiles.domain.plan import worker_seconds
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import bundle_path, write_bundle
+from exporttiles.formats.bundles.v2 import bundle_path, write_bundle
 from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
 from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.objects import ObjectStore

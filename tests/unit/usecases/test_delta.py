@@ -12,7 +12,7 @@ from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import bundle_path
+from exporttiles.formats.bundles.v2 import bundle_path
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
 from tests.builders import a_request, a_service, put_bundles, put_files
 from tests.fakes import a_runtime, run_workflow

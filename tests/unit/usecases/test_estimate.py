@@ -11,7 +11,7 @@ import pytest
 from exporttiles.domain.job import JobStatus, Operation
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.rest.parameters import read_export_request
 from tests.builders import a_request, a_service, a_tile, an_extent, put_bundles, put_files
 from tests.caches import CACHES, put_xyz

@@ -14,12 +14,12 @@ from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import JobStatus, MessageKind
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
-from exporttiles.formats.archive_check import Scope
-from exporttiles.formats.bundle import bundle_path, read_index
-from exporttiles.formats.outputs import output_of
-from exporttiles.formats.package_check import check_package
-from exporttiles.formats.ranged_file import RangedFile
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.bundles.v2 import bundle_path, read_index
+from exporttiles.formats.checks.archive_check import Scope
+from exporttiles.formats.checks.package_check import check_package
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.packages.outputs import output_of
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, a_tile, an_extent, put_bundles, put_files

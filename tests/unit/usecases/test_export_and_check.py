@@ -17,11 +17,11 @@ from exporttiles.domain.job import JobStatus, MessageKind
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
-from exporttiles.formats.archive_check import Scope
-from exporttiles.formats.cache_conf import write_conf_cdi, write_conf_xml
-from exporttiles.formats.check import check_archive_file, check_folder
-from exporttiles.formats.ranged_file import RangedFile
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.checks.archive_check import Scope
+from exporttiles.formats.checks.check import check_archive_file, check_folder
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.packages.conf import write_conf_cdi, write_conf_xml
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from tests.builders import a_request
 from tests.caches import v1_files, v2_files

@@ -13,8 +13,8 @@ from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import MessageKind
 from exporttiles.domain.service import CacheLayout, TileFormat
-from exporttiles.formats.service_descriptor import read_service, write_service
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.caches.service_descriptor import read_service, write_service
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from exporttiles.usecases.inspection.tile_readings import FileOrder
 from tests.builders import a_service, put_files

@@ -9,11 +9,11 @@ from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import MessageKind
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
-from exporttiles.formats.bundle import write_bundle
-from exporttiles.formats.bundle_v1 import write_bundle_v1
-from exporttiles.formats.cache_paths import tiles_at
-from exporttiles.formats.service_descriptor import read_service, write_service
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.bundles.v1 import write_bundle_v1
+from exporttiles.formats.bundles.v2 import write_bundle
+from exporttiles.formats.caches.paths import tiles_at
+from exporttiles.formats.caches.service_descriptor import read_service, write_service
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
 from tests.fakes import memory

@@ -13,9 +13,9 @@ from PIL import Image
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.job import JobStatus, MessageKind, PackageFolder
 from exporttiles.domain.service import TileFormat
-from exporttiles.formats.bundle import read_index
-from exporttiles.formats.bundle_v1 import read_bundlx, read_record
-from exporttiles.formats.cache_documents import read_conf_xml
+from exporttiles.formats.bundles.v1 import read_bundlx, read_record
+from exporttiles.formats.bundles.v2 import read_index
+from exporttiles.formats.caches.documents import read_conf_xml
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, a_tile, an_extent, put_files

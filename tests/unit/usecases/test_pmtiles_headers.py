@@ -13,7 +13,7 @@ from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import MessageKind
 from exporttiles.domain.tiling import TileRange
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from tests.caches import put_pmtiles
 from tests.fakes import memory

@@ -10,8 +10,8 @@ import pytest
 from exporttiles.domain.errors import JobStateError, SourceError
 from exporttiles.domain.job import JobStatus, Progress
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.bundle import bundle_path
-from exporttiles.formats.package_check import check_package
+from exporttiles.formats.bundles.v2 import bundle_path
+from exporttiles.formats.checks.package_check import check_package
 from exporttiles.messages.execution import Failure
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem

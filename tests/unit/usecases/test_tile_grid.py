@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import MessageKind
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
 from tests.fakes import memory

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from exporttiles.domain.errors import DamagedPackageError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.job import JobStatus
-from exporttiles.formats.bundle import RECORDS_OFFSET
-from exporttiles.formats.cache_check import check_cache_archive
-from exporttiles.formats.package_check import check_package
+from exporttiles.formats.bundles.v2 import RECORDS_OFFSET
+from exporttiles.formats.checks.cache_check import check_cache_archive
+from exporttiles.formats.checks.package_check import check_package
 from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
 from exporttiles.usecases import verify_package
 from tests.builders import a_request, a_service, put_files

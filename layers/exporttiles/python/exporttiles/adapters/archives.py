@@ -11,9 +11,7 @@ from itertools import islice
 
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.domain.errors import DamagedCacheError, SourceError
-from exporttiles.formats.cache_listing import DOCUMENTS
-from exporttiles.formats.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_name, kind_of_text
-from exporttiles.formats.zip_directory import (
+from exporttiles.formats.archives.zip_directory import (
     LOCAL_HEADER_BYTES,
     TAIL_BYTES,
     ListedMember,
@@ -21,6 +19,8 @@ from exporttiles.formats.zip_directory import (
     find_directory,
     read_directory,
 )
+from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_name, kind_of_text
+from exporttiles.formats.caches.listing import DOCUMENTS
 from exporttiles.ports.objects import ObjectReader, StoredObject
 
 ARCHIVES = (".tpkx", ".tpk", ".zip")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError, ServiceNotFoundError
 from exporttiles.domain.service import ImageService
-from exporttiles.formats.service_descriptor import service_from_json, service_to_json
+from exporttiles.formats.caches.service_descriptor import service_from_json, service_to_json
 from exporttiles.ports.objects import ObjectStore
 
 _PREFIX = "services/"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from exporttiles.domain.errors import RequestError
-from exporttiles.formats.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_text
+from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_text
 
 MAX_BYTES = 64 * 2**20
 """Longest file that is read; the vertices that an area may have take a tenth of it."""

@@ -9,10 +9,10 @@ from exporttiles.adapters.object_stores import open_store
 from exporttiles.cli.command import Command
 from exporttiles.domain.errors import SourceError
 from exporttiles.domain.wording import counted
-from exporttiles.formats.archive_check import Scope
-from exporttiles.formats.check import check_archive_file, check_folder
-from exporttiles.formats.package_check import PackageReport
-from exporttiles.formats.ranged_file import RangedFile
+from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.checks.archive_check import Scope
+from exporttiles.formats.checks.check import check_archive_file, check_folder
+from exporttiles.formats.checks.package_check import PackageReport
 
 
 @click.command(cls=Command)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from exporttiles.domain.errors import DamagedCacheError, ExportTilesError
 from exporttiles.domain.export import StorageFormat
-from exporttiles.formats.zip_directory import TAIL_BYTES, find_directory, read_directory
+from exporttiles.formats.archives.zip_directory import TAIL_BYTES, find_directory, read_directory
 
 OUTPUTS = {
     ".tpkx": ("true", StorageFormat.COMPACT_V2),
@@ -30,7 +30,7 @@ _DATASET_MEMBER = re.compile(
     r"Layers(?:/(?:conf\.(?:xml|cdi|properties)|_alllayers(?:/L\d\d(?:/R[0-9a-f]{4,}C[0-9a-f]{4,}\.bundl(?:e|x))?)?))?",
     re.ASCII,
 )
-"""Files and folders of a dataset that an export wrote, as `formats.outputs` names them."""
+"""Files and folders of a dataset that an export wrote, as `formats.packages.outputs` names them."""
 
 Identity = tuple[int, int]
 """Device and inode."""

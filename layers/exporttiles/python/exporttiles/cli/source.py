@@ -19,7 +19,7 @@ from exporttiles.domain.errors import SourceError
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import BundleIndex, TileRange
-from exporttiles.formats.tiling_schemes import WELL_KNOWN
+from exporttiles.formats.esri.tiling_schemes import WELL_KNOWN
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile, TileSource
 from exporttiles.usecases.inspection.inspect_cache import InspectCache, InspectedCache

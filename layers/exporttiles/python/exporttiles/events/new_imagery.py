@@ -61,7 +61,7 @@ def reschedule_exports(events: Iterable[Mapping[str, Any]], runtime: Runtime) ->
 def _concerns(document: RequestDocument, urls: Iterable[str], runtime: Runtime) -> bool:
     """Return True if the levels and the area of an export contain a tile at one of the URLs."""
     from exporttiles.domain.selection import TileSelection
-    from exporttiles.formats.cache_paths import tiles_at
+    from exporttiles.formats.caches.paths import tiles_at
 
     service = runtime.services.get(document.service_name)
     found = {tiles_at(service.cache, url) for url in urls} - {None}

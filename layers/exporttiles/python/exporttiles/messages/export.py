@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService
-from exporttiles.formats.service_descriptor import read_service, write_service
+from exporttiles.formats.caches.service_descriptor import read_service, write_service
 from exporttiles.messages.documents import read_document
 
 
@@ -20,7 +20,7 @@ class Export:
 
     def to_json(self) -> bytes:
         """Return the export as a JSON document."""
-        from exporttiles.formats.area_json import write_area
+        from exporttiles.formats.areas.area_json import write_area
 
         request = self.request
         document = {
@@ -48,7 +48,7 @@ class Export:
     @classmethod
     def from_json(cls, body: bytes) -> "Export":
         """Return the export of a JSON document."""
-        from exporttiles.formats.area_json import read_area
+        from exporttiles.formats.areas.area_json import read_area
 
         document = read_document(body)
         service, since = read_service(document["service"]), document.get("since")

@@ -18,10 +18,10 @@ from exporttiles.domain.rings import Box
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.wording import counted
-from exporttiles.formats.curve_rings import trace_ring
-from exporttiles.formats.esri_json import read_spatial_reference
-from exporttiles.formats.file_kinds import kind_of_text
-from exporttiles.formats.geojson import read_crs, reference_of_name
+from exporttiles.formats.areas.curve_rings import trace_ring
+from exporttiles.formats.areas.geojson import read_crs, reference_of_name
+from exporttiles.formats.caches.file_kinds import kind_of_text
+from exporttiles.formats.esri.esri_json import read_spatial_reference
 from exporttiles.rest.json_text import balance_brackets, read_json, read_object
 
 MAX_REFERENCES = 8

@@ -7,7 +7,7 @@ from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.job import Operation
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex, TileRange
-from exporttiles.formats.tile_image import ImageFormat, sniff
+from exporttiles.formats.tiles.image import ImageFormat, sniff
 from exporttiles.rest import pages
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import NotFoundError

@@ -9,8 +9,8 @@ from typing import Any
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TileRange
-from exporttiles.formats.esri_json import write_extent, write_spatial_reference, write_tile_info
-from exporttiles.formats.tile_package import units
+from exporttiles.formats.esri.esri_json import write_extent, write_spatial_reference, write_tile_info
+from exporttiles.formats.packages.tpkx import units
 from exporttiles.rest.addresses import ServiceType
 
 CURRENT_VERSION = 10.91

@@ -14,8 +14,8 @@ from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout, ImageService
 from exporttiles.domain.wording import counted
-from exporttiles.formats import bundle, bundle_v1
-from exporttiles.formats.bundle import SIZE_PREFIX_BYTES
+from exporttiles.formats.bundles import v1, v2
+from exporttiles.formats.bundles.v2 import SIZE_PREFIX_BYTES
 from exporttiles.messages.keys import JobKeys
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
@@ -39,8 +39,8 @@ _THUMBNAIL_BYTES = 35_000
 """About; the thumbnail of plain tiles is smaller, of imagery up to 55,000 bytes."""
 
 _BUNDLE_OVERHEAD_BYTES = {
-    StorageFormat.COMPACT: bundle_v1.RECORDS_OFFSET + bundle_v1.BUNDLX_BYTES,
-    StorageFormat.COMPACT_V2: bundle.RECORDS_OFFSET,
+    StorageFormat.COMPACT: v1.RECORDS_OFFSET + v1.BUNDLX_BYTES,
+    StorageFormat.COMPACT_V2: v2.RECORDS_OFFSET,
 }
 """Header and index of a bundle, whatever it holds."""
 

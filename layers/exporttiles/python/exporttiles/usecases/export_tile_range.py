@@ -22,9 +22,9 @@ from exporttiles.domain.job import JobStatus
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
-from exporttiles.formats.outputs import output_of
-from exporttiles.formats.tile_image import image_size, sniff, start_to_size
-from exporttiles.formats.zip_archive import ZipMember, local_header
+from exporttiles.formats.archives.zip_archive import ZipMember, local_header
+from exporttiles.formats.packages.outputs import output_of
+from exporttiles.formats.tiles.image import image_size, sniff, start_to_size
 from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import EXAMPLES, FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport, MemberReport

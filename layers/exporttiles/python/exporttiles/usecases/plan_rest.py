@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from exporttiles.domain.job import Progress
-from exporttiles.formats.outputs import output_of
+from exporttiles.formats.packages.outputs import output_of
 from exporttiles.messages.documents import read_document
 from exporttiles.messages.export import Export
 from exporttiles.messages.fragment_report import FragmentReport

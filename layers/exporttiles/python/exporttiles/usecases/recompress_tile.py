@@ -13,7 +13,7 @@ RecompressedTile: TypeAlias = tuple[tuple[int, int], bytes, str]
 
 def recompress_tile(quality: int, placed: "PlacedTile") -> RecompressedTile:
     """Return a tile at a lower JPEG quality, or as it is: if it would not be smaller, is no JPEG or is damaged."""
-    from exporttiles.formats.tile_codec import recompress_jpeg
+    from exporttiles.formats.tiles.codec import recompress_jpeg
 
     place, tile = placed[0], bytes(placed[1])
     try:

@@ -11,13 +11,13 @@ from zlib import crc32
 from exporttiles import __version__
 from exporttiles.domain.errors import DamagedPackageError
 from exporttiles.domain.wording import counted
-from exporttiles.formats.archive_check import Scope, StoredMember
-from exporttiles.formats.bundle import RECORDS_OFFSET
-from exporttiles.formats.findings import Finding, Findings
-from exporttiles.formats.outputs import Output
-from exporttiles.formats.package_check import PackageReport
-from exporttiles.formats.ranged_file import RangedFile, Span
-from exporttiles.formats.zip_archive import ZipMember
+from exporttiles.formats.archives.ranged_file import RangedFile, Span
+from exporttiles.formats.archives.zip_archive import ZipMember
+from exporttiles.formats.bundles.v2 import RECORDS_OFFSET
+from exporttiles.formats.checks.archive_check import Scope, StoredMember
+from exporttiles.formats.checks.findings import Finding, Findings
+from exporttiles.formats.checks.package_check import PackageReport
+from exporttiles.formats.packages.outputs import Output
 from exporttiles.messages.flawed_tiles import FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport
 from exporttiles.messages.keys import CHANGES_NAME, VERIFICATION_NAME, JobKeys

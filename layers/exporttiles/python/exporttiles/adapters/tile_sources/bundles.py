@@ -10,9 +10,8 @@ from exporttiles.adapters.tile_sources.listing import list_sparse
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import BundleIndex, TileRange
-from exporttiles.formats.bundle import RECORDS_OFFSET, SIZE_PREFIX_BYTES, read_index
-from exporttiles.formats.bundle_names import BundleNames
-from exporttiles.formats.bundle_v1 import (
+from exporttiles.formats.bundles.names import BundleNames
+from exporttiles.formats.bundles.v1 import (
     BUNDLX_BYTES,
     HEADER_BYTES,
     check_header,
@@ -20,6 +19,7 @@ from exporttiles.formats.bundle_v1 import (
     read_record,
     record_extents,
 )
+from exporttiles.formats.bundles.v2 import RECORDS_OFFSET, SIZE_PREFIX_BYTES, read_index
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 

@@ -11,8 +11,8 @@ from exporttiles.adapters.tile_sources.listing import list_sparse
 from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
-from exporttiles.formats.bundle import MAX_TILE_BYTES
-from exporttiles.formats.path_template import PathTemplate, TilePlace
+from exporttiles.formats.bundles.v2 import MAX_TILE_BYTES
+from exporttiles.formats.caches.path_template import PathTemplate, TilePlace
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 

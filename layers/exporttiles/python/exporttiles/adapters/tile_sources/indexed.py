@@ -16,7 +16,7 @@ from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.domain.wording import counted
-from exporttiles.formats.byte_ranges import coalesce, numbered_records
+from exporttiles.formats.bundles.byte_ranges import coalesce, numbered_records
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 

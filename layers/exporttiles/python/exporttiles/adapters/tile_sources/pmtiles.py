@@ -13,8 +13,8 @@ from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.domain.wording import counted
-from exporttiles.formats.bundle import MAX_TILE_BYTES
-from exporttiles.formats.pmtiles import (
+from exporttiles.formats.bundles.v2 import MAX_TILE_BYTES
+from exporttiles.formats.caches.pmtiles import (
     MAX_DIRECTORY_BYTES,
     MAX_LEVEL,
     START_BYTES,

@@ -10,8 +10,8 @@ from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.service import CacheLayout, ImageService
 from exporttiles.domain.spatial_reference import LAST_EPSG_WKID, SpatialReference
 from exporttiles.domain.tiling import TileRange, TilingScheme
-from exporttiles.formats.cache_documents import CacheInfo
-from exporttiles.formats.document_values import shown
+from exporttiles.formats.caches.documents import CacheInfo
+from exporttiles.formats.esri.values import shown
 
 TILES = "the tiles"
 """The source of what no document states."""

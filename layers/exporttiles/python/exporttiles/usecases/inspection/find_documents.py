@@ -8,7 +8,7 @@ from operator import attrgetter
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.tiling import TilingScheme
-from exporttiles.formats.cache_documents import CONF_CDI, CONF_XML, ROOT_JSON, CacheInfo, read_conf_xml, read_root_json
+from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML, ROOT_JSON, CacheInfo, read_conf_xml, read_root_json
 
 _SAME_RESOLUTION = 1e-6
 _SHOWN_DOCUMENTS = 5

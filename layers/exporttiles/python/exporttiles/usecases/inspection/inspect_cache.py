@@ -13,10 +13,10 @@ from exporttiles.domain.job import Message
 from exporttiles.domain.service import ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.domain.wording import counted
-from exporttiles.formats.cache_documents import CacheInfo
-from exporttiles.formats.cache_listing import CacheListing, ListedFiles
-from exporttiles.formats.tile_format import detect_format, tile_side
-from exporttiles.formats.tiling_schemes import snap_to_well_known
+from exporttiles.formats.caches.documents import CacheInfo
+from exporttiles.formats.caches.listing import CacheListing, ListedFiles
+from exporttiles.formats.esri.tiling_schemes import snap_to_well_known
+from exporttiles.formats.tiles.tile_format import detect_format, tile_side
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.usecases.inspection.cache_claims import (
     TILES,

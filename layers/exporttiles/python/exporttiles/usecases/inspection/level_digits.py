@@ -10,7 +10,7 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import TileRange, TilingScheme
-from exporttiles.formats.cache_listing import ListedBundles, ListedFiles
+from exporttiles.formats.caches.listing import ListedBundles, ListedFiles
 from exporttiles.usecases.inspection.tile_readings import FileOrder
 
 _OPTIONS = "--hexadecimal-levels and --decimal-levels choose"

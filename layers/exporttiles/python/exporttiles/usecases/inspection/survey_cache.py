@@ -8,7 +8,7 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.domain.wording import counted
-from exporttiles.formats.cache_listing import CacheListing, ListedBundles, ListedFiles, only_one
+from exporttiles.formats.caches.listing import CacheListing, ListedBundles, ListedFiles, only_one
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
 from exporttiles.usecases.inspection.level_digits import settle_level_base

@@ -12,9 +12,9 @@ from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
-from exporttiles.formats.pmtiles import MAX_LEVEL, START_BYTES, PmtilesHeader, read_header
-from exporttiles.formats.tile_image import kind_of_compression, sniff
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.caches.pmtiles import MAX_LEVEL, START_BYTES, PmtilesHeader, read_header
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.tiles.image import kind_of_compression, sniff
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
 

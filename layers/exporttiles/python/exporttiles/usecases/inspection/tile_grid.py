@@ -13,7 +13,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import TilingScheme
-from exporttiles.formats.tms_documents import TILE_JSONS, TILE_MAP, Box, read_tile_json, read_tile_map
+from exporttiles.formats.caches.tms_documents import TILE_JSONS, TILE_MAP, Box, read_tile_json, read_tile_map
 from exporttiles.usecases.inspection.tile_map_grid import place_tile_map
 from exporttiles.usecases.inspection.tile_readings import (
     CHOICE,

@@ -16,8 +16,8 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
-from exporttiles.formats.tiling_schemes import WEB_MERCATOR_256
-from exporttiles.formats.tms_documents import Box, TileMap
+from exporttiles.formats.caches.tms_documents import Box, TileMap
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspection.level_digits import area_of_use
 from exporttiles.usecases.inspection.tile_readings import (
     CHOICE,

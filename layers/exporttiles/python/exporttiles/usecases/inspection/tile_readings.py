@@ -8,7 +8,7 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import TileRange, TilingScheme
-from exporttiles.formats.tms_documents import Box
+from exporttiles.formats.caches.tms_documents import Box
 
 LevelRows = tuple[int, ...]
 """How many rows each level has, from level 0."""

@@ -1,0 +1,1 @@
+"""Zip archives: written, and read by ranges."""

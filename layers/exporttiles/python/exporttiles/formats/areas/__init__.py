@@ -1,0 +1,1 @@
+"""Areas of interest as people have them."""

@@ -1,0 +1,1 @@
+"""Bundles: compact cache V1 and V2."""

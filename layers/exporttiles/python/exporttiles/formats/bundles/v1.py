@@ -1,0 +1,158 @@
+"""Compact Cache V1: the tiles of a bundle in one file, their offsets in another.
+
+``.bundle``: a header of 60 bytes, one zero length word for each of the 16,384
+slots, then the records: a size of 4 bytes and the image. ``.bundlx``: for each
+slot 5 bytes, the offset of its record's size. Slots count down the columns;
+an empty one points at its own zero length word, so that a reader that knows
+nothing of empty slots finds a tile of no bytes. All integers are little-endian.
+
+Source: files written by ArcMap 10.3 and ArcGIS Server 10.1; where those are
+silent, MapProxy's `CompactCacheV1` and GeoWebCache. Esri publishes nothing.
+"""
+
+import struct
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.formats.bundles.v2 import MAX_TILE_BYTES, SIZE_PREFIX_BYTES, bundle_path, records, row_major
+
+HEADER_BYTES = 60
+RECORDS_OFFSET = HEADER_BYTES + PACKET_SIZE * PACKET_SIZE * SIZE_PREFIX_BYTES
+BUNDLX_BYTES = 16 + PACKET_SIZE * PACKET_SIZE * 5 + 16
+
+_HEADER = struct.Struct("<4I3Q5I")
+_BUNDLX_HEADER = struct.pack("<4I", 3, 16, PACKET_SIZE * PACKET_SIZE, 5)
+_BUNDLX_FOOTER = struct.pack("<4I", 0, 16, 16, 0)
+_EMPTY_OFFSETS = HEADER_BYTES + SIZE_PREFIX_BYTES * np.arange(PACKET_SIZE * PACKET_SIZE).reshape(PACKET_SIZE, -1).T
+"""(128, 128) int64, row before column: where the length word of each slot lies."""
+
+
+def bundlx_path(bundle: BundleIndex) -> str:
+    """Return the path of the offsets, beside ``bundle_path``: ``L05/R0080C0100.bundlx``."""
+    return bundle_path(bundle).removesuffix(".bundle") + ".bundlx"
+
+
+def write_bundle_v1(
+    tiles: Mapping[tuple[int, int], bytes | memoryview],
+) -> tuple[list[bytes | memoryview], bytes]:
+    """Return the pieces of a ``.bundle``, to be written one after the other, and its ``.bundlx``.
+
+    No tile is copied. Records stand in row-major order without gaps, so that
+    equal tiles give equal bytes in whatever order they come.
+
+    Args:
+        tiles: row and column in the scheme -> encoded image; views are of
+            single bytes.
+
+    Raises:
+        PackageError: there are no tiles, they belong to several bundles, or
+            one is empty or longer than `MAX_TILE_BYTES`.
+    """
+    places, sizes, images = row_major(tiles)
+    ends = RECORDS_OFFSET + np.cumsum(SIZE_PREFIX_BYTES + sizes)
+    offsets = _EMPTY_OFFSETS.copy()
+    offsets[tuple(places.T % PACKET_SIZE)] = ends - sizes - SIZE_PREFIX_BYTES
+    first_row, first_column = (places[0] // PACKET_SIZE * PACKET_SIZE).tolist()
+    header = _HEADER.pack(
+        3,
+        PACKET_SIZE * PACKET_SIZE,
+        int(sizes.max()),
+        5,
+        SIZE_PREFIX_BYTES * len(images),
+        int(ends[-1]),
+        40,  # where the user header begins, and the bytes it has
+        16,
+        first_row,
+        first_row + PACKET_SIZE - 1,
+        first_column,
+        first_column + PACKET_SIZE - 1,
+    )
+    length_words = bytes(RECORDS_OFFSET - HEADER_BYTES)
+    return [header + length_words, *records(sizes, images)], _bundlx(offsets)
+
+
+def check_header(data: bytes | memoryview) -> None:
+    """Look whether a ``.bundle`` is one.
+
+    Args:
+        data: the first `HEADER_BYTES` bytes of the file, or more.
+
+    Raises:
+        DamagedCacheError: it is none; it says why.
+    """
+    if len(data) < HEADER_BYTES:
+        raise DamagedCacheError(f"A bundle has {HEADER_BYTES} bytes of header; there are {len(data)}.")
+    words = _HEADER.unpack_from(data)
+    for name, found, wanted in (
+        ("version", words[0], 3),
+        ("offset byte count", words[3], 5),
+        ("user header offset", words[6], 40),
+    ):
+        if found != wanted:
+            raise DamagedCacheError(f"The bundle's header has the {name} {found} instead of {wanted}.")
+
+
+def read_bundlx(data: bytes | memoryview) -> NDArray[np.int64]:
+    """Return where the records of a bundle begin, from its ``.bundlx``.
+
+    Returns:
+        (128, 128) offsets of the 4-byte sizes in the ``.bundle``, row before
+        column from the top-left tile; 0 where the slot is empty. Nothing is
+        known yet of what lies there.
+
+    Raises:
+        DamagedCacheError: it is no file of offsets.
+    """
+    if len(data) != BUNDLX_BYTES:
+        raise DamagedCacheError(f"The offsets of a bundle (.bundlx) have {BUNDLX_BYTES} bytes; there are {len(data)}.")
+    if bytes(data[: len(_BUNDLX_HEADER)]) != _BUNDLX_HEADER:
+        raise DamagedCacheError(f"The offsets of a bundle (.bundlx) begin with {bytes(data[:16]).hex()}.")
+    slots = np.zeros((PACKET_SIZE * PACKET_SIZE, 8), np.uint8)
+    slots[:, :5] = np.frombuffer(data, np.uint8, 5 * len(slots), len(_BUNDLX_HEADER)).reshape(-1, 5)
+    offsets = slots.view("<i8").reshape(PACKET_SIZE, PACKET_SIZE).T.astype(np.int64)
+    return np.where(offsets == _EMPTY_OFFSETS, 0, offsets)
+
+
+def record_extents(offsets: NDArray[np.int64], file_size_bytes: int) -> NDArray[np.int64]:
+    """Return how many bytes each record can have: up to the next one, or to the end of the file.
+
+    Only the record itself tells its size; where records stand without gaps,
+    as ArcGIS writes them, this is it.
+
+    Args:
+        offsets: (128, 128) as `read_bundlx` returns them.
+        file_size_bytes: true length of the ``.bundle``.
+
+    Returns:
+        (128, 128) bytes, size prefix and image; 0 where there is no record
+        or it begins outside of the file.
+    """
+    starts = np.unique(np.append(offsets[offsets > 0], file_size_bytes))
+    following = starts[np.minimum(np.searchsorted(starts, offsets, side="right"), len(starts) - 1)]
+    extents = np.clip(np.minimum(following, file_size_bytes) - offsets, 0, SIZE_PREFIX_BYTES + MAX_TILE_BYTES)
+    return np.where(offsets > 0, extents, 0)
+
+
+def read_record(data: memoryview) -> memoryview | None:
+    """Return the image of a record that is followed by anything.
+
+    Returns:
+        None if the size is 0: there is no tile. No bytes if the record is
+        longer than the data, or the data too short for a size.
+    """
+    if len(data) < SIZE_PREFIX_BYTES:
+        return data[:0]
+    size = int.from_bytes(data[:SIZE_PREFIX_BYTES], "little")
+    image = data[SIZE_PREFIX_BYTES : SIZE_PREFIX_BYTES + size]
+    if not size:
+        return None
+    return image if len(image) == size else image[:0]
+
+
+def _bundlx(offsets: NDArray[np.int64]) -> bytes:
+    slots = np.ascontiguousarray(offsets.T, "<i8").reshape(-1, 1).view(np.uint8)
+    return _BUNDLX_HEADER + slots[:, :5].tobytes() + _BUNDLX_FOOTER

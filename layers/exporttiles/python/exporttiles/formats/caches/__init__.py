@@ -1,0 +1,1 @@
+"""Tile caches: documents, listings and names that describe them."""

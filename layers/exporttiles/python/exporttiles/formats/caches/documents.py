@@ -1,0 +1,273 @@
+"""What a cache says of itself: ``conf.xml`` and ``conf.cdi``, or ``root.json``.
+
+Other programs write these documents too, and ArcGIS itself has written them in
+several ways. What tiles and files tell better (format, storage, quality,
+extent) is None where a document does not state it, or cannot be understood.
+
+Source: the tags of CacheInfo as ArcGIS Server 9.3 to 10.9 writes them;
+tile-package-spec, docs/root.md.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from exporttiles.domain.errors import DamagedCacheError, ExportTilesError, RequestError, UnknownSpatialReferenceError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.service import TileFormat
+from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.tiling import TilingScheme
+from exporttiles.formats.esri.esri_json import read_extent, read_spatial_reference, read_tile_info
+from exporttiles.formats.esri.esri_xml import read_document
+from exporttiles.formats.esri.scheme_values import MAX_COORDINATE, SchemeNames, read_scheme, well_known_id
+from exporttiles.formats.esri.values import (
+    DocumentValueError,
+    is_decimal_comma,
+    member,
+    number,
+    read_json,
+    shown,
+    whole_number,
+)
+
+CONF_XML, CONF_CDI, ROOT_JSON = "conf.xml", "conf.cdi", "root.json"
+
+_SCHEME = SchemeNames(
+    rows="TileRows",
+    columns="TileCols",
+    dpi="DPI",
+    origin_x="TileOrigin/X",
+    origin_y="TileOrigin/Y",
+    lods="LODInfos",
+    level="LevelID",
+    resolution="Resolution",
+    scale="Scale",
+)
+_FORMATS = {"JPG": TileFormat.JPEG, "LERC2D": TileFormat.LERC} | {name.value: name for name in TileFormat}
+"""How documents call the formats: some programs write file extensions, ArcGIS Server the interpolation of LERC."""
+
+_MAX_QUALITY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """A cache as its own documents describe it; None for what they do not state.
+
+    Attributes:
+        document: the one that states the scheme, by its path.
+        extent_source: the document that states `full_extent`, and its member.
+        full_extent: in the reference of the scheme.
+        remarks: values that cannot be used and are not needed, each after its document and name.
+    """
+
+    document: str
+    tiling_scheme: TilingScheme
+    storage_format: str | None
+    tile_format: TileFormat | None
+    compression_quality: int | None
+    lerc_error: float
+    full_extent: Extent | None
+    extent_source: str
+    remarks: tuple[str, ...] = ()
+
+
+def read_root_json(body: bytes, path: str = ROOT_JSON) -> CacheInfo:
+    """Return what the root.json of an unpacked tile package states.
+
+    Args:
+        body: of the document.
+        path: of the document, for messages.
+
+    Raises:
+        DamagedCacheError: a member of the tiling scheme is missing or unusable.
+    """
+    remarks: list[str] = []
+    with _named(path):
+        root = read_json(body)
+        outer = root.get("spatialReference")
+        scheme = read_tile_info(member(root, "tileInfo"), read_spatial_reference(outer) if outer else None)
+        scheme = _identified(scheme, "tileInfo.spatialReference")
+    image, storage = _optional(root, "tileImageInfo"), _optional(root, "storageInfo")
+    full_extent = None
+    if "fullExtent" in root:
+        with _remarking(remarks, f"{path}: fullExtent: "):
+            stated = read_extent(root["fullExtent"], scheme.spatial_reference)
+            full_extent = _converted(stated, scheme.spatial_reference)
+    return CacheInfo(
+        document=path,
+        tiling_scheme=scheme,
+        storage_format=_word(storage.get("storageFormat")),
+        tile_format=_tile_format(remarks, path, "tileImageInfo.format", image.get("format")),
+        compression_quality=_quality(
+            remarks, path, "tileImageInfo.compressionQuality", image.get("compressionQuality")
+        ),
+        lerc_error=_lerc_error(remarks, path, "tileImageInfo.lercError", image.get("lercError")),
+        full_extent=full_extent,
+        extent_source=f"{path} fullExtent",
+        remarks=tuple(remarks),
+    )
+
+
+def read_conf_xml(conf: bytes, cdi: bytes | None, path: str = CONF_XML, cdi_path: str = CONF_CDI) -> CacheInfo:
+    """Return what the conf.xml, and the conf.cdi beside it, of a cache state.
+
+    Args:
+        conf: the conf.xml.
+        cdi: the conf.cdi; None if there is none.
+        path: of the conf.xml, for messages.
+        cdi_path: of the conf.cdi, likewise.
+
+    Raises:
+        DamagedCacheError: an element of the tiling scheme is missing or unusable.
+    """
+    remarks: list[str] = []
+    with _named(path):
+        info = read_document(conf)
+        tiles = _child(info, "TileCacheInfo")
+        scheme = _identified(_scheme(tiles), "SpatialReference")
+    full_extent = None
+    if cdi is not None:
+        with _remarking(remarks, f"{cdi_path}: "):
+            full_extent = _converted(_envelope(cdi, scheme.spatial_reference), scheme.spatial_reference)
+    return CacheInfo(
+        document=path,
+        tiling_scheme=scheme,
+        storage_format=_word(_text(info, "CacheStorageInfo/StorageFormat")),
+        tile_format=_tile_format(remarks, path, "CacheTileFormat", _text(info, "TileImageInfo/CacheTileFormat")),
+        compression_quality=_quality(
+            remarks, path, "CompressionQuality", _text(info, "TileImageInfo/CompressionQuality")
+        ),
+        lerc_error=_lerc_error(remarks, path, "LERCError", _text(info, "TileImageInfo/LERCError")),
+        full_extent=full_extent,
+        extent_source=cdi_path,
+        remarks=tuple(remarks),
+    )
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Add the name of a document to what is wrong with it."""
+    try:
+        yield
+    except (DocumentValueError, ExportTilesError) as error:
+        raise DamagedCacheError(f"{path}: {error}") from error
+
+
+@contextmanager
+def _remarking(remarks: list[str], before: str) -> Iterator[None]:
+    """Note what is wrong with a value that is not needed, and go on without it."""
+    try:
+        yield
+    except (DocumentValueError, RequestError) as error:
+        remarks.append(f"{before}{error}")
+
+
+def _identified(scheme: TilingScheme, name: str) -> TilingScheme:
+    """Return a scheme whose reference has its number, where it is one of a register.
+
+    Args:
+        scheme: as its document states it.
+        name: of the reference in the document, for messages.
+
+    Raises:
+        DocumentValueError: no coordinate system of maps has its ids or text.
+    """
+    try:
+        reference = scheme.spatial_reference.identified
+        reference.crs  # noqa: B018 - whether there is one
+    except UnknownSpatialReferenceError as error:
+        raise DocumentValueError(f"{name}: {error}") from error
+    return replace(scheme, spatial_reference=reference)
+
+
+def _scheme(tiles: Element) -> TilingScheme:
+    has_decimal_commas = any(is_decimal_comma((found.text or "").strip()) for found in tiles.iter())
+    # DPI is PreciseDPI rounded; 0 stands for none.
+    dpi = next((found for name in ("PreciseDPI", "DPI") if (found := _text(tiles, name)) and found.strip("0.")), None)
+    lods = [
+        {name: _text(lod, name) for name in (_SCHEME.level, _SCHEME.resolution, _SCHEME.scale)}
+        for lod in tiles.iterfind("{*}LODInfos/{*}LODInfo")
+    ]
+    names = (_SCHEME.rows, _SCHEME.columns, _SCHEME.origin_x, _SCHEME.origin_y)
+    values = {name: _text(tiles, name) for name in names} | {_SCHEME.dpi: dpi}
+    reference = _reference(_child(tiles, "SpatialReference"))
+    return read_scheme(reference, values, lods, _SCHEME, has_decimal_commas=has_decimal_commas)
+
+
+def _reference(element: Element) -> SpatialReference:
+    wkid, latest_wkid = (well_known_id(name, _text(element, name)) for name in ("WKID", "LatestWKID"))
+    wkt = _text(element, "WKT")
+    if not (wkid or latest_wkid or wkt):
+        raise DocumentValueError("SpatialReference has no WKID, LatestWKID or WKT.")
+    return SpatialReference(wkid, latest_wkid, wkt)
+
+
+def _envelope(cdi: bytes, default: SpatialReference) -> Extent:
+    root = read_document(cdi)
+    texts = {side: _text(root, side) for side in ("XMin", "YMin", "XMax", "YMax")}
+    has_commas = any(is_decimal_comma(text or "") for text in texts.values())
+    xmin, ymin, xmax, ymax = (number(side, text, has_decimal_commas=has_commas) for side, text in texts.items())
+    reference = root.find("{*}SpatialReference")
+    is_named = reference is not None and any(_text(reference, name) for name in ("WKID", "LatestWKID", "WKT"))
+    return Extent(xmin, ymin, xmax, ymax, _reference(reference) if reference is not None and is_named else default)
+
+
+def _converted(stated: Extent, reference: SpatialReference) -> Extent:
+    """Return a stated extent in the reference of a scheme.
+
+    Raises:
+        DocumentValueError: it is too large.
+        RequestError: it is empty, or cannot be expressed there.
+    """
+    if max(map(abs, stated.sides)) > MAX_COORDINATE:
+        raise DocumentValueError(f"The extent {', '.join(map(str, stated.sides))} is too large for a map.")
+    return stated.to(reference)
+
+
+def _child(parent: Element, name: str) -> Element:
+    found = parent.find(f"{{*}}{name}")
+    if found is None:
+        raise DocumentValueError(f"{name} is missing.")
+    return found
+
+
+def _text(parent: Element, path: str) -> str | None:
+    """Return the text of an element without white space around it; None if it is missing or empty."""
+    text = parent.findtext("/".join(f"{{*}}{name}" for name in path.split("/")))
+    return text.strip() or None if text else None
+
+
+def _optional(root: dict[str, Any], name: str) -> dict[str, Any]:
+    found = root.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _word(value: object) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _tile_format(remarks: list[str], path: str, name: str, value: object) -> TileFormat | None:
+    if value is None or not str(value).strip():
+        return None
+    found = _FORMATS.get(str(value).strip().upper())
+    if found is None:
+        remarks.append(f"{path}: {name} '{shown(value)}' is not a format of Esri's caches.")
+    return found
+
+
+def _quality(remarks: list[str], path: str, name: str, value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    with _remarking(remarks, f"{path}: "):
+        return whole_number(name, value, maximum=_MAX_QUALITY)
+    return None
+
+
+def _lerc_error(remarks: list[str], path: str, name: str, value: object) -> float:
+    if value is None or value == "":
+        return 0.0
+    with _remarking(remarks, f"{path}: "):
+        return number(name, value)
+    return 0.0

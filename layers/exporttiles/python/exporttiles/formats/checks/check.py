@@ -1,0 +1,102 @@
+"""Checks a file or a folder for what its contents say it is: a tile package of either kind, or a dataset."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO
+
+from exporttiles.domain.wording import counted
+from exporttiles.formats.archives.folder_file import read_folder
+from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.checks.archive_check import Scope, StoredMember, check_archive
+from exporttiles.formats.checks.cache_check import check_cache_members, is_conf_xml
+from exporttiles.formats.checks.findings import Findings
+from exporttiles.formats.checks.package_check import PackageReport, check_package_members
+from exporttiles.formats.packages.tpkx import BUNDLE_FOLDER, ROOT
+
+TPK, TPKX = ".tpk", ".tpkx"
+_TPK_FOLDER = "esriinfo/"
+
+_LEFTOVER_SUFFIXES = (".lock", ".freelist", ".bundle.done")
+_LEFTOVER_NAMES = frozenset({"thumbs.db", "desktop.ini", ".ds_store"})
+_LEFTOVER_FOLDERS = ("status.gdb/", "__macosx/")
+
+
+def check_archive_file(file: RangedFile, suffix: str, scope: Scope) -> PackageReport:
+    """Read a package, or a dataset in one file, and report on it.
+
+    Args:
+        file: which is told apart by what is in it.
+        suffix: of its name, which should say the same.
+        scope: how much of it is read.
+    """
+    suffix = suffix.lower()
+    damage, remarks = Findings(), Findings()
+    members = check_archive(file, damage, scope)
+    if members is None:
+        return PackageReport(file.size_bytes, (), {}, tuple(damage.all), ())
+    names = [member.name for member in members]
+    is_tpk = suffix == TPK or any(name.startswith(_TPK_FOLDER) for name in names)
+    if _is_tile_package(names):
+        remarks.require(suffix in {"", TPKX}, "", f"Its name ends in '{suffix}'; readers want {TPKX}, which it is.")
+        tile_counts = _check_package(file, members, scope, damage, remarks)
+    elif any(map(is_conf_xml, names)) or is_tpk:
+        is_called_so = suffix in {"", TPK if is_tpk else ".zip"}
+        text = f"Its name ends in '{suffix}'; it is a {TPK if is_tpk else 'dataset as .zip'}."
+        remarks.require(is_called_so, "", text)
+        tile_counts = check_cache_members(file, members, scope, damage, remarks, is_package=is_tpk)
+    else:
+        tile_counts = {}
+        damage.add("", _neither("a zip archive", names))
+    return PackageReport(file.size_bytes, members, tile_counts, tuple(damage.all), tuple(remarks.all))
+
+
+def check_folder(sizes_bytes: Mapping[str, int], open_file: Callable[[str], BinaryIO]) -> PackageReport:
+    """Read an unpacked tile package, or a dataset in a folder, and report on it.
+
+    What ArcGIS Server, Windows and macOS leave beside the files of a cache is passed over.
+
+    Args:
+        sizes_bytes: of all files, by their paths below the folder.
+        open_file: opens one of them, seekable, for reading bytes.
+    """
+    damage, remarks = Findings(), Findings()
+    file, members = read_folder({name: size for name, size in sizes_bytes.items() if not _is_leftover(name)}, open_file)
+    names = [member.name for member in members]
+    if _is_tile_package(names):
+        tile_counts = _check_package(file, members, Scope(), damage, remarks)
+    elif any(map(is_conf_xml, names)):
+        tile_counts = check_cache_members(file, members, Scope(), damage, remarks, is_package=False)
+    else:
+        tile_counts = {}
+        damage.add("", _neither("a folder", names))
+    return PackageReport(file.size_bytes, members, tile_counts, tuple(damage.all), tuple(remarks.all))
+
+
+def _is_tile_package(names: Sequence[str]) -> bool:
+    """Return True if a file that only a .tpkx has is there: root.json, also in a folder, or a bundle at its place."""
+    return any(
+        name.rpartition("/")[2].lower() == ROOT or (name.startswith(f"{BUNDLE_FOLDER}/") and name.endswith(".bundle"))
+        for name in names
+    )
+
+
+def _neither(container: str, names: Sequence[str]) -> str:
+    count = counted(len(names), "file") if names else "no files"
+    return f"It is {container} of {count}, neither a tile package nor a dataset: nothing in it describes a cache."
+
+
+def _check_package(
+    file: RangedFile, members: Sequence[StoredMember], scope: Scope, damage: Findings, remarks: Findings
+) -> dict[int, int]:
+    names = [member.name for member in members]
+    below = [name for name in names if name.lower().endswith(f"/{ROOT}")]
+    if below and not any(name.lower() == ROOT for name in names):
+        damage.add(below[0], "It belongs at the top of the package, with all that is beside it.")
+        return {}
+    return check_package_members(file, members, scope, damage, remarks)
+
+
+def _is_leftover(path: str) -> bool:
+    path = path.lower()
+    name = path.rpartition("/")[2]
+    is_named_so = name in _LEFTOVER_NAMES or name.endswith(_LEFTOVER_SUFFIXES) or name.startswith("._")
+    return is_named_so or any(f"/{folder}" in f"/{path}" for folder in _LEFTOVER_FOLDERS)

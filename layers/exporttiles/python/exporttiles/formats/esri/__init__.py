@@ -1,0 +1,1 @@
+"""Documents of Esri: JSON, XML, and the values in them."""

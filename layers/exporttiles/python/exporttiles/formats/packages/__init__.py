@@ -1,0 +1,1 @@
+"""Packages and datasets: the documents and members of each output."""

@@ -1,0 +1,1 @@
+"""Tiles: the formats of images, their headers, and recompression."""

@@ -1,0 +1,79 @@
+"""Which tile format a cache has, as its tiles tell it: names and documents may be wrong."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.service import TileFormat
+from exporttiles.formats.tiles.codec import estimate_jpeg_quality
+from exporttiles.formats.tiles.image import image_size, sniff
+
+_PNG_COLOUR_TYPE_OFFSET = 25
+_PNG_FORMATS = {2: TileFormat.PNG24, 3: TileFormat.PNG8, 6: TileFormat.PNG32}
+_ENCODINGS = {TileFormat.JPEG: {"jpeg"}, TileFormat.MIXED: {"jpeg", "png"}, TileFormat.LERC: {"lerc"}}
+
+
+def detect_format(tiles: Sequence[bytes], declared: TileFormat | None = None) -> tuple[TileFormat, int]:
+    """Return the format of a cache, and the JPEG quality of its tiles or 0.
+
+    Tiles that are no images, such as error pages that a server left, do not
+    count as long as there are others.
+
+    Args:
+        tiles: some tiles, from all over the cache.
+        declared: what the cache says of itself; it stays if it allows for all
+            of the tiles, as a few cannot tell JPEG from MIXED.
+
+    Raises:
+        DamagedCacheError: no tile is an image that is known, or they are of a
+            format that no Esri package can hold.
+    """
+    encodings = {sniff(tile) for tile in tiles} - {None}
+    unfit = encodings - {"jpeg", "png", "lerc"}
+    if unfit or not encodings:
+        found = f"{min(str(name) for name in unfit).upper()} images" if unfit else "no images that are known"
+        raise DamagedCacheError(
+            f"The tiles are {found}; Esri's packages hold JPEG, PNG or LERC. Convert the cache first."
+        )
+    if "lerc" in encodings and len(encodings) > 1:
+        raise DamagedCacheError("Some of the tiles are LERC and some are pictures; no tile format holds both.")
+    quality = max(map(_jpeg_quality, tiles))
+    if declared is not None and encodings <= _ENCODINGS.get(declared, {"png"}):
+        return declared, quality
+    if encodings == {"png"}:
+        # A document that is wrong about the format is no reason to trust a few tiles about the depth of all.
+        return (_png_format(tiles) if declared is None else TileFormat.PNG), 0
+    if encodings == {"lerc"}:
+        return TileFormat.LERC, 0
+    return TileFormat.MIXED if "png" in encodings else TileFormat.JPEG, quality
+
+
+def tile_side(tiles: Sequence[bytes]) -> int | None:
+    """Return the width and height of most tiles in pixels; None if they do not tell.
+
+    An export leaves out the few that have another size.
+
+    Raises:
+        DamagedCacheError: most of them are not square.
+    """
+    sizes = Counter(size for tile in tiles if (size := image_size(tile)))
+    if not sizes:
+        return None
+    height, width = max(sizes, key=lambda size: (sizes[size], size))
+    if height != width:
+        raise DamagedCacheError(f"The tiles are {width} x {height} pixels, not square.")
+    return height
+
+
+def _jpeg_quality(tile: bytes) -> int:
+    """Return the quality of a JPEG; 0 for others, and for one that cannot be read."""
+    try:
+        return estimate_jpeg_quality(tile)
+    except DamagedCacheError:
+        return 0
+
+
+def _png_format(tiles: Sequence[bytes]) -> TileFormat:
+    """Return the one depth that all PNG tiles have, or PNG, which allows for any."""
+    depths = {tile[_PNG_COLOUR_TYPE_OFFSET] for tile in tiles if image_size(tile)}
+    return _PNG_FORMATS.get(depths.pop(), TileFormat.PNG) if len(depths) == 1 else TileFormat.PNG
