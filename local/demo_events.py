@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def listen(cloud: LocalCloud) -> str:
-    """Send what is told on the bus to a queue, as anyone may, and return its address."""
+    """Send the events on the bus to a queue; return the address of the queue."""
     sqs, bus = cloud.client("sqs"), {"EventBusName": cloud.outputs["EventBusName"]}
     url: str = sqs.create_queue(QueueName="ear")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -67,7 +67,7 @@ def listen(cloud: LocalCloud) -> str:
 
 
 def events(cloud: LocalCloud, queue_url: str) -> Iterator[dict[str, Any]]:
-    """Yield the details of what is told, until the job has ended.
+    """Yield the details of the events until the job has ended.
 
     Raises:
         SystemExit: nothing came for a long time.

@@ -45,7 +45,7 @@ def _decoded(data: bytes) -> str:
     try:
         text = data.decode(encoding).lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        if encoding.endswith(("-le", "-be")):  # told by zeros alone
+        if encoding.endswith(("-le", "-be")):  # guessed from zeros alone
             raise _refusal(_BINARY) from error
         name = encoding.upper().removesuffix("-SIG")
         found = f"byte {error.start:,} is 0x{data[error.start]:02X}"

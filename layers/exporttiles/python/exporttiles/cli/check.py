@@ -42,7 +42,7 @@ def check(package: str, *, structure: bool) -> int:
 
 
 def _report(package: str, *, structure_only: bool) -> PackageReport:
-    """Return what is wrong with a package or a dataset."""
+    """Return the findings of a package or a dataset."""
     scope = Scope(contents=(), tiles=False) if structure_only else Scope()
     if "://" in package:
         return check_archive_file(_in_store(package), PurePath(package).suffix, scope)

@@ -215,7 +215,7 @@ def _members(path: Path) -> list[str]:
 
 
 def _identity(path: Path) -> Identity | None:
-    """Return what a path leads to, or None if there is nothing."""
+    """Return the identity of the file behind a path, or None if there is none."""
     try:
         status = path.stat()
     except OSError:

@@ -192,16 +192,16 @@ class _AtOnce:
 def _export(
     export: Export, job_id: str, objects: ObjectReader, local: LocalObjects
 ) -> tuple[PackedPackage, list[Message]]:
-    """Submit an export and make it; return what was packed, and what there is to say of the request."""
+    """Submit an export and run it; return the package and the warnings of the request."""
     clock = SystemClock()
     jobs = MemoryJobs(clock)
     with ProgressBar("exporting") as bar, _codecs(export) as run_all:
 
-        def tell(done: int) -> None:
+        def report_progress(done: int) -> None:
             job = jobs.get(job_id)
             bar(max(done, job.progress.done_tile_count), job.tile_count)
 
-        sources = SingleSource(export.service.cache, objects, tell)
+        sources = SingleSource(export.service.cache, objects, report_progress)
         at_once = _AtOnce(
             ExportAtOnce(
                 local,

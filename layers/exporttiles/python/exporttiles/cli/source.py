@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_TOLD_TILES = 256
+_TILES_A_REPORT = 256
 _ASSUMED_SCHEME = "web_mercator_256"
 
 
@@ -117,7 +117,7 @@ def local_path(source: str) -> Path | None:
 
 
 def open_source(source: str) -> tuple[ObjectReader, str]:
-    """Return what lies at a path or an address, and its address.
+    """Open the cache at a path or an address; return its objects and its address.
 
     Raises:
         SourceError: there is nothing, or nothing that can hold tiles.
@@ -137,7 +137,7 @@ def open_source(source: str) -> tuple[ObjectReader, str]:
 
 
 def open_address(url: str) -> ObjectReader:
-    """Return what lies at an address.
+    """Open the cache at an address.
 
     Raises:
         SourceError: it is a file that is no archive of tiles, or the address names no store.
@@ -176,12 +176,12 @@ class SingleSource:
     Args:
         cache: to be read.
         objects: where it lies.
-        tell: is told, now and then, how many of the selected tiles were looked for.
+        report_progress: takes, every few hundred tiles, how many of the selected tiles were looked for.
     """
 
-    def __init__(self, cache: TileCache, objects: ObjectReader, tell: Callable[[int], None]) -> None:
+    def __init__(self, cache: TileCache, objects: ObjectReader, report_progress: Callable[[int], None]) -> None:
         self._source = read_cache(objects, cache)
-        self._tell = tell
+        self._report_progress = report_progress
         self._tile_count = 0
 
     def open(self, _cache: TileCache) -> TileSource:
@@ -191,11 +191,11 @@ class SingleSource:
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         """Yield the tiles of one bundle that are wanted and exist, as they arrive."""
         for number, tile in enumerate(self._source.read_bundle(bundle, selected)):
-            if number % _TOLD_TILES == 0:
-                self._tell(self._tile_count + number)
+            if number % _TILES_A_REPORT == 0:
+                self._report_progress(self._tile_count + number)
             yield tile
         self._tile_count += int(selected.sum())
-        self._tell(self._tile_count)
+        self._report_progress(self._tile_count)
 
     def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
         """Return the bundles of a block that may hold tiles; None if that would cost too much to find out."""
