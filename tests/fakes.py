@@ -7,13 +7,11 @@ from zlib import crc32 as crc32_of
 
 from obstore.store import MemoryStore
 
-from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.adapters.archives import within
+from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog, Subscriptions
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.adapters.process import METER
-from exporttiles.adapters.service_catalog import ServiceCatalog
-from exporttiles.adapters.subscriptions import Subscriptions
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import DamagedPackageError, ExportTilesError

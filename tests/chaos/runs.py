@@ -20,10 +20,9 @@ from typing import Any
 import pytest
 
 from exporttiles.adapters import s3_packages
-from exporttiles.adapters.api_keys import ApiKeys
+from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.s3_packages import S3Packages
-from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain import parts, plan
 from exporttiles.domain.errors import JobNotFoundError, JobStateError

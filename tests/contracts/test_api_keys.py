@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from obstore.store import MemoryStore, S3Store
 
-from exporttiles.adapters.api_keys import ApiKeys
+from exporttiles.adapters.json_folders import ApiKeys
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.api_key import ApiKey, key_id_of
 

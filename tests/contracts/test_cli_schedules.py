@@ -6,8 +6,8 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.adapters.object_stores import open_store
-from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.cli.main import main
 from tests.builders_rest import a_service
 from tests.contracts.conftest import client_options

@@ -8,8 +8,8 @@ import boto3
 import click
 import pytest
 
+from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.adapters.object_stores import open_store
-from exporttiles.adapters.service_catalog import ServiceCatalog
 from exporttiles.cli.main import main
 from tests.builders import put_bundles, put_files
 from tests.contracts.conftest import client_options

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporttiles.adapters.api_keys import ApiKeys
+from exporttiles.adapters.json_folders import ApiKeys
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.cli.main import main
 from exporttiles.domain.api_key import is_token, key_id_of

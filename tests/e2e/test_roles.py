@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from exporttiles.adapters.api_keys import ApiKeys
+from exporttiles.adapters.json_folders import ApiKeys
 from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
 from exporttiles.domain.job import job_id_of

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 import pytest
 
-from exporttiles.adapters.api_keys import ApiKeys
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
 from exporttiles.domain.job import JobStatus
 from tests.builders_rest import a_job, a_rest_runtime
@@ -24,8 +23,8 @@ EXPORT = {"tilePackage": "true", "levels": "0-2"}
 def runtime():
     runtime = a_rest_runtime()
     runtime = replace(runtime, settings=replace(runtime.settings, token_security=True))
-    soon = runtime.authenticate.clock.now() + timedelta(days=1)
-    keys: ApiKeys = runtime.authenticate.api_keys
+    soon = runtime.clock.now() + timedelta(days=1)
+    keys = runtime.api_keys
     keys.put(ApiKey(key_id_of(WORLD), "world", ("World_Imagery",), 50, soon))
     keys.put(ApiKey(key_id_of(OTHER), "other", ("World_Imagery",), 50, soon))
     keys.put(ApiKey(key_id_of(SURVEY), "survey", ("Survey/*",), 50, soon))
@@ -86,7 +85,7 @@ def test_every_token_that_opens_nothing_gets_the_same_answer(runtime, token):
 def test_a_revoked_key_opens_nothing_from_the_next_request_on(runtime):
     assert code(answer(runtime, SERVICE, WORLD)) is None
 
-    runtime.authenticate.api_keys.delete(key_id_of(WORLD))
+    runtime.api_keys.delete(key_id_of(WORLD))
 
     assert code(answer(runtime, SERVICE, WORLD)) == 498
 

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from exporttiles.adapters.archives import within
-from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import ExportTilesError, SourceError
 from exporttiles.domain.job import JobStatus

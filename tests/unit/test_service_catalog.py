@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError, ServiceNotFoundError
 from tests.builders import a_service, put_files
 from tests.fakes import memory

@@ -26,7 +26,7 @@ def runtime():
 @pytest.fixture
 def job_id(runtime):
     """A job whose steps were started."""
-    service = a_service(runtime.services._objects)
+    service = a_service(runtime.services.objects)
     return runtime.submit_export(service, a_request(service, range(2)), {}).job_id
 
 
@@ -144,7 +144,7 @@ class Stale:
 
 
 def test_one_job_that_makes_trouble_does_not_keep_the_others_waiting(runtime, job_id, monkeypatch):
-    service = a_service(runtime.services._objects)
+    service = a_service(runtime.services.objects)
     other = runtime.submit_export(service, a_request(service, (0,)), {}).job_id
     end(runtime, other, ExecutionStatus.TIMED_OUT)
     wait(runtime, 6 * MINUTE)

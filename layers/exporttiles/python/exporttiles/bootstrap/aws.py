@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from exporttiles.adapters.process import SystemClock
 from exporttiles.bootstrap.runtime import Runtime
-from exporttiles.ports.events import Announcer, Inbox, Subscriptions, Timers
+from exporttiles.ports.events import Announcer, Inbox, Timers
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
 from exporttiles.ports.process import Clock
-from exporttiles.ports.services import ApiKeyStore, ServiceCatalog
 from exporttiles.ports.tiles import TileSources
 from exporttiles.ports.workflow import Workflow
 from exporttiles.settings import Settings
@@ -18,6 +17,8 @@ from exporttiles.settings import Settings
 if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_s3 import S3Client
+
+    from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog, Subscriptions
 
 
 class AwsRuntime(Runtime):
@@ -37,18 +38,18 @@ class AwsRuntime(Runtime):
         return SystemClock()
 
     @cached_property
-    def api_keys(self) -> ApiKeyStore:
+    def api_keys(self) -> "ApiKeys":
         """Return the API keys, which lie in the tile bucket."""
-        from exporttiles.adapters.api_keys import ApiKeys
+        from exporttiles.adapters.json_folders import ApiKeys
 
         return ApiKeys(self._tiles)
 
     @cached_property
-    def services(self) -> ServiceCatalog:
+    def services(self) -> "ServiceCatalog":
         """Return the published services, which lie in the tile bucket."""
-        from exporttiles.adapters import service_catalog
+        from exporttiles.adapters.json_folders import ServiceCatalog
 
-        return service_catalog.ServiceCatalog(self._tiles)
+        return ServiceCatalog(self._tiles)
 
     @cached_property
     def jobs(self) -> JobTable:
@@ -98,11 +99,11 @@ class AwsRuntime(Runtime):
         return S3Inbox(self._s3, self.settings.inbox_bucket)
 
     @cached_property
-    def subscriptions(self) -> Subscriptions:
+    def subscriptions(self) -> "Subscriptions":
         """Return the subscriptions to new imagery, which lie in the tile bucket."""
-        from exporttiles.adapters import subscriptions
+        from exporttiles.adapters.json_folders import Subscriptions
 
-        return subscriptions.Subscriptions(self._tiles)
+        return Subscriptions(self._tiles)
 
     @cached_property
     def timers(self) -> Timers:

@@ -5,17 +5,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from exporttiles.ports.events import Announcer, Inbox, Subscriptions, Timers
+from exporttiles.ports.events import Announcer, Inbox, Timers
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
 from exporttiles.ports.process import Clock, UsageMeter
-from exporttiles.ports.services import ApiKeyStore, ServiceCatalog
 from exporttiles.ports.tiles import TileSources
 from exporttiles.ports.workflow import Workflow
 from exporttiles.settings import Settings
 
 if TYPE_CHECKING:
+    from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog, Subscriptions
     from exporttiles.usecases.authenticate import Authenticate
     from exporttiles.usecases.browse_package import BrowsePackage
     from exporttiles.usecases.browse_service import ReadTile, ReadTilemap
@@ -45,15 +45,15 @@ class Runtime:
     """
 
     settings: Settings
-    api_keys: ApiKeyStore
-    services: ServiceCatalog
+    api_keys: "ApiKeys"
+    services: "ServiceCatalog"
     jobs: JobTable
     objects: ObjectStore
     packages: PackageStore
     sources: TileSources
     workflow: Workflow
     inbox: Inbox
-    subscriptions: Subscriptions
+    subscriptions: "Subscriptions"
     timers: Timers
     announcer: Announcer
     clock: Clock
@@ -63,7 +63,7 @@ class Runtime:
         """Return the authenticator for API keys and tokens."""
         from exporttiles.usecases.authenticate import Authenticate
 
-        return Authenticate(self.api_keys, self.clock)
+        return Authenticate(self.api_keys.get, self.clock)
 
     @cached_property
     def submit_export(self) -> "SubmitExport":

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.cli.command import Command
 from exporttiles.cli.source import SourceOptions, inspect, local_path, open_address, print_messages, source_options
 from exporttiles.cli.stack import services_url, tile_bucket, tile_bucket_options

@@ -11,9 +11,8 @@ from typing import Any
 import click
 from botocore.exceptions import ClientError
 
+from exporttiles.adapters.json_folders import ServiceCatalog, Subscriptions
 from exporttiles.adapters.object_stores import open_store
-from exporttiles.adapters.service_catalog import ServiceCatalog
-from exporttiles.adapters.subscriptions import Subscriptions
 from exporttiles.cli.area_file import read_area_file
 from exporttiles.cli.command import CommandGroup, ExclusiveOption
 from exporttiles.cli.cron import check_cron, check_timezone

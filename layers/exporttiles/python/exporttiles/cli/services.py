@@ -2,7 +2,7 @@
 
 import click
 
-from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.cli.command import Command
 from exporttiles.cli.stack import services_url, tile_bucket, tile_bucket_options
 from exporttiles.domain.errors import DamagedCacheError

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from exporttiles.adapters.api_keys import ApiKeys
+from exporttiles.adapters.json_folders import ApiKeys
 from exporttiles.cli.command import CommandGroup
 from exporttiles.cli.stack import tile_bucket, tile_bucket_options
 from exporttiles.domain.api_key import SECRET_BYTES, ApiKey, key_id_of, token_of

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from exporttiles.adapters.service_catalog import ServiceCatalog
+from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.cli.command import Command
 from exporttiles.cli.stack import tile_bucket, tile_bucket_options
 from exporttiles.domain.errors import DamagedCacheError

@@ -1,29 +1,33 @@
-"""Find out who asks."""
+"""Find the API key that a token stands for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporttiles.domain.api_key import ApiKey, is_token, key_id_of
 from exporttiles.domain.errors import InvalidTokenError
 from exporttiles.ports.process import Clock
-from exporttiles.ports.services import ApiKeyStore
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticate:
-    """Turns a token into the key that it is."""
+    """Looks up API keys by their tokens.
 
-    api_keys: ApiKeyStore
+    Attributes:
+        get_key: returns the key of an id; raises KeyError if there is none.
+    """
+
+    get_key: Callable[[str], ApiKey]
     clock: Clock
 
     def __call__(self, token: str) -> ApiKey:
         """Return the key.
 
         Raises:
-            InvalidTokenError: there is none, or it has expired. The text is the
-                same for both: a stranger learns nothing.
+            InvalidTokenError: there is none, or it has expired. The message is the
+                same for both: it must not help to guess keys.
         """
         try:
-            key = self.api_keys.get(key_id_of(token)) if is_token(token) else None
+            key = self.get_key(key_id_of(token)) if is_token(token) else None
         except KeyError:
             key = None
         if key is None or key.expires_at <= self.clock.now():

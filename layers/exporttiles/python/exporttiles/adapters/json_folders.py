@@ -1,0 +1,172 @@
+"""Services, API keys and subscriptions: JSON documents in three folders of the tile bucket."""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from exporttiles.domain.api_key import ApiKey
+from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError, ServiceNotFoundError
+from exporttiles.domain.service import ImageService
+from exporttiles.domain.subscription import Subscription
+from exporttiles.formats.caches.service_descriptor import service_from_json, service_to_json
+from exporttiles.ports.objects import ObjectStore
+
+_SUFFIX = ".json"
+# A name becomes part of a key and of a file name: it must not escape from either.
+_SERVICE_NAME = re.compile(r"(?:[A-Za-z0-9_]{1,120}/)?[A-Za-z0-9_]{1,120}", re.ASCII)
+_KEY_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class _JsonFolder:
+    """The JSON documents below one prefix of a store."""
+
+    _prefix: ClassVar[str]
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self.objects = objects
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all documents, in order."""
+        keys = (stored.key for stored in self.objects.list(self._prefix))
+        return sorted(key.removeprefix(self._prefix).removesuffix(_SUFFIX) for key in keys if key.endswith(_SUFFIX))
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}{name}{_SUFFIX}"
+
+    def _write(self, name: str, document: object) -> None:
+        self.objects.write(self._key(name), json.dumps(document, indent=2).encode())
+
+
+class ServiceCatalog(_JsonFolder):
+    """The published image services."""
+
+    _prefix = "services/"
+
+    def get(self, name: str) -> ImageService:
+        """Return a service by ``Name`` or ``Folder/Name``.
+
+        Raises:
+            ServiceNotFoundError: there is no service of this name, or it cannot be a name.
+            DamagedCacheError: its descriptor cannot be read.
+        """
+        if not _SERVICE_NAME.fullmatch(name):
+            raise _service_not_found(name)
+        key = self._key(name)
+        try:
+            return service_from_json(self.objects.read(key))
+        except KeyError as error:
+            raise _service_not_found(name) from error
+        except DamagedCacheError as error:
+            raise DamagedCacheError(f"{key}: {error}") from error
+
+    def put(self, service: ImageService) -> None:
+        """Publish a service, replacing one of the same name.
+
+        Raises:
+            InvalidParameterError: no service can have this name.
+        """
+        if not _SERVICE_NAME.fullmatch(service.name):
+            legal = "Legal are Name and Folder/Name of up to 120 letters, digits and _ each."
+            raise InvalidParameterError("name", service.name, legal)
+        self.objects.write(self._key(service.name), service_to_json(service))
+
+    def delete(self, name: str) -> str:
+        """Delete the descriptor of a service, and nothing else; return its key.
+
+        Raises:
+            ServiceNotFoundError: there is no service of this name.
+        """
+        if name not in self.names():
+            raise _service_not_found(name)
+        key = self._key(name)
+        self.objects.delete([key])
+        return key
+
+
+class ApiKeys(_JsonFolder):
+    """The API keys, named by the hash of their tokens; the tokens are not stored. Reading one is one GET."""
+
+    _prefix = "tokens/"
+
+    def get(self, key_id: str) -> ApiKey:
+        """Return a key, expired or not.
+
+        Raises:
+            KeyError: there is no such key.
+        """
+        if not _KEY_ID.fullmatch(key_id):
+            raise KeyError(key_id)
+        document = json.loads(self.objects.read(self._key(key_id)))
+        return ApiKey(
+            key_id=key_id,
+            name=document["name"],
+            services=tuple(document["services"]),
+            max_tile_count=document["max_tile_count"],
+            expires_at=datetime.fromisoformat(document["expires_at"]),
+        )
+
+    def put(self, key: ApiKey) -> None:
+        """Store a key."""
+        document = {
+            "name": key.name,
+            "services": key.services,
+            "max_tile_count": key.max_tile_count,
+            "expires_at": key.expires_at.isoformat(),
+        }
+        self._write(key.key_id, document)
+
+    def list(self) -> Sequence[ApiKey]:
+        """Return all keys, ordered by name."""
+        return sorted(map(self.get, filter(_KEY_ID.fullmatch, self.names())), key=lambda key: key.name)
+
+    def delete(self, key_id: str) -> None:
+        """Delete a key; from the next request on it is unknown."""
+        self.objects.delete([self._key(key_id)])
+
+
+class Subscriptions(_JsonFolder):
+    """The exports to repeat whenever new imagery arrives."""
+
+    _prefix = "subscriptions/"
+
+    def get(self, name: str) -> Subscription:
+        """Return a subscription.
+
+        Raises:
+            KeyError: there is no such subscription.
+            InvalidParameterError: the document is not a subscription.
+        """
+        body = self.objects.read(self._key(name))
+        try:
+            document = json.loads(body)
+            return Subscription(
+                name=name,
+                quiet=timedelta(minutes=document["quietMinutes"]),
+                request=json.dumps(document["request"]),
+            )
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            legal = 'It must be JSON such as {"quietMinutes": 15, "request": {"service": "World_Imagery"}}.'
+            raise InvalidParameterError(self._key(name), body[:80], legal) from error
+
+    def put(self, subscription: Subscription) -> None:
+        """Store a subscription, replacing one of the same name."""
+        document = {
+            "quietMinutes": subscription.quiet.total_seconds() / 60,
+            "request": json.loads(subscription.request),
+        }
+        self._write(subscription.name, document)
+
+    def delete(self, name: str) -> None:
+        """Delete a subscription.
+
+        Raises:
+            KeyError: there is no such subscription.
+        """
+        self.objects.read(self._key(name))
+        self.objects.delete([self._key(name)])
+
+
+def _service_not_found(name: str) -> ServiceNotFoundError:
+    return ServiceNotFoundError(f"There is no image service '{name[:120]}'.")
