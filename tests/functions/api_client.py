@@ -1,4 +1,4 @@
-"""A client of the HTTPS API that needs no network: it calls the function with the events of API Gateway."""
+"""A client of the API without a network: it calls the function with events of API Gateway."""
 
 import base64
 import copy

@@ -1,4 +1,4 @@
-"""The function behind the HTTPS API, called with the events that API Gateway sends: what all resources share."""
+"""The API function, called with events of API Gateway: rules for all resources."""
 
 import json
 from dataclasses import replace
@@ -53,7 +53,7 @@ def test_html_is_the_default(done, path):
 
 
 @pytest.mark.parametrize("path", ["/", "/arcgis/info", "/arcgis/sharing/rest/info", f"{SERVICE}/query", "/arcgis/rest"])
-def test_an_unknown_address_is_an_error_in_the_body(client, path):
+def test_an_unknown_url_is_an_error_in_the_body(client, path):
     error = client.error(path)
 
     assert (error["code"], error["message"]) == (400, "Invalid URL")
@@ -72,7 +72,7 @@ def test_other_methods_are_refused_and_preflights_answered(client):
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x"])
-def test_a_body_that_is_no_form_is_refused(client, content_type):
+def test_a_body_that_is_not_a_form_is_refused(client, content_type):
     response = client.send("POST", f"{SERVICE}/exportTiles", body="{}", headers={"content-type": content_type})
 
     assert "application/x-www-form-urlencoded" in json.loads(response["body"])["error"]["message"]
@@ -86,7 +86,7 @@ def test_a_hostile_body_is_refused(client):
     assert client.started == []
 
 
-def test_a_mistake_of_ours_is_told_in_general_words(client, monkeypatch, caplog):
+def test_an_unexpected_error_is_reported_in_general_words(client, monkeypatch, caplog):
     monkeypatch.setattr(client.runtime.services, "names", lambda: 1 // 0)
 
     error = client.error("/arcgis/rest/services")
@@ -96,7 +96,7 @@ def test_a_mistake_of_ours_is_told_in_general_words(client, monkeypatch, caplog)
 
 
 @pytest.mark.parametrize("path", [path for path in DOCUMENTS if path.startswith(f"{SERVICE}/") or path == FILES])
-def test_a_map_service_answers_as_the_image_service_does_and_stays_at_its_own_addresses(done, path):
+def test_a_map_service_replies_like_the_image_service_with_its_own_urls(done, path):
     submit = "tilePackage=true&levels=0-4&" if "xportTiles" in path and "/jobs/" not in path else ""
     as_image = done.get(path, f"{submit}f=json")["body"]
 
@@ -109,18 +109,18 @@ def test_a_map_service_answers_as_the_image_service_does_and_stays_at_its_own_ad
 
 
 @pytest.mark.parametrize("service", ["World_Imagery", "Survey/Ortho"])
-def test_pages_of_a_map_service_lead_to_its_own_addresses(client, service):
+def test_pages_of_a_map_service_link_to_its_own_urls(client, service):
     page = client.get(f"/arcgis/rest/services/{service}/MapServer", "f=html")["body"]
 
     assert f"/{service}/MapServer/exportTiles?f=html" in page
     assert "ImageServer" not in page
 
 
-def test_only_map_and_image_services_are_there(client):
+def test_only_map_and_image_services_exist(client):
     assert client.error(SERVICE.replace("ImageServer", "FeatureServer"))["message"] == "Invalid URL"
 
 
-def test_links_carry_the_configured_address(done):
+def test_links_contain_the_configured_base_url(done):
     settings = replace(done.runtime.settings, public_base_url="http://127.0.0.1:4566/_aws/execute-api/a1/$default")
     done.runtime = replace(done.runtime, settings=settings)
 
@@ -129,11 +129,11 @@ def test_links_carry_the_configured_address(done):
     assert value == f"http://127.0.0.1:4566/_aws/execute-api/a1/$default{FILES}"
 
 
-def test_links_never_carry_a_host_that_is_none(done):
+def test_links_never_contain_an_invalid_host(done):
     assert done.error(FILES, headers={"host": 'evil"><script>'})["message"] == "The request names no host."
 
 
-def test_a_page_submits_and_leads_to_its_job(client):
+def test_a_form_submits_and_redirects_to_its_job(client):
     form = client.get(f"{SERVICE}/exportTiles", "")["body"]
     assert 'name="areaOfInterest"' in form
 
@@ -155,7 +155,7 @@ def test_an_error_is_a_readable_page_with_a_real_status(client):
     assert "&lt;script&gt;" in response["body"]
 
 
-def test_what_a_request_changed_is_told_in_the_log_with_its_job_and_nothing_else(client, caplog):
+def test_a_request_that_changes_a_job_is_logged_with_the_job_id_only(client, caplog):
     client.put(a_job(JobStatus.EXECUTING))
     caplog.set_level("INFO")
 

@@ -11,7 +11,7 @@ TOKEN = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 WITH_TOKEN = f"levels=0-2&clientToken={TOKEN}&f=json"
 
 
-def test_a_request_that_is_sent_again_with_its_token_finds_its_job(client):
+def test_a_request_repeated_with_its_token_finds_its_job(client):
     path = f"{SERVICE}/exportTiles"
     first = client.json(path, WITH_TOKEN)
 
@@ -20,7 +20,7 @@ def test_a_request_that_is_sent_again_with_its_token_finds_its_job(client):
     assert client.started == [first["jobId"]]
 
 
-def test_a_start_that_failed_is_tried_again_with_the_token(client, monkeypatch):
+def test_a_failed_start_is_retried_with_the_token(client, monkeypatch):
     workflow = client.runtime.submit_export.workflow
     with monkeypatch.context() as patch:
         patch.setattr(workflow, "start", lambda _: 1 / 0)
@@ -39,20 +39,20 @@ def test_a_token_belongs_to_one_request(client):
     assert len(client.started) == 1
 
 
-def test_a_token_means_another_job_at_another_service(client):
+def test_a_token_starts_another_job_at_another_service(client):
     jobs = {client.json(path, WITH_TOKEN)["jobId"] for path in (f"{SERVICE}/exportTiles", OTHER)}
 
     assert len(jobs) == 2
 
 
 @pytest.mark.parametrize("token", ["short", "x" * 129, "sixteen or more ä"])
-def test_a_token_that_could_be_guessed_or_not_be_written_is_refused(client, token):
+def test_a_token_that_is_short_long_or_not_printable_is_refused(client, token):
     error = client.error(f"{SERVICE}/exportTiles", f"clientToken={quote(token)}&f=json")
 
     assert "16 to 128 visible ASCII characters" in error["message"]
 
 
-def test_two_tokens_are_one_too_many(client):
+def test_two_different_tokens_are_refused(client):
     error = client.error(f"{SERVICE}/exportTiles", WITH_TOKEN, headers={"idempotency-key": "another" * 4})
 
     assert "Idempotency-Key has another value" in error["message"]

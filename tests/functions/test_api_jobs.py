@@ -31,7 +31,7 @@ def test_the_recorded_event_starts_an_export(client):
     assert client.runtime.read_parameters(job_id)["levels"] == "0-7"
 
 
-def test_the_folder_of_a_job_is_json_unless_a_browser_asks(done):
+def test_the_folder_of_a_job_is_json_except_for_browsers(done):
     browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
     assert done.json(FILES, "") == done.json(f"{FILES}/", "f=pjson")
@@ -39,7 +39,7 @@ def test_the_folder_of_a_job_is_json_unless_a_browser_asks(done):
     assert done.get(FILES, "f=html")["body"].startswith("<!DOCTYPE html>")
 
 
-def test_the_way_of_esris_python_client_from_the_service_to_the_file(client):
+def test_esris_python_client_gets_from_the_service_to_the_file(client):
     service = json.loads(client.send("POST", SERVICE, body="f=json")["body"])
     assert service["exportTilesAllowed"] is True
     assert "tileInfo" in service
@@ -75,7 +75,7 @@ def test_the_report_on_a_package_is_a_result_that_can_be_downloaded(client):
     assert client.get(url.removeprefix(HOST), "")["headers"]["location"].split("?")[0].endswith("/verification.json")
 
 
-def test_too_many_tiles_are_accepted_and_fail_with_the_number_that_clients_look_for(client):
+def test_too_many_tiles_are_accepted_and_fail_with_the_error_code_that_clients_expect(client):
     query = "f=json&tilePackage=true&levels=13-19&areaOfInterest=" + quote(EXAMPLE_THREE_AREA)
     submitted = client.json(f"{SERVICE}/exportTiles", query)
     job = client.json(f"{SERVICE}/exportTiles/jobs/{submitted['jobId']}")
@@ -88,7 +88,7 @@ def test_too_many_tiles_are_accepted_and_fail_with_the_number_that_clients_look_
     assert client.started == []
 
 
-def test_over_https_too_an_export_may_ask_for_what_has_changed_since(client):
+def test_an_export_over_https_can_request_changed_tiles_only(client):
     first = client.json(f"{SERVICE}/exportTiles", "f=json&tilePackage=true&levels=0-1")["jobId"]
     earlier = run_workflow(client.runtime, first)
 
@@ -99,14 +99,14 @@ def test_over_https_too_an_export_may_ask_for_what_has_changed_since(client):
 
 
 @pytest.mark.parametrize("since", ["yesterday", "last", "j" + "0" * 32, "2999-01-01"])
-def test_since_is_a_time_that_has_been_or_a_job_that_is_known(client, since):
+def test_since_is_a_past_time_or_a_known_job(client, since):
     error = client.error(f"{SERVICE}/exportTiles", f"f=json&levels=0-1&since={since}")
 
     assert error["code"] == 400
     assert "since: " in error["message"]
 
 
-def test_an_estimate_tells_bytes_and_tiles_and_needs_no_package(client):
+def test_an_estimate_returns_bytes_and_tiles_without_a_package(client):
     body = "f=json&tilePackage=false&exportBy=LevelID&levels=0-2"
     submitted = json.loads(client.send("POST", f"{SERVICE}/estimateExportTilesSize", body=body)["body"])
     job = f"{SERVICE}/estimateExportTilesSize/jobs/{submitted['jobId']}"
@@ -122,7 +122,7 @@ def test_an_estimate_tells_bytes_and_tiles_and_needs_no_package(client):
 
 
 @pytest.mark.parametrize("query", ["", "f=json", "token=abc&f=json"])
-def test_a_file_is_sent_for_with_nothing_of_the_clients_query(done, query):
+def test_a_file_redirects_to_a_link_without_the_clients_query(done, query):
     response = done.get(f"{FILES}/World_Imagery.tpkx", query)
 
     link = f"https://packages.example/packages/{JOB}/World_Imagery.tpkx?signed"
@@ -130,7 +130,7 @@ def test_a_file_is_sent_for_with_nothing_of_the_clients_query(done, query):
     assert response["headers"]["cache-control"] == "no-store"
 
 
-def test_head_of_a_file_tells_its_length_itself(done):
+def test_head_of_a_file_returns_its_length_without_a_redirect(done):
     response = done.send("HEAD", f"{FILES}/World_Imagery.tpkx")
 
     assert response["statusCode"] == 200
@@ -144,7 +144,7 @@ def test_a_file_that_is_not_there_is_a_real_404(done, path):
     assert done.get(path)["statusCode"] == 404
 
 
-def test_jobs_of_a_service_in_a_folder_have_their_own_addresses(client):
+def test_jobs_of_a_service_in_a_folder_have_their_own_urls(client):
     client.put(a_job(JobStatus.SUCCEEDED, service_name="Survey/Ortho"))
     service = "/arcgis/rest/services/Survey/Ortho/ImageServer"
 
@@ -155,7 +155,7 @@ def test_jobs_of_a_service_in_a_folder_have_their_own_addresses(client):
 
 
 @pytest.mark.parametrize("status", [JobStatus.CANCELLED, JobStatus.TIMED_OUT])
-def test_below_an_operation_every_unhappy_end_is_a_failure_with_its_reason(client, status):
+def test_below_an_operation_every_unhappy_end_is_reported_as_failed_with_its_reason(client, status):
     client.put(a_job(status))
 
     for base in BASES[1:]:
@@ -237,7 +237,7 @@ def test_an_unknown_job_is_refused(done, job_id):
     assert (error["code"], error["message"]) == (400, ANY)
 
 
-def test_asking_for_a_job_reads_the_job_and_nothing_else(done, monkeypatch):
+def test_polling_a_job_reads_only_the_job(done, monkeypatch):
     monkeypatch.setattr(done.runtime.services, "get", lambda _: 1 // 0)
 
     for path in (f"{SERVICE}/exportTiles/jobs/{JOB}", FILES, f"{FILES}/World_Imagery.tpkx"):
@@ -258,7 +258,7 @@ def test_a_job_without_a_result_says_so(client):
 
 @pytest.mark.parametrize("status", sorted(set(JobStatus) - {JobStatus.SUCCEEDED}))
 @pytest.mark.parametrize("name", ["World_Imagery.tpkx", "verification.json", "World/Layers/conf.xml", "World"])
-def test_of_a_job_that_has_not_succeeded_nothing_is_downloaded_though_it_lies_there(client, status, name):
+def test_no_file_of_an_unfinished_or_failed_job_is_downloaded_even_if_it_exists(client, status, name):
     client.put(a_job(status, package=Package(JobKeys(JOB).delivered("World_Imagery.tpkx"), "World_Imagery.tpkx", 4)))
     for file in ("World_Imagery.tpkx", "verification.json", "World/Layers/conf.xml"):
         client.runtime.objects.write(JobKeys(JOB).delivered(file), b"left")
@@ -281,14 +281,14 @@ def test_a_job_has_no_other_results_and_inputs(done, tail):
     assert done.error(f"{SERVICE}/jobs/{JOB}/{tail}")["message"] == "Invalid URL"
 
 
-def test_the_page_of_a_finished_job_offers_the_file_and_rests(done):
+def test_the_page_of_a_finished_job_offers_the_file_and_does_not_reload(done):
     page = done.get(f"{SERVICE}/jobs/{JOB}", "f=html")["body"]
 
     assert "http-equiv" not in page
     assert f'<a href="{HOST}{FILES}/World_Imagery.tpkx">Download World_Imagery.tpkx (4,200,000 bytes)</a>' in page
 
 
-def test_what_was_sent_is_kept_and_secrets_are_not(client):
+def test_sent_parameters_are_stored_without_secrets(client):
     client.get(f"{SERVICE}/exportTiles", "f=json&tilePackage=true&storageFormat=CompactV2&token=secret&polygon=")
 
     (job_id,) = client.runtime.jobs.jobs
@@ -296,7 +296,7 @@ def test_what_was_sent_is_kept_and_secrets_are_not(client):
     assert kept == {"tilePackage": "true", "storageFormat": "CompactV2", "polygon": ""}
 
 
-def test_a_client_that_asks_while_one_function_makes_a_small_export_sees_it_move():
+def test_a_client_sees_progress_while_one_function_makes_a_small_export():
     tiles = memory()
     put_files(tiles, 3)
     service = a_service(tiles)

@@ -1,4 +1,4 @@
-"""What a service shows over the HTTPS API: the catalog, tiles, tile maps."""
+"""Resources of services: the catalog, tiles and tile maps."""
 
 import base64
 
@@ -9,7 +9,7 @@ from tests.functions.api_client import MAP_SERVICE, SERVICE
 
 
 @pytest.mark.parametrize("service", [SERVICE, MAP_SERVICE])
-def test_a_tile_is_sent_as_it_is(done, service):
+def test_a_tile_is_sent_unchanged(done, service):
     response = done.get(f"{service}/tile/3/1/2", "")
 
     assert response["statusCode"] == 200
@@ -24,7 +24,7 @@ def test_a_tile_is_sent_as_it_is(done, service):
 @pytest.mark.parametrize(
     ("body", "media_type"), [(b"\x89PNG\r\n\x1a\n", "image/png"), (b"Lerc2 ", "application/octet-stream")]
 )
-def test_a_tile_says_what_it_is(client, body, media_type):
+def test_a_tile_has_the_media_type_of_its_bytes(client, body, media_type):
     client.runtime.read_tile.sources.objects.write("World/3/2/1.jpg", body)
 
     assert client.get(f"{SERVICE}/tile/3/1/2", "")["headers"]["content-type"] == media_type
@@ -36,7 +36,7 @@ def test_a_missing_tile_is_a_real_404(done, tail):
     assert done.get("/arcgis/rest/services/None/ImageServer/tile/0/0/0")["statusCode"] == 404
 
 
-def test_a_tilemap_tells_which_tiles_exist(done):
+def test_a_tilemap_lists_the_existing_tiles(done):
     assert done.json(f"{SERVICE}/tilemap/3/6/6/4/2") == {
         "valid": True,
         "adjusted": False,
@@ -54,7 +54,7 @@ def test_a_tilemap_ends_where_its_first_bundle_ends(done):
 
 
 @pytest.mark.parametrize("tail", ["3/0/0/0/5", "99/0/0/1/1"])
-def test_a_tilemap_of_nothing_is_refused(done, tail):
+def test_an_empty_tilemap_is_refused(done, tail):
     assert done.error(f"{SERVICE}/tilemap/{tail}")["code"] == 400
 
 
@@ -75,7 +75,7 @@ def test_an_unknown_service_is_refused(client):
     assert (error["code"], error["message"]) == (404, "There is no image service 'Nothing'.")
 
 
-def test_a_service_that_may_not_be_exported_says_so(client):
+def test_a_service_that_forbids_exports_refuses_them(client):
     closed = "/arcgis/rest/services/Closed/ImageServer"
 
     service = client.json(closed)

@@ -1,4 +1,4 @@
-"""What a function that starts cold does not load: each test asks a fresh interpreter."""
+"""Packages that a cold start must not load, each checked in a fresh interpreter."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ JOB = f"/services/World/ImageServer/jobs/j{32 * '0'}"
 
 
 def loaded(code):
-    """Return the packages that a program has loaded at its end."""
+    """Run a program and return the packages that it has loaded."""
     program = f"{code}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
@@ -46,7 +46,7 @@ def test_a_handler_is_imported_without_arrays_projections_codecs_and_tracers(fun
 
 
 @pytest.mark.parametrize("function", sorted({*FUNCTIONS} - {"announce_job"}))  # it reads items of DynamoDB, always
-def test_a_handler_opens_a_client_when_it_needs_one_and_not_before(function):
+def test_a_handler_creates_no_client_before_it_needs_one(function):
     packages = loaded(f"from functions.{function}.app import from_environment; from_environment()")
 
     assert not packages & CLIENTS
@@ -58,7 +58,7 @@ def test_the_api_answers_without_the_geo_stack_where_no_geometry_is_asked_for(pa
     assert not loaded(ANSWER.format(path=path, name=name)) & (GEO_STACK | CLIENTS)
 
 
-def test_a_worker_knows_of_no_projection_as_its_area_is_in_that_of_the_cache_and_of_no_codec_until_it_recompresses():
+def test_a_worker_loads_neither_projections_nor_codecs():
     settings = "{'TILE_BUCKET': 't', 'PACKAGE_BUCKET': 'p', 'JOB_TABLE': 'j', 'AWS_DEFAULT_REGION': 'us-east-1'}"
     packages = loaded(
         f"import os; os.environ |= {settings}\n"
@@ -69,7 +69,7 @@ def test_a_worker_knows_of_no_projection_as_its_area_is_in_that_of_the_cache_and
     assert not packages & {"pyproj", "PIL"}
 
 
-def test_a_question_for_a_job_opens_the_table_and_nothing_else():
+def test_polling_a_job_loads_the_client_of_the_table_only():
     settings = "{'TILE_BUCKET': 't', 'PACKAGE_BUCKET': 'p', 'JOB_TABLE': 'j', 'AWS_DEFAULT_REGION': 'us-east-1'}"
     packages = loaded(
         f"import os; os.environ |= {settings}\nfrom functions.api.app import from_environment; from_environment().jobs"

@@ -1,4 +1,4 @@
-"""The functions of events in and out, each with its real event, on a runtime of fakes."""
+"""The functions that receive requests and announce jobs, called with recorded events."""
 
 import json
 from dataclasses import replace
@@ -37,7 +37,7 @@ def runtime():
 
 
 def drop(runtime, body, version=VERSION):
-    """Put a file down, deliver its event, and return the answer beside it."""
+    """Store a request file, deliver its event, and return the reply."""
     runtime.inbox.files = {(KEY, version): body if isinstance(body, bytes) else json.dumps(body).encode()}
     dropped = json.loads(json.dumps(event("request_export.file_dropped")).replace(VERSION, version))
     request_export.handler(dropped, Context(), runtime=runtime)
@@ -51,7 +51,7 @@ def started(runtime):
     return runtime.submit_export.workflow.started
 
 
-def test_a_dropped_file_starts_an_export_and_is_answered(runtime):
+def test_a_request_file_starts_an_export_and_gets_a_reply(runtime):
     folder, answer = drop(runtime, REQUEST)
 
     (job_id,) = started(runtime)
@@ -103,7 +103,7 @@ def test_a_job_that_was_not_started_is_started_by_the_next_delivery(runtime, mon
     ],
     ids=range(16),
 )
-def test_what_cannot_be_exported_is_rejected_in_words(runtime, body, reason):
+def test_an_invalid_request_is_rejected_with_its_reason(runtime, body, reason):
     folder, answer = drop(runtime, body)
 
     assert folder == "rejected"
@@ -118,7 +118,7 @@ def a_key(**changes):
     )
 
 
-def test_with_tokens_on_an_export_is_made_in_the_name_of_a_key(runtime):
+def test_with_tokens_on_an_export_belongs_to_the_named_key(runtime):
     runtime = replace(runtime, settings=replace(runtime.settings, token_security=True))
     runtime.api_keys.put(a_key())
 
@@ -137,7 +137,7 @@ def test_with_tokens_on_an_export_is_made_in_the_name_of_a_key(runtime):
         ({}, {"key": "survey"}, "ERROR 001564"),
     ],
 )
-def test_with_tokens_on_what_the_key_does_not_open_is_rejected(runtime, changes, request_changes, reason):
+def test_with_tokens_on_a_request_beyond_the_key_is_rejected(runtime, changes, request_changes, reason):
     runtime = replace(runtime, settings=replace(runtime.settings, token_security=True))
     runtime.api_keys.put(a_key(**changes))
 
@@ -147,7 +147,7 @@ def test_with_tokens_on_what_the_key_does_not_open_is_rejected(runtime, changes,
     assert reason in answer["reasons"][0]
 
 
-def test_a_rejection_is_told_on_the_bus(runtime):
+def test_a_rejection_is_announced_on_the_bus(runtime):
     drop(runtime, REQUEST | {"service": "Nowhere", "callbackData": {"order": 1}})
 
     (told,) = runtime.announcer.events
@@ -156,13 +156,13 @@ def test_a_rejection_is_told_on_the_bus(runtime):
     assert told.detail["callbackData"] == {"order": 1}
 
 
-def test_a_file_that_was_taken_back_and_a_folder_are_passed_over(runtime):
+def test_removed_files_and_folders_are_ignored(runtime):
     request_export.handler(event("request_export.file_dropped"), Context(), runtime=runtime)
 
     assert runtime.inbox.files == {}
 
 
-def test_an_event_starts_one_export_however_often_it_comes(runtime):
+def test_an_event_starts_one_export_however_often_it_is_delivered(runtime):
     for _ in range(2):
         request_export.handler(event("request_export.event"), Context(), runtime=runtime)
 
@@ -172,7 +172,7 @@ def test_an_event_starts_one_export_however_often_it_comes(runtime):
     assert run_workflow(runtime, job_id).package.name == f"{job.name}.tpkx"
 
 
-def test_a_schedule_keeps_its_newest_packages_and_asks_for_what_has_changed(runtime):
+def test_a_schedule_keeps_its_newest_packages_and_exports_changed_tiles_only(runtime):
     asked = event("request_export.schedule")
     schema("export_tiles_requested").validate(json.loads(asked["Records"][0]["body"])["detail"])
 
@@ -183,7 +183,7 @@ def test_a_schedule_keeps_its_newest_packages_and_asks_for_what_has_changed(runt
     assert "There is no earlier export of this series" in str(job.messages)
 
 
-def test_a_series_is_one_caller_s_one_service_s_and_of_one_name(runtime):
+def test_a_series_has_one_owner_one_service_and_one_name(runtime):
     runtime = replace(runtime, settings=replace(runtime.settings, token_security=True))
     runtime.api_keys.put(a_key(services=("*",), max_tile_count=100))
     runtime.api_keys.put(a_key(key_id="0e" * 32, name="other", services=("*",), max_tile_count=100))
@@ -197,7 +197,7 @@ def test_a_series_is_one_caller_s_one_service_s_and_of_one_name(runtime):
     assert len(set(keys)) == 4
 
 
-def test_a_package_that_made_room_is_told_as_removed():
+def test_a_package_removed_from_its_series_is_announced_as_removed():
     before = a_job(JobStatus.SUCCEEDED)
     messages = (*before.messages, Message(MessageKind.ERROR, "The package was removed."))
 
@@ -207,19 +207,19 @@ def test_a_package_that_made_room_is_told_as_removed():
     assert (event.detail["status"], event.detail["reason"]) == ("removed", "The package was removed.")
 
 
-def test_what_is_no_request_stays_in_the_queue(runtime):
+def test_an_unreadable_message_stays_in_the_queue(runtime):
     with pytest.raises(KeyError):
         request_export.handler({"Records": [{"body": "{}"}]}, Context(), runtime=runtime)
 
 
-def test_the_documented_members_are_those_that_are_read():
+def test_the_documented_members_are_the_legal_ones():
     requested = schema("export_tiles_requested")
     requested.validate(REQUEST)
 
     assert requested.schema["properties"].keys() == {*KNOWN_NAMES, *OWN_NAMES}
 
 
-def test_the_life_of_a_job_is_told_in_order(runtime):
+def test_the_changes_of_a_job_are_announced_in_order(runtime):
     announce_job.handler(event("announce_job"), Context(), runtime=runtime)
 
     details = [told.detail for told in runtime.announcer.events]
@@ -240,7 +240,7 @@ def test_the_life_of_a_job_is_told_in_order(runtime):
     ("status", "told"),
     [(JobStatus.FAILED, "failed"), (JobStatus.TIMED_OUT, "failed"), (JobStatus.CANCELLED, "cancelled")],
 )
-def test_an_unhappy_end_is_told_with_its_reason(runtime, status, told):
+def test_an_unhappy_end_is_announced_with_its_reason(runtime, status, told):
     drop(runtime, REQUEST)
     before = runtime.jobs.get(started(runtime)[0])
     why, now = Message(MessageKind.ERROR, "Why."), runtime.clock.now()
@@ -252,7 +252,7 @@ def test_an_unhappy_end_is_told_with_its_reason(runtime, status, told):
     assert (event.detail["status"], event.detail["reason"]) == (told, "Why.")
 
 
-def test_a_delta_of_nothing_is_told_as_unchanged_and_not_as_a_failure():
+def test_a_delta_without_changes_is_announced_as_unchanged_and_not_as_failed():
     before, delivery = a_job(JobStatus.EXECUTING), Delivery(0, 1, 0.001, 340)
     messages = (Message(MessageKind.ERROR, "Nothing to deliver."),)
 
@@ -263,7 +263,7 @@ def test_a_delta_of_nothing_is_told_as_unchanged_and_not_as_a_failure():
     assert event.detail["tiles"] == {"selected": 341, "done": 0, "packed": 0, "missing": 1, "upToDate": 340}
 
 
-def test_a_delta_tells_where_its_tiles_are_listed():
+def test_a_delta_is_announced_with_the_url_of_its_list_of_tiles():
     finished = a_job(JobStatus.SUCCEEDED, delivery=Delivery(2, 1, 0.001, 338))
 
     (event,) = announcements(a_job(JobStatus.EXECUTING), finished, BASE)
@@ -273,7 +273,7 @@ def test_a_delta_tells_where_its_tiles_are_listed():
     assert event.detail["result"]["changesUrl"] == url
 
 
-def test_an_end_is_told_once_and_an_estimate_not_at_all():
+def test_an_end_is_announced_once_and_an_estimate_never():
     ended = a_job(JobStatus.SUCCEEDED)
 
     assert list(announcements(ended, ended, BASE)) == []

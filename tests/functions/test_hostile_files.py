@@ -1,4 +1,4 @@
-"""What may lie in the inbox or come on the bus: answered in its own place, read to a limit, and no secret is spread."""
+"""Hostile request files and events: bounded reads, replies in their place, no leaked secrets."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ def runtime():
 
 
 def drop(runtime, body, key="requests/a.json"):
-    """Put a file down under a key and deliver its event; return what lies in the inbox then."""
+    """Store a file under a key, deliver its event, and return the files in the inbox."""
     file_dropped = copy.deepcopy(event("request_export.file_dropped"))
     (record,) = file_dropped["Records"]
     message = json.loads(record["body"])
@@ -50,12 +50,12 @@ def drop(runtime, body, key="requests/a.json"):
         "k" * 1000,
     ],
 )
-def test_a_file_is_answered_under_its_own_name_whatever_that_is(runtime, name):
+def test_the_reply_to_a_file_has_its_name_whatever_that_is(runtime, name):
     assert list(drop(runtime, REQUEST, f"requests/{name}")) == [f"accepted/{name}"]
 
 
 @pytest.mark.parametrize("key", ["accepted/x.json", "rejected/x.json", "requests/", "requests/folder/", "x.json"])
-def test_what_is_no_request_file_starts_nothing(runtime, key):
+def test_a_file_outside_the_requests_folder_starts_nothing(runtime, key):
     assert drop(runtime, REQUEST, key) == {}
     assert runtime.submit_export.workflow.started == []
 
@@ -89,13 +89,13 @@ def test_a_hostile_document_is_rejected_in_few_words(runtime, body, reason):
     assert runtime.submit_export.workflow.started == []
 
 
-def test_of_a_member_that_comes_twice_the_last_counts(runtime):
+def test_the_last_value_of_a_repeated_member_counts(runtime):
     drop(runtime, b'{"service":"Nowhere","service":"World_Imagery","levels":"0","tilePackage":true}')
 
     assert len(runtime.submit_export.workflow.started) == 1
 
 
-def test_a_key_in_place_of_its_name_is_spread_nowhere(runtime, caplog, capsys):
+def test_a_key_in_place_of_its_name_is_not_leaked(runtime, caplog, capsys):
     caplog.set_level(logging.DEBUG)
     answers = drop(runtime, REQUEST | {"key": f" {TOKEN}"})
 

@@ -1,4 +1,4 @@
-"""New imagery and the exports that are subscribed to it, on a runtime of fakes."""
+"""New imagery, and the exports that subscribe to it."""
 
 import json
 from dataclasses import replace
@@ -60,7 +60,7 @@ def test_an_export_waits_until_the_cache_has_been_quiet(runtime):
     assert told.detail["service"] == "World_Imagery"
 
 
-def test_more_imagery_puts_it_off_again(runtime):
+def test_more_imagery_reschedules_the_export(runtime):
     subscribe(runtime)
     first, _ = receive(runtime)["district"]
     runtime.clock.time += timedelta(minutes=5)
@@ -82,13 +82,13 @@ def test_more_imagery_puts_it_off_again(runtime):
         ({"service": "Elsewhere"}, False),
     ],
 )
-def test_levels_and_area_decide_whether_an_export_is_concerned(runtime, request_, is_concerned):
+def test_an_export_is_concerned_if_its_levels_and_area_contain_the_tile(runtime, request_, is_concerned):
     subscribe(runtime, **request_)  # the tile that comes is level 3, row 2, column 5
 
     assert bool(receive(runtime)) is is_concerned
 
 
-def test_a_subscription_that_cannot_be_used_keeps_no_other_waiting(runtime, tiles):
+def test_an_invalid_subscription_does_not_hold_up_the_others(runtime, tiles):
     subscribe(runtime, "a", service="Nowhere")
     subscribe(runtime, "b", levels="99")
     tiles.write("subscriptions/c.json", b"[]")
@@ -99,7 +99,7 @@ def test_a_subscription_that_cannot_be_used_keeps_no_other_waiting(runtime, tile
     assert receive(runtime).keys() == {"e"}
 
 
-def test_an_archive_that_was_replaced_concerns_every_export_of_it(runtime):
+def test_a_replaced_archive_concerns_all_its_exports(runtime):
     cache = replace(a_service().cache, url="s3://exporttiles-tiles/caches/World/3/5/2.jpg.pmtiles")
     asked = json.loads(json.dumps(event("receive_imagery")).replace("2.jpg", "2.jpg.pmtiles"))
     runtime.services.put(a_service(cache=cache))
@@ -110,12 +110,12 @@ def test_an_archive_that_was_replaced_concerns_every_export_of_it(runtime):
     assert runtime.timers.timers.keys() == {"district"}
 
 
-def test_what_is_no_event_of_an_object_stays_in_the_queue(runtime):
+def test_a_message_without_an_object_stays_in_the_queue(runtime):
     with pytest.raises(KeyError), pytest.warns(UserWarning, match="No application metrics"):
         receive_imagery.handler({"Records": [{"body": "{}"}]}, Context(), runtime=runtime)
 
 
-def test_a_subscription_is_kept_as_its_schema_says(runtime, tiles):
+def test_a_stored_subscription_matches_its_schema(runtime, tiles):
     subscribe(runtime)
     document = json.loads(tiles.read("subscriptions/district.json"))
     requested = schema("export_tiles_requested").schema
@@ -129,7 +129,7 @@ def test_a_subscription_is_kept_as_its_schema_says(runtime, tiles):
 @pytest.mark.parametrize(
     ("name", "minutes"), [("", 15), ("a/b", 15), ("x" * 65, 15), ("ä", 15), ("a", 0.5), ("a", 1441), ("a", -1)]
 )
-def test_a_name_or_a_time_that_cannot_be_used_is_refused(name, minutes):
+def test_an_invalid_name_or_time_is_refused(name, minutes):
     with pytest.raises(InvalidParameterError, match="Legal are"):
         Subscription(name, timedelta(minutes=minutes), "{}")
 

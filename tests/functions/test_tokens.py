@@ -1,4 +1,4 @@
-"""Tokens, through the function behind the API: who gets in, how far, and what stays unsaid."""
+"""Tokens, through the API function: authentication, authorization, and no leaks."""
 
 import json
 import logging
@@ -60,7 +60,7 @@ def code(document):
         {"headers": {"X-Esri-Authorization": f"Bearer {WORLD}"}, "query": {"token": UNKNOWN}},
     ],
 )
-def test_a_token_may_come_in_every_way_and_headers_win(runtime, carrier):
+def test_a_token_may_be_a_header_a_parameter_or_a_cookie_and_headers_win(runtime, carrier):
     assert json.loads(send(runtime, SERVICE, **carrier)["body"])["name"] == "World_Imagery"
 
 
@@ -74,7 +74,7 @@ def test_without_a_token_nothing_is_shown(runtime, path):
 
 
 @pytest.mark.parametrize("token", [UNKNOWN, EXPIRED, "abc", "../services/World_Imagery"])
-def test_every_token_that_opens_nothing_gets_the_same_answer(runtime, token):
+def test_every_invalid_token_gets_the_same_reply(runtime, token):
     assert answer(runtime, SERVICE, token)["error"] == {
         "code": 498,
         "message": "Invalid Token",
@@ -82,7 +82,7 @@ def test_every_token_that_opens_nothing_gets_the_same_answer(runtime, token):
     }
 
 
-def test_a_revoked_key_opens_nothing_from_the_next_request_on(runtime):
+def test_a_revoked_key_is_refused_from_the_next_request_on(runtime):
     assert code(answer(runtime, SERVICE, WORLD)) is None
 
     runtime.api_keys.delete(key_id_of(WORLD))
@@ -92,13 +92,13 @@ def test_a_revoked_key_opens_nothing_from_the_next_request_on(runtime):
 
 @pytest.mark.parametrize("service_type", ["ImageServer", "MapServer"])
 @pytest.mark.parametrize("name", ["World_Imagery", "Closed", "Nothing"])
-def test_a_service_that_a_key_does_not_open_is_denied_whether_it_exists_or_not(runtime, name, service_type):
+def test_a_service_not_open_to_a_key_is_denied_whether_it_exists_or_not(runtime, name, service_type):
     error = answer(runtime, f"{ROOT}/services/{name}/{service_type}/exportTiles", SURVEY)["error"]
 
     assert (error["code"], error["message"]) == (403, "Token is valid but access is denied.")
 
 
-def test_the_catalog_lists_what_the_key_opens(runtime):
+def test_the_catalog_lists_the_services_open_to_the_key(runtime):
     world, survey = (answer(runtime, f"{ROOT}/services", token) for token in (WORLD, SURVEY))
 
     assert (world["folders"], [service["name"] for service in world["services"]]) == (
@@ -121,7 +121,7 @@ def test_the_lower_limit_of_tiles_applies(runtime):
 
 
 @pytest.mark.parametrize("tail", ["", "/results/out_service_url", "/inputs/levels", "/cancel", "/resume"])
-def test_a_job_is_its_makers_alone(runtime, tail):
+def test_a_job_is_visible_to_its_owner_only(runtime, tail):
     job_id = answer(runtime, f"{SERVICE}/exportTiles", WORLD, **EXPORT)["jobId"]
     run_workflow(runtime, job_id)
     path = f"{SERVICE}/exportTiles/jobs/{job_id}{tail}"
@@ -132,7 +132,7 @@ def test_a_job_is_its_makers_alone(runtime, tail):
     assert "access" not in str(answer(runtime, path, WORLD))
 
 
-def test_a_package_is_its_makers_alone(runtime):
+def test_a_package_is_visible_to_its_owner_only(runtime):
     job_id = answer(runtime, f"{SERVICE}/exportTiles", WORLD, **EXPORT)["jobId"]
     run_workflow(runtime, job_id)
     folder = f"{ROOT}/directories/arcgisoutput/World_Imagery_ImageServer/{job_id}"
@@ -145,7 +145,7 @@ def test_a_package_is_its_makers_alone(runtime):
     assert send(runtime, file)["statusCode"] == 499
 
 
-def test_jobs_of_before_and_after_stay_apart(runtime):
+def test_jobs_with_and_without_an_owner_stay_apart(runtime):
     """GIVEN jobs with and without an owner, WHEN tokens are on or off, THEN only their own callers see them."""
     off = replace(runtime, settings=replace(runtime.settings, token_security=False))
     nobodys, ours = a_job(JobStatus.SUCCEEDED), a_job(job_id="j" + "1" * 32, owner=key_id_of(WORLD))
@@ -157,13 +157,13 @@ def test_jobs_of_before_and_after_stay_apart(runtime):
     assert [code(answer(off, path)) for path in paths] == [None, 400]
 
 
-def test_anyone_may_ask_whether_a_token_is_needed(runtime):
+def test_server_info_needs_no_token(runtime):
     url = "https://tiles.example.org/arcgis/rest/generateToken"
 
     assert answer(runtime, f"{ROOT}/info")["authInfo"] == {"isTokenBasedSecurity": True, "tokenServicesUrl": url}
 
 
-def test_a_name_and_a_key_are_exchanged_for_a_token_that_opens(runtime):
+def test_a_name_and_a_key_are_exchanged_for_a_valid_token(runtime):
     form = {"username": "world", "password": WORLD, "client": "referer", "expiration": "60"}
 
     token = json.loads(send(runtime, f"{ROOT}/generateToken", form=form)["body"])
@@ -173,13 +173,13 @@ def test_a_name_and_a_key_are_exchanged_for_a_token_that_opens(runtime):
 
 
 @pytest.mark.parametrize("form", [{}, {"username": "survey", "password": WORLD}, {"username": "x", "password": "y"}])
-def test_other_names_and_keys_are_exchanged_for_nothing(runtime, form):
+def test_a_wrong_name_or_key_gets_no_token(runtime, form):
     error = json.loads(send(runtime, f"{ROOT}/generateToken", form=form)["body"])["error"]
 
     assert (error["code"], error["message"]) == (400, "Unable to generate token.")
 
 
-def test_a_key_in_an_address_is_refused(runtime):
+def test_a_key_in_the_url_is_refused(runtime):
     assert code(answer(runtime, f"{ROOT}/generateToken", username="world", password=WORLD)) == 400
 
 
@@ -197,13 +197,13 @@ def test_a_person_signs_in_and_browses(runtime):
     assert WORLD not in page["body"]
 
 
-def test_tiles_that_need_a_key_are_kept_by_nobody_else(runtime):
+def test_shared_caches_do_not_keep_tiles_that_need_a_key(runtime):
     response = send(runtime, f"{SERVICE}/tile/0/0/0", {"token": WORLD})
 
     assert response["headers"]["cache-control"] == "private, max-age=86400"
 
 
-def test_no_token_is_written_down(runtime, caplog, capsys):
+def test_no_token_is_logged(runtime, caplog, capsys):
     caplog.set_level(logging.DEBUG)
     send(runtime, f"{SERVICE}/exportTiles", EXPORT | {"token": WORLD})
     send(runtime, f"{SERVICE}/exportTiles", {"levels": "99"}, headers={"authorization": f"Bearer {WORLD}"})

@@ -1,4 +1,4 @@
-"""The functions of the workflow, each with its real event, on a runtime of fakes."""
+"""The functions of the workflow, called with recorded events."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ EVENTS = Path(__file__).parents[2] / "events"
 
 @dataclass
 class Context:
-    """What Lambda tells a function of itself."""
+    """The context of a Lambda function."""
 
     function_name: str = "function"
     memory_limit_in_mb: int = 128
@@ -53,7 +53,7 @@ def run(function, name, runtime):
     return function.handler(event(name), Context(), runtime=runtime)
 
 
-def test_plan_export_tells_where_the_work_items_lie_and_how_many_run_at_a_time(runtime):
+def test_plan_export_returns_the_key_of_the_work_items_and_their_concurrency(runtime):
     answer = run(plan_export, "plan_export", runtime)
 
     items = json.loads(runtime.objects.read(answer["work_items_key"]))
@@ -61,7 +61,7 @@ def test_plan_export_tells_where_the_work_items_lie_and_how_many_run_at_a_time(r
     assert [WorkItem.from_json(item).to_json() for item in items] == [event("export_tile_range")]
 
 
-def test_export_tile_range_leaves_a_fragment_and_a_report(runtime):
+def test_export_tile_range_writes_a_fragment_and_a_report(runtime):
     run(plan_export, "plan_export", runtime)
 
     assert run(export_tile_range, "export_tile_range", runtime) is None
@@ -72,7 +72,7 @@ def test_export_tile_range_leaves_a_fragment_and_a_report(runtime):
     assert json.loads(runtime.objects.read(keys.report(0)))["selected_count"] == 21
 
 
-def test_pack_tile_package_tells_what_it_packed(runtime):
+def test_pack_tile_package_returns_its_package(runtime):
     run(plan_export, "plan_export", runtime)
     run(export_tile_range, "export_tile_range", runtime)
 
@@ -83,7 +83,7 @@ def test_pack_tile_package_tells_what_it_packed(runtime):
     assert (answer["key"], answer["tile_count"]) == (expected["key"], expected["tile_count"])
 
 
-def test_export_at_once_tells_what_it_packed_as_the_packer_does(runtime):
+def test_export_at_once_returns_its_package_like_pack_tile_package(runtime):
     answer = run(export_at_once, "export_at_once", runtime)
 
     assert answer.keys() == event("close_job.succeeded")["result"]["package"].keys()
@@ -99,7 +99,7 @@ def test_export_at_once_tells_what_it_packed_as_the_packer_does(runtime):
         ("close_job.execution_timed_out", JobStatus.TIMED_OUT, "took longer than allowed"),
     ],
 )
-def test_close_job_ends_the_job_in_words(runtime, name, status, words):
+def test_close_job_ends_the_job_with_a_message(runtime, name, status, words):
     run(plan_export, "plan_export", runtime)
 
     run(close_job, name, runtime)
@@ -109,7 +109,7 @@ def test_close_job_ends_the_job_in_words(runtime, name, status, words):
     assert words in job.messages[-1].text
 
 
-def test_close_job_counts_the_job_by_its_end(runtime, capsys):
+def test_close_job_counts_jobs_by_final_status(runtime, capsys):
     run(plan_export, "plan_export", runtime)
 
     run(close_job, "close_job.failed", runtime)
@@ -127,7 +127,7 @@ def test_the_event_of_an_execution_that_failed_changes_nothing_after_close_job(r
     assert runtime.jobs.get(before.job_id) == before
 
 
-def test_the_watchman_closes_what_nobody_closed_and_tells_what_is_open(runtime, capsys, caplog):
+def test_watch_jobs_closes_orphaned_jobs_and_counts_the_open_ones(runtime, capsys, caplog):
     job_id = event("plan_export")["job_id"]
     run(plan_export, "plan_export", runtime)
     runtime.watch_jobs.workflow.stop(job_id)
@@ -142,7 +142,7 @@ def test_the_watchman_closes_what_nobody_closed_and_tells_what_is_open(runtime, 
     assert [record.job_id for record in caplog.records if record.message == "Closed"] == [job_id]
 
 
-def test_the_watchman_fails_aloud_where_it_could_not_look(runtime, monkeypatch):
+def test_watch_jobs_fails_if_it_could_not_check_a_job(runtime, monkeypatch):
     monkeypatch.setattr(runtime.watch_jobs.workflow, "find", lambda _: 1 / 0)
     runtime.clock.time += timedelta(minutes=6)
 
@@ -150,7 +150,7 @@ def test_the_watchman_fails_aloud_where_it_could_not_look(runtime, monkeypatch):
         run(watch_jobs, "watch_jobs", runtime)
 
 
-def test_the_story_of_a_job_is_in_the_logs_with_its_counts(runtime, caplog):
+def test_the_logs_show_the_steps_of_a_job_with_their_counts(runtime, caplog):
     caplog.set_level("INFO")
 
     run(plan_export, "plan_export", runtime)

@@ -1,4 +1,4 @@
-"""Requests as JSON documents: what is read from them."""
+"""Parsing of request documents."""
 
 import json
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ def read(**members):
     return read_request_document(json.dumps({"service": "World"} | members).encode(), NOW)
 
 
-def test_json_values_become_what_a_client_would_send():
+def test_json_values_become_text_as_clients_send_it():
     document = read(levels=5, tilePackage=True, exportBy=None, areaOfInterest={"rings": [[[0, 0.5]]]}, extent="")
 
     assert document.parameters == {
@@ -27,7 +27,7 @@ def test_json_values_become_what_a_client_would_send():
     }
 
 
-def test_callback_data_comes_back_as_it_was_sent():
+def test_callback_data_is_repeated_unchanged():
     assert read(callbackData={"order": 4711, "share": 0.5, "to": ["a", 1]}).callback_data == (
         '{"order": 4711, "share": 0.5, "to": ["a", 1]}'
     )
@@ -35,19 +35,19 @@ def test_callback_data_comes_back_as_it_was_sent():
     assert read(callbackData=0).callback_data == "0"
 
 
-def test_a_name_may_hold_the_day():
+def test_a_name_may_contain_the_date():
     assert read(name="district-{date}").package_name == "district-2026-11-23"
     assert read().package_name == ""
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "-x", "a b", "a" * 101, "{time}", "ä", "a\n", 1, None, ["a"]])
-def test_a_name_that_is_no_file_name_is_refused(name):
+def test_a_name_that_is_not_a_file_name_is_refused(name):
     with pytest.raises(RequestError, match="Legal are up to 100"):
         read(name=name)
 
 
 @pytest.mark.parametrize("depth", [500, 900, 990, 1000, 5000])
-def test_deep_nesting_is_refused_and_never_an_accident(depth):
+def test_deep_nesting_is_read_or_refused_with_a_message(depth):
     nested = b"[" * depth + b"]" * depth
     for member in (b"areaOfInterest", b"callbackData", b"service", b"name", b"levels"):
         body = b'{"service": "World", "%s": %s}' % (member, nested)
@@ -57,16 +57,16 @@ def test_deep_nesting_is_refused_and_never_an_accident(depth):
             continue
 
 
-def test_a_byte_order_mark_is_no_reason_to_refuse():
+def test_a_byte_order_mark_is_ignored():
     assert read_request_document(b'\xef\xbb\xbf{"service": "World"}', NOW).service_name == "World"
 
 
-def test_numbers_that_are_none_are_refused():
+def test_nan_and_infinity_are_refused():
     with pytest.raises(RequestError, match="NaN is not a number"):
         read_request_document(b'{"service": "World", "levels": NaN}', NOW)
 
 
-def test_a_series_is_known_by_the_name_as_it_was_written():
+def test_a_series_is_identified_by_the_name_pattern():
     document = read(name="district-{date}", keep=4)
 
     assert (document.keep, document.name_pattern) == (4, "district-{date}")
@@ -74,17 +74,17 @@ def test_a_series_is_known_by_the_name_as_it_was_written():
 
 
 @pytest.mark.parametrize("keep", [0, -1, 1.5, 1001, "4", True, [4], 1e300])
-def test_what_is_no_number_of_packages_is_refused(keep):
+def test_an_invalid_number_of_packages_is_refused(keep):
     with pytest.raises(RequestError, match="Legal are whole numbers from 1 to 1,000"):
         read(name="district", keep=keep)
 
 
-def test_to_keep_packages_they_must_have_a_name():
+def test_keep_requires_a_name():
     with pytest.raises(RequestError, match="Give the packages a name"):
         read(keep=4)
 
 
-def test_the_last_is_one_of_a_series():
+def test_since_last_requires_a_series():
     assert read(name="district", keep=4, since="last").is_since_last
     assert "since" not in read(name="district", keep=4, since="last").parameters
     assert not read(since="2026-11-23").is_since_last

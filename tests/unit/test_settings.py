@@ -1,4 +1,4 @@
-"""The environment of a function, checked once."""
+"""Settings from environment variables."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from exporttiles.settings import Settings
 VARIABLES = {"TILE_BUCKET": "tiles", "PACKAGE_BUCKET": "packages", "JOB_TABLE": "jobs"}
 
 
-def test_what_is_not_set_has_the_template_s_defaults():
+def test_unset_variables_have_the_defaults_of_the_template():
     settings = Settings.from_environment(VARIABLES)
 
     assert (settings.tile_bucket, settings.package_bucket, settings.job_table) == ("tiles", "packages", "jobs")
@@ -29,7 +29,7 @@ def test_a_missing_variable_is_named(name):
         Settings.from_environment({key: value for key, value in VARIABLES.items() if key != name})
 
 
-def test_a_kept_package_does_not_go_before_another():
+def test_the_lifetime_of_kept_packages_is_not_shorter_than_that_of_others():
     assert Settings.from_environment(VARIABLES).kept_lifetime == timedelta(days=35)
     with pytest.raises(ValueError, match="KEPT_LIFETIME_DAYS must be at least JOB_LIFETIME_DAYS"):
         Settings.from_environment(VARIABLES | {"JOB_LIFETIME_DAYS": "36"})

@@ -205,13 +205,13 @@ def test_arcgis_maps_sdks(area):
     assert (request.levels, request.area.extent.sides) == ((0, 1, 2), (0, 0, 9, 9))
 
 
-def test_arcgis_online_calls_the_extent_by_another_name():
+def test_arcgis_online_names_the_extent_differently():
     request = get("f=json&tilePackage=true&levels=1-3&extent=0%2C0%2C9%2C9&createItem=false")
 
     assert request.area.extent.sides == (0, 0, 9, 9)
 
 
-def test_what_clients_send_besides_is_of_no_consequence():
+def test_other_parameters_of_clients_are_ignored():
     request = post("token=abc&useToken=true&returnMessages=true&_ts=1700000000&f=json&tilePackage=true&levels=0-2")
 
     assert (request.tile_package, request.levels, request.warnings) == (True, (0, 1, 2), ())

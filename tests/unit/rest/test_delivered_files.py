@@ -1,4 +1,4 @@
-"""The files of a finished job over HTTP: the one to download, and a dataset as a tree."""
+"""Delivered files of a job over HTTP: a package, or the folders of a dataset."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ SERVICE = "World_Imagery"
 
 
 class Site:
-    """A job of two levels, and what is at its addresses."""
+    """A finished job of two levels, and a client of its URLs."""
 
     def __init__(self, *, tile_package, storage_format=StorageFormat.COMPACT_V2, service=SERVICE):
         self.runtime = a_rest_runtime()
@@ -38,7 +38,7 @@ class Site:
         return json.loads(self.ask(url).body)
 
     def tree(self, url):
-        """Return the address of each file below an address, by its path."""
+        """Return the URL of each file below a URL, by path."""
         folder = self.json(url)
         found = {file["name"]: file["url"] for file in folder["files"]}
         for inner in folder["folders"]:
@@ -66,7 +66,7 @@ def test_a_dataset_is_a_tree_with_one_zip_at_the_top(storage_format, service):
     }
 
 
-def test_every_file_has_a_link_of_its_own_and_tells_its_length():
+def test_every_file_has_its_own_link_and_reports_its_length():
     site = Site(tile_package=False)
 
     for path, url in site.tree(site.url).items():

@@ -1,6 +1,6 @@
-"""Every error that a client can meet: its code and its words.
+"""Code and text of every error that a client can receive.
 
-The words are kept in a golden file, so that a change of them is seen. Set
+A golden file holds the texts, so that a review sees each change. Set
 UPDATE_GOLDEN=1 to write it anew.
 """
 
@@ -79,7 +79,7 @@ def text_of(runtime, path, query):
     return f"{error['code']} {' | '.join([error['message'], *error['details']])}"
 
 
-def test_the_words_of_every_error_are_those_of_the_golden_file():
+def test_the_text_of_every_error_is_in_the_golden_file():
     runtime = a_rest_runtime()
     found = "".join(f"{name}\n    {text_of(runtime, *request)}\n" for name, request in REQUESTS.items())
 
@@ -96,7 +96,7 @@ def classes():
 
 
 @pytest.mark.parametrize("error_class", sorted(set(classes()), key=lambda found: found.__name__))
-def test_a_mistake_of_the_caller_is_theirs_and_every_other_is_ours(error_class):
+def test_request_errors_are_4xx_with_their_text_and_all_others_are_500_without_it(error_class):
     error = error_class("what happened")
     document = error_document(error)["error"]
 
@@ -107,7 +107,7 @@ def test_a_mistake_of_the_caller_is_theirs_and_every_other_is_ours(error_class):
         assert (document["code"], document["message"], document["details"]) == (500, "Export failed.", [])
 
 
-def test_no_error_speaks_the_words_at_which_clients_sign_in():
+def test_no_other_error_contains_the_words_that_make_clients_sign_in():
     words = GOLDEN.read_text(encoding="utf-8").lower()
 
     assert "invalid token" not in words

@@ -1,4 +1,4 @@
-"""Extents and areas of interest in every shape."""
+"""Extents and areas of interest in every notation."""
 
 import json
 import math
@@ -43,14 +43,14 @@ def near(sides):
         '{"xmin":-13051380,"ymin":4030276,"xmax":-13037288,"ymax":4041136,"spatialReference":null}',
     ],
 )
-def test_an_extent_without_a_reference_is_in_the_services_own(text):
+def test_an_extent_without_a_reference_is_in_that_of_the_service(text):
     assert extent_of(text) == (-13051380, 4030276, -13037288, 4041136)
 
 
 @pytest.mark.parametrize(
     "reference", [WGS84, {"latestWkid": 4326}, {"wkid": "4326"}, {"wkid": 4326, "latestWkid": 4326, "vcsWkid": 5773}]
 )
-def test_an_extent_with_a_reference_is_taken_to_the_services(reference):
+def test_an_extent_with_a_reference_is_projected_to_that_of_the_service(reference):
     text = json.dumps({"xmin": -100, "ymin": 35, "xmax": -90, "ymax": 45, "spatialReference": reference})
 
     assert extent_of(text) == near(NORTH_AMERICA)
@@ -100,7 +100,7 @@ def test_an_extent_may_cross_the_antimeridian():
         '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":{"wkid":1e999}}',
     ],
 )
-def test_what_is_no_extent_is_refused_by_its_name(text):
+def test_a_value_that_is_not_an_extent_is_refused_with_the_parameter_name(text):
     with pytest.raises(InvalidParameterError, match=r"^extent: .* cannot be used\. .*Legal are four numbers"):
         area_of_extent("extent", text, SERVICE)
 
@@ -120,7 +120,7 @@ def test_an_extent_that_is_empty_or_not_finite_is_refused(text, reason):
 
 
 @pytest.mark.parametrize("reference", [{"wkid": 999_999}, {"wkt": "nonsense"}, {"wkid": 5773}, {"wkid": 1e300}])
-def test_a_reference_that_is_no_maps_is_refused(reference):
+def test_an_invalid_spatial_reference_is_refused(reference):
     with pytest.raises(UnknownSpatialReferenceError):
         area_of({"rings": [RING], "spatialReference": reference})
 
@@ -179,20 +179,20 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_every_shape_of_one_area_is_the_same_area(shape):
+def test_every_notation_of_an_area_yields_the_same_area(shape):
     area = area_of(shape)
 
     assert area.extent.sides == near(NORTH_AMERICA)
     assert area.spatial_reference == SERVICE.tiling_scheme.spatial_reference
 
 
-def test_the_reference_of_the_geometry_goes_before_that_of_the_set():
+def test_the_reference_of_the_geometry_overrides_that_of_the_set():
     features = [{"geometry": polygon()}]
 
     assert area_of({"features": features, "spatialReference": {"wkid": 3857}}).extent.sides == near(NORTH_AMERICA)
 
 
-def test_without_any_reference_coordinates_are_in_the_services():
+def test_coordinates_without_any_reference_are_in_that_of_the_service():
     assert area_of({"rings": [RING]}).extent.sides == (-100, 35, -90, 45)
 
 
@@ -258,12 +258,12 @@ def test_a_hole_stays_with_its_polygon():
         "{'rings': []}",
     ],
 )
-def test_what_is_no_polygon_is_refused(document):
+def test_a_value_that_is_not_a_polygon_is_refused(document):
     with pytest.raises(InvalidParameterError, match=r"^areaOfInterest: .*Legal is a polygon or a set of"):
         area_of(document)
 
 
-def test_what_is_wrong_beyond_the_brackets_is_told_at_its_place_in_the_text_as_sent():
+def test_an_error_besides_brackets_is_reported_at_its_position_in_the_sent_text():
     with pytest.raises(InvalidParameterError, match=r"Expecting ',' delimiter at character 15"):
         area_of('{"rings":[[[0 0],[0,1],[1,1]]]}}}')
 
@@ -289,7 +289,7 @@ coordinates = st.floats(-170, 170, width=32)
 
 
 @given(st.lists(st.tuples(coordinates, st.floats(-80, 80, width=32)), min_size=3, max_size=12))
-def test_no_coordinate_is_lost_or_made_up(points):
+def test_no_coordinate_is_lost_or_invented(points):
     document = {"rings": [[list(point) for point in points]]}
 
     try:
@@ -313,7 +313,7 @@ def test_no_coordinate_is_lost_or_made_up(points):
         max_leaves=12,
     ).map(lambda document: json.dumps({"rings": document, "spatialReference": WGS84}))
 )
-def test_any_json_is_read_or_refused(text):
+def test_any_json_is_parsed_or_refused(text):
     try:
         area = area_of(text)
     except RequestError:
@@ -346,7 +346,7 @@ METRES = [[x * DEGREE, y] for x, y in ((-100, 4163881.14), (-100, 5621521.49), (
     ids=str,
 )
 @pytest.mark.parametrize("place", ["collection", "feature", "geometry"])
-def test_a_crs_is_honoured_wherever_it_stands(crs, place):
+def test_a_crs_is_honoured_at_every_place_in_the_document(crs, place):
     geometry = {"type": "Polygon", "coordinates": [METRES]} | ({"crs": crs} if place == "geometry" else {})
     feature = {"type": "Feature", "geometry": geometry} | ({"crs": crs} if place == "feature" else {})
     document = {"type": "FeatureCollection", "features": [feature]} | ({"crs": crs} if place == "collection" else {})
@@ -357,13 +357,13 @@ def test_a_crs_is_honoured_wherever_it_stands(crs, place):
 @pytest.mark.parametrize(
     "name", ["urn:ogc:def:crs:OGC:1.3:CRS84", "OGC:CRS84", "urn:ogc:def:crs:EPSG::4326", "EPSG:4326"]
 )
-def test_longitude_comes_first_whatever_the_register_says(name):
+def test_longitude_comes_first_whatever_the_axis_order_of_the_crs(name):
     crs = {"type": "name", "properties": {"name": name}}
 
     assert area_of({"type": "Polygon", "coordinates": [RING], "crs": crs}).extent.sides == near(NORTH_AMERICA)
 
 
-def test_a_crs_that_is_a_link_is_refused_by_its_name():
+def test_a_crs_that_is_a_link_is_refused():
     crs = {"type": "link", "properties": {"href": "http://169.254.169.254/", "type": "proj4"}}
 
     with pytest.raises(InvalidParameterError, match="crs is a link, which is not followed"):
@@ -381,7 +381,7 @@ def test_a_crs_that_is_a_link_is_refused_by_its_name():
         ),
     ],
 )
-def test_coordinates_that_are_no_degrees_are_not_taken_for_some(document, words):
+def test_coordinates_beyond_degrees_are_refused_in_a_geographic_reference(document, words):
     with pytest.raises(AreaError, match=words):
         area_of(document)
 
@@ -422,7 +422,7 @@ def test_points_and_lines_are_left_out_with_a_warning(geometries, words):
         ("0103000000010000000500000000000000", "WKB"),
     ],
 )
-def test_an_area_of_another_kind_is_refused_by_its_name(text, kind):
+def test_an_area_in_another_file_format_is_refused_with_the_name_of_the_format(text, kind):
     with pytest.raises(InvalidParameterError, match=f"{kind}.*: convert it to GeoJSON"):
         area_of(text)
 
@@ -430,7 +430,7 @@ def test_an_area_of_another_kind_is_refused_by_its_name(text, kind):
 @pytest.mark.parametrize(
     "text", ["-100,35,-90,45", '{"xmin":-100,"ymin":35,"xmax":-90,"ymax":45}', '{"xmin":0,"ymin":0,"xmax":1,"ymax":1}']
 )
-def test_numbers_that_look_like_degrees_are_read_as_metres_with_a_warning_or_refused_on_demand(text):
+def test_numbers_that_look_like_degrees_are_read_as_map_units_with_a_warning_or_refused_on_demand(text):
     (warning,) = area_of_extent("exportExtent", text, SERVICE)[1]
 
     assert warning.startswith("exportExtent: The coordinates look like degrees but name no spatial reference: ")
@@ -439,7 +439,7 @@ def test_numbers_that_look_like_degrees_are_read_as_metres_with_a_warning_or_ref
         area_of_extent("exportExtent", text, SERVICE, must_name_reference=True)
 
 
-def test_polygons_that_look_like_degrees_are_no_different():
+def test_polygons_that_look_like_degrees_are_treated_like_extents():
     text = json.dumps({"rings": [RING]})
 
     (warning,) = area_of_interest("polygon", text, SERVICE)[1]
@@ -459,5 +459,5 @@ def test_polygons_that_look_like_degrees_are_no_different():
         '{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":4326}',
     ],
 )
-def test_where_the_reference_is_plain_nothing_is_said_of_degrees(text):
+def test_there_is_no_warning_of_degrees_if_the_reference_is_certain(text):
     assert area_of_extent("exportExtent", text, SERVICE, must_name_reference=True)[1] == ()

@@ -1,4 +1,4 @@
-"""Requests, whatever carries them."""
+"""HTTP requests, and events of API Gateway."""
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ def test_the_first_value_of_a_parameter_counts_and_the_query_comes_before_the_fo
 
 
 @pytest.mark.parametrize(("query", "meant"), [("", "html"), ("f=", "html"), ("f=JSON", "json"), ("f=pjson", "pjson")])
-def test_the_format_is_html_unless_another_is_asked_for(query, meant):
+def test_the_format_is_html_unless_another_is_requested(query, meant):
     assert Request("GET", "/", query).format() == meant
 
 
@@ -26,7 +26,7 @@ def test_other_formats_and_jsonp_are_refused(query):
         Request("GET", "/", query).format()
 
 
-def test_an_empty_callback_is_none():
+def test_an_empty_callback_is_ignored():
     assert Request("GET", "/", "f=json&callback=").format() == "json"
 
 
@@ -40,12 +40,12 @@ def test_an_empty_callback_is_none():
         ({}, "https://b.org", "https://b.org"),
     ],
 )
-def test_the_address_is_the_configured_one_or_that_of_the_request(headers, configured, address):
+def test_the_base_url_is_the_configured_one_or_that_of_the_request(headers, configured, address):
     assert Request("GET", "/", headers=headers).base_url(configured) == address
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a.org/x", "a\r\nb", "u@a.org", '">', "a" * 300])
-def test_a_host_that_is_none_is_refused(host):
+def test_an_invalid_host_is_refused(host):
     with pytest.raises(RequestError):
         Request("GET", "/", headers={"host": host}).base_url("")
 
@@ -54,23 +54,23 @@ def event(**changes):
     return {"rawPath": "/", "requestContext": {"http": {"method": "get"}, "stage": "$default"}, **changes}
 
 
-def test_an_event_without_anything_is_a_request():
+def test_an_event_without_optional_members_is_a_request():
     assert read_event(event()) == Request("GET", "/")
 
 
-def test_the_stage_is_no_part_of_the_path():
+def test_the_stage_is_not_part_of_the_path():
     context = {"http": {"method": "GET"}, "stage": "prod"}
 
     assert read_event(event(rawPath="/prod/arcgis", requestContext=context)).path == "/arcgis"
 
 
 @pytest.mark.parametrize("body", ["!", "YQ", "/w=="])
-def test_a_body_that_is_no_text_is_no_reason_to_fail(body):
+def test_a_body_that_is_not_text_does_not_fail(body):
     assert len(read_event(event(body=body, isBase64Encoded=True)).body) <= 1
 
 
 @given(st.text(), st.text())
-def test_any_query_and_form_are_read_or_refused(query, body):
+def test_any_query_and_form_are_parsed_or_refused(query, body):
     request = Request("POST", "/", query, body=body)
     try:
         assert all(isinstance(value, str) for value in request.parameters.values())
@@ -78,6 +78,6 @@ def test_any_query_and_form_are_read_or_refused(query, body):
         return
 
 
-def test_bytes_travel_in_base64_and_text_as_it_is():
+def test_bytes_are_sent_in_base64_and_text_is_sent_unchanged():
     assert write_response(Response(200, {"content-type": "image/png"}, b"\x89"))["body"] == "iQ=="
     assert write_response(Response(200, {"content-type": "application/json; charset=utf-8"}, b"{}"))["body"] == "{}"

@@ -1,4 +1,4 @@
-"""Jobs in Esri's words."""
+"""Documents of jobs."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def document_of(job, *, nested=False):
 
 
 @pytest.mark.parametrize("status", JobStatus)
-def test_every_state_has_a_name_that_clients_know(status):
+def test_every_status_has_a_name_that_clients_know(status):
     document = document_of(a_job(status))
 
     assert document["jobStatus"] in ESRI_STATES
@@ -32,7 +32,7 @@ def test_every_state_has_a_name_that_clients_know(status):
 
 
 @pytest.mark.parametrize("status", [status for status in JobStatus if status.is_final])
-def test_a_client_that_waits_for_success_or_failure_alone_sees_every_job_end(status):
+def test_a_client_that_polls_until_success_or_failure_sees_every_job_end(status):
     assert document_of(a_job(status), nested=True)["jobStatus"] in ("esriJobSucceeded", "esriJobFailed")
 
 
@@ -54,7 +54,7 @@ def test_an_unhappy_end_has_a_message_of_the_type_error(status, reason):
     assert document_of(a_job(status))["messages"][-1] == {"type": "esriJobMessageTypeError", "description": reason}
 
 
-def test_a_reason_that_is_told_already_is_not_told_again():
+def test_an_end_with_an_error_message_gets_no_second_one():
     messages = (Message(MessageKind.ERROR, "ERROR 001564: Requested tile count"), Message(MessageKind.WARNING, "w"))
 
     told = document_of(a_job(JobStatus.FAILED, messages=messages))["messages"]
@@ -62,7 +62,7 @@ def test_a_reason_that_is_told_already_is_not_told_again():
     assert [message["type"] for message in told] == ["esriJobMessageTypeError", "esriJobMessageTypeWarning"]
 
 
-def test_progress_is_told_while_the_job_executes():
+def test_progress_is_reported_while_the_job_executes():
     planning = document_of(a_job(JobStatus.EXECUTING, progress=Progress()))["progress"]
     assert planning == {"type": "default", "message": "Planning the export."}
 
@@ -94,7 +94,7 @@ def test_an_estimate_has_results_and_no_output():
 
 @pytest.mark.parametrize("status", JobStatus)
 def test_the_reply_to_a_submission_is_always_submitted(status):
-    # A client that reads Succeeded or Failed here takes the reply for the whole job.
+    # On Succeeded or Failed clients take the reply for the document of the job.
     assert submit_document(a_job(status)) == {"jobId": a_job().job_id, "jobStatus": "esriJobSubmitted"}
 
 

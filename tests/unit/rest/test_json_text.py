@@ -1,4 +1,4 @@
-"""JSON from strangers."""
+"""JSON from clients, and the repair of its brackets."""
 
 import json
 
@@ -24,12 +24,12 @@ def read(text):
 
 
 @given(objects)
-def test_an_object_is_read_as_it_was_written(document):
+def test_a_json_object_survives_a_round_trip(document):
     assert read(json.dumps(document)) == document
 
 
 @given(objects)
-def test_a_balanced_text_is_left_alone(document):
+def test_a_balanced_text_is_not_changed(document):
     assert balance_brackets(json.dumps(document)) is None
 
 
@@ -52,7 +52,7 @@ def test_brackets_inside_strings_are_text():
     assert balance_brackets('{"a":"}]}\\"]"}}') == '{"a":"}]}\\"]"}'
 
 
-def test_missing_closers_are_appended():
+def test_missing_closing_brackets_are_appended():
     assert balance_brackets('{"features":[{"geometry":{"rings":[]}') == '{"features":[{"geometry":{"rings":[]}}]}'
 
 
@@ -61,7 +61,7 @@ def test_a_text_that_may_be_cut_off_within_its_coordinates_is_not_completed(text
     assert balance_brackets(text) is None
 
 
-def test_more_than_a_slip_is_not_repaired():
+def test_more_than_a_typo_is_not_repaired():
     assert balance_brackets('{"a":1}' + "}" * (MAX_REPAIRS + 1)) is None
 
 
@@ -81,7 +81,7 @@ def test_more_than_a_slip_is_not_repaired():
         ("[1]", "Legal is a polygon."),
     ],
 )
-def test_what_is_no_object_is_refused_with_where_and_what_is_legal(text, told):
+def test_a_value_that_is_not_an_object_is_refused_with_the_position_and_legal_values(text, told):
     with pytest.raises(InvalidParameterError, match=told) as refusal:
         read(text)
 
@@ -89,6 +89,6 @@ def test_what_is_no_object_is_refused_with_where_and_what_is_legal(text, told):
     assert len(str(refusal.value)) < 400
 
 
-def test_an_endless_string_and_a_number_of_a_million_digits_cost_one_pass():
+def test_an_unterminated_string_and_a_number_of_a_million_digits_cost_one_pass():
     assert balance_brackets('{"' + "\\a" * 500_000) is None
     assert read('{"a":' + "9" * 1_000_000 + "}") == {"a": float("inf")}

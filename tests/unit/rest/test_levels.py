@@ -45,7 +45,7 @@ def test_a_mixture_of_levels_and_ranges_selects_all_of_them_once_and_in_order(en
         ("1,,2,", (1, 2)),
     ],
 )
-def test_level_ids_as_clients_and_the_documentation_write_them(text, meant):
+def test_level_ids_are_read_as_clients_and_the_documentation_write_them(text, meant):
     assert read_levels(text, ExportBy.LEVEL_ID, SCHEME) == meant
 
 
@@ -69,7 +69,7 @@ def test_the_ends_of_a_range_of_resolutions_need_not_be_levels():
     assert read_levels("1-5", ExportBy.RESOLUTION, SCHEME) == (15, 16, 17)
 
 
-def test_an_exponent_is_part_of_its_number_and_no_range():
+def test_an_exponent_is_part_of_its_number_and_not_a_range():
     assert read_levels("1.56543034e5", ExportBy.RESOLUTION, SCHEME) == (0,)
     assert read_levels("2.9858e-1", ExportBy.RESOLUTION, SCHEME) == (19,)
     assert read_levels("1e-5-3e-1", ExportBy.RESOLUTION, SCHEME) == (19, 20, 21, 22, 23)
@@ -80,18 +80,18 @@ def test_an_exponent_is_part_of_its_number_and_no_range():
 @pytest.mark.parametrize(
     "text", ["24", "13-99", "-1", "--", "1.5", "a", "1;2", "0x1", "1-2-3", ",", "\u0661", "9" * 5000]
 )
-def test_a_level_that_the_scheme_does_not_have_is_refused_with_those_it_has(text):
+def test_a_level_outside_the_scheme_is_refused_with_the_legal_levels(text):
     with pytest.raises(InvalidParameterError, match="Legal are the levels 0 to 23"):
         read_levels(text, ExportBy.LEVEL_ID, SCHEME)
 
 
-def test_a_scale_between_two_levels_is_refused_with_the_scales_there_are():
+def test_a_scale_between_two_levels_is_refused_with_the_legal_scales():
     with pytest.raises(InvalidParameterError, match=r"Legal with exportBy=Scale are 591657527\.592, 295828763\.796"):
         read_levels("400000000", ExportBy.SCALE, SCHEME)
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_read_or_refused(text):
+def test_any_text_is_parsed_or_refused(text):
     for export_by in ExportBy:
         try:
             found = read_levels(text, export_by, SCHEME)

@@ -1,4 +1,4 @@
-"""The description of the API is that of the routes there are.
+"""openapi.json describes all routes.
 
 Set UPDATE_GOLDEN=1 to write docs/openapi.json anew.
 """
@@ -29,7 +29,7 @@ EXAMPLES = {
 }
 
 
-def test_the_published_description_is_of_today():
+def test_the_published_description_is_up_to_date():
     text = json.dumps(openapi_document(), indent=2) + "\n"
 
     if os.environ.get("UPDATE_GOLDEN"):
@@ -49,7 +49,7 @@ def test_every_path_described_leads_to_a_resource(path):
         pass  # it was found, and has no such job
 
 
-def test_every_operation_has_a_name_of_its_own():
+def test_every_operation_has_a_unique_id():
     items = openapi_document()["paths"].values()
     names = [item[method]["operationId"] for item in items for method in ("get", "post")]
 

@@ -1,4 +1,4 @@
-"""Pages: plain, and with everything from outside escaped."""
+"""HTML pages, in which all input is escaped."""
 
 from html.parser import HTMLParser
 
@@ -39,24 +39,24 @@ def test_nothing_from_outside_becomes_markup():
 @given(
     st.recursive(st.none() | st.booleans() | st.text(), lambda part: st.lists(part) | st.dictionaries(st.text(), part))
 )
-def test_any_document_is_shown_without_a_tag_of_its_own(document):
+def test_no_document_adds_a_tag_to_its_page(document):
     allowed = {"table", "tr", "th", "td", "br", "a"}
 
     assert {tag for tag, _ in Tags(pages.value(document)).found} <= allowed
 
 
-def test_an_address_is_a_link_and_a_script_address_is_not():
+def test_a_url_is_a_link_and_a_script_url_is_not():
     assert pages.value("https://a.org/x") == '<a href="https://a.org/x">https://a.org/x</a>'
     assert pages.value("javascript:alert(1)") == "javascript:alert(1)"
 
 
-def test_the_form_has_every_documented_parameter_and_asks_for_a_page():
+def test_the_form_has_every_documented_parameter_and_requests_html():
     tags = Tags(pages.export_form("https://a.org")).found
 
     names = {attributes["name"] for tag, attributes in tags if tag in ("input", "select", "textarea")}
     assert names == {*PARAMETERS, "f"}
 
 
-def test_a_page_asks_again_only_when_told_to():
+def test_a_page_reloads_only_with_refresh_seconds():
     assert "refresh" not in pages.page("t", {})
     assert '<meta http-equiv="refresh" content="3">' in pages.page("t", {}, refresh_seconds=3)

@@ -1,4 +1,4 @@
-"""The other parameters, and how all of them come together."""
+"""Export parameters other than levels and areas, and their defaults."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ def read(service=SERVICE, **parameters):
     return read_export_request(parameters, service)
 
 
-def test_without_any_parameter_all_tiles_of_the_cache_are_meant():
+def test_without_parameters_all_tiles_of_the_cache_are_exported():
     request = read()
 
     assert request.service_name == "World_Imagery"
@@ -29,7 +29,7 @@ def test_without_any_parameter_all_tiles_of_the_cache_are_meant():
     assert request.warnings == ()
 
 
-def test_an_empty_parameter_is_an_absent_one():
+def test_an_empty_parameter_counts_as_absent():
     names = ["storageFormatType", "tilePackage", "exportExtent", "optimizeTilesForSize", "compressionQuality"]
     names += ["exportBy", "levels", "areaOfInterest", "polygon", "extent", "storageFormat"]
 
@@ -64,27 +64,27 @@ def test_an_unknown_storage_format_is_refused():
 
 
 @pytest.mark.parametrize("value", ["true", "True", "TRUE", "on", "1"])
-def test_what_is_true(value):
+def test_true_values(value):
     assert read(tilePackage=value).tile_package is True
 
 
 @pytest.mark.parametrize("value", ["false", "False", "off", "0"])
-def test_what_is_false(value):
+def test_false_values(value):
     assert read(tilePackage=value).tile_package is False
 
 
 @pytest.mark.parametrize("name", ["tilePackage", "optimizeTilesForSize"])
-def test_what_is_neither_true_nor_false_is_refused(name):
+def test_a_value_that_is_neither_true_nor_false_is_refused(name):
     with pytest.raises(InvalidParameterError, match=f"^{name}: 'maybe' cannot be used. Legal are true and false"):
         read(**{name: "maybe"})
 
 
 @pytest.mark.parametrize("value", ["LevelID", "levelId", "levelid", "LEVELID"])
-def test_words_are_read_in_any_case(value):
+def test_keywords_are_read_in_any_case(value):
     assert read(exportBy=value, levels="3").levels == (3,)
 
 
-def test_an_unknown_criterion_is_refused():
+def test_an_unknown_export_by_is_refused():
     with pytest.raises(InvalidParameterError, match="Legal are LevelID, Scale, Resolution"):
         read(exportBy="zoom")
 
@@ -96,7 +96,7 @@ def test_levels_without_tiles_are_exported_with_a_warning():
     assert request.warnings == ("The service holds no tiles at levels 20-21.",)
 
 
-def test_only_levels_with_tiles_are_meant_by_no_levels():
+def test_without_levels_all_levels_with_tiles_are_exported():
     assert read(a_service(min_level=5, max_level=7)).levels == (5, 6, 7)
 
 
@@ -111,7 +111,7 @@ def test_an_extent_may_come_under_its_name_of_vector_tile_services():
     assert read(extent="0,0,9,9").area.extent.sides == (0, 0, 9, 9)
 
 
-def test_tiles_are_recompressed_only_when_asked_to():
+def test_tiles_are_recompressed_only_on_request():
     assert read(compressionQuality="60").compression_quality is None
     assert read(optimizeTilesForSize="false", compressionQuality="nonsense").compression_quality is None
     assert read(optimizeTilesForSize="true", compressionQuality="60").compression_quality == 60
@@ -123,13 +123,13 @@ def test_the_quality_of_esris_python_client_is_the_default():
 
 
 @pytest.mark.parametrize("value", ["101", "-1", "60.5", "high", "\u0666\u0660", "9" * 5000])
-def test_a_quality_that_is_none_is_refused(value):
+def test_an_invalid_quality_is_refused(value):
     with pytest.raises(InvalidParameterError, match="Legal are whole numbers from 0 to 100"):
         read(optimizeTilesForSize="true", compressionQuality=value)
 
 
 @pytest.mark.parametrize("quality", ["95", "100"])
-def test_a_quality_that_the_cache_does_not_exceed_leaves_tiles_as_they_are(quality):
+def test_tiles_are_copied_unchanged_unless_their_quality_exceeds_the_requested_one(quality):
     request = read(optimizeTilesForSize="true", compressionQuality=quality)
 
     assert request.compression_quality is None
@@ -137,7 +137,7 @@ def test_a_quality_that_the_cache_does_not_exceed_leaves_tiles_as_they_are(quali
 
 
 @pytest.mark.parametrize("tile_format", [TileFormat.PNG, TileFormat.PNG8, TileFormat.PNG32, TileFormat.LERC])
-def test_tiles_without_a_quality_are_left_as_they_are(tile_format):
+def test_tiles_without_a_quality_are_copied_unchanged(tile_format):
     request = read(a_service(tile_format=tile_format, compression_quality=0), optimizeTilesForSize="true")
 
     assert request.compression_quality is None
@@ -170,6 +170,6 @@ def test_since_may_be_a_job():
     "value",
     ["yesterday", "j0f", "J" + "0f" * 16, "2026-13-01", "1" * 16, "1" * 5000, "-1", "٣", "0001-01-01T00:00+14:00"],
 )
-def test_since_is_nothing_else(value):
+def test_since_refuses_all_else(value):
     with pytest.raises(InvalidParameterError, match=r"^since: "):
         read(since=value)

@@ -1,4 +1,4 @@
-"""Image services in Esri's words."""
+"""Documents of services, the catalog and the server."""
 
 from exporttiles.domain.service import TileFormat
 from exporttiles.rest.addresses import ServiceType
@@ -26,7 +26,7 @@ def test_a_service_looks_like_an_image_service_with_a_tile_cache():
     assert document["storageInfo"] == {"storageFormat": "esriMapCacheStorageModeCompactV2", "packetSize": 128}
 
 
-def test_the_tiling_scheme_is_told_whole_and_the_levels_with_tiles_beside_it():
+def test_the_document_has_the_whole_tiling_scheme_and_the_range_of_levels_with_tiles():
     document = image_document(a_service(min_level=5, max_level=7))
 
     info = document["tileInfo"]
@@ -43,7 +43,7 @@ def test_a_lerc_cache_is_elevation():
     assert document["serviceDataType"] == "esriImageServiceDataTypeElevation"
 
 
-def test_a_map_service_is_the_same_cache_in_the_words_of_maps():
+def test_a_map_service_describes_the_same_cache_with_the_members_of_map_services():
     service = a_service(description="Imagery")
     document, image = service_document(service, ServiceType.MAP), image_document(service)
 
@@ -59,7 +59,7 @@ def test_a_map_service_is_the_same_cache_in_the_words_of_maps():
     assert {"tileInfo", "storageInfo", "exportTilesAllowed", "maxExportTilesCount", "minLOD", "maxLOD"} <= shared.keys()
 
 
-def test_folders_are_listed_in_the_root_alone():
+def test_folders_are_listed_in_the_root_only():
     names = ["A", "F/B", "F/C", "G/D"]
 
     assert catalog_document(names)["folders"] == ["F", "G"]
@@ -74,7 +74,7 @@ def test_each_service_is_listed_as_image_and_as_map():
     assert types == [("A", "ImageServer"), ("A", "MapServer")]
 
 
-def test_clients_learn_whether_they_have_to_sign_in_and_where():
+def test_server_info_says_whether_and_where_to_get_a_token():
     assert info_document(None)["authInfo"] == {"isTokenBasedSecurity": False}
     assert info_document("https://a.org/generateToken")["authInfo"] == {
         "isTokenBasedSecurity": True,
