@@ -1,6 +1,7 @@
 """The command `exporttiles export` on a disk that has no room: in words, with nothing left and nothing lost."""
 
 import resource
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -48,6 +49,16 @@ def calm(world, tmp_path_factory):
     return {suffix: contents(folder / f"World{suffix}") for suffix in SUFFIXES}
 
 
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    """Suffix -> a small output of an earlier export, which `--force` may replace."""
+    folder = tmp_path_factory.mktemp("earlier")
+    put_xyz(ObjectStore(LocalStore(folder / "cache", mkdir=True)), {(3, 4, 4): noise(4, 4)})
+    for suffix in SUFFIXES:
+        assert export(folder / "cache", folder / f"World{suffix}").returncode == 0
+    return {suffix: folder / f"World{suffix}" for suffix in SUFFIXES}
+
+
 def export(world, out, **options):
     return subprocess.run(
         [*COMMAND, str(world), str(out), "--levels=3", "--force"],
@@ -63,15 +74,13 @@ def contents(path):
     return {str(file.relative_to(path)): file.read_bytes() for file in files}
 
 
-def put_earlier(out):
-    """Put something where the export is to be."""
-    file = out if out.suffix else out / "earlier"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text("earlier")
+def copy(path, out):
+    """Copy a file, or a folder and all that is in it."""
+    (shutil.copytree if path.is_dir() else shutil.copy)(path, out)
 
 
 def is_told(done, out):
-    """Tell whether a command failed in one line that says what to do."""
+    """Return True if a command failed in one line that says what to do."""
     (line,) = done.stderr.splitlines()
     return (
         done.returncode == 1
@@ -82,9 +91,11 @@ def is_told(done, out):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("at", ["the first byte", "the plan", "the first bundle", "the last bytes"])
-def test_a_file_that_cannot_grow_fails_the_export_and_leaves_what_was_there(world, calm, tmp_path, suffix, at):
+def test_a_file_that_cannot_grow_fails_the_export_and_leaves_what_was_there(
+    world, calm, earlier, tmp_path, *, suffix, at
+):
     out = tmp_path / f"World{suffix}"
-    put_earlier(out)
+    copy(earlier[suffix], out)
     largest_bytes = max(map(len, calm[suffix].values()))
     most_bytes = {
         "the first byte": 0,
@@ -98,7 +109,7 @@ def test_a_file_that_cannot_grow_fails_the_export_and_leaves_what_was_there(worl
 
     assert is_told(done, out)
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
-    assert set(contents(out).values()) == {b"earlier"}
+    assert contents(out) == contents(earlier[suffix])
     if at == "the last bytes":
         assert export(world, out).returncode == 0
         assert contents(out) == calm[suffix]
@@ -106,22 +117,21 @@ def test_a_file_that_cannot_grow_fails_the_export_and_leaves_what_was_there(worl
 
 @pytest.mark.skipif(not IS_A_DISK_TO_BE_HAD, reason="this machine lets nobody mount a small disk")
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_on_whatever_disk_an_export_is_whole_or_leaves_what_was_there(world, calm, tmp_path, suffix):
+def test_on_whatever_disk_an_export_is_whole_or_leaves_what_was_there(world, calm, earlier, tmp_path, suffix):
     """A disk of memory, mounted for one shell alone; it is made larger until the export fits."""
     disk, told = tmp_path / "disk", tmp_path / "told"
     disk.mkdir()
     told.mkdir()
     out = disk / f"World{suffix}"
-    earlier = out.name if suffix else f"{out.name}/earlier"
+    kept_bytes = sum(map(len, contents(earlier[suffix]).values())) + (24 << 10)
     size_bytes = sum(map(len, calm[suffix].values()))
-    sizes = [24 << 10, *(int(size_bytes * share) for share in (0.5, 0.99, 1.01, 1.5, 2.1, 2.5, 4))]
+    sizes = [kept_bytes + int(size_bytes * share) for share in (0, 0.5, 0.99, 1.01, 1.5, 2.1, 2.5, 4)]
     script = f"""
-        mount -t tmpfs -o size={sizes[0]} tmpfs {disk} && cd {disk} && mkdir -p {"." if suffix else out.name} || exit 3
-        echo earlier > {earlier}
+        mount -t tmpfs -o size={sizes[0]} tmpfs {disk} && cp -r {earlier[suffix]} {out} && cd {disk} || exit 3
         for size in {" ".join(map(str, sizes))}; do
             mount -o remount,size=$size {disk} || exit 3
             {" ".join(COMMAND)} {world} {out} --levels=3 --force > /dev/null 2> {told}/$size && break
-            cat {earlier} > {told}/$size.kept && ls -A > {told}/$size.names
+            cp -r {out.name} {told}/$size.kept && ls -A > {told}/$size.names
         done
         cp -r {out} {tmp_path}
     """
@@ -135,5 +145,5 @@ def test_on_whatever_disk_an_export_is_whole_or_leaves_what_was_there(world, cal
     assert len(failed) >= 3
     for size in failed:
         assert is_told(subprocess.CompletedProcess([], 1, stderr=(told / size).read_text()), out)
-        assert (told / f"{size}.kept").read_text() == "earlier\n"
+        assert contents(told / f"{size}.kept") == contents(earlier[suffix])
         assert (told / f"{size}.names").read_text() == f"{out.name}\n"
