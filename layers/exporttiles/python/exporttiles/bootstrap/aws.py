@@ -135,8 +135,8 @@ class AwsRuntime(Runtime):
     def _s3(self) -> "S3Client":
         import boto3
 
-        # Links must be signed as SigV4. Packages bring the checksum of their bytes
-        # with them; other uploads need none besides that of their connection.
+        # Presigned links need SigV4. Packages carry a checksum of their own, and for
+        # other uploads that of the connection suffices.
         s3 = _config(signature_version="s3v4", request_checksum_calculation="when_required", max_pool_connections=32)
         return boto3.client("s3", config=s3)
 

@@ -104,7 +104,7 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
         request = read_export_request(document.parameters, service)
         if document.is_since_last:
             request = replace(request, since_job=LAST)
-        with naming(area_parameter(document.parameters)):  # an area may be too complex to count
+        with naming(area_parameter(document.parameters)):  # the area may turn out too complex
             job = runtime.submit_export(
                 service,
                 replace(request, package_name=document.package_name),
@@ -133,7 +133,7 @@ def _series(document: RequestDocument, caller: Caller) -> Series | None:
 
 
 def _caller(document: RequestDocument, runtime: Runtime) -> Caller:
-    """Return the owner of an export.
+    """Return the caller that will own an export.
 
     IAM has decided who may send requests. With tokens on, the API key that the
     document names decides which services are open and who may download the package.

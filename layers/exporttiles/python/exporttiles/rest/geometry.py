@@ -37,9 +37,9 @@ _LEGAL_AREA = (
 )
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
 _LAST_DEGREES = 540.0, 90.000001  # x may run on past the antimeridian by half a world; y is sometimes rounded
-_MAX_DEPTH = 32  # of collections in collections
+_MAX_DEPTH = 32  # of collections inside collections
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
-_LEFT_OUT = {  # members of Esri's geometries that have no area -> their kind in the singular and the plural
+_LEFT_OUT = {  # member of an Esri geometry without an area -> singular and plural of its kind
     "paths": ("polyline (paths)", "polylines (paths)"),
     "curvePaths": ("polyline (curvePaths)", "polylines (curvePaths)"),
     "points": ("multipoint (points)", "multipoints (points)"),
@@ -325,7 +325,7 @@ def _require_vertices(ring: Any) -> None:
 
 
 def _check_units(name: str, extent: Extent, *, is_named: bool, must_be_named: bool) -> list[str]:
-    """Check that coordinates fit the units of their reference. Return a warning if they look like degrees.
+    """Check that coordinates fit their units. Return a warning if they look like degrees.
 
     Raises:
         AreaError: they do not fit.

@@ -1,4 +1,4 @@
-"""The asynchronous operations of a service, and their jobs."""
+"""Resources of exports: the asynchronous operations of a service, their jobs and their files."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -139,7 +139,7 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
         return Document({}, operation, (pages.export_form(f"{call.service_url}/{operation}"),))
     request = read_export_request(sent, service)
     token = read_client_token(call.request) if operation is Operation.EXPORT_TILES else ""
-    with naming(area_parameter(sent)):  # an area may be too complex to count
+    with naming(area_parameter(sent)):  # the area may turn out too complex
         if operation is Operation.EXPORT_TILES:
             submitted = call.runtime.submit_export(service, request, sent, call.caller.owner, client_token=token)
         else:
@@ -148,7 +148,7 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
 
 
 def _changed(call: Call, job: Job, content: Mapping[str, Any], title: str) -> Document | Response:
-    """Return the reply to a request that started or changed a job: browsers go to the page of the job."""
+    """Return the reply after starting or changing a job. Redirect browsers to its page."""
     if call.format == "html":
         page = redirect(f"{addresses.job_url(call.rest_url, job, call.service_type)}?f=html", 303)
         return replace(page, job_id=job.job_id)

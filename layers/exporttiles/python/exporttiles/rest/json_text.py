@@ -68,7 +68,7 @@ def read_json(name: str, text: str, legal: str, parse_constant: Callable[[str], 
 
 
 def balance_brackets(text: str) -> str | None:
-    """Return a text with balanced brackets; None if other brackets would not repair it.
+    """Balance the brackets of a text. Return None if that cannot repair it.
 
     Example three in the documentation of `exportTiles` closes its object too
     early, before the spatial reference. So keep the object open to the end of the

@@ -113,7 +113,7 @@ class RoutedRequest:
 
 
 def find_route(request: Request) -> RoutedRequest:
-    """Find the route of a request, once for all that is done with it."""
+    """Find the route of a request, to respond to it or to refuse it."""
     if request.method in ("GET", "POST", "HEAD"):
         for pattern, route in _PATTERNS:
             if match := pattern.fullmatch(request.path):
@@ -125,7 +125,7 @@ def respond(routed: RoutedRequest, runtime: Runtime) -> Response:
     """Return the response to a request.
 
     Raises:
-        RequestError: the caller can mend it; see `refuse`.
+        RequestError: the request cannot be served; pass the error to `refuse`.
     """
     request, arguments = routed.request, routed.arguments
     if request.method == "OPTIONS":
