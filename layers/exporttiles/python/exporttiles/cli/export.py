@@ -42,7 +42,7 @@ from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.packed_package import PackedPackage
 from exporttiles.ports.objects import ObjectReader
-from exporttiles.rest.errors import naming
+from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.parameters import read_export_request
 from exporttiles.usecases.close_job import told_of
 from exporttiles.usecases.export_at_once import ExportAtOnce
@@ -213,7 +213,7 @@ def _export(
         submit_export = SubmitExport(
             jobs, local, at_once, clock, lambda: job_id, _LIFETIME, _LIFETIME, ReusePackage(jobs, local, timedelta())
         )
-        with naming("areaOfInterest"):  # it may be too complex to count
+        with naming_parameter("areaOfInterest"):  # it may be too complex to count
             job = submit_export(export.service, export.request, {})
     warnings = [message for message in job.messages if message.kind is MessageKind.WARNING]
     if at_once.packed is None:

@@ -25,7 +25,7 @@ from exporttiles.domain.subscription import NAME, Subscription
 from exporttiles.domain.wording import counted
 from exporttiles.events.request_document import read_request_document
 from exporttiles.events.requests import REQUESTED
-from exporttiles.rest.errors import naming
+from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.parameters import read_export_request
 
 SOURCE = "exporttiles.schedule"
@@ -163,7 +163,7 @@ def _check_request(options: _Options, parameters: Mapping[str, str], services: S
         published = ", ".join(services.names()) or "none"
         raise RequestError(f"{error} Published are: {published}.", "--service") from error
     request = read_export_request(parameters, service, must_name_reference=True)
-    with naming("areaOfInterest"):  # it may be too complex to count
+    with naming_parameter("areaOfInterest"):  # it may be too complex to count
         tile_count = TileSelection(service.tiling_scheme, request.area, service.full_extent).count_all(request.levels)
     limit = service.max_export_tiles_count
     if not 0 < tile_count <= limit:

@@ -19,7 +19,7 @@ from exporttiles.events.request_document import MAX_REQUEST_BYTES, RequestDocume
 from exporttiles.ports.events import Event
 from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller
-from exporttiles.rest.errors import naming
+from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.parameters import area_parameter, read_export_request
 
 REQUESTED = "ExportTilesRequested"
@@ -104,7 +104,7 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
         request = read_export_request(document.parameters, service)
         if document.is_since_last:
             request = replace(request, since_job=LAST)
-        with naming(area_parameter(document.parameters)):  # the area may turn out too complex
+        with naming_parameter(area_parameter(document.parameters)):  # the area may turn out too complex
             job = runtime.submit_export(
                 service,
                 replace(request, package_name=document.package_name),

@@ -67,7 +67,7 @@ MESSAGES: dict[type[Exception], str] = {
 
 
 @contextmanager
-def naming(parameter: str) -> Iterator[None]:
+def naming_parameter(parameter: str) -> Iterator[None]:
     """Name the parameter of the area in errors about an area or its spatial reference."""
     try:
         yield

@@ -10,7 +10,7 @@ from exporttiles.domain.wording import counted
 from exporttiles.rest import addresses, pages
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.client_token import read_client_token
-from exporttiles.rest.errors import InvalidUrlError, NotFoundError, naming
+from exporttiles.rest.errors import InvalidUrlError, NotFoundError, naming_parameter
 from exporttiles.rest.http import BINARY, Response, redirect
 from exporttiles.rest.job_documents import (
     INPUT_NAMES,
@@ -139,7 +139,7 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
         return Document({}, operation, (pages.export_form(f"{call.service_url}/{operation}"),))
     request = read_export_request(sent, service)
     token = read_client_token(call.request) if operation is Operation.EXPORT_TILES else ""
-    with naming(area_parameter(sent)):  # the area may turn out too complex
+    with naming_parameter(area_parameter(sent)):  # the area may turn out too complex
         if operation is Operation.EXPORT_TILES:
             submitted = call.runtime.submit_export(service, request, sent, call.caller.owner, client_token=token)
         else:

@@ -13,7 +13,7 @@ from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.job import is_job_id
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.wording import level_names
-from exporttiles.rest.errors import ExportNotAllowedError, naming
+from exporttiles.rest.errors import ExportNotAllowedError, naming_parameter
 from exporttiles.rest.levels import ExportBy, read_levels
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _read_area(
     if name not in sent:
         return Area.of_all(service.full_extent), ()
     read = area_of_interest if name in _AREA_NAMES else area_of_extent
-    with naming(name):
+    with naming_parameter(name):
         return read(name, sent[name], service, must_name_reference=must_name_reference)
 
 
