@@ -112,7 +112,7 @@ def pretend(engine: Engine, store: SimulatedStore, job_id: str, items: Sequence[
             selected_count=tile_counts.total(),
             missing=FlawedTiles(0, ()),
             left_out=FlawedTiles(0, ()),
-            unchanged=FlawedTiles(0, ()),
+            not_recompressed=FlawedTiles(0, ()),
             source_bytes=end,
             used=Usage(),
         )

@@ -144,12 +144,12 @@ def test_tiles_are_unchanged_if_they_exist_and_were_written_before(source):
     exist = {
         (bundle.level, *place)
         for bundle in BUNDLES
-        for place in selected_places(bundle, source.unchanged(bundle, around(bundle), later))
+        for place in selected_places(bundle, source.unmodified_since(bundle, around(bundle), later))
     }
 
     assert exist == TILES.keys()
-    assert not any(source.unchanged(bundle, around(bundle), before).any() for bundle in BUNDLES)
-    assert not source.unchanged(BundleIndex(9, 128, 0), few, later).any()
+    assert not any(source.unmodified_since(bundle, around(bundle), before).any() for bundle in BUNDLES)
+    assert not source.unmodified_since(BundleIndex(9, 128, 0), few, later).any()
 
 
 def test_sizes_are_those_of_the_tiles_wanted(source):

@@ -44,9 +44,10 @@ from exporttiles.messages.packed_package import PackedPackage
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.parameters import read_export_request
+from exporttiles.usecases.build_fragment import RunAll
 from exporttiles.usecases.close_job import told_of
 from exporttiles.usecases.export_at_once import ExportAtOnce
-from exporttiles.usecases.export_tile_range import ExportTileRange, RunAll
+from exporttiles.usecases.export_tile_range import ExportTileRange
 from exporttiles.usecases.pack_tile_package import PackTilePackage
 from exporttiles.usecases.plan_export import PlanExport
 from exporttiles.usecases.reuse_package import ReusePackage

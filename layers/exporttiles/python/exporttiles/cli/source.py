@@ -205,6 +205,6 @@ class SingleSource:
         """Return the bytes of the tiles that are wanted, without reading them."""
         return self._source.tile_sizes(bundle, selected)
 
-    def unchanged(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
+    def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
         """Return which of the tiles that are wanted exist and were written before a time."""
-        return self._source.unchanged(bundle, selected, since)
+        return self._source.unmodified_since(bundle, selected, since)

@@ -27,6 +27,18 @@ class TileFormat(StrEnum):
     MIXED = "MIXED"
     LERC = "LERC"
 
+    @property
+    def encodings(self) -> frozenset[str]:
+        """Return the encodings that a tile of this format may have, as `sniff` names them."""
+        return _ENCODINGS.get(self, frozenset({"png"}))
+
+
+_ENCODINGS = {
+    TileFormat.JPEG: frozenset({"jpeg"}),
+    TileFormat.MIXED: frozenset({"jpeg", "png"}),
+    TileFormat.LERC: frozenset({"lerc"}),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class TileCache:

@@ -86,6 +86,13 @@ class BundleIndex:
         """Return the 128 rows and columns of the bundle."""
         return TileRange(self.level, self.row, self.row + PACKET_SIZE, self.column, self.column + PACKET_SIZE)
 
+    def slices(self, tiles: TileRange) -> tuple[slice, slice]:
+        """Return the rows and columns of tiles within the bundle, to index its (128, 128) arrays."""
+        return (
+            slice(tiles.row_start - self.row, tiles.row_stop - self.row),
+            slice(tiles.column_start - self.column, tiles.column_stop - self.column),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TilingScheme:

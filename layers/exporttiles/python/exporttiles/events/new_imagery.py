@@ -12,7 +12,6 @@ from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.events.request_document import RequestDocument, read_request_document
 from exporttiles.events.requests import REQUESTED
 from exporttiles.ports.events import Event
-from exporttiles.ports.tiles import Mask
 from exporttiles.rest.parameters import read_export_request
 
 
@@ -75,15 +74,8 @@ def _concerns(document: RequestDocument, urls: Iterable[str], runtime: Runtime) 
             return True
         if tiles.level in request.levels:
             by_bundle[BundleIndex.of_tile(tiles.level, tiles.row_start, tiles.column_start)].append(tiles)
-    return any(_selects(selection.mask(bundle), bundle, by_bundle[bundle]) for bundle in sorted(by_bundle))
-
-
-def _selects(mask: Mask, bundle: BundleIndex, blocks: Iterable[TileRange]) -> bool:
-    """Return True if the mask of a bundle selects a tile of one of the blocks."""
-    return any(
-        mask[
-            block.row_start - bundle.row : block.row_stop - bundle.row,
-            block.column_start - bundle.column : block.column_stop - bundle.column,
-        ].any()
-        for block in blocks
-    )
+    for bundle in sorted(by_bundle):
+        mask = selection.mask(bundle)
+        if any(mask[bundle.slices(tiles)].any() for tiles in by_bundle[bundle]):
+            return True
+    return False

@@ -53,7 +53,7 @@ class FragmentReport:
         missing: selected tiles that the cache does not have.
         left_out: tiles that are no image of the cache's format and size; to the
             client they are as good as missing.
-        unchanged: tiles that could not be recompressed and were left as they are.
+        not_recompressed: tiles that could not be recompressed and were left as they are.
         source_bytes: tiles as they lie in the cache, before recompression.
         used: what it took, for the cost of the job.
         up_to_date_count: of a delta, tiles that exist and have not changed.
@@ -67,7 +67,7 @@ class FragmentReport:
     selected_count: int
     missing: FlawedTiles
     left_out: FlawedTiles
-    unchanged: FlawedTiles
+    not_recompressed: FlawedTiles
     source_bytes: int
     used: Usage
     levels: tuple[int, ...] = ()
@@ -113,7 +113,7 @@ class FragmentReport:
             "selected_count": self.selected_count,
             "missing": self.missing.to_json(),
             "left_out": self.left_out.to_json(),
-            "unchanged": self.unchanged.to_json(),
+            "unchanged": self.not_recompressed.to_json(),
             "source_bytes": self.source_bytes,
             "used": astuple(self.used),
             "up_to_date_count": self.up_to_date_count,
@@ -132,5 +132,6 @@ class FragmentReport:
             ChangedBlock(TileRange(*places), tile_count) for *places, tile_count in document["changes"]
         )
         document["used"] = Usage(*document["used"])
-        document |= {name: FlawedTiles.from_json(document[name]) for name in ("missing", "left_out", "unchanged")}
+        document |= {name: FlawedTiles.from_json(document[name]) for name in ("missing", "left_out")}
+        document["not_recompressed"] = FlawedTiles.from_json(document.pop("unchanged"))
         return cls(**document)

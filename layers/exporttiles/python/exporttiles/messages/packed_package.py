@@ -27,7 +27,7 @@ class PackedPackage:
     tile_count: int
     missing_count: int
     left_out: FlawedTiles
-    unchanged: FlawedTiles
+    not_recompressed: FlawedTiles
     source_bytes: int
     used: Usage
     work_items: int
@@ -40,12 +40,16 @@ class PackedPackage:
     def to_json(self) -> dict[str, Any]:
         """Return the members as JSON."""
         members = {name: getattr(self, name) for name in self.__slots__}
-        flawed = {"left_out": self.left_out.to_json(), "unchanged": self.unchanged.to_json()}
+        del members["not_recompressed"]
+        flawed = {"left_out": self.left_out.to_json(), "unchanged": self.not_recompressed.to_json()}
         return members | flawed | {"used": astuple(self.used)}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "PackedPackage":
-        """Return what the packer handed over."""
-        flawed = {name: FlawedTiles.from_json(document[name]) for name in ("left_out", "unchanged")}
-        lists = {name: tuple(document.get(name, ())) for name in ("empty_levels", "warnings")}
-        return cls(**document | flawed | lists | {"used": Usage(*document["used"])})
+        """Return the package of a JSON document."""
+        members = dict(document)
+        members["left_out"] = FlawedTiles.from_json(document["left_out"])
+        members["not_recompressed"] = FlawedTiles.from_json(members.pop("unchanged"))
+        members["used"] = Usage(*document["used"])
+        members |= {name: tuple(document.get(name, ())) for name in ("empty_levels", "warnings")}
+        return cls(**members)

@@ -82,7 +82,7 @@ class TileSource(Protocol):
         """
         ...
 
-    def unchanged(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
+    def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
         """Return which of the tiles that are wanted exist and were written before a time.
 
         The store knows when an object was written: of a cache of files that

@@ -181,9 +181,9 @@ def told_of(export: Export, packed: PackedPackage) -> list[Message]:
         ),
         (packed.left_out.count, "Selected tiles that cannot be used and are left out", packed.left_out.examples),
         (
-            packed.unchanged.count,
+            packed.not_recompressed.count,
             "Tiles that cannot be recompressed and are left as they are",
-            packed.unchanged.examples,
+            packed.not_recompressed.examples,
         ),
     ]
     texts = [

@@ -248,7 +248,7 @@ def _packed(
         tile_count=tile_count,
         missing_count=job.tile_count - tile_count - left_out.count - up_to_date_count,
         left_out=left_out,
-        unchanged=FlawedTiles.joined([report.unchanged for report in reports]),
+        not_recompressed=FlawedTiles.joined([report.not_recompressed for report in reports]),
         source_bytes=sum(report.source_bytes for report in reports),
         used=sum((report.used for report in reports), Usage()),
         work_items=len(reports),

@@ -100,7 +100,7 @@ class VerifyPackage:
                 "upToDate": packed.up_to_date_count,
                 "missing": _flawed(FlawedTiles.joined([report.missing for report in reports])),
                 "leftOut": _flawed(packed.left_out),
-                "unchanged": _flawed(packed.unchanged),
+                "unchanged": _flawed(packed.not_recompressed),
             },
             "levels": _levels(reports, sampled),
             "bundles": {"packed": _bundle_count(reports), "verified": _bundle_count(sampled)},

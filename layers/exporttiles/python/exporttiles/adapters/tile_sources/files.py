@@ -65,16 +65,16 @@ class FileTiles:
             unknown &= sizes == 0
         return sizes
 
-    def unchanged(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
+    def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
         """Return which tiles were written before a time; one request for each."""
-        unchanged, unknown = np.zeros_like(selected), selected.copy()
+        unmodified, unknown = np.zeros_like(selected), selected.copy()
         for extension in self._extensions:
             keys = self._keys(bundle, selected_places(bundle, unknown), extension)
             written = list(self._objects.modified_at(keys))
             places = unknown.nonzero()
-            unchanged[places] = [moment is not None and moment < since.replace(microsecond=0) for moment in written]
+            unmodified[places] = [moment is not None and moment < since.replace(microsecond=0) for moment in written]
             unknown[places] = [moment is None for moment in written]
-        return unchanged
+        return unmodified
 
     def _keys(self, bundle: BundleIndex, places: list[tuple[int, int]], extension: str) -> list[str]:
         return [self._template.path(TilePlace(bundle.level, row, column), extension) for row, column in places]

@@ -53,7 +53,7 @@ class IndexedTiles(ABC):
         _, lengths = self._find(bundle, selected)
         return np.where(selected, self._sizes(lengths), 0).astype(np.int32)
 
-    def unchanged(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
+    def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
         """Return the tiles that exist, if what holds them was written before a time; none otherwise."""
         written = [moment for moment in self._objects.modified_at(self._keys(bundle)) if moment is not None]
         if not written or max(written) >= since.replace(microsecond=0):

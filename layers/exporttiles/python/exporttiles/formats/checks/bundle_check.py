@@ -197,17 +197,9 @@ def _tile_faults(head: bytes, tile_size: int, expected: ExpectedTiles) -> Iterat
     (prefix,) = struct.unpack_from("<I", head)
     if prefix != tile_size:
         yield f"the size prefix is {prefix}, the size in the index {tile_size}."
-    if expected.tile_format is not None and sniff(image) not in _encodings(expected.tile_format):
+    if expected.tile_format is not None and sniff(image) not in expected.tile_format.encodings:
         found = (sniff(image) or "no known image").upper()
         yield f"the tile is {found}, the package's format is {expected.tile_format}."
     pixels, side = image_size(image), expected.tile_size
     if pixels is not None and side is not None and pixels != (side, side):
         yield f"the tile has {pixels[1]} x {pixels[0]} pixels instead of {side} x {side}."
-
-
-def _encodings(tile_format: TileFormat) -> frozenset[str]:
-    if tile_format is TileFormat.MIXED:
-        return frozenset({"jpeg", "png"})
-    if tile_format in {TileFormat.JPEG, TileFormat.LERC}:
-        return frozenset({tile_format.value.lower()})
-    return frozenset({"png"})

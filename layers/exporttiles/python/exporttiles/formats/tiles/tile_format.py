@@ -10,7 +10,6 @@ from exporttiles.formats.tiles.image import image_size, sniff
 
 _PNG_COLOUR_TYPE_OFFSET = 25
 _PNG_FORMATS = {2: TileFormat.PNG24, 3: TileFormat.PNG8, 6: TileFormat.PNG32}
-_ENCODINGS = {TileFormat.JPEG: {"jpeg"}, TileFormat.MIXED: {"jpeg", "png"}, TileFormat.LERC: {"lerc"}}
 
 
 def detect_format(tiles: Sequence[bytes], declared: TileFormat | None = None) -> tuple[TileFormat, int]:
@@ -38,7 +37,7 @@ def detect_format(tiles: Sequence[bytes], declared: TileFormat | None = None) ->
     if "lerc" in encodings and len(encodings) > 1:
         raise DamagedCacheError("Some of the tiles are LERC and some are pictures; no tile format holds both.")
     quality = max(map(_jpeg_quality, tiles))
-    if declared is not None and encodings <= _ENCODINGS.get(declared, {"png"}):
+    if declared is not None and encodings <= declared.encodings:
         return declared, quality
     if encodings == {"png"}:
         # A document that is wrong about the format is no reason to trust a few tiles about the depth of all.

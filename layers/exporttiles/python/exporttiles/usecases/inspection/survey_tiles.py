@@ -32,7 +32,7 @@ _SAMPLED_BUNDLES = 4
 
 _Item = TypeVar("_Item")
 
-_LAST_PARALLEL = 85.0511287798066  # where the square of Web Mercator ends
+_MERCATOR_LATITUDE = 85.0511287798066  # edge of the square of Web Mercator
 
 
 @dataclass(slots=True)
@@ -147,7 +147,7 @@ def _bundles_of(source: TileSource, level: int) -> Sequence[BundleIndex] | None:
 def _stated_extent(header: PmtilesHeader, scheme: TilingScheme) -> tuple[Extent | None, list[str]]:
     """Return the bounds of a header, or why they are not used."""
     west, south, east, north = header.bounds
-    south, north = max(south, -_LAST_PARALLEL), min(north, _LAST_PARALLEL)
+    south, north = max(south, -_MERCATOR_LATITUDE), min(north, _MERCATOR_LATITUDE)
     if not (-180 <= west <= 180 and -180 <= east <= 180 and west != east and south < north):
         shown = ", ".join(f"{side:g}" for side in header.bounds)
         return None, [f"The bounds of its header, {shown}, are empty or not in degrees; they are not used."]

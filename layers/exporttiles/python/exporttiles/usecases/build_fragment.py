@@ -1,0 +1,193 @@
+"""Build the fragment of one work item, bundle by bundle."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import TypeAlias
+
+import numpy as np
+from zlib_ng.zlib_ng import crc32
+
+from exporttiles.domain.changes import ChangedBlock, changed_blocks
+from exporttiles.domain.cost import Usage
+from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.service import ImageService, TileFormat
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.formats.archives.zip_archive import ZipMember, local_header
+from exporttiles.formats.packages.outputs import Output
+from exporttiles.formats.tiles.image import image_size, sniff, start_to_size
+from exporttiles.messages.export import Export
+from exporttiles.messages.flawed_tiles import EXAMPLES, FlawedTiles
+from exporttiles.messages.fragment_report import FragmentReport, MemberReport
+from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.tiles import Mask, PlacedTile, Tile, TileSource
+from exporttiles.usecases.planned_bundles import mask_of
+from exporttiles.usecases.recompress_tile import RecompressedTile, recompress_tile
+
+RunAll: TypeAlias = Callable[
+    [Callable[[PlacedTile], RecompressedTile], Iterable[PlacedTile]], Iterable[RecompressedTile]
+]
+"""Calls a function with each tile and yields the results in the same order."""
+
+_MAX_STARTS = 256
+
+
+class FragmentBuilder:
+    """A fragment as it grows, and the counts for its report.
+
+    Attributes:
+        pieces: the bytes of the fragment.
+        members: the files in it, in their order.
+    """
+
+    def __init__(
+        self, item: WorkItem, export: Export, source: TileSource, output: Output, run_all: RunAll = map
+    ) -> None:
+        self.pieces: list[Tile] = []
+        self.members: list[MemberReport] = []
+        self._number = item.number
+        self._service, self._request = export.service, export.request
+        self._selection = TileSelection(export.service.tiling_scheme, export.request.area, export.service.full_extent)
+        self._source, self._output, self._run_all = source, output, run_all
+
+        self._size_bytes = self._source_bytes = self._up_to_date_count = 0
+        self._selected_count = self._missing_count = item.absent_count
+        self._tile_counts = Counter[int]()
+        self._levels = set[int]()
+        self._missing: list[str] = []
+        self._left_out: list[str] = []
+        self._not_recompressed: list[str] = []
+        self._changes: list[ChangedBlock] = []
+
+    def add(self, bundle: BundleIndex, places: Sequence[int] | None) -> None:
+        """Select, read and pack the tiles of one bundle.
+
+        Args:
+            bundle: the bundle.
+            places: of the tiles that exist; None if they are not known.
+
+        Raises:
+            SourceError, DamagedCacheError: as `TileSource.read_bundle`.
+        """
+        selected = self._selection.mask(bundle)
+        self._selected_count += int(selected.sum())
+        wanted = selected if places is None else selected & mask_of(places)
+        if since := self._request.since:
+            up_to_date = self._source.unmodified_since(bundle, wanted, since)
+            self._up_to_date_count += int(up_to_date.sum())
+            if up_to_date.any():
+                self._levels.add(bundle.level)
+            selected, wanted = selected & ~up_to_date, wanted & ~up_to_date
+        if tiles := self._read(bundle, selected, wanted):
+            self._pack(bundle, tiles)
+
+    def report(self, used: Usage) -> FragmentReport:
+        """Return the report on all that was added."""
+        return FragmentReport(
+            number=self._number,
+            fragment_bytes=self._size_bytes,
+            members=tuple(self.members),
+            tile_counts=self._tile_counts,
+            levels=tuple(sorted(self._levels)),
+            selected_count=self._selected_count,
+            missing=FlawedTiles(self._missing_count, tuple(self._missing[:EXAMPLES])),
+            left_out=FlawedTiles.of(self._left_out),
+            not_recompressed=FlawedTiles.of(self._not_recompressed),
+            source_bytes=self._source_bytes,
+            used=used,
+            up_to_date_count=self._up_to_date_count,
+            changes=tuple(self._changes),
+        )
+
+    def _read(self, bundle: BundleIndex, selected: Mask, wanted: Mask) -> Mapping[tuple[int, int], Tile]:
+        """Return the tiles to pack, recompressed if the export asks for it; count the others."""
+        unusable: list[tuple[int, int]] = []
+        tiles = self._usable(bundle.level, self._source.read_bundle(bundle, wanted), unusable)
+        if self._request.compression_quality is not None:
+            tiles = self._recompressed(self._request.compression_quality, bundle.level, tiles)
+        packed = dict(tiles)
+        if packed or unusable:
+            self._levels.add(bundle.level)
+        self._count_missing(bundle, selected, [*packed, *unusable])
+        return packed
+
+    def _pack(self, bundle: BundleIndex, tiles: Mapping[tuple[int, int], Tile]) -> None:
+        """Append the files that hold the tiles of a bundle."""
+        self._tile_counts[bundle.level] += len(tiles)
+        if self._request.since:
+            self._changes += changed_blocks(bundle, tiles)
+        for name, pieces in self._output.bundle_members(bundle, tiles):
+            member = _member(name, pieces)
+            header = local_header(member)
+            self.members.append(MemberReport(name, self._size_bytes, member.size_bytes, member.crc32))
+            self.pieces += [header, *pieces]
+            self._size_bytes += len(header) + member.size_bytes
+
+    def _usable(self, level: int, found: Iterator[PlacedTile], unusable: list[tuple[int, int]]) -> Iterator[PlacedTile]:
+        """Yield the tiles that are images of the cache's format and size; add the places of the others to a list."""
+        # An encoder writes few beginnings up to the size: a tile with one of them needs no closer look.
+        usable_starts: set[bytes] = set()
+        start_bytes = 0
+        for place, tile in found:
+            self._source_bytes += len(tile)
+            if start_bytes and bytes(tile[:start_bytes]) in usable_starts:
+                yield place, tile
+            elif flaw := _flaw(self._service, tile):
+                self._left_out.append(_flaw_at(level, place, flaw))
+                unusable.append(place)
+            else:
+                if len(usable_starts) < _MAX_STARTS:
+                    usable_starts.add(start := start_to_size(tile))
+                    start_bytes = len(start)
+                yield place, tile
+
+    def _recompressed(self, quality: int, level: int, tiles: Iterator[PlacedTile]) -> Iterator[PlacedTile]:
+        bodies = ((place, bytes(tile)) for place, tile in tiles)
+        for place, tile, flaw in self._run_all(partial(recompress_tile, quality), bodies):
+            if flaw:
+                self._not_recompressed.append(_flaw_at(level, place, flaw))
+            yield place, tile
+
+    def _count_missing(self, bundle: BundleIndex, selected: Mask, found: Sequence[tuple[int, int]]) -> None:
+        """Count the selected tiles that the cache does not have, and name the first few."""
+        is_missing = selected.copy()
+        places = np.fromiter(chain.from_iterable(found), np.int64, 2 * len(found))
+        is_missing[places[0::2] % PACKET_SIZE, places[1::2] % PACKET_SIZE] = False
+        self._missing_count += int(is_missing.sum())
+        self._missing += [
+            f"level {bundle.level}, row {bundle.row + row}, column {bundle.column + column}"
+            for row, column in np.argwhere(is_missing)[:EXAMPLES].tolist()
+        ]
+
+
+def _flaw(service: ImageService, tile: Tile) -> str:
+    """Return why a tile cannot be packed; '' if it can."""
+    image, side = sniff(tile), service.tiling_scheme.tile_size
+    if image not in service.tile_format.encodings:
+        return _content_flaw(tile, image, service.tile_format)
+    size = image_size(tile)
+    if size is None or size == (side, side):
+        return ""
+    return f"{size[1]} x {size[0]} pixels instead of {side} x {side}"
+
+
+def _content_flaw(tile: Tile, image: str | None, tile_format: TileFormat) -> str:
+    if not tile:
+        return "empty, or outside its bundle"
+    if bytes(tile[:64]).lstrip().startswith(b"<"):
+        return "a page in HTML or XML"  # left by a tile server in place of an image
+    return f"{image.upper() if image else 'not an image'}, in a cache of {tile_format}"
+
+
+def _flaw_at(level: int, place: tuple[int, int], flaw: str) -> str:
+    row, column = place
+    return f"level {level}, row {row}, column {column}: {flaw}"
+
+
+def _member(name: str, pieces: list[Tile]) -> ZipMember:
+    size_bytes = checksum = 0
+    for piece in pieces:
+        size_bytes += len(piece)
+        checksum = crc32(piece, checksum)
+    return ZipMember(name, size_bytes, checksum)
