@@ -54,7 +54,7 @@ def test_new_imagery_brings_the_exports_that_hold_it_when_it_has_come_to_rest(cl
     subscribe(cloud, "shallow", "--levels", "0-1")
     subscribe(cloud, "deep", "--levels", "2", "--keep", "2", "--since-last")
     exporttiles(cloud, "schedule", "list")
-    assert "new imagery, 1 minutes after the last" in capfd.readouterr().out
+    assert "new imagery, 1 minute after the last" in capfd.readouterr().out
 
     tiles = ObjectStore(store_of(cloud))
     for column in range(3):
