@@ -17,7 +17,7 @@ from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, TileCache
 from exporttiles.domain.tiling import TileRange
-from exporttiles.formats.archives.zip_archive import local_header
+from exporttiles.formats.archives.zip_writer import local_header
 from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport, MemberReport

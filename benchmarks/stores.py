@@ -19,7 +19,7 @@ from exporttiles.adapters.object_stores import ObjectStore
 from exporttiles.domain.parts import CopiedPart, Part, check_part
 from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
-from exporttiles.formats.archives.zip_archive import ZipMember, local_header
+from exporttiles.formats.archives.zip_writer import ZipMember, local_header
 from exporttiles.formats.bundles.v2 import (
     EMPTY_SLOT,
     HEADER_BYTES,

@@ -16,7 +16,7 @@ from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
-from exporttiles.formats.archives.zip_directory import TAIL_BYTES
+from exporttiles.formats.archives.zip_reader import TAIL_BYTES
 from exporttiles.formats.bundles.v1 import BUNDLX_BYTES, HEADER_BYTES
 from exporttiles.formats.bundles.v2 import RECORDS_OFFSET
 from tests.builders import a_service

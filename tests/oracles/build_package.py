@@ -10,7 +10,7 @@ from PIL import Image
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import BundleIndex, TilingScheme
-from exporttiles.formats.archives.zip_archive import ZipMember, central_directory, local_header
+from exporttiles.formats.archives.zip_writer import ZipMember, central_directory, local_header
 from exporttiles.formats.bundles.v2 import bundle_path, write_bundle
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.formats.packages.tpkx import (

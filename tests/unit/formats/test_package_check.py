@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from exporttiles.domain.service import TileFormat
-from exporttiles.formats.archives.zip_archive import ZipMember, central_directory, local_header
+from exporttiles.formats.archives.zip_writer import ZipMember, central_directory, local_header
 from exporttiles.formats.checks.findings import MAX_FINDINGS_PER_PATH, Finding
 from exporttiles.formats.checks.package_check import check_package
 from tests.oracles.build_package import a_service, a_tile, build_members, build_package, pack

@@ -11,10 +11,10 @@ from itertools import islice
 
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.domain.errors import DamagedCacheError, SourceError
-from exporttiles.formats.archives.zip_directory import (
+from exporttiles.formats.archives.zip_reader import (
     LOCAL_HEADER_BYTES,
     TAIL_BYTES,
-    ListedMember,
+    MemberHeader,
     contents_offset,
     find_directory,
     read_directory,
@@ -148,7 +148,7 @@ class ArchivedObjects:
                 return
             yield StoredObject(name, self._members[name].size_bytes)
 
-    def _member(self, key: str) -> ListedMember:
+    def _member(self, key: str) -> MemberHeader:
         member = self._members[key]
         if not member.is_plain:
             raise DamagedCacheError(
@@ -162,7 +162,7 @@ class ArchivedObjects:
         return sorted(self._members)
 
     @cached_property
-    def _members(self) -> Mapping[str, ListedMember]:
+    def _members(self) -> Mapping[str, MemberHeader]:
         try:
             _, size = self._objects.read_start(self._archive, 1)  # and all that follows is of the same archive
         except KeyError as error:
@@ -180,7 +180,7 @@ class ArchivedObjects:
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{self._archive}: {error}") from error
 
-    def _contents(self, member: ListedMember, found: memoryview, size_bytes: int) -> memoryview:
+    def _contents(self, member: MemberHeader, found: memoryview, size_bytes: int) -> memoryview:
         """Return the first bytes of a member, from what was read of it and perhaps one more request."""
         try:
             at = self._offsets[member.name] = contents_offset(found, member)
@@ -193,7 +193,7 @@ class ArchivedObjects:
         return found[start : start + size]
 
 
-def _guess(member: ListedMember, size_bytes: int) -> tuple[int, int]:
+def _guess(member: MemberHeader, size_bytes: int) -> tuple[int, int]:
     """Return the range that holds the local header and the first bytes of a member, most likely."""
     header = LOCAL_HEADER_BYTES + len(member.name) + _EXTRA_BYTES
     return member.header_offset, member.header_offset + header + min(size_bytes, member.size_bytes)

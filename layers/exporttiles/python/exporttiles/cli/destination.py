@@ -13,7 +13,7 @@ from pathlib import Path
 
 from exporttiles.domain.errors import DamagedCacheError, ExportTilesError
 from exporttiles.domain.export import StorageFormat
-from exporttiles.formats.archives.zip_directory import TAIL_BYTES, find_directory, read_directory
+from exporttiles.formats.archives.zip_reader import TAIL_BYTES, find_directory, read_directory
 
 OUTPUTS = {
     ".tpkx": ("true", StorageFormat.COMPACT_V2),

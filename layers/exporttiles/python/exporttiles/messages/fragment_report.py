@@ -9,7 +9,7 @@ from exporttiles.domain.changes import ChangedBlock
 from exporttiles.domain.cost import Usage
 from exporttiles.domain.errors import SourceError
 from exporttiles.domain.tiling import TileRange
-from exporttiles.formats.archives.zip_archive import ZipMember, local_header
+from exporttiles.formats.archives.zip_writer import ZipMember, local_header
 from exporttiles.messages.documents import read_document
 from exporttiles.messages.flawed_tiles import FlawedTiles
 

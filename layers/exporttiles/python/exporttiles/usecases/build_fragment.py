@@ -14,7 +14,7 @@ from exporttiles.domain.cost import Usage
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
-from exporttiles.formats.archives.zip_archive import ZipMember, local_header
+from exporttiles.formats.archives.zip_writer import ZipMember, local_header
 from exporttiles.formats.packages.outputs import Output
 from exporttiles.formats.tiles.image import image_size, sniff, start_to_size
 from exporttiles.messages.export import Export

@@ -23,7 +23,7 @@ from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.domain.wording import counted
-from exporttiles.formats.archives.zip_archive import ZipMember, archive_crc32, central_directory, local_header
+from exporttiles.formats.archives.zip_writer import ZipMember, archive_crc32, central_directory, local_header
 from exporttiles.formats.packages.outputs import Contents, Output, output_of
 from exporttiles.messages.documents import read_document
 from exporttiles.messages.export import Export

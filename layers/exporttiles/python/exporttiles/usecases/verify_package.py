@@ -11,10 +11,10 @@ from zlib import crc32
 from exporttiles import __version__
 from exporttiles.domain.errors import DamagedPackageError
 from exporttiles.domain.wording import counted
-from exporttiles.formats.archives.ranged_file import RangedFile, Span
-from exporttiles.formats.archives.zip_archive import ZipMember
+from exporttiles.formats.archives.ranged_file import RangedFile, Span, StoredMember
+from exporttiles.formats.archives.zip_writer import ZipMember
 from exporttiles.formats.bundles.v2 import RECORDS_OFFSET
-from exporttiles.formats.checks.archive_check import Scope, StoredMember
+from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.findings import Finding, Findings
 from exporttiles.formats.checks.package_check import PackageReport
 from exporttiles.formats.packages.outputs import Output

@@ -6,8 +6,7 @@ from functools import partial
 from itertools import accumulate, groupby
 from typing import BinaryIO
 
-from exporttiles.formats.archives.ranged_file import RangedFile, Span
-from exporttiles.formats.checks.archive_check import StoredMember
+from exporttiles.formats.archives.ranged_file import RangedFile, Span, StoredMember
 
 
 def read_folder(

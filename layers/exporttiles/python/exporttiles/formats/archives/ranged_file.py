@@ -51,6 +51,29 @@ class RangedFile:
                 yield next(found) if start < stop else b""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredMember:
+    """A file inside of a `RangedFile`: a member of an archive, or a file of a folder.
+
+    Attributes:
+        header_offset: where its local header begins in an archive.
+        offset: where its contents begin.
+        is_plain: the contents are neither compressed nor encrypted. Of other
+            members only the name is known.
+    """
+
+    name: str
+    size_bytes: int
+    crc32: int
+    header_offset: int
+    offset: int
+    is_plain: bool = True
+
+    def head(self, size_bytes: int) -> Span:
+        """Return the span of its first bytes, fewer if it is shorter."""
+        return self.offset, self.offset + min(size_bytes, self.size_bytes)
+
+
 def _batches(spans: Iterable[Span]) -> Iterator[list[Span]]:
     batch: list[Span] = []
     size_bytes = 0

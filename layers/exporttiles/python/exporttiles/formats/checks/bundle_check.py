@@ -15,7 +15,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.domain.wording import counted
-from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.archives.ranged_file import RangedFile, StoredMember
 from exporttiles.formats.bundles.byte_ranges import coalesce, slice_records
 from exporttiles.formats.bundles.v2 import (
     EMPTY_SLOT,
@@ -31,7 +31,6 @@ from exporttiles.formats.bundles.v2 import (
     parse_bundle_path,
     read_index,
 )
-from exporttiles.formats.checks.archive_check import StoredMember
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.tiles.image import image_size, sniff
 

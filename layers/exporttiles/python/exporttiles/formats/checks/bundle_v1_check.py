@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.tiling import PACKET_SIZE
-from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.archives.ranged_file import RangedFile, StoredMember
 from exporttiles.formats.bundles.v1 import RECORDS_OFFSET, read_bundlx
 from exporttiles.formats.bundles.v2 import SIZE_PREFIX_BYTES, TileIndex
-from exporttiles.formats.checks.archive_check import StoredMember
 from exporttiles.formats.checks.bundle_check import ExpectedTiles, check_place, check_tiles, read_records
 from exporttiles.formats.checks.findings import Findings
 

@@ -15,11 +15,11 @@ from typing import BinaryIO
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.archives.ranged_file import RangedFile, StoredMember
 from exporttiles.formats.bundles.v1 import BUNDLX_BYTES, HEADER_BYTES
 from exporttiles.formats.bundles.v2 import DATASET_RECORD_COUNT, RECORDS_OFFSET
 from exporttiles.formats.caches.documents import CacheInfo, read_conf_xml
-from exporttiles.formats.checks.archive_check import Scope, StoredMember, check_archive
+from exporttiles.formats.checks.archive_check import Scope, check_archive
 from exporttiles.formats.checks.bundle_check import ExpectedTiles, check_bundle, check_tiles, find_bundle
 from exporttiles.formats.checks.bundle_v1_check import check_bundle_v1, check_tiles_v1
 from exporttiles.formats.checks.findings import Findings

@@ -5,8 +5,8 @@ from typing import BinaryIO
 
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.folder_file import read_folder
-from exporttiles.formats.archives.ranged_file import RangedFile
-from exporttiles.formats.checks.archive_check import Scope, StoredMember, check_archive
+from exporttiles.formats.archives.ranged_file import RangedFile, StoredMember
+from exporttiles.formats.checks.archive_check import Scope, check_archive
 from exporttiles.formats.checks.cache_check import check_cache_members, is_conf_xml
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.checks.package_check import PackageReport, check_package_members

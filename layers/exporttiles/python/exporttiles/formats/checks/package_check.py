@@ -19,9 +19,9 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import BundleIndex, TileRange, TilingScheme
 from exporttiles.domain.wording import counted, level_names
-from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.archives.ranged_file import RangedFile, StoredMember
 from exporttiles.formats.bundles.v2 import RECORDS_OFFSET
-from exporttiles.formats.checks.archive_check import Scope, StoredMember, check_archive
+from exporttiles.formats.checks.archive_check import Scope, check_archive
 from exporttiles.formats.checks.bundle_check import ExpectedTiles, check_bundle, check_tiles, find_bundle
 from exporttiles.formats.checks.findings import Finding, Findings
 from exporttiles.formats.checks.item_check import check_iteminfo, check_thumbnail

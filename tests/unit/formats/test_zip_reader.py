@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.archives.zip_archive import ZipMember, central_directory, local_header
-from exporttiles.formats.archives.zip_directory import (
+from exporttiles.formats.archives.zip_reader import (
     LOCAL_HEADER_BYTES,
     TAIL_BYTES,
-    DirectoryPlace,
+    Directory,
     contents_offset,
     find_directory,
     read_directory,
 )
+from exporttiles.formats.archives.zip_writer import ZipMember, central_directory, local_header
 
 
 def listed(data, size=None):
@@ -108,7 +108,7 @@ def test_a_damaged_archive_is_named(data, why):
 
 def test_a_directory_cut_short_is_named():
     with pytest.raises(DamagedCacheError, match="holds 0 of 2 members"):
-        list(read_directory(b"PK\1\2", DirectoryPlace(0, 4, 2)))
+        list(read_directory(b"PK\1\2", Directory(0, 4, 2)))
 
 
 def test_a_member_that_reaches_into_the_directory_is_named():
@@ -116,7 +116,7 @@ def test_a_member_that_reaches_into_the_directory_is_named():
     place = find_directory(data, len(data))
 
     with pytest.raises(DamagedCacheError, match="'a' reaches into"):
-        list(read_directory(data[place.offset :], DirectoryPlace(20, place.size_bytes, 1)))
+        list(read_directory(data[place.offset :], Directory(20, place.size_bytes, 1)))
 
 
 def test_a_name_that_climbs_is_a_name_and_nothing_else():

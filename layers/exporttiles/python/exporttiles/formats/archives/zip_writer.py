@@ -1,11 +1,12 @@
-"""Zip archives whose members are stored as they are and known beforehand.
+"""Zip archives: the records of the format, and writing archives without compression.
 
-A local header names no place in the archive, so that header and member can be
-written anywhere and joined later; the central directory comes last. ArcGIS
-reads tile packages only when no member is compressed.
+Sizes and checksums of all members are known beforehand. A local header does
+not depend on its offset, so that header and member can be written anywhere and
+joined later; the central directory comes last. ArcGIS reads tile packages only
+if no member is compressed.
 
-Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3; fixed fields as in
-packages written by ArcGIS Pro.
+Source: PKWARE APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3; constant fields as
+in packages written by ArcGIS Pro.
 """
 
 import struct
@@ -27,13 +28,20 @@ END = struct.Struct("<4s4H2IH")
 ZIP64_END = struct.Struct("<4sQ2H2I4Q")
 ZIP64_LOCATOR = struct.Struct("<4sIQI")
 
-_MAX_16 = 0xFFFF
-_MAX_32 = 0xFFFFFFFF
-_STORED = 0
+LOCAL_SIGNATURE = b"PK\3\4"
+CENTRAL_SIGNATURE = b"PK\1\2"
+END_SIGNATURE = b"PK\5\6"
+ZIP64_END_SIGNATURE = b"PK\6\6"
+ZIP64_LOCATOR_SIGNATURE = b"PK\6\7"
+
+MAX_16 = 0xFFFF
+MAX_32 = 0xFFFFFFFF
+STORED = 0
+ZIP64_EXTRA = 0x0001
+
 _NEEDED, _NEEDED_ZIP64 = 10, 45
 _MADE_BY = 0x0014  # version 2.0 on FAT
 _FILE_ATTRIBUTES = 0x20
-_ZIP64_EXTRA = 0x0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class ZipMember:
 
 
 def local_header(member: ZipMember, *, modified: int = DOS_EPOCH) -> bytes:
-    """Return what stands before a member's bytes.
+    """Return the local header, which stands before a member's bytes.
 
     Args:
         member: name, size and checksum, all known: there is no data descriptor.
@@ -56,31 +64,13 @@ def local_header(member: ZipMember, *, modified: int = DOS_EPOCH) -> bytes:
         PackageError: the name cannot be written.
     """
     name = _name(member)
-    size, extra = member.size_bytes, b""
-    if size >= _MAX_32:
-        extra = struct.pack("<2H2Q", _ZIP64_EXTRA, 16, size, size)
-        size = _MAX_32
-    return (
-        LOCAL_HEADER.pack(
-            b"PK\3\4",
-            _NEEDED_ZIP64 if extra else _NEEDED,
-            0,
-            _STORED,
-            modified & _MAX_16,
-            modified >> 16,
-            member.crc32,
-            size,
-            size,
-            len(name),
-            len(extra),
-        )
-        + name
-        + extra
-    )
+    size = member.size_bytes
+    extra = _zip64_extra(size, size) if size >= MAX_32 else b""
+    return LOCAL_HEADER.pack(LOCAL_SIGNATURE, *_shared_fields(member, name, extra, modified)) + name + extra
 
 
 def central_directory(members: Collection[tuple[ZipMember, int]], *, modified: int = DOS_EPOCH) -> bytes:
-    """Return what stands after the last member: the directory and its end records.
+    """Return the central directory and the end records, which stand after the last member.
 
     ZIP64 records appear only where a size, an offset or a count needs them.
 
@@ -125,51 +115,38 @@ def archive_crc32(members: Collection[tuple[ZipMember, int]], directory: bytes) 
 
 def _name(member: ZipMember) -> bytes:
     name = member.name
-    if not (name and name.isascii() and name.isprintable() and len(name) <= _MAX_16):
+    if not (name and name.isascii() and name.isprintable() and len(name) <= MAX_16):
         raise PackageError(f"'{name[:80]}' cannot be the name of a file in a package.")
     return name.encode("ascii")
 
 
 def _central_header(member: ZipMember, offset: int, modified: int) -> bytes:
     name = _name(member)
-    size, wide = member.size_bytes, []
-    if size >= _MAX_32:
-        wide += [size, size]
-        size = _MAX_32
-    if offset >= _MAX_32:
-        wide.append(offset)
-        offset = _MAX_32
-    extra = struct.pack(f"<2H{len(wide)}Q", _ZIP64_EXTRA, 8 * len(wide), *wide) if wide else b""
-    return (
-        CENTRAL_HEADER.pack(
-            b"PK\1\2",
-            _MADE_BY,
-            _NEEDED_ZIP64 if wide else _NEEDED,
-            0,
-            _STORED,
-            modified & _MAX_16,
-            modified >> 16,
-            member.crc32,
-            size,
-            size,
-            len(name),
-            len(extra),
-            0,
-            0,
-            0,
-            _FILE_ATTRIBUTES,
-            offset,
-        )
-        + name
-        + extra
-    )
+    wide = [member.size_bytes] * 2 if member.size_bytes >= MAX_32 else []
+    wide += [offset] if offset >= MAX_32 else []
+    extra = _zip64_extra(*wide) if wide else b""
+    shared = _shared_fields(member, name, extra, modified)
+    fields = CENTRAL_HEADER.pack(CENTRAL_SIGNATURE, _MADE_BY, *shared, 0, 0, 0, _FILE_ATTRIBUTES, min(offset, MAX_32))
+    return fields + name + extra
+
+
+def _shared_fields(member: ZipMember, name: bytes, extra: bytes, modified: int) -> tuple[int, ...]:
+    """Return the fields that both headers of a member have, in their order."""
+    needed, size = _NEEDED_ZIP64 if extra else _NEEDED, min(member.size_bytes, MAX_32)
+    no_flags = 0
+    time, date = modified & MAX_16, modified >> 16
+    return needed, no_flags, STORED, time, date, member.crc32, size, size, len(name), len(extra)
+
+
+def _zip64_extra(*values: int) -> bytes:
+    return struct.pack(f"<2H{len(values)}Q", ZIP64_EXTRA, 8 * len(values), *values)
 
 
 def _end(count: int, size: int, offset: int) -> bytes:
     records = b""
-    if count >= _MAX_16 or size >= _MAX_32 or offset >= _MAX_32:
+    if count >= MAX_16 or size >= MAX_32 or offset >= MAX_32:
         records = ZIP64_END.pack(
-            b"PK\6\6",
+            ZIP64_END_SIGNATURE,
             ZIP64_END.size - 12,  # the signature and this field do not count
             _MADE_BY,
             _NEEDED_ZIP64,
@@ -179,6 +156,6 @@ def _end(count: int, size: int, offset: int) -> bytes:
             count,
             size,
             offset,
-        ) + ZIP64_LOCATOR.pack(b"PK\6\7", 0, offset + size, 1)
-    count, size, offset = min(count, _MAX_16), min(size, _MAX_32), min(offset, _MAX_32)
-    return records + END.pack(b"PK\5\6", 0, 0, count, count, size, offset, 0)
+        ) + ZIP64_LOCATOR.pack(ZIP64_LOCATOR_SIGNATURE, 0, offset + size, 1)
+    count, size, offset = min(count, MAX_16), min(size, MAX_32), min(offset, MAX_32)
+    return records + END.pack(END_SIGNATURE, 0, 0, count, count, size, offset, 0)

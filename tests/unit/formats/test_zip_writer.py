@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporttiles.domain.errors import PackageError
 from exporttiles.formats.archives.ranged_file import RangedFile
-from exporttiles.formats.archives.zip_archive import (
+from exporttiles.formats.archives.zip_writer import (
     DOS_EPOCH,
     ZipMember,
     archive_crc32,
