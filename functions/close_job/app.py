@@ -21,7 +21,7 @@ metrics = Metrics(namespace="ExportTiles", service="close_job")
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
     """Write the final status of a job."""
     job = _close(event, runtime or from_environment())
-    end = "Unchanged" if job.found_nothing_new else job.status
+    end = "Unchanged" if job.is_up_to_date else job.status
     metrics.add_metric(name=f"Exports{end}", unit=MetricUnit.Count, value=1)
     outcome = {"status": job.status, "attempt": job.attempt, "tile_count": job.tile_count}
     logger.info("Closed", extra={**outcome, "said": [message.text for message in job.messages]})

@@ -34,5 +34,5 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
     if sweep.object_count or sweep.upload_count:
         swept = {"objects": sweep.object_count, "uploads": sweep.upload_count}
         logger.warning("Swept", extra={"beginning": beginning, **swept})
-    if watch.troubles:
-        raise ExceptionGroup("Some jobs could not be looked at.", list(watch.troubles))
+    if watch.failures:
+        raise ExceptionGroup("Some jobs could not be looked at.", list(watch.failures))

@@ -316,7 +316,7 @@ class World:
         for _ in range(4):
             self.clock.time += timedelta(minutes=6)
             is_started = JOB_ID in self.workflow.started
-            assert not runtime.watch_jobs().troubles
+            assert not runtime.watch_jobs().failures
             if not is_started and JOB_ID in self.workflow.started:
                 self.execute()
         runtime.sweep_leftovers(JOB_ID)

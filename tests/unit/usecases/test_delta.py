@@ -120,7 +120,7 @@ def test_an_export_without_since_has_no_list(files):
 def test_a_delta_of_nothing_ends_without_a_package_and_says_so(files):
     job = files.export()
 
-    assert (job.status, job.package, job.found_nothing_new) == (JobStatus.FAILED, None, True)
+    assert (job.status, job.package, job.is_up_to_date) == (JobStatus.FAILED, None, True)
     assert "none of the tiles that exist has changed since 2026-11-22 18:00:00 UTC" in texts(job)
     assert job.delivery.up_to_date_count == 85
     assert list(files.runtime.objects.list(JobKeys(job.job_id).packages)) == []
@@ -132,7 +132,7 @@ def test_an_export_where_nothing_exists_is_still_empty(files):
 
     job = files.export()
 
-    assert (job.status, job.found_nothing_new) == (JobStatus.FAILED, False)
+    assert (job.status, job.is_up_to_date) == (JobStatus.FAILED, False)
     assert "None of the 85 selected tiles exists" in texts(job)
 
 

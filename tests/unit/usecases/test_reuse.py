@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from exporttiles.domain.job import JobStatus, MessageKind, Series
+from exporttiles.domain.job import JobStatus, MessageKind, Series, SubmitOptions
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from tests.builders import a_request, a_service, put_files
@@ -32,7 +32,7 @@ def runtime(tiles):
 def submit(runtime, tiles, levels=range(4), service=None, owner="", **more):
     service = service or replace(a_service(tiles), published_at="2026-11-23T18:00:00+00:00")
     request = replace(a_request(service, levels), **more.pop("request", {}))
-    return runtime.submit_export(service, request, {"levels": "0-3"}, owner, **more)
+    return runtime.submit_export(service, request, {"levels": "0-3"}, SubmitOptions(owner=owner, **more))
 
 
 def export(runtime, tiles, **more):

@@ -8,7 +8,7 @@ import pytest
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.export import LAST
-from exporttiles.domain.job import JobStatus, MessageKind, Series
+from exporttiles.domain.job import JobStatus, MessageKind, Series, SubmitOptions
 from exporttiles.messages.keys import JobKeys
 from exporttiles.usecases.close_job import CloseJob
 from tests.builders import a_request, a_service, put_files
@@ -29,7 +29,7 @@ def runtime():
 def submit(runtime, series=TWO, **changes):
     service = runtime.services.get("World_Imagery")
     request = replace(a_request(service, range(2)), **changes)
-    return runtime.submit_export(service, request, {"levels": "0-1"}, series=series)
+    return runtime.submit_export(service, request, {"levels": "0-1"}, SubmitOptions(series=series))
 
 
 def export(runtime, series=TWO, **changes):
@@ -138,4 +138,4 @@ def test_since_the_last_of_the_series_is_everything_for_the_first(runtime):
     runtime.clock.time += timedelta(days=365)  # every tile has been there for long
     export(runtime)
     runtime.clock.time += timedelta(days=1)
-    assert export(runtime, since_job=LAST).found_nothing_new
+    assert export(runtime, since_job=LAST).is_up_to_date

@@ -159,7 +159,7 @@ def test_one_job_that_makes_trouble_does_not_keep_the_others_waiting(runtime, jo
     watch = runtime.watch_jobs()
 
     assert [job.job_id for job in watch.closed] == [other]
-    assert [type(trouble) for trouble in watch.troubles] == [ConnectionError]
+    assert [type(failure) for failure in watch.failures] == [ConnectionError]
 
 
 def leave(runtime, job_id):

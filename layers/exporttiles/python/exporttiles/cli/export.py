@@ -45,7 +45,7 @@ from exporttiles.ports.objects import ObjectReader
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.parameters import read_export_request
 from exporttiles.usecases.build_fragment import RunAll
-from exporttiles.usecases.close_job import told_of
+from exporttiles.usecases.close_job import completion_messages
 from exporttiles.usecases.export_at_once import ExportAtOnce
 from exporttiles.usecases.export_tile_range import ExportTileRange
 from exporttiles.usecases.pack_tile_package import PackTilePackage
@@ -123,7 +123,7 @@ def export(
         packed, messages = _export(asked, job_id, objects, local)
         made = packed.key if out.suffix else JobKeys(job_id).delivered(service.short_name)
         destination.put(local.path(made))
-    print_messages([*messages, *told_of(asked, replace(packed, name=out.name))])
+    print_messages([*messages, *completion_messages(asked, replace(packed, name=out.name))])
 
 
 def _member_name(title: str) -> str:

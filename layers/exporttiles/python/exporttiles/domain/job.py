@@ -123,6 +123,30 @@ class Series:
     keep: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitOptions:
+    """Optional properties of a new export job.
+
+    Attributes:
+        owner: id of the caller's API key; '' without one.
+        job_id: of a request that may be delivered more than once: the first delivery
+            creates the job, the others find it. '' creates a new job.
+        client_token: idempotency token that the client chose: with it the same
+            request finds its job, and another request is refused.
+        callback_data: JSON that each event of the job carries.
+        series: which keeps some of its packages for longer than others.
+    """
+
+    owner: str = ""
+    job_id: str = ""
+    client_token: str = ""
+    callback_data: str = ""
+    series: Series | None = None
+
+
+NO_OPTIONS = SubmitOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class PackageFolder:
     """A folder of a finished dataset: the names of what lies directly in it."""
@@ -208,8 +232,8 @@ class Job:
         return self.status in RESUMABLE and self.resumable_until is not None and now < self.resumable_until
 
     @property
-    def found_nothing_new(self) -> bool:
-        """Tell whether all went well and there is no package: no tile has changed since the time that was named."""
+    def is_up_to_date(self) -> bool:
+        """Return True if a delta succeeded without a package: no tile has changed since the given time."""
         return self.status is JobStatus.FAILED and self.delivery is not None
 
     @property

@@ -41,7 +41,7 @@ def announcements(before: Job | None, now: Job, base_url: str) -> Iterator[Event
     if before is None or (before.status.is_final and not now.status.is_final):
         yield _event("submitted", now, base_url)
     if now.status in _FINAL_EVENTS and (before is None or before.status not in _FINAL_EVENTS):
-        yield _event("unchanged" if now.found_nothing_new else _FINAL_EVENTS[now.status], now, base_url)
+        yield _event("unchanged" if now.is_up_to_date else _FINAL_EVENTS[now.status], now, base_url)
     elif now.status is JobStatus.DELETED and before is not None and before.status is not JobStatus.DELETED:
         yield _event("removed", now, base_url)
     elif now.status is JobStatus.EXECUTING and before is not None and _passes_mark(before, now):

@@ -14,7 +14,7 @@ from typing import Any
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import InvalidParameterError, RequestError
 from exporttiles.domain.export import LAST
-from exporttiles.domain.job import Job, JobStatus, MessageKind, Series, job_id_of
+from exporttiles.domain.job import Job, JobStatus, MessageKind, Series, SubmitOptions, job_id_of
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, RequestDocument, read_request_document
 from exporttiles.ports.events import Event
 from exporttiles.rest import addresses
@@ -109,10 +109,12 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
                 service,
                 replace(request, package_name=document.package_name),
                 document.parameters,
-                caller.owner,
-                job_id=job_id,
-                callback_data=document.callback_data,
-                series=_series(document, caller),
+                SubmitOptions(
+                    owner=caller.owner,
+                    job_id=job_id,
+                    callback_data=document.callback_data,
+                    series=_series(document, caller),
+                ),
             )
     except RequestError as error:
         outcome = Outcome(origin, None, (str(error),))

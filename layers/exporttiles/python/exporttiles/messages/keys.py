@@ -52,8 +52,8 @@ class JobKeys:
         """Return the key of the places of one work item's tiles: for each bundle a JSON array, or null."""
         return f"{self.prefix}places/{number:05d}.json"
 
-    def rest_of_work_items(self, attempt: int) -> str:
-        """Return the key of the work items that a later attempt still has to do."""
+    def remaining_work_items(self, attempt: int) -> str:
+        """Return the key of the work items that are left for a later attempt."""
         return f"{self.prefix}work_items-{attempt}.json"
 
     @property

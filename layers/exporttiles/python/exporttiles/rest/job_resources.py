@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
-from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder
+from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder, SubmitOptions
 from exporttiles.domain.wording import counted
 from exporttiles.rest import addresses, pages
 from exporttiles.rest.call import Call, Document
@@ -141,7 +141,9 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
     token = read_client_token(call.request) if operation is Operation.EXPORT_TILES else ""
     with naming_parameter(area_parameter(sent)):  # the area may turn out too complex
         if operation is Operation.EXPORT_TILES:
-            submitted = call.runtime.submit_export(service, request, sent, call.caller.owner, client_token=token)
+            submitted = call.runtime.submit_export(
+                service, request, sent, SubmitOptions(owner=call.caller.owner, client_token=token)
+            )
         else:
             submitted = call.runtime.estimate_export(service, request, sent, call.caller.owner)
     return _changed(call, submitted, submit_document(submitted), operation)

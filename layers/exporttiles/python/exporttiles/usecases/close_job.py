@@ -163,8 +163,8 @@ class CloseJob:
         return self.jobs.get(job_id)
 
 
-def told_of(export: Export, packed: PackedPackage) -> list[Message]:
-    """Return what a person should know of a finished package."""
+def completion_messages(export: Export, packed: PackedPackage) -> list[Message]:
+    """Return the messages on a finished package: its size, and the tiles that it lacks."""
     request, service = export.request, export.service
     # Others were named: levels beyond those of the service when the export was accepted, gaps in what is delivered.
     found_levels = [level for level in request.levels if level not in packed.empty_levels]
@@ -225,7 +225,7 @@ def _success(job: Job, export: Export, packed: PackedPackage, billed: Bill, now:
         f"Estimated AWS cost: ${billed.dollars:.4f}, without storage and download.",
         f"Succeeded at {in_words(now)} (Elapsed Time: {seconds:.2f} seconds)",
     ]
-    return [*told_of(export, packed), *(Message(MessageKind.INFORMATIVE, text) for text in texts)]
+    return [*completion_messages(export, packed), *(Message(MessageKind.INFORMATIVE, text) for text in texts)]
 
 
 def _time(export: Export) -> str:

@@ -25,7 +25,7 @@ from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.process import UsageMeter
 from exporttiles.ports.tiles import TileSources
-from exporttiles.usecases.plan_rest import plan_rest
+from exporttiles.usecases.plan_remaining import plan_remaining
 from exporttiles.usecases.planned_bundles import no_tile_exists, planned_bundles
 
 
@@ -61,8 +61,8 @@ class PlanExport:
         keys = JobKeys(job_id)
         job = self.jobs.get(job_id)
         attempt = job.attempt
-        if attempt > 1 and (rest := plan_rest(self.jobs, self.objects, job_id, attempt)):
-            return Plan(rest.key, min(rest.item_count, self.max_concurrency))
+        if attempt > 1 and (remaining := plan_remaining(self.jobs, self.objects, job_id, attempt)):
+            return Plan(remaining.key, min(remaining.item_count, self.max_concurrency))
         export = Export.from_json(self.objects.read(keys.export))
         tile_bytes = export.service.cache.average_tile_bytes
         before = self.meter.snapshot()

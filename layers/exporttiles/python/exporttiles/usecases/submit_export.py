@@ -1,4 +1,4 @@
-"""Accept an export: count its tiles exactly, remember it, start it."""
+"""Accept an export: count its tiles, store the job, start the workflow."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -7,7 +7,18 @@ from datetime import timedelta
 
 from exporttiles.domain.errors import InvalidParameterError, JobNotFoundError
 from exporttiles.domain.export import LAST, ExportRequest
-from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, Series, in_words, job_id_of
+from exporttiles.domain.job import (
+    NO_OPTIONS,
+    Job,
+    JobStatus,
+    Message,
+    MessageKind,
+    Operation,
+    Series,
+    SubmitOptions,
+    in_words,
+    job_id_of,
+)
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.wording import counted, level_names
@@ -46,87 +57,81 @@ class SubmitExport:
         service: ImageService,
         request: ExportRequest,
         parameters: Mapping[str, str],
-        owner: str = "",
-        *,
-        job_id: str = "",
-        client_token: str = "",
-        callback_data: str = "",
-        series: Series | None = None,
+        options: SubmitOptions = NO_OPTIONS,
     ) -> Job:
-        """Create a job and start it, or create it failed where ArcGIS does so.
+        """Create a job and start it; create it failed where ArcGIS does so.
 
         Args:
-            service: what the request was checked against.
-            request: what was understood.
-            parameters: what the client sent, kept for the job's inputs.
-            owner: id of the API key that the client holds, if it needs one.
-            job_id: of a request that may come more than once: the first makes
-                the job, the others find it. '' makes a new job.
-            client_token: the same as `job_id`, chosen by the client: with it the
-                same request finds its job, and another request is refused.
-            callback_data: JSON that each event of the job carries.
-            series: of which some packages are kept, for longer than others.
+            service: the request was checked against it.
+            request: the parameters, parsed and checked.
+            parameters: as the client sent them, stored as the inputs of the job.
+            options: owner, idempotency, callback data and series.
 
         Raises:
             AreaError: the area is too complex to count.
-            InvalidParameterError: it is, for all levels together; or the earlier job or time that the request names is
-                none, or its token was used for another request.
+            InvalidParameterError: the area is, for all levels together; there is no
+                such earlier job or time; or the client token was used for another request.
         """
-        if client_token:
-            job_id = job_id_of("clientToken", service.name, owner, client_token)
-            self._claim(job_id, client_token, parameters)
-        if job_id and (existing := self._find(job_id)):
+        if options.client_token:
+            job_id = job_id_of("clientToken", service.name, options.owner, options.client_token)
+            self._claim(job_id, options.client_token, parameters)
+            options = replace(options, job_id=job_id)
+        if options.job_id and (existing := self._find(options.job_id)):
             return existing
-        request = self._dated(request, owner, series)
+        request = self._dated(request, options.owner, options.series)
+        job = self._new_job(service, request, options)
+        keys = JobKeys(job.job_id)
+        if not options.client_token:  # else they are there
+            self.objects.write(keys.parameters, _written(parameters))
+        if not job.status.is_final:
+            export = Export(service, request)
+            self.objects.write(keys.export, export.to_json())
+            job = self.reuse(job, export, job.submitted_at)
+        self.jobs.create(job)
+        if options.job_id:  # if this fails, the request is delivered again
+            return self._find(options.job_id) or job
+        if not job.status.is_final:
+            self._start(job)
+        return job
+
+    def _new_job(self, service: ImageService, request: ExportRequest, options: SubmitOptions) -> Job:
+        """Return a job with the number of its tiles: submitted, or failed if that number is refused."""
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
         tile_count = selection.count_all(request.levels)
         now = self.clock.now()
         refusal = _refusal(service, selection, tile_count)
-        messages = [
+        messages = (
             Message(MessageKind.INFORMATIVE, f"Start Time: {in_words(now)}"),
             *(Message(MessageKind.WARNING, text) for text in request.warnings),
             Message(MessageKind.ERROR, refusal)
             if refusal
             else Message(MessageKind.INFORMATIVE, _selected(tile_count, level_names(request.levels))),
-        ]
-        job = Job(
-            job_id=job_id or self.new_job_id(),
+        )
+        return Job(
+            job_id=options.job_id or self.new_job_id(),
             service_name=service.name,
             status=JobStatus.FAILED if refusal else JobStatus.SUBMITTED,
             submitted_at=now,
             finished_at=now if refusal else None,
-            expires_at=now + (self.kept_lifetime if series else self.job_lifetime),
+            expires_at=now + (self.kept_lifetime if options.series else self.job_lifetime),
             tile_count=tile_count,
-            messages=tuple(messages),
-            owner=owner,
+            messages=messages,
+            owner=options.owner,
             name=request.package_name,
-            callback_data=callback_data,
+            callback_data=options.callback_data,
             expected_bytes=tile_count * service.cache.average_tile_bytes,
-            series=series,
+            series=options.series,
         )
-        keys = JobKeys(job.job_id)
-        if not client_token:  # else they are there
-            self.objects.write(keys.parameters, _written(parameters))
-        if not refusal:
-            export = Export(service, request)
-            self.objects.write(keys.export, export.to_json())
-            job = self.reuse(job, export, now)
-        self.jobs.create(job)
-        if job_id:  # whoever brings the request brings it again if this fails
-            return self._find(job_id) or job
-        if not job.status.is_final:
-            self._start(job)
-        return job
 
     def _claim(self, job_id: str, client_token: str, parameters: Mapping[str, str]) -> None:
-        """Take a client token for a request, once and for all."""
+        """Bind a client token to the parameters of a request."""
         key, sent = JobKeys(job_id).parameters, _written(parameters)
         if not self.objects.create(key, sent) and self.objects.read(key) != sent:
             legal = "It was used for an export with other parameters; take a new one for each export."
             raise InvalidParameterError("clientToken", client_token, legal)
 
     def _dated(self, request: ExportRequest, owner: str, series: Series | None) -> ExportRequest:
-        """Return a request with the time that its earlier job stands for.
+        """Return a request with `since_job` replaced by the time of that job.
 
         What changed while that job ran may be in its package or not: the time
         is that of its submission.
@@ -154,14 +159,14 @@ class SubmitExport:
             legal = "It must be a time, or the id of an export of this service that succeeded and is still kept."
             raise InvalidParameterError("since", request.since_job, legal)
         if earlier.package and (maker := owner_of(earlier.package.key)) != earlier.job_id:
-            earlier = self.jobs.get(maker)  # its tiles were read when that package was asked for
+            earlier = self.jobs.get(maker)  # which read the tiles of the package
         return replace(request, since=earlier.submitted_at, since_job="")
 
     def _series(self, series: Series | None) -> Iterator[Job]:
         return self.jobs.series(series.key) if series else iter(())
 
     def _find(self, job_id: str) -> Job | None:
-        """Return a job that is there already; start it, should that have failed."""
+        """Return an existing job; start it if an earlier start failed."""
         try:
             job = self.jobs.get(job_id)
         except JobNotFoundError:
@@ -174,7 +179,7 @@ class SubmitExport:
         try:
             self.workflow.start(job)
         except Exception:
-            # Nothing runs that could ever end this job.
+            # No workflow will ever end this job.
             failed = Message(MessageKind.ERROR, "The export could not be started. Try again later.")
             self.jobs.advance(job.job_id, JobChange(JobStatus.FAILED, messages=[failed], finished_at=self.clock.now()))
             raise

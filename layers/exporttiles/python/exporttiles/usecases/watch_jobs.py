@@ -1,4 +1,4 @@
-"""Find the jobs that nobody closes, and close them."""
+"""Close orphaned jobs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,40 +14,39 @@ from exporttiles.ports.workflow import Execution, ExecutionStatus, Workflow
 from exporttiles.usecases.close_job import CloseJob
 
 PATIENCE = timedelta(minutes=5)
-"""Younger jobs are left alone: their own steps and events are on their way."""
+"""Minimum age: the steps and events of younger jobs are still on their way."""
 
 START_PATIENCE = timedelta(minutes=15)
-"""How long starting the steps of a job is tried again."""
+"""How long a failed start is retried."""
 
 _MOST_JOBS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What was seen and done.
+    """The result of one run.
 
     Attributes:
-        open_count: jobs that had not ended, as far as they were looked at.
-        oldest: how long the first of them has waited.
-        started: jobs whose steps were started again.
-        closed: jobs as they were closed.
-        troubles: what kept single jobs from being looked at.
+        open_count: jobs that had not ended, at most 1,000.
+        oldest: age of the oldest of them.
+        started: jobs whose workflow was started again.
+        closed: jobs that were closed.
+        failures: errors while single jobs were handled.
     """
 
     open_count: int
     oldest: timedelta
     started: tuple[Job, ...]
     closed: tuple[Job, ...]
-    troubles: tuple[Exception, ...]
+    failures: tuple[Exception, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class WatchJobs:
-    """Asks the workflow about every job that is open for long, and believes it.
+    """Compares old open jobs with their executions, and closes the orphaned ones.
 
-    Jobs end by their last step, or by the event of their execution. This is for
-    those that lost both: a start that failed, an event that never came, steps
-    that hang.
+    Jobs end by their last step, or by the event of their execution. Orphaned
+    jobs have neither: their start failed, the event was lost, or a step hangs.
 
     Attributes:
         export_timeout: how long the steps of a job may take.
@@ -60,16 +59,16 @@ class WatchJobs:
     export_timeout: timedelta
 
     def __call__(self) -> Watch:
-        """Look at the open jobs, those that wait longest first."""
+        """Check the open jobs, oldest first."""
         now = self.clock.now()
         jobs = list(islice(self.jobs.open_jobs(), _MOST_JOBS))
         started: list[Job] = []
         closed: list[Job] = []
-        troubles: list[Exception] = []
+        failures: list[Exception] = []
         for job in jobs:
             age = now - job.waiting_since
             if age < PATIENCE:
-                break  # so are all that follow
+                break  # so are the jobs that follow
             try:
                 execution = self.workflow.find(job.job_id, job.attempt)
                 if execution is None and job.status is JobStatus.SUBMITTED and age < START_PATIENCE:
@@ -77,16 +76,16 @@ class WatchJobs:
                     started.append(job)
                 else:
                     closed += self._close(job, execution, is_late=age > self.export_timeout + PATIENCE)
-            except Exception as error:  # noqa: BLE001  (one bad job must not keep the others waiting)
+            except Exception as error:  # noqa: BLE001  (one bad job must not block the others)
                 error.add_note(f"while looking at the job {job.job_id}")
-                troubles.append(error)
+                failures.append(error)
         oldest = now - jobs[0].waiting_since if jobs else timedelta()
-        return Watch(len(jobs), oldest, tuple(started), tuple(closed), tuple(troubles))
+        return Watch(len(jobs), oldest, tuple(started), tuple(closed), tuple(failures))
 
     def _close(self, job: Job, execution: Execution | None, *, is_late: bool) -> Iterator[Job]:
-        """Close a job if its steps have ended or should have; yield it then."""
+        """Close a job if its execution has ended or is overdue; yield the closed job."""
         try:
-            # Again: the steps may have closed it themselves before they ended.
+            # Read again: the steps may have closed it before they ended.
             if self.jobs.get(job.job_id).status.is_final:
                 return
         except JobNotFoundError:

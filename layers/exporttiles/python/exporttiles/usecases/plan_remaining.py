@@ -1,4 +1,4 @@
-"""What is still to do of an export that was planned before: a job that is resumed."""
+"""Plan the remaining work items of a job that is resumed."""
 
 import json
 from collections.abc import Iterator
@@ -16,21 +16,21 @@ from exporttiles.ports.objects import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """Where the missing work items lie, and how many they are."""
+class RemainingItems:
+    """The key of the remaining work items, and their number."""
 
     key: str
     item_count: int
 
 
-def plan_rest(jobs: JobTable, objects: ObjectStore, job_id: str, attempt: int) -> Rest | None:
-    """Write the work items that left nothing, or nothing that is still there; None if there never was a plan.
+def plan_remaining(jobs: JobTable, objects: ObjectStore, job_id: str, attempt: int) -> RemainingItems | None:
+    """Write the work items whose output is missing. Return None if the job was never planned.
 
-    An attempt is planned once, whoever else plans it: what has been done of
-    it since may not be taken back.
+    An attempt is planned once, even if its planner runs twice: work that is done
+    since must not be repeated.
 
     Args:
-        jobs: where the progress is counted anew.
+        jobs: the progress in it is recounted.
         objects: the package bucket.
         job_id: the job.
         attempt: the one that begins.
@@ -40,20 +40,20 @@ def plan_rest(jobs: JobTable, objects: ObjectStore, job_id: str, attempt: int) -
     if not items:
         return None
     if items[0].attempt == attempt:
-        return Rest(keys.work_items, len(items))
-    key = keys.rest_of_work_items(attempt)
-    done = {report.number: report for report in _reports_that_hold(objects, keys, len(items))}
-    # What a Map makes of no items at all is nowhere promised: then one is done again.
+        return RemainingItems(keys.work_items, len(items))
+    key = keys.remaining_work_items(attempt)
+    done = {report.number: report for report in _intact_reports(objects, keys, len(items))}
+    # The behaviour of a Map without items is not documented: then one is repeated.
     missing = [item for item in items if item.number not in done] or items[-1:]
     for item in missing:
         done.pop(item.number, None)
-    if planned := _items(objects, key):  # asked for now, and not before all that was read
-        return Rest(key, len(planned))
-    # A report that speaks of what is gone would keep its successor out.
+    if planned := _items(objects, key):  # read last: another planner may have written it meanwhile
+        return RemainingItems(key, len(planned))
+    # A stale report would win over the new one: only the first counts.
     objects.delete(keys.report(item.number) for item in missing)
     places = [keys.places(item.number) for item in missing if item.has_places]
     for kept in (keys.parameters, keys.export, keys.work_items, *places):
-        objects.write(kept, objects.read(kept))  # the bucket forgets by age, and these are needed as long as the job
+        objects.write(kept, objects.read(kept))  # renewed: the bucket expires objects by age
     progress = Progress(
         work_items=len(items),
         done_work_items=len(done),
@@ -62,19 +62,19 @@ def plan_rest(jobs: JobTable, objects: ObjectStore, job_id: str, attempt: int) -
     )
     jobs.recount(job_id, progress)
     objects.write(key, json.dumps([replace(item, attempt=attempt).to_json() for item in missing]).encode())
-    return Rest(key, len(missing))
+    return RemainingItems(key, len(missing))
 
 
 def _items(objects: ObjectStore, key: str) -> list[WorkItem]:
-    """Return the work items of a plan; none if it was not made."""
+    """Return the work items of a plan; an empty list if there is none."""
     try:
         return [WorkItem.from_json(item) for item in read_document(objects.read(key))]
     except KeyError:
         return []
 
 
-def _reports_that_hold(objects: ObjectStore, keys: JobKeys, count: int) -> Iterator[FragmentReport]:
-    """Yield the reports whose fragments, and files of a dataset, are where they say."""
+def _intact_reports(objects: ObjectStore, keys: JobKeys, count: int) -> Iterator[FragmentReport]:
+    """Yield the reports whose fragments, and files of a dataset, exist in full."""
     export = Export.from_json(objects.read(keys.export))
     is_folder = output_of(export.service, export.request).is_folder
     prefixes = [keys.fragments, keys.packages] if is_folder else [keys.fragments]
