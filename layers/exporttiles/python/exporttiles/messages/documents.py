@@ -7,10 +7,10 @@ from exporttiles.domain.errors import SourceError
 
 
 def read_document(body: bytes) -> Any:
-    """Return what a JSON document of a job holds.
+    """Parse a JSON document of a job.
 
     Raises:
-        SourceError: it is none; reading it again may help.
+        SourceError: it is not JSON; reading it again may help.
     """
     try:
         return json.loads(body)

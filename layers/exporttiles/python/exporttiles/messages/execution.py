@@ -1,4 +1,4 @@
-"""What the workflow tells of an execution: whose it is, and why it failed."""
+"""The names of executions, and the errors that Step Functions reports."""
 
 import json
 from contextlib import suppress
@@ -7,19 +7,19 @@ from typing import Any
 
 
 def execution_name(job_id: str, attempt: int) -> str:
-    """Return the name of the execution of an attempt: AWS keeps a name taken for 90 days."""
+    """Return the name of the execution of an attempt. AWS does not reuse a name within 90 days."""
     return job_id if attempt == 1 else f"{job_id}-{attempt}"
 
 
 def read_execution_name(name: str) -> tuple[str, int]:
-    """Return the id of the job and the attempt that an execution is about."""
+    """Return the job id and the attempt of an execution."""
     job_id, _, attempt = name.partition("-")
     return job_id, int(attempt or 1)
 
 
 _TIMEOUTS = {"Sandbox.Timedout", "States.Timeout"}
 _STOPPED = {"Lambda.Unknown", "Runtime.ExitError", "States.TaskFailed"}
-"""How the workflow calls a function that could not say what became of it."""
+"""Error names of a function that was killed before it could raise its own error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Failure:
 
     @property
     def reason(self) -> str:
-        """Return the reason in words for the person who waits.
+        """Return the reason in words for the client.
 
-        Of a function that was stopped the workflow knows little: Lambda names
-        the signal, and Step Functions calls all of it unknown.
+        When a function was killed, Lambda reports only the signal, and Step
+        Functions an unknown error.
         """
         if "signal: killed" in self.cause:
             return "a function ran out of memory. Deploy with a larger WorkerMemory."
@@ -46,10 +46,10 @@ class Failure:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Failure":
-        """Return the failure that a ``Catch`` or a status event tells of.
+        """Return the failure in the input of a ``Catch`` or in a status event.
 
-        The cause of a failed Lambda function is the JSON that Lambda made of
-        the exception; its message is what people can use.
+        The cause of a failed Lambda function is a JSON document of the exception;
+        only its message is for people.
         """
         error = document.get("Error") or document.get("error") or ""
         cause = document.get("Cause") or document.get("cause") or ""

@@ -1,4 +1,4 @@
-"""What a request leaves for the steps: the export as it was understood."""
+"""The accepted export, from the request to the steps of the workflow."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from exporttiles.messages.documents import read_document
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A service as it was when the export was accepted, and what was asked of it."""
+    """A request, and the service as it was when the request was accepted."""
 
     service: ImageService
     request: ExportRequest
@@ -37,9 +37,9 @@ class Export:
 
     @property
     def reuse_key(self) -> str:
-        """Return the key at which an equal export of a cache that was not published anew finds this one.
+        """Return the object key of a reusable package: equal for equal exports of the same published cache.
 
-        Who asks and what they may is no part of it.
+        It does not depend on the caller or on the caller's limits.
         """
         document = json.loads(self.to_json())
         del document["service"]["maxExportTilesCount"], document["service"]["exportTilesAllowed"]

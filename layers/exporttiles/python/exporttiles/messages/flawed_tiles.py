@@ -1,28 +1,28 @@
-"""Tiles that are not as they should be, from the worker to the client."""
+"""Flawed tiles, from the worker to the client."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 EXAMPLES = 3
-"""Flawed tiles that a job names; the others are only counted."""
+"""Number of flawed tiles that a job lists; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlawedTiles:
-    """Tiles that are not as they should be: how many, and the first few with their places and reasons."""
+    """The number of flawed tiles, and the first few with their places and reasons."""
 
     count: int
     examples: tuple[str, ...]
 
     @classmethod
     def of(cls, flaws: Sequence[str]) -> "FlawedTiles":
-        """Return flaws, each told as a place and a reason."""
+        """Count flaws, each given as a place and a reason."""
         return cls(len(flaws), tuple(flaws[:EXAMPLES]))
 
     @classmethod
     def joined(cls, several: Sequence["FlawedTiles"]) -> "FlawedTiles":
-        """Return the flaws of several reports as those of one."""
+        """Merge the flaws of several reports."""
         examples = [example for each in several for example in each.examples]
         return cls(sum(each.count for each in several), tuple(examples[:EXAMPLES]))
 
@@ -32,6 +32,6 @@ class FlawedTiles:
 
     @classmethod
     def from_json(cls, document: list[Any]) -> "FlawedTiles":
-        """Return what `to_json` wrote."""
+        """Return the flawed tiles of a JSON array."""
         count, *examples = document
         return cls(count, tuple(examples))

@@ -1,4 +1,4 @@
-"""What a worker leaves for the packer."""
+"""The report of a worker to the packer."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -31,33 +31,32 @@ class MemberReport:
 
     @property
     def header(self) -> bytes:
-        """Return its local header."""
+        """Return the local header."""
         return local_header(ZipMember(self.name, self.size_bytes, self.crc32))
 
     def content(self, fragment: memoryview) -> memoryview:
-        """Return its bytes, where they lie in the fragment."""
+        """Return the bytes of the file, as a view of the fragment."""
         start = self.header_offset + len(self.header)
         return fragment[start : start + self.size_bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class FragmentReport:
-    """What a worker did: the packer needs nothing else to build the package.
+    """The output of one work item; the packer needs nothing else to build the package.
 
     Attributes:
         members: the files in the fragment, in their order.
         tile_counts: level -> tiles in the fragment; levels without any do not appear.
-        levels: those of which the cache has selected tiles, whether they are in the fragment or not.
-        selected_count: tiles that the request selects in these bundles, and the
-            item's share of those that are known not to exist.
+        levels: levels with selected tiles in the cache, whether in the fragment or not.
+        selected_count: tiles that the request selects in these bundles, plus the
+            item's share of the selected tiles in bundles that do not exist.
         missing: selected tiles that the cache does not have.
-        left_out: tiles that are no image of the cache's format and size; to the
-            client they are as good as missing.
-        not_recompressed: tiles that could not be recompressed and were left as they are.
-        source_bytes: tiles as they lie in the cache, before recompression.
-        used: what it took, for the cost of the job.
-        up_to_date_count: of a delta, tiles that exist and have not changed.
-        changes: of a delta, where the tiles in the fragment lie.
+        left_out: tiles that are not images of the cache's format and size.
+        not_recompressed: tiles that could not be recompressed and are copied as they are.
+        source_bytes: total size of the tiles in the cache, before recompression.
+        used: usage of AWS, for the cost of the job.
+        up_to_date_count: tiles that are not in a delta because they have not changed.
+        changes: blocks of the tiles in a delta.
     """
 
     number: int
@@ -80,10 +79,10 @@ class FragmentReport:
         return sum(self.tile_counts.values())
 
     def check(self, fragment: bytes) -> None:
-        """Compare the files in the fragment with this report: their headers, and their bytes by checksum.
+        """Compare the headers and checksums of the files in a fragment with this report.
 
         Raises:
-            SourceError: it is not the fragment that was written; reading it again may help.
+            SourceError: the fragment differs; reading it again may help.
         """
         view = memoryview(fragment)
         for member in self.members:
@@ -92,7 +91,7 @@ class FragmentReport:
                 raise SourceError(f"{member.name} in fragment {self.number} is not what was written.")
 
     def contents(self, fragment: bytes) -> Iterator[tuple[str, memoryview]]:
-        """Yield names and bytes of the files in the fragment, once all of them are checked.
+        """Check all files in a fragment, then yield their names and bytes.
 
         Raises:
             SourceError: as `check`.

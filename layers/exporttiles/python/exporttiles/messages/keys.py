@@ -1,4 +1,4 @@
-"""The keys of all that belongs to a job, in the package bucket."""
+"""The object keys of a job in the package bucket."""
 
 import json
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from zlib import crc32
 from exporttiles.messages.fragment_report import MemberReport
 
 CHANGES_NAME = "changes.json"
-"""Name of the file beside a delta that lists its tiles."""
+"""Name of the file beside a delta package that lists its tiles."""
 
 VERIFICATION_NAME = "verification.json"
-"""Name of the report on the finished package; no listing shows it, or clients would take it for one."""
+"""Name of the report on the finished package; listings hide it, because clients download every listed file."""
 
 FOLDERS = ("jobs/", "packages/")
-"""What the package bucket holds: what only the steps need, and what is delivered."""
+"""The folders of the package bucket: intermediate objects, and delivered files."""
 
 
 def owner_of(key: str) -> str:
@@ -24,13 +24,13 @@ def owner_of(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class JobKeys:
-    """The keys of everything that belongs to a job."""
+    """The object keys of one job."""
 
     job_id: str
 
     @property
     def prefix(self) -> str:
-        """Return the folder of what only the steps need."""
+        """Return the folder of the intermediate objects."""
         return f"jobs/{self.job_id}/"
 
     @property
@@ -40,7 +40,7 @@ class JobKeys:
 
     @property
     def export(self) -> str:
-        """Return the key of the export as it was understood."""
+        """Return the key of the accepted export."""
         return f"{self.prefix}export.json"
 
     @property
@@ -49,7 +49,7 @@ class JobKeys:
         return f"{self.prefix}work_items.json"
 
     def places(self, number: int) -> str:
-        """Return the key of the places of one work item's tiles: for each bundle a JSON array, or null."""
+        """Return the key of the tile places of one work item: a JSON array or null for each bundle."""
         return f"{self.prefix}places/{number:05d}.json"
 
     def remaining_work_items(self, attempt: int) -> str:
@@ -62,27 +62,27 @@ class JobKeys:
         return f"{self.prefix}fragments/"
 
     def fragment(self, number: int, members: Sequence[MemberReport]) -> str:
-        """Return the key of a fragment of the package, by its work item and what it holds.
+        """Return the key of a fragment, which depends on its work item and its content.
 
-        A tile that changes between two attempts makes another fragment, not
-        another content of the same: a report always speaks of its own.
+        If a tile changes between two attempts, their fragments have different keys:
+        a report always belongs to its own fragment.
         """
         content = json.dumps([(member.name, member.crc32) for member in members])
         return f"{self.fragments}{number:05d}-{crc32(content.encode()):08x}"
 
     def report(self, number: int) -> str:
-        """Return the key of one work item's report."""
+        """Return the key of the report on a work item."""
         return f"{self.prefix}reports/{number:05d}.json"
 
     @property
     def packages(self) -> str:
-        """Return the folder of what is delivered: the package, and the files of a dataset."""
+        """Return the folder of the delivered files: the package, and the files of a dataset."""
         return f"packages/{self.job_id}/"
 
     def delivered(self, name: str) -> str:
-        """Return the key of a file that is delivered."""
+        """Return the key of a delivered file."""
         return f"{self.packages}{name}"
 
     def is_finished_work(self, key: str) -> bool:
-        """Tell whether a delivered file is one that the workers of a dataset write: those lie in folders."""
+        """Return True if a worker wrote the delivered file: those of a dataset lie in folders."""
         return "/" in key.removeprefix(self.packages)

@@ -1,4 +1,4 @@
-"""What the packer leaves for the end of the job."""
+"""The result of the packer, for the end of the job."""
 
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -9,14 +9,13 @@ from exporttiles.messages.flawed_tiles import FlawedTiles
 
 @dataclass(frozen=True, slots=True)
 class PackedPackage:
-    """What the packer hands to CloseJob through the state of the workflow.
+    """The finished package, passed from the packer to CloseJob in the state of the workflow.
 
-    A delta of no tiles is no file: its key is empty and so is its size.
+    A delta without tiles has no file: its key is empty and its size 0.
 
     Attributes:
         missing_count: selected tiles that the cache does not have.
-        empty_levels: those that were asked for and of which the cache has none
-            of the selected tiles.
+        empty_levels: requested levels of which the cache has none of the selected tiles.
         empty_tile_count: selected tiles of these levels.
     """
 

@@ -1,4 +1,4 @@
-"""What the planner leaves for the distributed Map and its workers."""
+"""The plan of an export, for the distributed Map and its workers."""
 
 from dataclasses import astuple, dataclass, field
 from typing import Any
@@ -9,26 +9,26 @@ from exporttiles.domain.tiling import BundleIndex
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the planner hands to the distributed Map: where its items lie, and how many may run at a time."""
+    """The key of the work items, and how many may run at a time."""
 
     work_items_key: str
     max_concurrency: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as the state of the workflow carries it."""
+        """Return the plan as part of the workflow's state."""
         return {"work_items_key": self.work_items_key, "max_concurrency": self.max_concurrency}
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """Bundles that one worker builds as one fragment.
+    """Bundles that one worker writes as one fragment.
 
     Attributes:
         number: counts from 0.
-        absent_count: selected tiles of bundles that do not exist: each item counts
-            a share of them, so that the items together count all selected tiles.
-        has_places: the places of the tiles that exist are known; they lie at `JobKeys.places`.
-        used: what it took to plan the export; told in the first item.
+        absent_count: this item's share of the selected tiles in bundles that do not
+            exist; all items together count all selected tiles.
+        has_places: the places of the existing tiles are known, and stored at `JobKeys.places`.
+        used: usage of the planner; only in the first item.
     """
 
     job_id: str
@@ -40,7 +40,7 @@ class WorkItem:
     used: Usage = field(default_factory=Usage)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the item as the distributed Map hands it to a worker."""
+        """Return the input of a worker."""
         bundles = [[bundle.level, bundle.row, bundle.column] for bundle in self.bundles]
         item: dict[str, Any] = {
             "job_id": self.job_id,
@@ -57,7 +57,7 @@ class WorkItem:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "WorkItem":
-        """Return the item that the distributed Map handed over."""
+        """Return the item in the input of a worker."""
         bundles = tuple(BundleIndex(*bundle) for bundle in document["bundles"])
         more = {name: document[name] for name in ("absent_count", "has_places") if name in document}
         used = Usage(*document.get("used", ()))

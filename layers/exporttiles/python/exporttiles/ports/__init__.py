@@ -1,5 +1,5 @@
-"""What the use cases need from the world, as protocols.
+"""Ports: the protocols through which use cases reach storage, the workflow, events and the clock.
 
-The adapters implement these for AWS and for a folder; the tests bring fakes
-that keep real state.
+Adapters implement them for AWS and for a local folder; tests implement them
+with fakes that keep real state.
 """

@@ -1,4 +1,4 @@
-"""The jobs."""
+"""The job table."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -37,22 +37,22 @@ class JobChange:
 
 
 class JobTable(Protocol):
-    """The jobs; every change is conditional on a legal change of state."""
+    """The stored jobs. A change is refused if it is not legal in the present state of the job."""
 
     def create(self, job: Job) -> bool:
-        """Store a new job; tell whether its id was free."""
+        """Insert a job. Return False if the id already exists."""
         ...
 
     def get(self, job_id: str) -> Job:
         """Return a job.
 
         Raises:
-            JobNotFoundError: there is none, or it has expired.
+            JobNotFoundError: there is no such job, or it has expired.
         """
         ...
 
     def open_jobs(self) -> Iterator[Job]:
-        """Yield the jobs that have not ended, those that wait longest first; one that just ended may be missed."""
+        """Yield unfinished jobs, oldest first; a job that was created a moment ago may be missing."""
         ...
 
     def advance(self, job_id: str, change: JobChange) -> bool:
@@ -60,11 +60,11 @@ class JobTable(Protocol):
         ...
 
     def series(self, key: str) -> Iterator[Job]:
-        """Yield the jobs of a series, the last submitted first; one that was just made may not be among them."""
+        """Yield the jobs of a series, newest first; a job that was created a moment ago may be missing."""
         ...
 
     def delete(self, job_id: str, message: Message, expires_at: datetime) -> bool:
-        """Take the package from a job that succeeded, say why, and set when the job is forgotten.
+        """Mark the package of a succeeded job as deleted, append a message, and set when the job expires.
 
         Returns:
             False, with nothing changed, when the job has not succeeded.
@@ -72,24 +72,24 @@ class JobTable(Protocol):
         ...
 
     def resume(self, job_id: str, attempt: int, now: datetime, expires_at: datetime, message: Message) -> bool:
-        """Move a job that failed back to the first state, once for each attempt; forget why it failed.
+        """Move a failed job back to the first state, once for each attempt; clear the end of the last one.
 
         Args:
             job_id: the job.
-            attempt: the one that begins: the last one, and 1.
-            now: it must still be resumable.
-            expires_at: when the job is forgotten now.
-            message: for the person who waits.
+            attempt: the new one: that of the job plus 1.
+            now: the job must be resumable at this time.
+            expires_at: new expiry of the job.
+            message: appended to those of the job.
 
         Returns:
-            False, with nothing changed, when it is not resumable or has gone on already.
+            False, with nothing changed, when it is not resumable or was resumed already.
         """
         ...
 
     def recount(self, job_id: str, progress: Progress) -> None:
-        """Replace the progress by what was counted anew."""
+        """Replace the progress by a recount."""
         ...
 
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
-        """Add one finished work item, its tiles and its bytes to the progress; a late one counts nothing."""
+        """Add a finished work item to the progress; do nothing unless the job is executing."""
         ...

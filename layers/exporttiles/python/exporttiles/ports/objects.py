@@ -18,21 +18,21 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class StoredFolder:
-    """What lies directly below a prefix: objects, and prefixes of more, each in key order."""
+    """The objects and folders directly below a prefix, each in key order."""
 
     objects: Sequence[StoredObject]
     folders: Sequence[str]
 
 
 class ObjectReader(Protocol):
-    """Objects under keys: in one bucket, below one folder, or inside one archive."""
+    """Read access to objects by key: in a bucket, below a folder, or inside an archive."""
 
     def read(self, key: str) -> bytes:
         """Return a whole object.
 
         Raises:
             KeyError: there is no object under this key.
-            SourceError: the store did not answer as it should.
+            SourceError: the store failed or did not answer.
         """
         ...
 
@@ -41,30 +41,29 @@ class ObjectReader(Protocol):
 
         Raises:
             KeyError: there is no object under this key.
-            SourceError: the store did not answer as it should.
+            SourceError: the store failed or did not answer.
         """
         ...
 
     def read_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
         """Yield whole objects in the order of their keys; None where there is none.
 
-        Several are read at a time; the first is there before the last is asked for.
+        Several are read at a time; the first is yielded before the last is requested.
 
         Raises:
-            SourceError: the store did not answer as it should.
+            SourceError: the store failed or did not answer.
         """
         ...
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
         """Yield byte ranges ``[start, stop)`` of one object, several read at a time.
 
-        A range that reaches past the end yields what there is; one that
-        begins there is refused.
+        A range that reaches past the end is cut; one that begins there raises SourceError.
 
         Raises:
             KeyError: there is no object under this key.
-            SourceError: the store did not answer as it should, or the object
-                has been replaced since its start was read.
+            SourceError: the store failed or did not answer, or the object has been
+                replaced since its start was read.
         """
         ...
 
@@ -72,7 +71,7 @@ class ObjectReader(Protocol):
         """Yield the lengths of objects in the order of their keys; None where there is none.
 
         Raises:
-            SourceError: the store did not answer as it should.
+            SourceError: the store failed or did not answer.
         """
         ...
 
@@ -80,7 +79,7 @@ class ObjectReader(Protocol):
         """Yield when objects were written, in the order of their keys, to the second; None where there is none.
 
         Raises:
-            SourceError: the store did not answer as it should.
+            SourceError: the store failed or did not answer.
         """
         ...
 
@@ -90,24 +89,24 @@ class ObjectReader(Protocol):
 
 
 class ObjectStore(ObjectReader, Protocol):
-    """Objects that can be written, too."""
+    """Read and write access to objects by key."""
 
     def write(self, key: str, body: bytes | Sequence[Tile]) -> None:
-        """Store an object whole, replacing what was there; its bytes may come in pieces."""
+        """Store an object, replacing an existing one; its bytes may come in pieces."""
         ...
 
     def create(self, key: str, body: bytes) -> bool:
-        """Store an object if the key is free; tell whether it was."""
+        """Store an object. Return False if the key already exists."""
         ...
 
     def list_folder(self, prefix: str) -> StoredFolder:
-        """Return what lies directly below a prefix that ends in ``/``; nothing if there is no such folder.
+        """Return the objects and folders directly below a prefix that ends in ``/``.
 
         Raises:
-            SourceError: the store did not answer as it should.
+            SourceError: the store failed or did not answer.
         """
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects; keys without an object are passed over."""
+        """Delete objects; keys that do not exist are ignored."""
         ...

@@ -1,4 +1,4 @@
-"""Packages: made of parts, delivered by links."""
+"""Packages: joined from parts, delivered by download links."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
@@ -8,42 +8,42 @@ from exporttiles.domain.parts import Part
 
 
 class PackageJoiner(Protocol):
-    """Makes packages of parts, visible only when whole."""
+    """Joins parts to packages; a package is visible only when complete."""
 
     def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
-        """Make one object of parts, in order; nothing is visible until all is there.
+        """Join parts to one object, in order; nothing is visible until it is complete.
 
-        When parts are refused, nothing is left behind.
+        Nothing is left behind when parts are refused.
 
         Args:
             key: of the object.
             parts: at least one.
-            crc32: of the whole object; the store compares it with the bytes that it has.
+            crc32: of the whole object; the store compares it with its bytes.
 
         Raises:
-            DamagedPackageError: the bytes are others; an object may be left.
-            PackageError: the parts break the store's rules, or one is gone.
-            SourceError: the store did not answer as it should; trying again may help.
+            DamagedPackageError: the bytes differ; an object may be left.
+            PackageError: the parts break the store's rules, or a part is missing.
+            SourceError: the store failed or did not answer; a retry may help.
         """
         ...
 
 
 class PackageStore(PackageJoiner, Protocol):
-    """Finished packages, and those that are being made."""
+    """Finished packages and incomplete uploads."""
 
     def owners(self, beginning: str) -> Iterator[str]:
-        """Yield the ids of the jobs that own an object, of those that begin so; some come twice."""
+        """Yield the ids with a prefix of all jobs that own objects; an id may be repeated."""
         ...
 
     def abort_uploads(self, prefix: str, is_unwanted: Callable[[str], bool] = ...) -> int:
-        """End uploads that are not complete; return how many.
+        """Abort incomplete uploads; return how many.
 
         Args:
             prefix: of their keys; '' for all.
-            is_unwanted: tells by its key whether an upload is to end; by default each is.
+            is_unwanted: takes the key of an upload; returns True to abort it. By default all are.
         """
         ...
 
     def download_url(self, package: Package) -> str:
-        """Return a link that works without credentials for a short time."""
+        """Return a presigned link, which works for a short time without credentials."""
         ...

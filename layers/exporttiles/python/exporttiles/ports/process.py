@@ -7,7 +7,7 @@ from exporttiles.domain.cost import Usage
 
 
 class Clock(Protocol):
-    """The time."""
+    """A source of the current time."""
 
     def now(self) -> datetime:
         """Return the time in UTC."""

@@ -1,4 +1,4 @@
-"""What the use cases need of tile caches."""
+"""Tile caches, read a bundle at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import BundleIndex, TileRange
 
-if TYPE_CHECKING:  # who asks for a job's status needs no arrays
+if TYPE_CHECKING:  # NumPy is slow to import, and a function that reports a status needs none
     import numpy as np
     from numpy.typing import NDArray
 
@@ -32,76 +32,76 @@ class TileSource(Protocol):
     """A tile cache, read a bundle at a time."""
 
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
-        """Yield the tiles of one bundle that are wanted and exist, as they arrive.
+        """Yield the selected tiles of a bundle that exist, as they arrive.
 
-        A tile whose record is damaged comes as no bytes, so that it can be
-        told from one that does not exist.
+        A tile with a damaged record is yielded as empty bytes; a tile that does not
+        exist is not yielded.
 
         Args:
-            bundle: which 128 by 128 block.
-            selected: the tiles that are wanted.
+            bundle: the 128 by 128 block.
+            selected: mask of the tiles.
 
         Raises:
-            SourceError: the cache cannot be read; a missing tile is no error.
-            DamagedCacheError: the cache is not what it claims to be.
+            SourceError: the cache cannot be read; a missing tile is not an error.
+            DamagedCacheError: the cache contradicts its own index or documents.
         """
         ...
 
     def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
-        """Return the bundles of a block that may hold tiles: all others hold none.
+        """Return the bundles of a block that may hold tiles; the others hold none.
 
         Args:
             block: tiles of one level.
-            tile_count: how many of them are wanted.
-            limit: how many names or bundles to look at, at most.
+            tile_count: how many of them are selected.
+            limit: maximum number of names or bundles to list.
 
         Returns:
-            None if it would cost too much to find out, compared with a look
-            into each bundle or for each file: the cache is not sparse.
+            None if a listing would cost too much, compared with reading each bundle
+            or file: the cache is not sparse.
 
         Raises:
             SourceError: the cache cannot be read.
-            DamagedCacheError: the cache is not what it claims to be.
+            DamagedCacheError: the cache contradicts its own index or documents.
         """
         ...
 
     def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> "NDArray[np.int32]":
-        """Return the bytes of the tiles that are wanted, without reading them.
+        """Return the sizes of the selected tiles, without reading them.
 
         Args:
-            bundle: which 128 by 128 block.
-            selected: the tiles that are wanted.
+            bundle: the 128 by 128 block.
+            selected: mask of the tiles.
 
         Returns:
-            (128, 128) bytes, row before column; 0 where a tile does not exist
-            or is not wanted.
+            (128, 128) sizes in bytes, row before column; 0 where a tile does not
+            exist or is not selected.
 
         Raises:
             SourceError: the cache cannot be read.
-            DamagedCacheError: the cache is not what it claims to be.
+            DamagedCacheError: the cache contradicts its own index or documents.
         """
         ...
 
     def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
-        """Return which of the tiles that are wanted exist and were written before a time.
+        """Return the mask of the selected tiles that exist and were written before a time.
 
-        The store knows when an object was written: of a cache of files that
-        is one tile, of others all tiles of a bundle or of an archive.
+        The time is that of the stored object: a tile in a cache of files, otherwise
+        a bundle or an archive, for all of its tiles.
 
         Args:
-            bundle: which 128 by 128 block.
-            selected: the tiles that are wanted.
-            since: in UTC; what was written in that second has changed.
+            bundle: the 128 by 128 block.
+            selected: mask of the tiles.
+            since: in UTC; tiles written in the same second count as modified.
 
         Raises:
             SourceError: the cache cannot be read.
-            DamagedCacheError: the cache is not what it claims to be.
+            DamagedCacheError: the cache contradicts its own index or documents.
         """
         ...
 
 
 class TileSources(Protocol):
-    """Opens tile caches."""
+    """Opens tile caches by address and layout."""
 
     def open(self, cache: TileCache) -> TileSource:
         """Return a reader of a cache."""

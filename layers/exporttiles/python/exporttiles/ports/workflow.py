@@ -1,4 +1,4 @@
-"""What runs the steps of an export."""
+"""The workflow that runs the steps of an export."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,10 +20,10 @@ class ExecutionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The steps of a job on their way, or at their end.
+    """An execution of the steps of a job.
 
     Attributes:
-        error, cause: of one that failed, as the workflow tells them.
+        error, cause: of a failed execution, as Step Functions reports them.
     """
 
     status: ExecutionStatus
@@ -32,20 +32,20 @@ class Execution:
 
 
 class Starter(Protocol):
-    """Starts the steps of an export."""
+    """Starts executions."""
 
     def start(self, job: Job) -> None:
-        """Start the steps for the present attempt of a job; a second start of one attempt does nothing."""
+        """Start the execution of a job's current attempt; do nothing if it was started before."""
         ...
 
 
 class Workflow(Starter, Protocol):
-    """Runs the steps of exports."""
+    """Starts, finds and stops executions."""
 
     def find(self, job_id: str, attempt: int = 1) -> Execution | None:
-        """Return how the steps of an attempt fare; None if they were never started."""
+        """Return the execution of an attempt; None if it was never started."""
         ...
 
     def stop(self, job_id: str, attempt: int = 1) -> None:
-        """End the steps of an attempt; steps that have ended stay as they are."""
+        """Stop the execution of an attempt; do nothing if it has ended."""
         ...
