@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from exporttiles.adapters.object_stores import ObjectStore, open_store
+from exporttiles.adapters.object_stores import ObstoreObjects, open_store
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.formats.bundles.v2 import parse_bundle_path, read_index
 from local.world_cache import JPEG_QUALITY, TILE_SIZE, image_path
@@ -73,7 +73,7 @@ SMALL = Cache("small", 8, 0.5)  # 21,849 tiles, 300 MB
 LARGE = Cache("large", 9, 0.75)  # 196,617 tiles, 2.7 GB
 
 
-def put_mbtiles(objects: ObjectStore, tiles: Tiles) -> str:
+def put_mbtiles(objects: ObstoreObjects, tiles: Tiles) -> str:
     """One SQLite database, rows from the bottom."""
     database = sqlite3.connect(":memory:")
     database.execute("CREATE TABLE metadata (name TEXT, value TEXT)")
@@ -89,7 +89,7 @@ def put_mbtiles(objects: ObjectStore, tiles: Tiles) -> str:
     return f"{FOLDER}World.mbtiles"
 
 
-LAYOUTS: dict[str, Callable[[ObjectStore, Tiles], str]] = {
+LAYOUTS: dict[str, Callable[[ObstoreObjects, Tiles], str]] = {
     "files": put_xyz,
     "mbtiles": put_mbtiles,
     "pmtiles": put_pmtiles,
@@ -132,7 +132,7 @@ def _once(folder: Path, put: Callable[[Path], None]) -> None:
         unfinished.rename(folder)
 
 
-def _put_layout(put: Callable[[ObjectStore, Tiles], str], tiles: Tiles, folder: Path) -> None:
+def _put_layout(put: Callable[[ObstoreObjects, Tiles], str], tiles: Tiles, folder: Path) -> None:
     put(open_store(folder.as_uri()), tiles)
 
 

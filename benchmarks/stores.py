@@ -15,7 +15,7 @@ import numpy as np
 from obstore.store import LocalStore
 from zlib_ng.zlib_ng import crc32, crc32_combine
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.parts import CopiedPart, Part, check_part
 from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
@@ -35,7 +35,7 @@ _FILE_SIZE = slice(24, 32)  # in the header of a bundle
 _CHUNK_BYTES = 16 * 2**20
 
 
-class CountedStore(ObjectStore):
+class CountedStore(ObstoreObjects):
     """A folder, read and written as S3 is.
 
     Attributes:
@@ -119,7 +119,7 @@ class SimulatedStore(CountedStore):
         self._template = b"".join(write_bundle({(0, 0): tile}))
         self._reports: dict[str, str] = {}  # fragment -> its report
         self._parts: dict[str, list[tuple[int, str]]] = {}  # package -> where a part begins, and its report
-        self._report = lru_cache(64)(lambda key: FragmentReport.from_json(ObjectStore.read(self, key)))
+        self._report = lru_cache(64)(lambda key: FragmentReport.from_json(ObstoreObjects.read(self, key)))
         self._start = lru_cache(256)(self._start_of_bundle)
         self._checksum = lru_cache(256)(self._checksum_of_bundle)
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from exporttiles.adapters.archives import within
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.area import Area
 from exporttiles.domain.export import ExportRequest, StorageFormat
@@ -33,7 +33,7 @@ def a_tile(level: int, row: int, column: int, *, quality: int = 75) -> bytes:
     return body.getvalue()
 
 
-def put_files(objects: ObjectStore, max_level: int, *, folder: str = "World") -> None:
+def put_files(objects: ObstoreObjects, max_level: int, *, folder: str = "World") -> None:
     """Store a world cache of one file a tile, ``World/z/x/y.jpg``."""
     for level in range(max_level + 1):
         for row in range(2**level):
@@ -42,7 +42,7 @@ def put_files(objects: ObjectStore, max_level: int, *, folder: str = "World") ->
                 objects.write(key, a_tile(level, row, column))
 
 
-def put_bundles(objects: ObjectStore, max_level: int, *, folder: str = "World") -> None:
+def put_bundles(objects: ObstoreObjects, max_level: int, *, folder: str = "World") -> None:
     """Store the same cache as a Compact Cache V2; levels to 7."""
     for level in range(max_level + 1):
         tiles = {(row, column): a_tile(level, row, column) for row in range(2**level) for column in range(2**level)}
@@ -51,7 +51,7 @@ def put_bundles(objects: ObjectStore, max_level: int, *, folder: str = "World") 
 
 
 def a_service(
-    objects: ObjectStore, *, name: str = "World_Imagery", url: str = "memory:///", order: FileOrder = XYZ
+    objects: ObstoreObjects, *, name: str = "World_Imagery", url: str = "memory:///", order: FileOrder = XYZ
 ) -> ImageService:
     """Return the service that the cache in a store can be."""
     inside = within(objects, url.rpartition("/")[2])

@@ -12,7 +12,7 @@ from io import BytesIO
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundles.v1 import bundlx_path, write_bundle_v1
 from exporttiles.formats.bundles.v2 import DATASET_RECORD_COUNT, PACKAGE_RECORD_COUNT, bundle_path, write_bundle
@@ -23,14 +23,14 @@ Tiles = Mapping[tuple[int, int, int], bytes]
 FOLDER = "memory:///"
 
 
-def put_xyz(objects: ObjectStore, tiles: Tiles) -> str:
+def put_xyz(objects: ObstoreObjects, tiles: Tiles) -> str:
     """One file a tile, ``World/5/31/10.jpg``; each with the extension of its own format."""
     for (level, row, column), tile in tiles.items():
         objects.write(f"World/{level}/{column}/{row}.{extension(tile)}", tile)
     return FOLDER
 
 
-def put_tms(objects: ObjectStore, tiles: Tiles) -> str:
+def put_tms(objects: ObstoreObjects, tiles: Tiles) -> str:
     """Rows from the bottom, as ``tilemapresource.xml`` tells."""
     for (level, row, column), tile in tiles.items():
         objects.write(f"{level}/{column}/{2**level - 1 - row}.{extension(tile)}", tile)
@@ -38,7 +38,7 @@ def put_tms(objects: ObjectStore, tiles: Tiles) -> str:
     return FOLDER
 
 
-def put_sharded(objects: ObjectStore, tiles: Tiles) -> str:
+def put_sharded(objects: ObstoreObjects, tiles: Tiles) -> str:
     """Spread over prefixes by a hash of the path."""
     for (level, row, column), tile in tiles.items():
         path = f"{level}/{column}/{row}.{extension(tile)}"
@@ -46,7 +46,7 @@ def put_sharded(objects: ObjectStore, tiles: Tiles) -> str:
     return FOLDER
 
 
-def put_exploded(objects: ObjectStore, tiles: Tiles) -> str:
+def put_exploded(objects: ObstoreObjects, tiles: Tiles) -> str:
     """One file a tile, as ArcGIS names them."""
     for (level, row, column), tile in tiles.items():
         key = f"Layers/_alllayers/L{level:02d}/R{row:08x}/C{column:08x}.{extension(tile)}"
@@ -54,38 +54,38 @@ def put_exploded(objects: ObjectStore, tiles: Tiles) -> str:
     return FOLDER
 
 
-def put_v1(objects: ObjectStore, tiles: Tiles) -> str:
+def put_v1(objects: ObstoreObjects, tiles: Tiles) -> str:
     """Compact Cache V1."""
     for path, body in v1_files(tiles):
         objects.write(f"Layers/_alllayers/{path}", body)
     return FOLDER
 
 
-def put_v2(objects: ObjectStore, tiles: Tiles) -> str:
+def put_v2(objects: ObstoreObjects, tiles: Tiles) -> str:
     """Compact Cache V2 with the header of the specification."""
     for path, body in v2_files(tiles, DATASET_RECORD_COUNT):
         objects.write(f"Layers/_alllayers/{path}", body)
     return FOLDER
 
 
-def put_v2_of_arcgis(objects: ObjectStore, tiles: Tiles) -> str:
+def put_v2_of_arcgis(objects: ObstoreObjects, tiles: Tiles) -> str:
     """Compact Cache V2 with the header that ArcGIS writes."""
     for path, body in v2_files(tiles, PACKAGE_RECORD_COUNT):
         objects.write(f"tile/{path}", body)
     return FOLDER
 
 
-def put_tpkx(objects: ObjectStore, tiles: Tiles) -> str:
+def put_tpkx(objects: ObstoreObjects, tiles: Tiles) -> str:
     """Compact Cache V2 in an archive."""
     return _put_archive(objects, "World.tpkx", "tile/", v2_files(tiles, PACKAGE_RECORD_COUNT))
 
 
-def put_tpk(objects: ObjectStore, tiles: Tiles) -> str:
+def put_tpk(objects: ObstoreObjects, tiles: Tiles) -> str:
     """Compact Cache V1 in an archive, with local headers longer than most."""
     return _put_archive(objects, "World.tpk", "v101/Layers/_alllayers/", v1_files(tiles), extra=b"\0" * 400)
 
 
-def put_pmtiles(objects: ObjectStore, tiles: Tiles) -> str:
+def put_pmtiles(objects: ObstoreObjects, tiles: Tiles) -> str:
     """PMTiles, as its own library writes it."""
     body = BytesIO()
     writer = Writer(body)
@@ -110,7 +110,7 @@ def put_pmtiles(objects: ObjectStore, tiles: Tiles) -> str:
     return f"{FOLDER}World.pmtiles"
 
 
-CACHES: dict[str, Callable[[ObjectStore, Tiles], str]] = {
+CACHES: dict[str, Callable[[ObstoreObjects, Tiles], str]] = {
     "XYZ": put_xyz,
     "TMS": put_tms,
     "sharded": put_sharded,
@@ -151,7 +151,7 @@ def _bundles(tiles: Tiles) -> Mapping[BundleIndex, dict[tuple[int, int], bytes]]
 
 
 def _put_archive(
-    objects: ObjectStore, name: str, folder: str, files: Iterator[tuple[str, bytes]], *, extra: bytes = b""
+    objects: ObstoreObjects, name: str, folder: str, files: Iterator[tuple[str, bytes]], *, extra: bytes = b""
 ) -> str:
     """Store files in an archive, one of them with a local header that has an extra field."""
     body = BytesIO()

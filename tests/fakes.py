@@ -10,7 +10,7 @@ from obstore.store import MemoryStore
 from exporttiles.adapters.archives import within
 from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog, Subscriptions
 from exporttiles.adapters.memory_jobs import MemoryJobs
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.process import METER
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.bootstrap.runtime import Runtime
@@ -41,7 +41,7 @@ class FakeClock:
 class FakePackages:
     """Packages joined in the memory of an object store, by the rules of S3."""
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObstoreObjects) -> None:
         self.objects = objects
         self.written_bytes = 0
         """Bytes that went through memory."""
@@ -135,19 +135,19 @@ class FakeAnnouncer:
 class FakeSources:
     """Opens caches in one object store, whatever their url."""
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObstoreObjects) -> None:
         self.objects = objects
 
     def open(self, cache: TileCache) -> TileSource:
         return read_cache(within(self.objects, cache.url.rpartition("/")[2]), cache)
 
 
-def memory() -> ObjectStore:
+def memory() -> ObstoreObjects:
     """Return an empty store."""
-    return ObjectStore(MemoryStore())
+    return ObstoreObjects(MemoryStore())
 
 
-def a_runtime(tiles: ObjectStore | None = None) -> Runtime:
+def a_runtime(tiles: ObstoreObjects | None = None) -> Runtime:
     """Return a runtime of fakes; tiles and services lie in one store, jobs in another."""
     tiles, objects, clock = tiles or memory(), memory(), FakeClock()
     return Runtime(

@@ -9,7 +9,7 @@ from zlib import crc32
 
 from botocore.exceptions import ClientError
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 
 
 def refusal(code: str, operation: str, text: str = "Refused.") -> ClientError:
@@ -39,7 +39,7 @@ class MemoryS3:
 
     exceptions = SimpleNamespace(NoSuchUpload=NoSuchUploadError)
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObstoreObjects) -> None:
         self.objects = objects
         self.uploads: dict[str, tuple[str, dict[int, bytes]]] = {}
         """Those that are open: id -> key, and parts by number."""

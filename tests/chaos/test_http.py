@@ -15,7 +15,7 @@ import pytest
 from botocore.config import Config
 from obstore.store import S3Store
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.s3_packages import S3Packages
 from exporttiles.domain.errors import PackageError, SourceError
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, WrittenPart
@@ -121,7 +121,7 @@ def proxy(s3_endpoint):
 
 @pytest.fixture
 def objects(proxy, bucket):
-    return ObjectStore(
+    return ObstoreObjects(
         S3Store(
             bucket,
             endpoint=proxy.endpoint,

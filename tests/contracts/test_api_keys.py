@@ -7,7 +7,7 @@ import pytest
 from obstore.store import MemoryStore, S3Store
 
 from exporttiles.adapters.json_folders import ApiKeys
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.api_key import ApiKey, key_id_of
 
 TOKEN = "exporttiles_" + "x" * 43
@@ -17,10 +17,10 @@ KEY = ApiKey(key_id_of(TOKEN), "field-office", ("World", "Survey/*"), 500, datet
 @pytest.fixture(params=["memory", "s3"])
 def objects(request):
     if request.param == "memory":
-        return ObjectStore(MemoryStore())
+        return ObstoreObjects(MemoryStore())
     endpoint, bucket = request.getfixturevalue("s3_endpoint"), request.getfixturevalue("bucket")
     credentials = {"access_key_id": "test", "secret_access_key": "test", "region": "us-east-1"}
-    return ObjectStore(S3Store(bucket, endpoint=endpoint, client_options={"allow_http": True}, **credentials))
+    return ObstoreObjects(S3Store(bucket, endpoint=endpoint, client_options={"allow_http": True}, **credentials))
 
 
 @pytest.fixture

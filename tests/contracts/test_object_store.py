@@ -6,7 +6,7 @@ import pytest
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from exporttiles.adapters import object_stores
-from exporttiles.adapters.object_stores import ObjectStore, open_store
+from exporttiles.adapters.object_stores import ObstoreObjects, open_store
 from exporttiles.domain.errors import SourceError
 from exporttiles.ports.objects import StoredFolder, StoredObject
 
@@ -14,11 +14,11 @@ from exporttiles.ports.objects import StoredFolder, StoredObject
 @pytest.fixture(params=["memory", "folder", "s3"])
 def store(request, tmp_path):
     if request.param == "memory":
-        return ObjectStore(MemoryStore())
+        return ObstoreObjects(MemoryStore())
     if request.param == "folder":
-        return ObjectStore(LocalStore(tmp_path))
+        return ObstoreObjects(LocalStore(tmp_path))
     endpoint, bucket = request.getfixturevalue("s3_endpoint"), request.getfixturevalue("bucket")
-    return ObjectStore(
+    return ObstoreObjects(
         S3Store(
             bucket,
             endpoint=endpoint,

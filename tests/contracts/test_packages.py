@@ -7,7 +7,7 @@ from zlib import crc32
 import pytest
 from obstore.store import S3Store
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.s3_packages import S3Packages
 from exporttiles.domain.errors import DamagedPackageError, PackageError
 from exporttiles.domain.job import Package
@@ -24,7 +24,7 @@ def stores(request):
         objects = memory()
         return FakePackages(objects), objects
     bucket = request.getfixturevalue("bucket")
-    objects = ObjectStore(
+    objects = ObstoreObjects(
         S3Store(
             bucket,
             endpoint=request.getfixturevalue("s3_endpoint"),

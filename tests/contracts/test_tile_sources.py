@@ -10,7 +10,7 @@ from obstore.store import MemoryStore, S3Store
 from PIL import Image
 
 from exporttiles.adapters.archives import within
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.process import METER
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.adapters.tile_sources.places import selected_places
@@ -86,10 +86,10 @@ def everything():
 @pytest.fixture(params=["memory", "s3"])
 def objects(request):
     if request.param == "memory":
-        return ObjectStore(MemoryStore())
+        return ObstoreObjects(MemoryStore())
     options = {"region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
     endpoint, bucket = request.getfixturevalue("s3_endpoint"), request.getfixturevalue("bucket")
-    return ObjectStore(S3Store(bucket, endpoint=endpoint, client_options={"allow_http": True}, **options))
+    return ObstoreObjects(S3Store(bucket, endpoint=endpoint, client_options={"allow_http": True}, **options))
 
 
 @pytest.fixture(params=CACHES)
@@ -215,7 +215,7 @@ def test_bundles_of_an_archive_with_many_leaf_directories_are_found():
     random = np.random.default_rng(16)
     numbers = random.choice(512**2, 9_000, replace=False)
     tiles = {(16, *(PACKET_SIZE * at + 7 for at in divmod(number, 512))): b"x" for number in numbers.tolist()}
-    objects = ObjectStore(MemoryStore())
+    objects = ObstoreObjects(MemoryStore())
     put_pmtiles(objects, tiles)
     source = read_cache(objects, TileCache("memory:///World.pmtiles", CacheLayout.PMTILES, "World.pmtiles", 1))
 
@@ -250,7 +250,7 @@ def a_disc():
 @pytest.mark.parametrize("put", [put_v1, put_v2, put_tpkx, put_pmtiles], ids=["V1", "V2", "tpkx", "PMTiles"])
 @pytest.mark.parametrize("selected", [everything(), a_disc()], ids=["all", "disc"])
 def test_a_bundle_needs_few_requests_and_few_bytes_too_many(full_bundle, put, selected):
-    stored = ObjectStore(MemoryStore())
+    stored = ObstoreObjects(MemoryStore())
     url = put(stored, full_bundle)
     cache = a_service(stored, url=url).cache
     objects = CountingObjects(stored)

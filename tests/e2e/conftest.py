@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from local.cloud import ROOT, LocalCloud
 from local.compact_cache import make_compact_cache
 from local.services import publish, store_of, upload_folder
@@ -88,7 +88,7 @@ def client(cloud):
 @pytest.fixture(scope="session")
 def tiles(cloud):
     """The tile bucket."""
-    return ObjectStore(store_of(cloud))
+    return ObstoreObjects(store_of(cloud))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from queue import Empty, Queue
 import pytest
 import yaml
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from local.cloud import ROOT, LocalCloud
 from local.services import exporttiles, publish, store_of
 from tests.builders import a_tile
@@ -26,7 +26,7 @@ def cloud():
     """A stack of its own: each object of a cache makes an event here."""
     parameters = {"NewImageryEvents": "on", "NotificationEmail": "gis@example.org"}
     with LocalCloud(parameters=parameters) as cloud:
-        tiles = ObjectStore(store_of(cloud))
+        tiles = ObstoreObjects(store_of(cloud))
         for level in range(3):
             for row in range(2**level):
                 for column in range(2**level):
@@ -56,7 +56,7 @@ def test_new_imagery_brings_the_exports_that_hold_it_when_it_has_come_to_rest(cl
     exporttiles(cloud, "schedule", "list")
     assert "new imagery, 1 minute after the last" in capfd.readouterr().out
 
-    tiles = ObjectStore(store_of(cloud))
+    tiles = ObstoreObjects(store_of(cloud))
     for column in range(3):
         tiles.write(f"caches/{SERVICE}/2/{column}/1.jpg", a_tile(2, 1, column))
     wait_for(lambda: timers(cloud).keys() & {"deep"} or None)

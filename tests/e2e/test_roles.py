@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from exporttiles.adapters.json_folders import ApiKeys
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
 from exporttiles.domain.job import job_id_of
 from exporttiles.domain.tiling import BundleIndex
@@ -66,7 +66,7 @@ def client(cloud):
     """The holder of a key for two services, and nothing else."""
     token = token_of(b"0123456789abcdef0123456789abcdef")
     in_a_day = datetime.now(UTC) + timedelta(days=1)
-    ApiKeys(ObjectStore(store_of(cloud))).put(ApiKey(key_id_of(token), "survey", ("Small", "Mended"), 100, in_a_day))
+    ApiKeys(ObstoreObjects(store_of(cloud))).put(ApiKey(key_id_of(token), "survey", ("Small", "Mended"), 100, in_a_day))
     return Client(cloud, token)
 
 
@@ -115,7 +115,7 @@ def test_an_export_is_cancelled(client):
 
 
 def test_an_export_that_failed_is_resumed(cloud, client):
-    tiles = ObjectStore(store_of(cloud))
+    tiles = ObstoreObjects(store_of(cloud))
     bundles = {level: f"caches/Mended/{bundle_path(BundleIndex(level, 0, 0))}" for level in range(2)}
     for level, key in bundles.items():
         tiles.write(key, b"".join(write_bundle({(0, 0): a_tile(level, 0, 0)})))
@@ -175,7 +175,7 @@ def test_of_a_series_the_older_package_goes_and_the_last_is_known(cloud, client)
 
 def test_new_imagery_sets_the_timer_of_an_export(cloud, client):
     exporttiles(cloud, "schedule", "add", "fresh", "--on-new-imagery", "--service", "Small", "--levels", "1")
-    tiles = ObjectStore(store_of(cloud))
+    tiles = ObstoreObjects(store_of(cloud))
     tiles.write("caches/Small/1/0/0.jpg", tiles.read("caches/Small/1/0/0.jpg"))
 
     scheduler, deadline = cloud.client("scheduler"), time.monotonic() + 60

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundles.v2 import bundle_path
 from exporttiles.formats.packages.tpkx import item_guid
@@ -61,7 +61,7 @@ def test_a_small_dataset_lies_in_its_folder(client, bundles):
 @pytest.mark.parametrize(("way", "state"), [("cloud", "ExportAtOnce"), ("stepwise", "ExportTileRanges")])
 def test_either_way_a_damaged_bundle_fails_the_export_with_its_name(request, bundles, way, state):
     cloud = request.getfixturevalue(way)
-    client, tiles = Client(cloud), ObjectStore(store_of(cloud))
+    client, tiles = Client(cloud), ObstoreObjects(store_of(cloud))
     key = f"caches/Cracked/_alllayers/{bundle_path(BundleIndex(4, 0, 0))}"
     for name in ("conf.xml", "conf.cdi"):
         tiles.write(f"caches/Cracked/{name}", (bundles / name).read_bytes())

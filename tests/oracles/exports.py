@@ -15,7 +15,7 @@ from PIL import Image
 from rasterio.windows import Window
 from tpkutils import TPK
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.job import JobStatus, Message
 from exporttiles.domain.service import ImageService, TileFormat
@@ -35,7 +35,7 @@ OUTPUTS = {
 
 def a_cache(
     scheme: TilingScheme, tiles: Mapping[Place, bytes], *, tile_format: TileFormat = TileFormat.PNG, quality: int = 0
-) -> tuple[ObjectStore, ImageService]:
+) -> tuple[ObstoreObjects, ImageService]:
     """Return a cache of one file a tile, in any scheme, and its service."""
     objects = memory()
     for (level, row, column), tile in tiles.items():
@@ -46,13 +46,13 @@ def a_cache(
     return objects, replace(service, full_extent=extent, min_level=min(levels), max_level=max(levels))
 
 
-def export(objects: ObjectStore, service: ImageService, levels: Iterable[int], output: str, folder: Path) -> Path:
+def export(objects: ObstoreObjects, service: ImageService, levels: Iterable[int], output: str, folder: Path) -> Path:
     """Run an export and return its file; beside it, all that is in it, unpacked."""
     return export_with_messages(objects, service, levels, output, folder)[0]
 
 
 def export_with_messages(
-    objects: ObjectStore, service: ImageService, levels: Iterable[int], output: str, folder: Path
+    objects: ObstoreObjects, service: ImageService, levels: Iterable[int], output: str, folder: Path
 ) -> tuple[Path, Sequence[Message]]:
     """Run an export and return its file, as `export` does, and the messages of the job."""
     runtime = a_runtime(objects)

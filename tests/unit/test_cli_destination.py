@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from obstore.store import LocalStore
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.cli.destination import OUTPUTS, Destination, OutputError
 from exporttiles.cli.main import main
 from tests.builders import put_files
@@ -22,7 +22,7 @@ def world(tmp_path):
     """A folder with a world cache of files, levels 0-2."""
     folder = tmp_path / "world"
     folder.mkdir()
-    put_files(ObjectStore(LocalStore(folder)), 2)
+    put_files(ObstoreObjects(LocalStore(folder)), 2)
     return folder
 
 
@@ -31,7 +31,7 @@ def outputs(tmp_path_factory):
     """One output of each kind, by its suffix."""
     folder = tmp_path_factory.mktemp("outputs")
     (folder / "world").mkdir()
-    put_files(ObjectStore(LocalStore(folder / "world")), 1)
+    put_files(ObstoreObjects(LocalStore(folder / "world")), 1)
     paths = {suffix: folder / f"Earlier{suffix}" for suffix in OUTPUTS}
     for path in paths.values():
         assert main(["export", str(folder / "world"), str(path)]) == 0
@@ -225,8 +225,8 @@ def test_no_arrangement_of_source_output_and_links_changes_a_source(outputs, *, 
         top = Path(name)
         for folder in ("s", "t", "u"):
             (top / folder).mkdir()
-        put_files(ObjectStore(LocalStore(top / "s")), 1)
-        put_files(ObjectStore(LocalStore(top / "u")), 0)
+        put_files(ObstoreObjects(LocalStore(top / "s")), 1)
+        put_files(ObstoreObjects(LocalStore(top / "u")), 0)
         copy(outputs[".tpkx"], top / "f.tpkx")
         (top / "g.tpkx").hardlink_to(top / "f.tpkx")
         if link == "s in t":

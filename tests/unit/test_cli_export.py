@@ -14,7 +14,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 from obstore.store import LocalStore
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.cli.destination import OUTPUTS
 from exporttiles.cli.main import main
 from exporttiles.domain.job import job_id_of
@@ -35,7 +35,7 @@ BOX = "0,0,5000000,4000000"
 def world(tmp_path_factory):
     """A folder with a world cache of files, levels 0-3."""
     folder = tmp_path_factory.mktemp("world")
-    put_files(ObjectStore(LocalStore(folder)), 3)
+    put_files(ObstoreObjects(LocalStore(folder)), 3)
     return folder
 
 
@@ -72,7 +72,7 @@ def test_the_package_is_that_of_the_cloud_byte_for_byte(world, tmp_path, suffix)
     out = tmp_path / f"World{suffix}"
     assert main(["export", str(world), str(out), "--levels=0-3", "--extent", BOX, "--quality=50"]) == 0
 
-    tiles = ObjectStore(LocalStore(world))
+    tiles = ObstoreObjects(LocalStore(world))
     runtime, service = a_runtime(tiles), a_service(tiles, name="World", url=f"file://{world}")
     tile_package, storage_format = OUTPUTS[suffix]
     parameters = {
@@ -141,7 +141,7 @@ def test_a_cache_of_any_layout_can_be_the_source(tmp_path, kind):
     tiles = {(2, row, column): a_tile(2, row, column) for row in range(4) for column in range(4)}
     folder = tmp_path / "ä cache % [of] tiles"
     folder.mkdir()
-    name = CACHES[kind](ObjectStore(LocalStore(folder)), tiles).removeprefix("memory:///")
+    name = CACHES[kind](ObstoreObjects(LocalStore(folder)), tiles).removeprefix("memory:///")
 
     assert main(["export", str(folder / name), str(tmp_path / "out.tpkx")]) == 0
 
@@ -319,7 +319,7 @@ def test_a_name_is_the_title_whatever_the_file_is_called(world, tmp_path):
 
 
 def test_levels_without_tiles_are_named_and_take_no_work(tmp_path, capsys):
-    objects = ObjectStore(LocalStore(tmp_path / "src", mkdir=True))
+    objects = ObstoreObjects(LocalStore(tmp_path / "src", mkdir=True))
     put_files(objects, 0)
     objects.write("World/9/500/500.jpg", a_tile(9, 500, 500))
 
@@ -341,7 +341,7 @@ def test_an_area_that_is_too_complex_for_levels_without_tiles_is_exported(world,
 
 
 def test_tiles_that_do_not_exist_are_counted_in_a_warning(tmp_path, capsys):
-    objects = ObjectStore(LocalStore(tmp_path / "src", mkdir=True))
+    objects = ObstoreObjects(LocalStore(tmp_path / "src", mkdir=True))
     put_files(objects, 3)
     objects.delete([f"World/3/{column}/2.jpg" for column in range(5)])
 

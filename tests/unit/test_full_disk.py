@@ -12,7 +12,7 @@ import pytest
 from obstore.store import LocalStore
 from PIL import Image
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.parts import MIN_PART_BYTES
 from tests.caches import put_xyz
 
@@ -29,7 +29,9 @@ pytestmark = pytest.mark.slow
 def world(tmp_path_factory):
     """A folder with a cache whose one bundle is large enough to be a part of its package as it is."""
     folder = tmp_path_factory.mktemp("world")
-    put_xyz(ObjectStore(LocalStore(folder)), {(3, row, column): noise(row, column) for row, column in np.ndindex(8, 8)})
+    put_xyz(
+        ObstoreObjects(LocalStore(folder)), {(3, row, column): noise(row, column) for row, column in np.ndindex(8, 8)}
+    )
     return folder
 
 
@@ -53,7 +55,7 @@ def calm(world, tmp_path_factory):
 def earlier(tmp_path_factory):
     """Suffix -> a small output of an earlier export, which `--force` may replace."""
     folder = tmp_path_factory.mktemp("earlier")
-    put_xyz(ObjectStore(LocalStore(folder / "cache", mkdir=True)), {(3, 4, 4): noise(4, 4)})
+    put_xyz(ObstoreObjects(LocalStore(folder / "cache", mkdir=True)), {(3, 4, 4): noise(4, 4)})
     for suffix in SUFFIXES:
         assert export(folder / "cache", folder / f"World{suffix}").returncode == 0
     return {suffix: folder / f"World{suffix}" for suffix in SUFFIXES}

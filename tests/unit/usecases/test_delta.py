@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from obstore.store import LocalStore
 
-from exporttiles.adapters.object_stores import ObjectStore
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.tiling import BundleIndex
@@ -29,7 +29,7 @@ class Cache:
 
     def __init__(self, folder, put):
         self.folder = folder
-        self.objects = ObjectStore(LocalStore(folder))
+        self.objects = ObstoreObjects(LocalStore(folder))
         put(self.objects, 3)
         for path in folder.rglob("*.*"):
             os.utime(path, (LONG_AGO, LONG_AGO))

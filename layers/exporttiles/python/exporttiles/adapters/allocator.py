@@ -1,4 +1,4 @@
-"""How the memory of this process is managed."""
+"""Memory management of the process: malloc options and garbage collection."""
 
 import ctypes
 import gc
@@ -9,11 +9,10 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
 
 def keep_freed_memory() -> None:
-    """Let buffers of up to 32 MiB be made of memory that was used before, whichever thread asks.
+    """Make malloc reuse freed memory for buffers of up to 32 MiB, in all threads.
 
-    A page that is new to a process costs as much time as what is read into
-    it. To be called before there are threads; where the C library is not
-    glibc, nothing happens.
+    The first access to a new page takes as long as reading the data into it.
+    Call this before threads start. It does nothing if the C library is not glibc.
     """
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -22,7 +21,7 @@ def keep_freed_memory() -> None:
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def collect_seldom() -> None:
-    """Look for objects that hold each other once in 100,000 new ones: tiles are many and hold nobody."""
-    gc.freeze()  # what was imported stays
+def collect_garbage_less_often() -> None:
+    """Collect garbage once in 100,000 new objects: tiles are many and never form cycles."""
+    gc.freeze()  # imported objects are never collected
     gc.set_threshold(100_000)

@@ -1,7 +1,4 @@
-"""The members of a zip archive in a store, as objects in a store of their own.
-
-A tile package that lies in S3 is a cache like any other: nothing is unpacked.
-"""
+"""The members of a zip archive as objects: a tile package in S3 is read in place, like any other cache."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +22,7 @@ from exporttiles.ports.objects import ObjectReader, StoredObject
 
 ARCHIVES = (".tpkx", ".tpk", ".zip")
 _EXTRA_BYTES = 64
-"""Of a local header, read in the hope that it has no more; NTFS times are 36."""
+"""Expected size of the extra field in a local header; NTFS times take 36 bytes."""
 
 
 def open_cache(url: str) -> ObjectReader:
@@ -42,15 +39,15 @@ def require_cache(objects: ObjectReader, name: str) -> None:
     """Refuse a file of a store that is not an archive of tiles, by its name and kind.
 
     Args:
-        objects: the store; what `name` is need not be a file of it.
-        name: as a person gave it. It never stands for the folder around it.
+        objects: the store; `name` need not be a file in it.
+        name: as the user gave it; it never means the folder that contains it.
 
     Raises:
-        SourceError: it is a file of another kind.
+        SourceError: the file is of another kind.
     """
     try:
         head = bytes(objects.read_start(name, HEAD_BYTES)[0]) if name else b""
-    except (KeyError, SourceError):  # a folder, or nothing: what lies there tells more
+    except (KeyError, SourceError):  # a folder, or missing: its listing gives a better message
         return
     lower = name.lower()
     text = kind_of_text(head.decode("utf-8", "replace")) if head else "empty"
@@ -71,7 +68,7 @@ def require_cache(objects: ObjectReader, name: str) -> None:
 
 
 def archive_version(url: str) -> str | None:
-    """Return what changes whenever an archive is replaced; None for a folder, which has no directory to keep.
+    """Return the version of an archive, such as its ETag; None for a folder.
 
     Raises:
         SourceError: the address names no store.
@@ -85,7 +82,7 @@ def _is_one_file(name: str) -> bool:
 
 
 def within(objects: ObjectReader, name: str) -> ObjectReader:
-    """Return the members of an archive in a store; the store itself if the name is of none.
+    """Return the members of an archive in a store, or the store itself if the name is not an archive.
 
     A PMTiles archive has no members: it is one object of the store.
     """
@@ -93,16 +90,16 @@ def within(objects: ObjectReader, name: str) -> ObjectReader:
 
 
 class ArchivedObjects:
-    """The members of an archive, read by ranges of it.
+    """The members of an archive, read by byte ranges.
 
-    The directory is read once. An archive that is replaced meanwhile is refused, not mixed.
+    The directory is read once. Reading fails if the archive is replaced meanwhile.
     """
 
     def __init__(self, objects: ObjectReader, archive: str) -> None:
         self._objects = objects
         self._archive = archive
         self._offsets: dict[str, int] = {}
-        """Where the contents of members begin, as far as known."""
+        """Offsets of the contents of members that were read before."""
 
     def read(self, key: str) -> bytes:
         """Return a whole member."""
@@ -136,7 +133,7 @@ class ArchivedObjects:
         return iter([members[key].size_bytes if key in members else None for key in keys])
 
     def modified_at(self, keys: Sequence[str]) -> Iterator[datetime | None]:
-        """Yield when members were written, as far as is known: when the archive was."""
+        """Yield the time at which the archive was written, for each member that exists."""
         (written_at,) = self._objects.modified_at([self._archive])
         members = self._members
         return iter([written_at if key in members else None for key in keys])
@@ -164,7 +161,7 @@ class ArchivedObjects:
     @cached_property
     def _members(self) -> Mapping[str, MemberHeader]:
         try:
-            _, size = self._objects.read_start(self._archive, 1)  # and all that follows is of the same archive
+            _, size = self._objects.read_start(self._archive, 1)  # pins the version for the reads that follow
         except KeyError as error:
             raise DamagedCacheError(f"There is no archive {self._archive}.") from error
         try:
@@ -181,7 +178,7 @@ class ArchivedObjects:
             raise DamagedCacheError(f"{self._archive}: {error}") from error
 
     def _contents(self, member: MemberHeader, found: memoryview, size_bytes: int) -> memoryview:
-        """Return the first bytes of a member, from what was read of it and perhaps one more request."""
+        """Return the first bytes of a member, from a range that was read and at most one more request."""
         try:
             at = self._offsets[member.name] = contents_offset(found, member)
         except DamagedCacheError as error:
@@ -194,6 +191,6 @@ class ArchivedObjects:
 
 
 def _guess(member: MemberHeader, size_bytes: int) -> tuple[int, int]:
-    """Return the range that holds the local header and the first bytes of a member, most likely."""
+    """Return the range that most likely holds the local header and the first bytes of a member."""
     header = LOCAL_HEADER_BYTES + len(member.name) + _EXTRA_BYTES
     return member.header_offset, member.header_offset + header + min(size_bytes, member.size_bytes)

@@ -1,4 +1,4 @@
-"""Jobs as items of a DynamoDB table, and back."""
+"""Conversion of jobs to items of the DynamoDB table, and back."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,16 +21,16 @@ from exporttiles.domain.job import (
 )
 
 OPEN = "open"
-"""The ``phase`` of jobs that have not ended; those that have are in none."""
+"""The ``phase`` of unfinished jobs; finished jobs have no ``phase``."""
 
 
 def message_item(message: Message) -> dict[str, str]:
-    """Return a message inside an item."""
+    """Return a message as a map attribute."""
     return {"kind": str(message.kind), "text": message.text}
 
 
 def progress_item(progress: Progress) -> dict[str, int]:
-    """Return the attributes that tell a job's progress."""
+    """Return the attributes of a job's progress."""
     return {
         "work_items": progress.work_items,
         "done_work_items": progress.done_work_items,
@@ -40,12 +40,12 @@ def progress_item(progress: Progress) -> dict[str, int]:
 
 
 def package_item(package: Package) -> dict[str, Any]:
-    """Return a package inside an item."""
+    """Return a package as a map attribute."""
     return {"key": package.key, "name": package.name, "size_bytes": package.size_bytes}
 
 
 def delivery_item(delivery: Delivery) -> dict[str, Any]:
-    """Return inside an item what an export came to."""
+    """Return a delivery as a map attribute."""
     item: dict[str, Any] = {
         "tile_count": delivery.tile_count,
         "missing_count": delivery.missing_count,
@@ -57,7 +57,7 @@ def delivery_item(delivery: Delivery) -> dict[str, Any]:
 
 
 def job_item(job: Job) -> dict[str, Any]:
-    """Return the item that holds a job."""
+    """Return the item of a job."""
     item: dict[str, Any] = {
         "job_id": job.job_id,
         "operation": str(job.operation),
@@ -94,7 +94,7 @@ def job_item(job: Job) -> dict[str, Any]:
 
 
 def jobs_of_change(change: Mapping[str, Any]) -> tuple[Job | None, Job]:
-    """Return a job before and after a change, as a stream of the table tells it; None before it was there."""
+    """Return the old and the new job of a DynamoDB stream record; the old one is None for a new job."""
     read = TypeDeserializer().deserialize
     before, now = (
         {name: read(value) for name, value in change.get(image, {}).items()} for image in ("OldImage", "NewImage")
@@ -103,7 +103,7 @@ def jobs_of_change(change: Mapping[str, Any]) -> tuple[Job | None, Job]:
 
 
 def job_of_item(item: Mapping[str, Any]) -> Job:
-    """Return the job that an item of the table holds."""
+    """Return the job of an item."""
     package, estimate, delivery = item.get("package"), item.get("estimate"), item.get("delivery")
     times = {
         name: datetime.fromisoformat(item[name])

@@ -1,4 +1,4 @@
-"""Jobs in DynamoDB: one item a job, every change conditional on its state."""
+"""Jobs in DynamoDB: one item for each job, changed by conditional writes."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,13 +27,13 @@ if TYPE_CHECKING:  # stubs, not in the layer
 
 
 OPEN_JOBS_INDEX = "open-jobs"
-"""Index of the jobs that have not ended: an item is in it as long as it has a ``phase``.
+"""Sparse index of the unfinished jobs: only their items have a ``phase``.
 
-It stays as small as the work at hand, and holds keys alone, so that progress costs it nothing.
+It contains only keys, so that updates of the progress do not write to it.
 """
 
 SERIES_INDEX = "series"
-"""Index of the jobs whose series keeps some of their packages; it holds keys alone, too."""
+"""Index of the jobs that belong to a series; it contains only keys."""
 
 _PAGE = 100
 
@@ -45,8 +45,7 @@ class DynamoDbJobs:
         table: has the partition key ``job_id``, the index `OPEN_JOBS_INDEX` by
             ``phase`` and ``waiting_since``, the index `SERIES_INDEX` by
             ``series`` and ``submitted_at``, and expires items by ``expires_at``.
-        clock: tells which jobs have expired; DynamoDB removes them up to two
-            days late.
+        clock: to hide expired jobs; DynamoDB deletes them up to two days late.
     """
 
     def __init__(self, table: "Table", clock: Clock) -> None:
@@ -54,7 +53,7 @@ class DynamoDbJobs:
         self._clock = clock
 
     def create(self, job: Job) -> bool:
-        """Store a new job; tell whether its id was free."""
+        """Insert a job. Return False if the id already exists."""
         try:
             self._table.put_item(Item=job_item(job), ConditionExpression=Attr("job_id").not_exists())
         except ClientError as error:
@@ -65,23 +64,23 @@ class DynamoDbJobs:
 
     def get(self, job_id: str) -> Job:
         """Return a job."""
-        # Consistent: a client may ask right after it was told the id.
+        # Consistent: a client may read the job right after its creation.
         item: dict[str, Any] | None = self._table.get_item(Key={"job_id": job_id}, ConsistentRead=True).get("Item")
         if item is None or int(item["expires_at"]) <= self._clock.now().timestamp():
             raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
         return job_of_item(item)
 
     def open_jobs(self) -> Iterator[Job]:
-        """Yield the jobs that have not ended, those that wait longest first."""
+        """Yield unfinished jobs, oldest first."""
         found = self._query(IndexName=OPEN_JOBS_INDEX, KeyConditionExpression=Key("phase").eq(OPEN))
-        return (job for job in found if not job.status.is_final)  # the index is a moment behind
+        return (job for job in found if not job.status.is_final)  # the index is eventually consistent
 
     def series(self, key: str) -> Iterator[Job]:
-        """Yield the jobs of a series, the last submitted first."""
+        """Yield the jobs of a series, newest first."""
         return self._query(IndexName=SERIES_INDEX, KeyConditionExpression=Key("series").eq(key), ScanIndexForward=False)
 
     def _query(self, **query: Any) -> Iterator[Job]:
-        """Yield the jobs that an index names, as they are now."""
+        """Yield the current items of the jobs that a query of an index finds."""
         start: dict[str, Any] = {}
         while True:
             page = self._table.query(Limit=_PAGE, **query, **start)
@@ -126,7 +125,7 @@ class DynamoDbJobs:
         return self._update_if(condition, job_id, update, values)
 
     def resume(self, job_id: str, attempt: int, now: datetime, expires_at: datetime, message: Message) -> bool:
-        """Move a job that failed back to the first state, once for each attempt; forget why it failed."""
+        """Move a failed job back to the first state, once for each attempt."""
         values = {
             ":status": str(JobStatus.SUBMITTED),
             ":before": attempt - 1,
@@ -148,7 +147,7 @@ class DynamoDbJobs:
         return self._update_if(condition, job_id, update, values)
 
     def recount(self, job_id: str, progress: Progress) -> None:
-        """Replace the progress by what was counted anew."""
+        """Replace the progress by a recount."""
         counts = progress_item(progress)
         self._table.update_item(
             Key={"job_id": job_id},
@@ -157,7 +156,7 @@ class DynamoDbJobs:
         )
 
     def _update_if(self, condition: str, job_id: str, update: str, values: dict[str, Any]) -> bool:
-        """Change a job if a condition holds; tell whether it did."""
+        """Update a job. Return False if the condition does not hold."""
         try:
             self._table.update_item(
                 Key={"job_id": job_id},
@@ -173,7 +172,7 @@ class DynamoDbJobs:
         return True
 
     def delete(self, job_id: str, message: Message, expires_at: datetime) -> bool:
-        """Take the package from a job that succeeded; it leaves its series."""
+        """Mark the package of a succeeded job as deleted, and remove the job from its series."""
         values = {
             ":deleted": str(JobStatus.DELETED),
             ":succeeded": str(JobStatus.SUCCEEDED),
@@ -187,7 +186,7 @@ class DynamoDbJobs:
         return self._update_if("#status = :succeeded", job_id, update, values)
 
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
-        """Add one finished work item, its tiles and its bytes to the progress."""
+        """Add a finished work item to the progress, if the job is executing."""
         with suppress(self._table.meta.client.exceptions.ConditionalCheckFailedException):
             self._table.update_item(
                 Key={"job_id": job_id},

@@ -1,4 +1,4 @@
-"""Events out, by way of Amazon EventBridge."""
+"""Job events, sent to Amazon EventBridge."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_events import EventBridgeClient
 
 SOURCE = "exporttiles"
-_ENTRIES_AT_A_TIME = 10  # the most that one call takes
+_ENTRIES_AT_A_TIME = 10  # limit of one PutEvents request
 
 
 class EventBridgeAnnouncer:
@@ -22,7 +22,7 @@ class EventBridgeAnnouncer:
         self._bus_name = bus_name
 
     def announce(self, events: Sequence[Event]) -> None:
-        """Send events in their order."""
+        """Send events in order."""
         for start in range(0, len(events), _ENTRIES_AT_A_TIME):
             answer = self._client.put_events(
                 Entries=[

@@ -1,9 +1,9 @@
-"""The objects of one export in a folder of this machine, and the package that is joined from them.
+"""The objects of one export in a local folder, and the package that is joined from them.
 
-A package is built in the file that it will be: it begins with the large
-fragments in the order of their work items, which is the order they are
-written in. So they stand where they belong, and no byte of them is copied. One
-of them is written while the next is read.
+A package is built in place: it begins with the large fragments in the order of
+their work items, which is the order in which they are written. So they are
+written where they belong, and not copied. One fragment is written while the
+next is read.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from obstore.store import LocalStore
 
-from exporttiles.adapters.object_stores import ObjectStore, size_bytes
+from exporttiles.adapters.object_stores import ObstoreObjects, size_bytes
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart, checked_parts
 from exporttiles.ports.objects import StoredObject
 from exporttiles.ports.tiles import Tile
@@ -23,14 +23,14 @@ from exporttiles.ports.tiles import Tile
 _MAX_PIECES = 1024  # IOV_MAX of Linux
 
 
-class LocalObjects(ObjectStore):
-    """Objects as files; but those that can be parts of a package stand in one file, in the order they came.
+class LocalObjects(ObstoreObjects):
+    """Objects as files; objects that can be parts of a package are appended to one file.
 
-    A `PackageJoiner` as well; for one writer.
+    Also a `PackageJoiner`. For a single writer.
 
     Args:
-        folder: an empty one, of nobody else.
-        delivered: prefix of what must be a file of its own, however large.
+        folder: an empty folder, not used by any other process.
+        delivered: prefix of objects that are always files of their own.
     """
 
     def __init__(self, folder: Path, *, delivered: str = "packages/") -> None:
@@ -46,30 +46,30 @@ class LocalObjects(ObjectStore):
         self._written: Future[None] = self._writer.submit(_write, self._parts, [])
 
     def close(self) -> None:
-        """Let go of the file of parts."""
+        """Close the file of parts."""
         self._writer.shutdown()
         self._parts.close()
 
     def path(self, key: str) -> Path:
-        """Return where a file is, or a folder of files."""
+        """Return the path of a file or of a folder."""
         return self._files / key
 
     def write(self, key: str, body: bytes | Sequence[Tile]) -> None:
-        """Store an object whole; what hinders a large one is told when the next is written or it is read."""
+        """Store an object; errors of a large one are raised by the next write or read."""
         pieces: list[Tile] = [body] if isinstance(body, bytes) else [*body]
         if size_bytes(body) < MIN_PART_BYTES or key.startswith(self._delivered):
             path = self.path(key)
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb", buffering=0) as file:  # its errors say whether the disk is full
+            with path.open("wb", buffering=0) as file:  # unbuffered: write errors such as a full disk are raised here
                 _write(file, pieces)
         else:
-            self._written.result()  # one at a time, or memory would fill
+            self._written.result()  # one at a time, to bound the memory
             start = self._parts.seek(0, os.SEEK_END)
             self._spans[key] = start, start + size_bytes(body)
             self._written = self._writer.submit(_write, self._parts, pieces)
 
     def create(self, key: str, body: bytes) -> bool:
-        """Store an object if the key is free."""
+        """Store an object. Return False if the key already exists."""
         is_free = not self.path(key).exists()
         if is_free:
             self.write(key, body)
@@ -90,12 +90,12 @@ class LocalObjects(ObjectStore):
         return merge(found, super().list(prefix), key=lambda stored: stored.key)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects; a part is only forgotten."""
+        """Delete objects; the bytes of a part stay in the file of parts."""
         super().delete([key for key in keys if not self._spans.pop(key, None)])
 
     def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
-        """Make one file of parts; those that stand where they belong are not copied."""
-        del crc32  # nothing lies between memory and this file that could change a byte
+        """Join parts to one file; parts that are in place are not copied."""
+        del crc32  # nothing between memory and this file could change a byte
         self._written.result()
         file, end = self._parts, 0
         try:
@@ -117,7 +117,7 @@ class LocalObjects(ObjectStore):
                 self._joined.unlink(missing_ok=True)
 
     def _ending_at(self, end: int, file: FileIO) -> FileIO:
-        """Return a file, or a copy of its beginning if more stands in it."""
+        """Return a file that ends at an offset: the given one, or a copy of its beginning."""
         if file.seek(0, os.SEEK_END) == end:
             return file
         beginning = self._joined.open("xb", buffering=0)
@@ -126,7 +126,7 @@ class LocalObjects(ObjectStore):
 
 
 def _write(file: FileIO, pieces: list[Tile]) -> None:
-    """Append pieces without joining them first; take each from the list, so that its memory can be used again."""
+    """Append pieces without joining them; remove each from the list, to free its memory."""
     while pieces:
         batch = pieces[:_MAX_PIECES]
         del pieces[:_MAX_PIECES]

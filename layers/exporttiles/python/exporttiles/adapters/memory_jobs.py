@@ -1,4 +1,4 @@
-"""Jobs in the memory of one process, for exports that need no cloud."""
+"""Jobs in memory, for exports without AWS."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ class MemoryJobs:
         self._clock = clock
 
     def create(self, job: Job) -> bool:
-        """Store a new job; tell whether its id was free."""
+        """Insert a job. Return False if the id already exists."""
         return self.jobs.setdefault(job.job_id, job) is job
 
     def get(self, job_id: str) -> Job:
@@ -33,7 +33,7 @@ class MemoryJobs:
         return job
 
     def open_jobs(self) -> Iterator[Job]:
-        """Yield the jobs that have not ended, those that wait longest first."""
+        """Yield unfinished jobs, oldest first."""
         waiting = [job for job in self.jobs.values() if not job.status.is_final]
         return iter(sorted(waiting, key=lambda job: job.waiting_since))
 
@@ -58,7 +58,7 @@ class MemoryJobs:
         return True
 
     def resume(self, job_id: str, attempt: int, now: datetime, expires_at: datetime, message: Message) -> bool:
-        """Move a job that failed back to the first state, once for each attempt; forget why it failed."""
+        """Move a failed job back to the first state, once for each attempt."""
         job = self.jobs.get(job_id)
         if job is None or job.attempt != attempt - 1 or not job.is_resumable(now):
             return False
@@ -75,17 +75,17 @@ class MemoryJobs:
         return True
 
     def recount(self, job_id: str, progress: Progress) -> None:
-        """Replace the progress by what was counted anew."""
+        """Replace the progress by a recount."""
         self.jobs[job_id] = replace(self.jobs[job_id], progress=progress)
 
     def series(self, key: str) -> Iterator[Job]:
-        """Yield the jobs of a series, the last submitted first."""
+        """Yield the jobs of a series, newest first."""
         found = [job for job in self.jobs.values() if job.series and job.series.key == key]
         alive = [job for job in found if job.expires_at > self._clock.now()]
         return iter(sorted(alive, key=lambda job: job.submitted_at, reverse=True))
 
     def delete(self, job_id: str, message: Message, expires_at: datetime) -> bool:
-        """Take the package from a job that succeeded, say why, and set when the job is forgotten."""
+        """Mark the package of a succeeded job as deleted."""
         job = self.jobs.get(job_id)
         if job is None or job.status is not JobStatus.SUCCEEDED:
             return False
@@ -100,7 +100,7 @@ class MemoryJobs:
         return True
 
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
-        """Add one finished work item to the progress; a late one counts nothing."""
+        """Add a finished work item to the progress, if the job is executing."""
         job = self.jobs.get(job_id)
         if job is None or job.status is not JobStatus.EXECUTING:
             return

@@ -1,7 +1,7 @@
-"""Objects in S3, in a folder or in memory, by way of obstore.
+"""Objects in S3, in a folder or in memory, read and written with obstore.
 
-A GET costs a fraction of the processor time that boto3 takes, and the
-interpreter is free meanwhile, so threads are enough to read many at once.
+A GET takes a fraction of the CPU time of boto3 and releases the GIL, so that
+threads suffice for concurrent reads.
 """
 
 from collections import OrderedDict, deque
@@ -22,24 +22,24 @@ from exporttiles.domain.errors import SourceError
 from exporttiles.ports.objects import StoredFolder, StoredObject
 from exporttiles.ports.tiles import Tile
 
-if TYPE_CHECKING:  # stubs, not there at run time
+if TYPE_CHECKING:  # stubs without a runtime module
     from obstore import GetOptions
     from obstore.store import RetryConfig
 
 _READERS = 32
 _VERSIONS = 1_000
-_LISTED = 1_000  # objects that S3 names in one answer
+_LISTED = 1_000  # objects in one page of an S3 listing
 _MULTIPART_BYTES = 32 * 2**20
 _CHUNK_BYTES = 8 * 2**20
 _CHUNKS = 2
-"""Of a large object on their way at a time: what a writer needs besides the object is bounded."""
+"""Concurrent chunks of a multipart upload: bounds the memory beside the object itself."""
 
 _BLOCK_BYTES = 2**20
 _AHEAD_BYTES = 64 * 2**20
-"""Of ranges that are read before they are asked for."""
+"""Ranges to read ahead of the consumer."""
 
-# S3 says 503 SlowDown while it makes room for more requests: waits grow from 0.1 to 5 s, at random. After 15 s no
-# other attempt begins, as API Gateway gives a request 30 s; the workflow tries its steps again later.
+# S3 answers 503 SlowDown while it scales: back off from 0.1 to 5 s, with jitter. No retry begins after 15 s, because
+# API Gateway ends a request after 30 s; the workflow retries its steps later.
 _RETRIES: "RetryConfig" = {
     "max_retries": 30,
     "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5), "base": 2},
@@ -48,7 +48,7 @@ _RETRIES: "RetryConfig" = {
 
 
 @cache
-def open_store(url: str) -> "ObjectStore":
+def open_store(url: str) -> "ObstoreObjects":
     """Return the store at ``s3://bucket/prefix`` or ``file:///folder``.
 
     Raises:
@@ -56,21 +56,21 @@ def open_store(url: str) -> "ObjectStore":
     """
     try:
         if url.startswith("file:"):
-            return ObjectStore(LocalStore.from_url(url))
-        # Without TLS only where the operator says so: AWS_ENDPOINT_URL is an http address.
-        return ObjectStore(S3Store.from_url(url, client_options={"allow_http": True}, retry_config=_RETRIES))
+            return ObstoreObjects(LocalStore.from_url(url))
+        # Plain HTTP is used only if AWS_ENDPOINT_URL is an http address.
+        return ObstoreObjects(S3Store.from_url(url, client_options={"allow_http": True}, retry_config=_RETRIES))
     except (BaseError, ValueError) as error:
         raise SourceError(f"'{url}' is no address of a tile cache, such as s3://bucket/caches/Name.") from error
 
 
-class ObjectStore:
-    """Objects under keys."""
+class ObstoreObjects:
+    """The objects of one obstore store, by key."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         self._versions: OrderedDict[str, str | None] = OrderedDict()
-        """Of the objects whose start was read last."""
+        """ETags of the objects whose start was read most recently."""
 
     def read(self, key: str) -> bytes:
         """Return a whole object."""
@@ -85,7 +85,7 @@ class ObjectStore:
                 self._remember(key, found.meta["e_tag"])
                 return memoryview(found.bytes()), found.meta["size"]
         except SourceError:
-            if self._size_if_there(key) == 0:  # no range begins inside of nothing
+            if self._size_if_there(key) == 0:  # an empty object has no ranges
                 return memoryview(b""), 0
             raise
 
@@ -94,7 +94,7 @@ class ObjectStore:
         return self._readers.map(self._read_if_there, keys)
 
     def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
-        """Yield byte ranges of one object; few that are large are read before they are asked for."""
+        """Yield byte ranges of one object, reading up to `_AHEAD_BYTES` ahead."""
         waiting: deque[tuple[int, Future[memoryview]]] = deque()
         ahead_bytes = 0
         for start, stop in ranges:
@@ -112,7 +112,7 @@ class ObjectStore:
         return self._readers.map(self._size_if_there, keys)
 
     def version(self, key: str) -> str | None:
-        """Return what changes whenever an object is written; None if there is none."""
+        """Return the ETag of an object, or its time and size; None if it does not exist."""
         try:
             with _translated(key):
                 found = obstore.head(self._store, key)
@@ -125,7 +125,7 @@ class ObjectStore:
         return self._readers.map(self._modified_if_there, keys)
 
     def write(self, key: str, body: bytes | Sequence[Tile]) -> None:
-        """Store an object whole."""
+        """Store an object."""
         with _translated(key, puts=_write_requests(body)):
             obstore.put(
                 self._store,
@@ -137,7 +137,7 @@ class ObjectStore:
             )
 
     def create(self, key: str, body: bytes) -> bool:
-        """Store an object if the key is free."""
+        """Store an object. Return False if the key already exists."""
         try:
             with _translated(key, puts=1):
                 obstore.put(self._store, key, body, mode="create", use_multipart=False)
@@ -149,12 +149,12 @@ class ObjectStore:
         """Yield the objects whose keys begin with a prefix, in key order."""
         with _translated(prefix, puts=1):
             for number, page in enumerate(obstore.list(self._store, prefix, chunk_size=_LISTED)):
-                METER.count(puts=min(number, 1))  # the first page has been counted: it is asked for even if it is empty
+                METER.count(puts=min(number, 1))  # the request for the first page is counted already
                 for found in page:
                     yield StoredObject(found["path"], found["size"])
 
     def list_folder(self, prefix: str) -> StoredFolder:
-        """Return what lies directly below a prefix."""
+        """Return the objects and folders directly below a prefix."""
         with _translated(prefix, puts=1):
             found = obstore.list_with_delimiter(self._store, prefix)
         objects = [StoredObject(stored["path"], stored["size"]) for stored in found["objects"]]
@@ -162,14 +162,14 @@ class ObjectStore:
         return StoredFolder(sorted(objects, key=lambda stored: stored.key), sorted(folders))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects."""
+        """Delete objects."""
         unwanted = list(keys)
         if not unwanted:
             return
         try:
             with _translated(unwanted[0]):
                 obstore.delete(self._store, unwanted)
-        except KeyError:  # a folder, unlike S3, stops at what is not there
+        except KeyError:  # LocalStore, unlike S3, stops at a missing object
             for key in unwanted:
                 with suppress(KeyError), _translated(key):
                     obstore.delete(self._store, key)
@@ -210,18 +210,18 @@ class ObjectStore:
 
 
 def _write_requests(body: bytes | Sequence[Tile]) -> int:
-    """Return how many requests it takes to write an object: one, or one a chunk and two around them."""
+    """Return the number of requests to write an object: one, or one for each chunk plus two."""
     total_bytes = size_bytes(body)
     return 1 if total_bytes <= _MULTIPART_BYTES else 2 + -(-total_bytes // _CHUNK_BYTES)
 
 
 def size_bytes(body: bytes | Sequence[Tile]) -> int:
-    """Return the length of what is in one piece or in several."""
+    """Return the length of a body in one or several pieces."""
     return len(body) if isinstance(body, bytes) else sum(map(len, body))
 
 
 def _in_blocks(pieces: Sequence[Tile]) -> Iterator[bytes]:
-    """Yield pieces joined to blocks: to hand on each of thousands costs more than to copy it."""
+    """Yield pieces joined to blocks: passing thousands of pieces to obstore costs more than copying them."""
     start = block_bytes = 0
     for stop, piece in enumerate(pieces, start=1):
         block_bytes += len(piece)
@@ -234,7 +234,7 @@ def _in_blocks(pieces: Sequence[Tile]) -> Iterator[bytes]:
 
 @contextmanager
 def _translated(key: str, *, gets: int = 0, puts: int = 0) -> Iterator[None]:
-    """Count requests that S3 asks money for, and tell its errors in the terms of the port."""
+    """Count billable requests, and translate errors to those of the port."""
     METER.count(gets=gets, puts=puts)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The inbox: a bucket in which others put down request files."""
+"""The inbox: a bucket for request files."""
 
 from typing import TYPE_CHECKING
 
@@ -7,18 +7,18 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_s3 import S3Client
 
-_GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"}  # the last: the version is a delete marker
+_GONE = {"NoSuchKey", "NoSuchVersion", "MethodNotAllowed"}  # MethodNotAllowed: the version is a delete marker
 
 
 class S3Inbox:
-    """Files of one bucket, by version if it keeps them."""
+    """The files of one bucket, by version if the bucket is versioned."""
 
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def read_start(self, key: str, version: str, size_bytes: int) -> tuple[bytes, int]:
-        """Return the first bytes of a file, and its whole length; the rest is never fetched."""
+        """Return the first bytes of a file, and its whole length; the rest is not fetched."""
         which = {"VersionId": version} if version else {}
         try:
             found = self._client.get_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]

@@ -30,14 +30,14 @@ _REFUSALS = {
     *("EntityTooLarge", "EntityTooSmall", "InvalidArgument", "InvalidPart", "InvalidPartOrder", "InvalidRequest"),
     *("404", "NoSuchBucket", "NoSuchKey"),
 }
-"""Codes of answers that will be the same next time; all others may pass."""
+"""Error codes that a retry cannot change."""
 
 
 class S3Packages:
     """Finished packages in a bucket that also holds their fragments.
 
     Args:
-        client: must sign as SigV4, or links are refused in newer regions.
+        client: must sign with SigV4; newer regions refuse other links.
         bucket: of fragments and packages.
         link_seconds: how long a download link works.
     """
@@ -48,7 +48,7 @@ class S3Packages:
         self._link_seconds = link_seconds
 
     def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
-        """Make one object of parts; nothing is visible until all is there."""
+        """Join parts to one object; nothing is visible until it is complete."""
         with _translated(key):
             self._join(key, parts, crc32)
             self._compare(key, crc32)
@@ -65,8 +65,8 @@ class S3Packages:
             with ThreadPoolExecutor(_COPIERS) as copiers:
                 # Consecutive numbers: S3 refuses gaps in uploads with checksums.
                 done = list(copiers.map(lambda part: self._upload(key, upload_id, *part), checked_parts(parts)))
-            METER.count(puts=len(done) + 2)  # and the two around them
-            with suppress(self._client.exceptions.NoSuchUpload):  # the answer to a first try was lost: see `_compare`
+            METER.count(puts=len(done) + 2)  # plus create and complete
+            with suppress(self._client.exceptions.NoSuchUpload):  # a retry after a lost response: `_compare` decides
                 self._client.complete_multipart_upload(
                     Bucket=self._bucket,
                     Key=key,
@@ -76,12 +76,12 @@ class S3Packages:
                     ChecksumCRC32=_as_header(crc32),
                 )
         except BaseException:
-            with suppress(ClientError, BotoCoreError):  # CloseJob looks once more
+            with suppress(ClientError, BotoCoreError):  # CloseJob aborts it later
                 self._abort(key, upload_id)
             raise
 
     def _compare(self, key: str, crc32: int) -> None:
-        """Compare the checksum that S3 made with what it should be: a store may overlook the one it is given."""
+        """Compare the checksum that S3 computed: a compatible store may ignore the one it was sent."""
         METER.count(gets=1)
         found = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
         if found.get("ChecksumType") != "FULL_OBJECT" or found.get("ChecksumCRC32") != _as_header(crc32):
@@ -90,7 +90,7 @@ class S3Packages:
             )
 
     def owners(self, beginning: str) -> Iterator[str]:
-        """Yield the ids of the jobs that own an object, of those that begin so; some come twice."""
+        """Yield the ids with a prefix of all jobs that own objects; an id may be repeated."""
         for folder in FOLDERS:
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=f"{folder}{beginning}", Delimiter="/"
@@ -100,7 +100,7 @@ class S3Packages:
                     yield found["Prefix"].removeprefix(folder).rstrip("/")
 
     def abort_uploads(self, prefix: str, is_unwanted: Callable[[str], bool] = lambda _: True) -> int:
-        """End uploads that are not complete; return how many."""
+        """Abort incomplete uploads; return how many."""
         count = 0
         with _translated(prefix):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix)
@@ -124,7 +124,7 @@ class S3Packages:
         )
 
     def _abort(self, key: str, upload_id: str) -> None:
-        with suppress(self._client.exceptions.NoSuchUpload):  # it is done, or another was faster
+        with suppress(self._client.exceptions.NoSuchUpload):  # completed or aborted already
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
 
     def _upload(self, key: str, upload_id: str, number: int, part: Part) -> "CompletedPartTypeDef":
@@ -150,7 +150,7 @@ class S3Packages:
 
 
 def _as_header(crc32: int) -> str:
-    """Return a checksum as S3 writes it."""
+    """Return a checksum in the form of the S3 headers: base64 of its bytes."""
     return b64encode(crc32.to_bytes(4, "big")).decode()
 
 

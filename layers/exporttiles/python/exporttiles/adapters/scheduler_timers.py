@@ -1,4 +1,4 @@
-"""Timers, by way of Amazon EventBridge Scheduler."""
+"""Timers in Amazon EventBridge Scheduler."""
 
 import json
 from datetime import datetime
@@ -10,13 +10,13 @@ SOURCE = "exporttiles.timer"
 
 
 class SchedulerTimers:
-    """One-time schedules that put an event on the bus and are gone; exact to the minute.
+    """One-time schedules that send an event to a bus and delete themselves; exact to the minute.
 
     Args:
         client: of EventBridge Scheduler.
-        group: in which the schedules are.
-        bus_arn: where the events go.
-        role_arn: with which they are sent.
+        group: of the schedules.
+        bus_arn: target of the events.
+        role_arn: role that sends them.
     """
 
     def __init__(self, client: Any, group: str, bus_arn: str, role_arn: str) -> None:
@@ -26,7 +26,7 @@ class SchedulerTimers:
         self._role_arn = role_arn
 
     def set(self, name: str, at: datetime, event: Event) -> None:
-        """Send an event at a time; a timer of this name that has not rung yet is put off until then."""
+        """Send an event at a time; a pending timer of this name is rescheduled."""
         schedule = {
             "Name": name,
             "GroupName": self._group,
@@ -43,8 +43,8 @@ class SchedulerTimers:
         }
         try:
             self._client.update_schedule(**schedule)
-        except self._client.exceptions.ResourceNotFoundException:  # none yet, or it rang just now
+        except self._client.exceptions.ResourceNotFoundException:  # none yet, or it has just fired
             try:
                 self._client.create_schedule(**schedule)
-            except self._client.exceptions.ConflictException:  # another run was quicker
+            except self._client.exceptions.ConflictException:  # created concurrently
                 self._client.update_schedule(**schedule)

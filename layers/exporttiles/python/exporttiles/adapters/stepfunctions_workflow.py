@@ -1,4 +1,4 @@
-"""The steps of an export, run by AWS Step Functions."""
+"""Executions in AWS Step Functions."""
 
 import json
 from typing import TYPE_CHECKING
@@ -12,14 +12,14 @@ if TYPE_CHECKING:  # stubs, not in the layer
 
 
 class StepFunctionsWorkflow:
-    """Starts one execution an attempt of a job, under the job's own id."""
+    """One execution for each attempt of a job, named after the job."""
 
     def __init__(self, client: "SFNClient", state_machine_arn: str) -> None:
         self._client = client
         self._state_machine_arn = state_machine_arn
 
     def start(self, job: Job) -> None:
-        """Start the steps for the present attempt of a job; a second start of one attempt does nothing."""
+        """Start the execution of a job's current attempt; do nothing if it was started before."""
         try:
             self._client.start_execution(
                 stateMachineArn=self._state_machine_arn,
@@ -30,7 +30,7 @@ class StepFunctionsWorkflow:
             return
 
     def find(self, job_id: str, attempt: int = 1) -> Execution | None:
-        """Return how the steps of an attempt fare; None if they were never started."""
+        """Return the execution of an attempt; None if it was never started."""
         try:
             found = self._client.describe_execution(executionArn=self._arn(job_id, attempt))
         except self._client.exceptions.ExecutionDoesNotExist:
@@ -38,7 +38,7 @@ class StepFunctionsWorkflow:
         return Execution(ExecutionStatus(found["status"]), found.get("error", ""), found.get("cause", ""))
 
     def stop(self, job_id: str, attempt: int = 1) -> None:
-        """End the steps of an attempt; steps that have ended stay as they are."""
+        """Stop the execution of an attempt; do nothing if it has ended."""
         try:
             self._client.stop_execution(executionArn=self._arn(job_id, attempt))
         except self._client.exceptions.ExecutionDoesNotExist:

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from exporttiles.adapters.allocator import collect_seldom, keep_freed_memory
+from exporttiles.adapters.allocator import collect_garbage_less_often, keep_freed_memory
 from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.process import METER, SystemClock
@@ -97,7 +97,7 @@ def export(
     OUT is a .tpkx or .tpk, or a cache raster dataset: a .zip or a folder.
     """
     keep_freed_memory()
-    collect_seldom()
+    collect_garbage_less_often()
     out = out.absolute()
     destination = Destination(out, is_replaced=force)
     destination.check(local_path(source), *filter(None, [area]))

@@ -12,7 +12,7 @@ import click
 from obstore.store import LocalStore
 
 from exporttiles.adapters.archives import open_cache, require_cache, within
-from exporttiles.adapters.object_stores import ObjectStore, open_store
+from exporttiles.adapters.object_stores import ObstoreObjects, open_store
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.cli.command import ExclusiveOption
 from exporttiles.domain.errors import SourceError
@@ -129,7 +129,7 @@ def open_source(source: str) -> tuple[ObjectReader, str]:
         raise SourceError(f"There is no file or folder {path}.")
     # A path is no address: it may hold any character.
     folder = path if path.is_dir() else path.parent
-    objects = ObjectStore(LocalStore(folder))
+    objects = ObstoreObjects(LocalStore(folder))
     if path.is_dir():
         return objects, f"file://{path}"
     require_cache(objects, path.name)

@@ -8,7 +8,7 @@ import boto3
 import click
 from botocore.exceptions import ClientError
 
-from exporttiles.adapters.object_stores import ObjectStore, open_store
+from exporttiles.adapters.object_stores import ObstoreObjects, open_store
 from exporttiles.cli.command import ExclusiveOption
 from exporttiles.domain.errors import ExportTilesError
 
@@ -39,7 +39,7 @@ def tile_bucket_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return stack_option(add(command))
 
 
-def tile_bucket(stack: str, bucket: str | None) -> ObjectStore:
+def tile_bucket(stack: str, bucket: str | None) -> ObstoreObjects:
     """Return the tile bucket that the options name.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Readers of tile caches, one for each layout, and what opens them."""
+"""Readers of tile caches: one class for each layout, and the choice between them."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,26 +20,26 @@ READERS: dict[CacheLayout, Callable[[ObjectReader, TileCache], TileSource]] = {
 
 
 def read_cache(objects: ObjectReader, cache: TileCache) -> TileSource:
-    """Return a reader of a cache that lies in a store."""
+    """Return the reader for the layout of a cache in a store."""
     return READERS[cache.layout](objects, cache)
 
 
 _KEPT = 2
-"""Archives whose directories are kept; each may take some 100 MB."""
+"""Archives whose readers are kept; the directories of one may take some 100 MB."""
 
 
 class TileSources:
-    """Opens tile caches by their address and layout.
+    """Opens tile caches by address and layout.
 
-    A client that looks at a map asks for one tile after the other: what was
-    read of an archive's directory serves the next one, until the archive is replaced.
+    A map client requests one tile after the other: the reader of an archive, with
+    its directories, is kept for the next request until the archive is replaced.
     """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[TileCache, str], TileSource] = OrderedDict()
 
     def open(self, cache: TileCache) -> TileSource:
-        """Return a reader of a cache."""
+        """Return a reader of a cache; the same one for an archive that was opened recently."""
         version = archive_version(cache.url)
         if version is None:
             return read_cache(open_cache(cache.url), cache)

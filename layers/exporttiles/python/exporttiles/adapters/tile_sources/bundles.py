@@ -43,7 +43,7 @@ class _BundleTiles(IndexedTiles):
 
 
 class CompactV2Tiles(_BundleTiles):
-    """A Compact Cache V2: offsets and sizes stand in the bundle."""
+    """A Compact Cache V2: offsets and sizes are in the bundle."""
 
     def _records(self, bundle: BundleIndex, _selected: Mask) -> Records:
         head, file_size = self._objects.read_start(self._key(bundle), RECORDS_OFFSET)
@@ -52,7 +52,7 @@ class CompactV2Tiles(_BundleTiles):
 
 
 class CompactV1Tiles(_BundleTiles):
-    """A Compact Cache V1: offsets stand beside the bundle, sizes before each tile."""
+    """A Compact Cache V1: offsets are in a .bundlx file, sizes before each tile."""
 
     def _records(self, bundle: BundleIndex, _selected: Mask) -> Records:
         head, file_size = self._objects.read_start(self._key(bundle), HEADER_BYTES)
@@ -62,13 +62,13 @@ class CompactV1Tiles(_BundleTiles):
         return offsets, np.where((offsets > 0) & (lengths == 0), -1, lengths).astype(np.int32)
 
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
-        """Yield the tiles that are wanted and exist; refuse them at the end if one file of the two was replaced."""
+        """Yield the selected tiles that exist; raise SourceError at the end if one of the two files was replaced."""
         placed = None
         for placed in super().read_bundle(bundle, selected):
             yield placed
         if placed:
             for key in reversed(self._keys(bundle)):
-                list(self._objects.read_ranges(key, [(0, 1)]))  # of another version, it is refused
+                list(self._objects.read_ranges(key, [(0, 1)]))  # fails if the object was replaced
 
     def _keys(self, bundle: BundleIndex) -> Sequence[str]:
         return [self._key(bundle), self._names.offsets(bundle)]
@@ -84,5 +84,5 @@ class CompactV1Tiles(_BundleTiles):
         return read_record(record)
 
     def _sizes(self, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
-        # A gap behind a record counts with it: only the record itself tells its size.
+        # A gap behind a record is part of its length: only the record itself contains its size.
         return np.maximum(lengths - SIZE_PREFIX_BYTES, 0)

@@ -1,4 +1,4 @@
-"""Caches of one file a tile: XYZ, TMS, WMTS order, ArcGIS exploded, sharded."""
+"""Caches with one file for each tile: XYZ, TMS, WMTS order, ArcGIS exploded, sharded."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 
 
 class FileTiles:
-    """A cache of one file a tile.
+    """A cache with one file for each tile.
 
-    Where tiles have several extensions, the most frequent is tried first and
-    the next one only for what was not found: a listing costs as much as 12
-    reads, and in a MIXED cache few tiles are of the rarer kind.
+    If tiles have several extensions, the most frequent one is tried first, and
+    the next one only for tiles that were not found: a listing costs as much as 12
+    reads, and in a MIXED cache few tiles have the rarer extension.
     """
 
     def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
@@ -31,7 +31,7 @@ class FileTiles:
         self._extensions = cache.extensions or ("",)
 
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
-        """Yield the tiles that are wanted and exist; those of the likelier extension first."""
+        """Yield the selected tiles that exist; those with the most frequent extension first."""
         places = selected_places(bundle, selected)
         for extension in self._extensions:
             missing = []
@@ -56,7 +56,7 @@ class FileTiles:
         return {bundle: places for bundle, places in found.items() if bundle.tile_range.intersection(block).count}
 
     def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
-        """Return the bytes of the tiles that are wanted; one request for each."""
+        """Return the sizes of the selected tiles, with one request for each."""
         sizes = np.zeros(selected.shape, np.int32)
         unknown = selected.copy()
         for extension in self._extensions:
@@ -66,7 +66,7 @@ class FileTiles:
         return sizes
 
     def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
-        """Return which tiles were written before a time; one request for each."""
+        """Return the mask of tiles written before a time, with one request for each."""
         unmodified, unknown = np.zeros_like(selected), selected.copy()
         for extension in self._extensions:
             keys = self._keys(bundle, selected_places(bundle, unknown), extension)

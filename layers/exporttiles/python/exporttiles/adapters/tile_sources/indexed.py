@@ -1,8 +1,7 @@
-"""Caches whose index tells where tiles lie: one for a bundle, or one for all.
+"""Caches with an index of their tiles, for each bundle or for all.
 
-What an index says of itself must be right, or nothing can be read. A single
-record that lies outside of its file costs that tile alone: it comes as no
-bytes, so that whoever asked can count it.
+A damaged index makes the bundle or the cache unreadable. A record outside of its file damages
+only that tile: it is yielded as empty bytes, so that the caller can count it.
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +20,7 @@ from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 
 MAX_BUNDLE_BYTES = 2 * 2**30
-"""Of the tiles of a bundle together; a small file whose slots share a record can claim more."""
+"""Limit for all tiles of a bundle; a small file whose slots share a record can claim more."""
 
 Records = tuple[NDArray[np.int64], NDArray[np.int32]]
 """(128, 128) offsets and lengths in bytes of records, row before column.
@@ -31,13 +30,13 @@ The length is 0 where there is no record, and -1 where it lies outside of the fi
 
 
 class IndexedTiles(ABC):
-    """A cache that is read by an index and few ranges."""
+    """A cache that is read by its index and few byte ranges."""
 
     def __init__(self, objects: ObjectReader) -> None:
         self._objects = objects
 
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
-        """Yield the tiles that are wanted and exist."""
+        """Yield the selected tiles that exist."""
         offsets, lengths = self._find(bundle, selected)
         wanted, outside = selected & (lengths > 0), selected & (lengths < 0)
         places = selected_places(bundle, wanted)
@@ -49,12 +48,12 @@ class IndexedTiles(ABC):
             yield place, b""
 
     def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
-        """Return the bytes of the tiles that are wanted, from the index."""
+        """Return the sizes of the selected tiles, from the index."""
         _, lengths = self._find(bundle, selected)
         return np.where(selected, self._sizes(lengths), 0).astype(np.int32)
 
     def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
-        """Return the tiles that exist, if what holds them was written before a time; none otherwise."""
+        """Return the mask of existing tiles if their bundle or archive was written before a time; else none."""
         written = [moment for moment in self._objects.modified_at(self._keys(bundle)) if moment is not None]
         if not written or max(written) >= since.replace(microsecond=0):
             return np.zeros_like(selected)
@@ -64,7 +63,7 @@ class IndexedTiles(ABC):
     def _find(self, bundle: BundleIndex, selected: Mask) -> Records:
         try:
             return self._records(bundle, selected)
-        except KeyError:  # no file, and so no tile
+        except KeyError:  # no file means no tiles
             return np.zeros(selected.shape, np.int64), np.zeros(selected.shape, np.int32)
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{self._key(bundle)}: {error}") from error
@@ -80,7 +79,7 @@ class IndexedTiles(ABC):
         return numbered_records(ranges, self._ranges(key, ranges), offsets, lengths)
 
     def _ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
-        if not ranges:  # and perhaps no object
+        if not ranges:  # the object may not exist
             return
         for body, (start, stop) in zip(self._objects.read_ranges(key, ranges), ranges, strict=True):
             if len(body) < stop - start:
@@ -89,19 +88,19 @@ class IndexedTiles(ABC):
 
     @abstractmethod
     def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
-        """Return the bundles of a block that may hold tiles; None if that would cost too much to find out."""
+        """Return the bundles of a block that may hold tiles; None if a listing would cost too much."""
 
     @abstractmethod
     def _key(self, bundle: BundleIndex) -> str:
-        """Return the object that holds the tiles of a bundle."""
+        """Return the key of the object that holds the tiles of a bundle."""
 
     def _keys(self, bundle: BundleIndex) -> Sequence[str]:
-        """Return all objects that tell of the tiles of a bundle."""
+        """Return the keys of all objects of a bundle: its tiles and their index."""
         return [self._key(bundle)]
 
     @abstractmethod
     def _records(self, bundle: BundleIndex, selected: Mask) -> Records:
-        """Return where the records lie, of the selected tiles at least.
+        """Return offsets and lengths of the records, at least of the selected tiles.
 
         Raises:
             KeyError: there is no such object.
@@ -113,5 +112,5 @@ class IndexedTiles(ABC):
         return record
 
     def _sizes(self, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the bytes (128, 128) of the tiles of records."""
+        """Return the sizes (128, 128) in bytes of the tiles in records."""
         return np.maximum(lengths, 0)

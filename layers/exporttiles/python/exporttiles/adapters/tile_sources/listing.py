@@ -1,34 +1,34 @@
-"""Listing a level of a cache, as long as that costs little beside looking for its tiles one by one."""
+"""Listing a level of a cache, if that costs little compared with requesting its tiles one by one."""
 
 from itertools import islice
 
 from exporttiles.ports.objects import ObjectReader
 
 _FEW_REQUESTS = 32
-"""So many reads cost no more than two or three listings: S3 asks for one the price of 12 reads."""
+"""Up to so many reads, a listing does not pay: one LIST costs as much as 12 GETs."""
 
 _SPARSE = 4
-"""A level that has one of so many things that are looked for is not sparse: 4 requests for each at most."""
+"""A level is sparse if less than one in so many of the selected objects exists."""
 
 
 def sparse_limit(requests: int, limit: int) -> int:
-    """Return how many things a level may have to be sparse; 0 if it is hardly worth finding out.
+    """Return how many objects a sparse level may have; 0 if a listing does not pay.
 
     Args:
-        requests: how many would be looked for if nothing were known of them.
-        limit: how many at most.
+        requests: number of objects to request without a listing.
+        limit: upper bound of the result.
     """
     return 0 if requests <= _FEW_REQUESTS else min(requests // _SPARSE, limit)
 
 
 def list_sparse(objects: ObjectReader, prefix: str, requests: int, limit: int) -> list[str] | None:
-    """Return the keys that begin with a prefix; None if they are many, or hardly worth a listing.
+    """Return the keys that begin with a prefix; None if they are too many, or if a listing does not pay.
 
     Args:
         objects: the store.
-        prefix: of all objects that are in question.
-        requests: how many objects would be asked for without a listing.
-        limit: how many keys to list, at most.
+        prefix: of the keys.
+        requests: number of objects to request without a listing.
+        limit: maximum number of keys to list.
     """
     most = sparse_limit(requests, limit)
     if not most:

@@ -1,4 +1,4 @@
-"""Which tiles of a bundle a mask selects."""
+"""Conversion of a bundle's mask to rows and columns of the scheme."""
 
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.ports.tiles import Mask

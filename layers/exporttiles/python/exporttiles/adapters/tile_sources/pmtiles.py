@@ -30,20 +30,20 @@ from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import FoundBundles, Mask
 
 _MAX_DEPTH = 4
-"""Of leaves below leaves; writers make one level, and a leaf may name itself."""
+"""Maximum depth of leaf directories; writers make one level, but a hostile leaf may refer to itself."""
 
 _MAX_LEAVES = 512
-"""For one bundle, all depths together. Its tiles are neighbours on the curve: 4,096 entries are a quarter of it."""
+"""Leaf directories read for one bundle, at all depths; its tiles are neighbours on the curve."""
 
 _WIDE_LEAF = 4 * PACKET_SIZE**2
-"""Positions that a leaf directory covers before it is read to find bundles: of others, all are taken to hold tiles."""
+"""A leaf directory that covers fewer positions is not read to find bundles: all are taken to hold tiles."""
 
 _KEPT_ENTRIES = 2 * 2**20
-"""Of leaf directories kept for the next bundle: 64 MiB."""
+"""Size of the leaf directories that are kept for the next bundle: 64 MiB."""
 
 
 class PmtilesTiles(IndexedTiles):
-    """A PMTiles archive; one that is replaced meanwhile is refused, not mixed."""
+    """A PMTiles archive; reading fails if it is replaced meanwhile."""
 
     def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
         super().__init__(objects)
@@ -94,7 +94,7 @@ class PmtilesTiles(IndexedTiles):
         return {bundle: None for bundle in found if bundle.tile_range.intersection(block).count}
 
     def _spans(self, directory: Directory, start: int, stop: int, depth: int) -> Iterator[NDArray[np.int64]]:
-        """Yield first and next position (n, 2) of runs between two positions that may hold tiles."""
+        """Yield half-open runs (n, 2) of positions that may hold tiles, between two positions."""
         if depth > _MAX_DEPTH:
             raise DamagedCacheError(f"Its leaf directories are more than {_MAX_DEPTH} deep.")
         is_leaf = directory.run_length == 0
@@ -146,7 +146,7 @@ class PmtilesTiles(IndexedTiles):
         return header, read_directory(packed, header.internal_compression)
 
     def _leaf(self, offset: int, size_bytes: int) -> Directory:
-        """Return a leaf directory; the last ones used are kept."""
+        """Return a leaf directory; recently used ones are cached."""
         header, _ = self._start
         if offset + size_bytes > header.leaves.size_bytes:
             raise DamagedCacheError(f"A leaf directory lies at byte {offset} of {header.leaves.size_bytes}.")
