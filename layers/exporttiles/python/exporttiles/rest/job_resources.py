@@ -85,7 +85,7 @@ def cancel(call: Call) -> Document | Response:
 
 
 def resume(call: Call) -> Document | Response:
-    """Start a failed job again where it stopped; only what is missing is redone.
+    """Resume a failed job: redo only the work that is missing.
 
     Raises:
         JobStateError: it has not failed, or would fail again.
@@ -106,7 +106,7 @@ def listing(call: Call) -> Document:
 
 
 def file(call: Call) -> Document | Response:
-    """Send the client to where a file is; of a HEAD, tell its length. Of a folder, tell what is in it.
+    """Redirect to a file, answer a HEAD with its length, or list a folder.
 
     A presigned link answers GET only, and breaks if a parameter of the client is
     added to it.

@@ -24,7 +24,7 @@ _MEDIA_TYPES: dict[ImageFormat | None, str] = {"jpeg": "image/jpeg", "png": "ima
 
 
 def server_info(call: Call) -> Document:
-    """Return what is known of the server."""
+    """Return the version of the server, and how clients get tokens."""
     is_secured = call.runtime.settings.token_security
     token_url = f"{call.rest_url}/generateToken" if is_secured else None
     return Document(info_document(token_url), "Server info")
@@ -77,7 +77,7 @@ def tile(call: Call) -> Response:
 
 
 def tilemap(call: Call) -> Document:
-    """Return which tiles of a block exist, as far as the block lies in its first bundle.
+    """Return the tile map of a block: the tiles that exist, within its first bundle.
 
     Of a cache of files no more than `MAX_FILE_ROWS` rows and columns are answered.
 
