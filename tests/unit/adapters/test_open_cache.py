@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from exporttiles.adapters.archives import open_cache
-from exporttiles.adapters.tile_sources import TileSources, read_cache
+from exporttiles.adapters.tile_sources import TileCaches, read_cache
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
@@ -29,7 +29,7 @@ def published(url):
 def test_a_real_cache_on_disk_is_published_and_read(path, level, count):
     service = published((GOLDEN / path).as_uri())
 
-    tiles = dict(TileSources().open(service.cache).read_bundle(BundleIndex(level, 0, 0), ALL))
+    tiles = dict(TileCaches().open(service.cache).read_bundle(BundleIndex(level, 0, 0), ALL))
 
     assert len(tiles) == count
     assert {sniff(tile) for tile in tiles.values()} == {"png"}
@@ -44,7 +44,7 @@ def test_a_pmtiles_archive_among_other_files_is_opened_by_its_own_address(tmp_pa
     service = published((tmp_path / "World.pmtiles").as_uri())
 
     assert service.tile_format is TileFormat.JPEG
-    assert dict(TileSources().open(service.cache).read_bundle(BundleIndex(0, 0, 0), ALL)) == {(0, 0): tile}
+    assert dict(TileCaches().open(service.cache).read_bundle(BundleIndex(0, 0, 0), ALL)) == {(0, 0): tile}
 
 
 def replaceable(tmp_path, name="World.pmtiles"):
@@ -60,7 +60,7 @@ def replaceable(tmp_path, name="World.pmtiles"):
 
 
 def test_the_directory_of_an_archive_is_kept_until_the_archive_is_replaced(tmp_path):
-    sources, put = TileSources(), replaceable(tmp_path)
+    sources, put = TileCaches(), replaceable(tmp_path)
     cache = put(b"\xff\xd8\xff tile")
     first = sources.open(cache)
 
@@ -73,7 +73,7 @@ def test_the_directory_of_an_archive_is_kept_until_the_archive_is_replaced(tmp_p
 
 
 def test_few_directories_are_kept(tmp_path):
-    sources = TileSources()
+    sources = TileCaches()
     caches = [replaceable(tmp_path, f"{name}.pmtiles")(b"\xff\xd8\xff tile") for name in "abc"]
     first, *_ = [sources.open(cache) for cache in caches]
 

@@ -78,9 +78,9 @@ class AwsRuntime(Runtime):
     @cached_property
     def sources(self) -> TileSources:
         """Return the opener of tile caches."""
-        from exporttiles.adapters import tile_sources
+        from exporttiles.adapters.tile_sources import TileCaches
 
-        return tile_sources.TileSources()
+        return TileCaches()
 
     @cached_property
     def workflow(self) -> Workflow:

@@ -1,1 +1,1 @@
-"""What the product does, one verb a module; ports in, values out."""
+"""Use cases: one module for each, taking ports and returning values."""

@@ -1,4 +1,4 @@
-"""Look at what a job delivered: one package, or a dataset in its folders."""
+"""Browse the delivered files of a job: a package, or a dataset in its folders."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from exporttiles.ports.objects import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class BrowsePackage:
-    """Finds the files that a finished job delivered.
+    """Finds the delivered files of a job.
 
     Attributes:
         objects: the package bucket.
@@ -18,12 +18,12 @@ class BrowsePackage:
     objects: ObjectStore
 
     def __call__(self, job: Job, path: str = "") -> Package | PackageFolder | None:
-        """Return a file or a folder; None where there is neither.
+        """Return a file or a folder; None if there is neither.
 
-        The package itself is known without asking the store.
+        The package itself is found without a request to the store.
 
         Args:
-            job: nothing is shown of one that has no package.
+            job: its files are hidden unless it has a package.
             path: below the folder of the job, as in ``World/Layers/conf.xml``; '' for that folder itself.
 
         Raises:
@@ -33,13 +33,13 @@ class BrowsePackage:
             return None
         if path == job.package.name:
             return job.package
-        folder = job.package.key.removesuffix(job.package.name)  # of another job, if its package is reused
+        folder = job.package.key.removesuffix(job.package.name)  # that of another job if its package is reused
         if not path:
             found = self._look(folder)
             others = (name for name in found.files if name not in {job.package.name, VERIFICATION_NAME})
-            return PackageFolder((job.package.name, *others), found.folders)  # clients take the first
+            return PackageFolder((job.package.name, *others), found.folders)  # clients download the first
         if not path.isprintable() or any(part in {"", ".", ".."} for part in path.split("/")):
-            return None  # no store has keys of the first kind; a folder on disk would be left through the others
+            return None  # not printable: no valid key; dots would escape from a local folder
         key = f"{folder}{path}"
         (size_bytes,) = self.objects.sizes_bytes([key])
         if size_bytes is not None:

@@ -1,4 +1,4 @@
-"""Give up an export on the client's wish."""
+"""Cancel an export."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from exporttiles.ports.jobs import JobChange, JobTable
 
 @dataclass(frozen=True, slots=True)
 class CancelExport:
-    """Marks a job; each step looks before it begins, and CloseJob writes the end."""
+    """Marks a job as cancelling: each step checks that before it begins, and CloseJob ends the job."""
 
     jobs: JobTable
 
     def __call__(self, job_id: str) -> Job:
-        """Return the job as it is after the wish.
+        """Return the cancelled job.
 
         Raises:
             JobNotFoundError: there is no such job.

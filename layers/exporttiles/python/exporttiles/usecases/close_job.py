@@ -1,4 +1,4 @@
-"""Write the last status of a job, whatever became of it."""
+"""End a job: write its final status and messages, and clean up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,19 +36,19 @@ NO_RESUME = frozenset(found.__name__ for found in error_classes() if not found.i
 
 @dataclass(frozen=True, slots=True)
 class CloseJob:
-    """Ends a job once, in a state and with words that are true, and removes what it leaves.
+    """Ends a job once, and deletes what it no longer needs.
 
-    Reached on every path of the workflow, by a work item that fails, and by the
-    event of an execution that ended without it. The second to come changes
-    nothing of the job, but removes what the first could not, or what came later;
-    one that speaks of an earlier attempt does neither.
+    Called on every path of the workflow, when a work item fails, and by the event
+    of an execution that ended without it. A second call does not change the job,
+    but cleans up what the first one left or what was written later; a call for an
+    earlier attempt does neither.
 
     Attributes:
         objects: the package bucket.
-        packages: the same.
-        job_lifetime: how long it is told that a package has made room for newer ones.
+        packages: the same bucket.
+        job_lifetime: how long a job is kept after its package made room for newer ones.
         resume_window: how long finished work of a job that failed is kept.
-        reuse: knows finished packages.
+        reuse: remembers finished packages.
     """
 
     jobs: JobTable
@@ -61,10 +61,10 @@ class CloseJob:
     remove_leftovers: RemoveLeftovers
 
     def succeed(self, job_id: str, packed: PackedPackage, attempt: int = 1) -> Job:
-        """Announce a finished package, unless the job was cancelled meanwhile; return the job.
+        """End a job with its package, unless it was cancelled meanwhile; return the job.
 
-        A delta of no tiles has no package. The job ends as one that failed,
-        with a delivery that tells it apart.
+        A delta without tiles has no package: its job ends as failed, but with a delivery
+        (see `Job.is_up_to_date`).
         """
         job, now = self.jobs.get(job_id), self.clock.now()
         export = Export.from_json(self.objects.read(JobKeys(job_id).export))
@@ -80,7 +80,7 @@ class CloseJob:
                 JobStatus.SUCCEEDED,
                 attempt=attempt,
                 messages=_success(job, export, packed, billed, now),
-                # A worker that died between its report and its count is counted here.
+                # Includes workers that died between their report and its count.
                 progress=Progress(packed.work_items, packed.work_items, job.tile_count, packed.size_bytes),
                 package=Package(packed.key, packed.name, packed.size_bytes),
                 delivery=delivery,
@@ -90,28 +90,28 @@ class CloseJob:
         if not is_closed:
             return self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.", attempt=attempt)
         self.reuse.remember(job, export)
-        return self._tidied(job_id)
+        return self._cleaned_up(job_id)
 
     def fail(self, job_id: str, failure: Failure, attempt: int = 1) -> Job:
-        """End a job that cannot be finished, and return it."""
+        """End a failed job, and return it."""
         text, is_resumable = f"The export failed: {failure.reason}", failure.error not in NO_RESUME
         return self._end(job_id, JobStatus.FAILED, text, attempt=attempt, is_resumable=is_resumable)
 
     def stop(self, job_id: str, attempt: int = 1, *, timed_out: bool) -> Job:
-        """End a job whose workflow was stopped from outside or took too long; return it."""
+        """End a job whose execution was stopped or timed out; return it."""
         if timed_out:
             text = "The export took longer than allowed and was stopped. Export a smaller area."
             return self._end(job_id, JobStatus.TIMED_OUT, text, attempt=attempt)
         return self._end(job_id, JobStatus.CANCELLED, "The export was stopped by an operator.", attempt=attempt)
 
     def _make_room(self, newest: Job, series: Series) -> None:
-        """Remove the packages of a series beyond those that are kept.
+        """Delete the oldest packages of a series beyond the number that is kept.
 
-        Told first and removed then, so that no link leads to nothing; what a
-        crash leaves between the two is swept.
+        The job is changed before its package is deleted, so that no link is dead; the
+        sweeper deletes packages that a crash leaves between the two.
         """
         found = {job.job_id: job for job in self.jobs.series(series.key) if job.status is JobStatus.SUCCEEDED}
-        found[newest.job_id] = newest  # the index may not have it yet
+        found[newest.job_id] = newest  # the index is eventually consistent
         by_age = sorted(found.values(), key=lambda job: (job.submitted_at, job.job_id), reverse=True)
         text = f"The package was removed to make room for newer ones: {series.keep} of this series are kept."
         for job in by_age[series.keep :]:
@@ -129,9 +129,9 @@ class CloseJob:
         delivery: Delivery | None = None,
         is_resumable: bool = True,
     ) -> Job:
-        """End a job unhappily, unless it has ended."""
+        """End a job without a package, unless it has ended."""
         job, now = self.jobs.get(job_id), self.clock.now()
-        if job.status is JobStatus.CANCELLING:  # whatever came of it then
+        if job.status is JobStatus.CANCELLING:  # a cancelled job ends as cancelled, even if its workflow failed
             status, text, delivery = JobStatus.CANCELLED, "The export was cancelled.", None
         until = None
         if self.resume_window and status in RESUMABLE and is_resumable:
@@ -148,17 +148,17 @@ class CloseJob:
                 resumable_until=until,
             ),
         )
-        return self._tidied(job_id)
+        return self._cleaned_up(job_id)
 
-    def _tidied(self, job_id: str) -> Job:
-        """Remove what may not stay of a job that has ended, and return the job."""
+    def _cleaned_up(self, job_id: str) -> Job:
+        """Delete what an ended job no longer needs, and return the job."""
         job, keys = self.jobs.get(job_id), JobKeys(job_id)
-        if not job.status.is_final:  # it was resumed since
+        if not job.status.is_final:  # resumed meanwhile
             return job
         for prefix in (keys.fragments, keys.packages):
             self.packages.abort_uploads(prefix)
         self.remove_leftovers(job_id)
-        if job.status is JobStatus.SUCCEEDED and job.series:  # when tried again, too
+        if job.status is JobStatus.SUCCEEDED and job.series:  # also on a retry
             self._make_room(job, job.series)
         return self.jobs.get(job_id)
 
@@ -166,7 +166,7 @@ class CloseJob:
 def completion_messages(export: Export, packed: PackedPackage) -> list[Message]:
     """Return the messages on a finished package: its size, and the tiles that it lacks."""
     request, service = export.request, export.service
-    # Others were named: levels beyond those of the service when the export was accepted, gaps in what is delivered.
+    # Others have messages already: levels beyond those of the service, and gaps between delivered levels.
     found_levels = [level for level in request.levels if level not in packed.empty_levels]
     empty_levels = [
         level

@@ -1,4 +1,4 @@
-"""Tell what an export would deliver, without reading a tile."""
+"""Estimate the size of an export without reading tiles."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -24,34 +24,34 @@ from exporttiles.ports.tiles import Mask, TileSources
 from exporttiles.usecases.planned_bundles import mask_of, planned_bundles
 
 _MOST_BUNDLES = 100_000
-"""Bundles to look through, a second of work: whoever may ask, may ask for the world at every level."""
+"""Limit of bundles to examine, about a second of work: a client may ask for the world at every level."""
 
 _MOST_LISTED = 5_000
-"""Names to list of each level: a person waits, and twenty levels of a cache of files take ten seconds at worst."""
+"""Limit of names to list for each level: twenty levels of a cache of files take at most ten seconds."""
 
 _SAMPLED_BUNDLES = 256
 _SAMPLED_FILES = 4096
-"""Files whose length is asked for, one request each: some seconds, and a sixth of a cent. Tiles of sea and towns
-differ by about as much as their mean; the mean of so many is known to 2 per cent."""
+"""Files whose sizes are requested, one HEAD each: some seconds, and a sixth of a cent. Sizes of tiles have a standard
+deviation of about their mean, so that the mean of this sample is accurate to 2 per cent."""
 
 _DOCUMENT_BYTES = 6_000
 _THUMBNAIL_BYTES = 35_000
-"""About; the thumbnail of plain tiles is smaller, of imagery up to 55,000 bytes."""
+"""Typical size; thumbnails of plain tiles are smaller, of imagery up to 55,000 bytes."""
 
 _BUNDLE_OVERHEAD_BYTES = {
     StorageFormat.COMPACT: v1.RECORDS_OFFSET + v1.BUNDLX_BYTES,
     StorageFormat.COMPACT_V2: v2.RECORDS_OFFSET,
 }
-"""Header and index of a bundle, whatever it holds."""
+"""Size of the header and index of a bundle, independent of its tiles."""
 
 
 @dataclass(frozen=True, slots=True)
 class EstimateExport:
-    """Counts exactly; sizes come from bundle indexes and the lengths of files.
+    """Counts tiles exactly, and takes sizes from bundle indexes and file lengths.
 
-    They are right within 5 per cent, but for packages smaller than 1 MB, by
-    their thumbnail; for areas of more than `_SAMPLED_BUNDLES` bundles, by what
-    bundles differ; and for caches of files with few of the selected tiles.
+    Sizes are accurate to 5 per cent, except for packages smaller than 1 MB, whose
+    thumbnail matters; for areas of more than `_SAMPLED_BUNDLES` bundles; and for
+    caches of files with few of the selected tiles.
 
     Attributes:
         objects: the package bucket.
@@ -67,7 +67,7 @@ class EstimateExport:
     def __call__(
         self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str], owner: str = ""
     ) -> Job:
-        """Return a job that has succeeded already and holds the estimate.
+        """Return a succeeded job with the estimate.
 
         Raises:
             AreaError, InvalidParameterError: the area is too complex to count.
@@ -99,18 +99,17 @@ class EstimateExport:
     def _estimate(self, service: ImageService, request: ExportRequest) -> tuple[Estimate, str]:
         selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
         tile_count = selection.count_all(request.levels)
-        # Levels that hold no tiles are selected, but deliver nothing.
+        # Tiles of levels beyond those of the cache are selected, but not delivered.
         levels = [level for level in request.levels if service.min_level <= level <= service.max_level]
         source = self.sources.open(service.cache)
         planned = (planned_bundles(source, selection, level, _MOST_LISTED) for level in levels)
         bundles = list(islice(chain.from_iterable(planned), _MOST_BUNDLES + 1))
         if len(bundles) > _MOST_BUNDLES:
-            size_bytes, teller = tile_count * service.cache.average_tile_bytes, "the cache's mean tile"
+            size_bytes, source_text = tile_count * service.cache.average_tile_bytes, "the cache's mean tile"
         else:
-            size_bytes, teller = self._size_bytes(service, request, selection, bundles)
-        said = (
-            f"{counted(tile_count, 'tile')}, {counted(size_bytes, 'byte')} before any recompression, as {teller} tells."
-        )
+            size_bytes, source_text = self._size_bytes(service, request, selection, bundles)
+        counts = f"{counted(tile_count, 'tile')}, {counted(size_bytes, 'byte')}"
+        said = f"{counts} before any recompression, as {source_text} tells."
         if selection.why_empty:
             said += f" No tile is selected: {selection.why_empty}."
         if request.since or request.since_job:
@@ -124,12 +123,12 @@ class EstimateExport:
         selection: TileSelection,
         bundles: Sequence[PlannedBundle],
     ) -> tuple[int, str]:
-        """Return the bytes of some bundles, and how they are known."""
+        """Return the size of some bundles, and the source of that figure in words."""
         drawn = _draw(bundles)
         if not drawn:
             return 0, "the level range of the cache"
         is_whole = len(drawn) == len(bundles)
-        # All bundles: each weighs as its tiles do. Drawn by their tiles: all weigh the same.
+        # All bundles: weighted by their tiles. Drawn in proportion to their tiles: equal weights.
         weights = [planned.wanted_count if is_whole else 1 for planned in drawn]
         has_indexes = service.cache.layout is not CacheLayout.FILES
         overhead_bytes = _BUNDLE_OVERHEAD_BYTES[request.storage_format]
@@ -158,7 +157,7 @@ class EstimateExport:
 
 
 def _draw(bundles: Sequence[PlannedBundle]) -> Sequence[PlannedBundle]:
-    """Return all bundles if they are few, else some, evenly spread over the tiles."""
+    """Return all bundles if they are few, else a sample that is evenly spread over the tiles."""
     if len(bundles) <= _SAMPLED_BUNDLES:
         return bundles
     ends = np.fromiter(accumulate(bundle.wanted_count for bundle in bundles), np.int64, len(bundles))
@@ -167,7 +166,7 @@ def _draw(bundles: Sequence[PlannedBundle]) -> Sequence[PlannedBundle]:
 
 
 def _thin(selected: Mask, count: int, random: np.random.Generator) -> Mask:
-    """Return some of the selected tiles: one at random out of each of `count` runs of equal length."""
+    """Return a sample of the selected tiles: a random one of each of `count` runs of equal length."""
     at = np.flatnonzero(selected)
     if len(at) <= count:
         return selected

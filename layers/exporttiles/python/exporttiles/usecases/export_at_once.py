@@ -1,4 +1,4 @@
-"""Make a whole export in one process: where it is small, or where there is no cloud."""
+"""Run a whole export in one process: a small one on AWS, or any on the command line."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from exporttiles.usecases.plan_export import PlanExport
 
 @dataclass(frozen=True, slots=True)
 class ExportAtOnce:
-    """Takes the steps of the workflow one after the other; the package is the same.
+    """Runs the steps of the workflow in sequence; the package is the same.
 
     Attributes:
         objects: the package bucket.
@@ -25,7 +25,7 @@ class ExportAtOnce:
     pack_tile_package: PackTilePackage
 
     def __call__(self, job_id: str) -> PackedPackage:
-        """Plan a job, export its work items in their order, and pack what they made.
+        """Plan a job, export its work items in order, and pack the fragments.
 
         Raises:
             ExportTilesError: as the steps do.

@@ -1,7 +1,7 @@
 """Join the fragments of an export into one file: a tile package, or a dataset in an archive.
 
-No tile is copied here: large fragments are parts of the package as they lie,
-and only small ones, the documents and the directory go through memory.
+Tiles are not read here: large fragments become parts of the package by a copy in the
+store; only small ones, the documents and the directory are read into memory.
 """
 
 import json
@@ -41,21 +41,21 @@ from exporttiles.usecases.planned_bundles import mask_of, no_tile_exists, read_p
 from exporttiles.usecases.verify_package import VerifyPackage
 
 Placed: TypeAlias = tuple[BundleIndex, Sequence[int] | None]
-"""A bundle, and the places of its tiles where those are known."""
+"""A bundle, and the places of its tiles if they are known."""
 
 _WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
 _THUMBNAIL_ROWS, _THUMBNAIL_COLUMNS = 3, 4
-_TRIED_BUNDLES = 8  # for a thumbnail, where bundles hold none of the selected tiles
+_TRIED_BUNDLES = 8  # for a thumbnail, if the first ones hold none of the selected tiles
 
 
 @dataclass(frozen=True, slots=True)
 class PackTilePackage:
-    """Builds what a job delivers from the reports of its workers.
+    """Builds the package of a job from the reports of its workers.
 
     Attributes:
-        objects: the package bucket, where fragments and reports lie.
+        objects: the package bucket, with fragments and reports.
         packages: joins parts in the same bucket.
-        verify: looks at what was joined.
+        verify: checks the finished package.
     """
 
     jobs: JobTable
@@ -66,17 +66,16 @@ class PackTilePackage:
     meter: UsageMeter
 
     def __call__(self, job_id: str) -> PackedPackage:
-        """Write the package and verify what was written.
+        """Write the package and verify it.
 
         Returns:
-            What was written; nothing, if no tile has changed since the time
-            that the request names.
+            The package; one without a file if no tile of a delta has changed.
 
         Raises:
             ExportCancelledError: the job is no longer wanted.
             EmptyExportError: none of the selected tiles exists.
             PackageError: a report is missing, or the counts do not add up.
-            DamagedPackageError: the finished package is not what was put together.
+            DamagedPackageError: the finished package differs from its parts.
         """
         job = self.jobs.get(job_id)
         if job.status is not JobStatus.EXECUTING:
@@ -89,7 +88,7 @@ class PackTilePackage:
         if not any(report.tile_count for report in reports):
             return _packed(job, export, reports, Package("", "", 0), 0)
 
-        # What a store can copy comes first; all that is small follows in one tail.
+        # Parts that the store can copy come first; small fragments follow in the last part.
         copied = [report for report in reports if report.fragment_bytes >= MIN_PART_BYTES]
         small = [report for report in reports if 0 < report.fragment_bytes < MIN_PART_BYTES]
         output = output_of(export.service, export.request)
@@ -105,19 +104,19 @@ class PackTilePackage:
         packed = _packed(job, export, reports, Package(key, file_name, end + len(directory)), checksum)
         try:
             self.packages.join(key, parts, checksum)
-            if output.is_folder:  # where the workers left its bundles
+            if output.is_folder:  # beside the bundles that the workers wrote
                 for name, body in documents.items():
                     self.objects.write(keys.delivered(name), body)
             if export.request.since:
                 self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
             self.verify(job_id, packed, output, [member for member, _ in members], reports)
         finally:
-            self._take_back_if_late(job_id)
+            self._delete_if_late(job_id)
         used = packed.used + self.meter.snapshot() - before
         return replace(packed, used=used, warnings=tuple(output.warnings(contents)))
 
-    def _take_back_if_late(self, job_id: str) -> None:
-        """Remove a package that nobody wants any more: CloseJob may have looked for it before it was there."""
+    def _delete_if_late(self, job_id: str) -> None:
+        """Delete a package that was written after the job had ended, and perhaps after CloseJob had cleaned up."""
         job = self.jobs.get(job_id)
         if job.status.is_final and job.status is not JobStatus.SUCCEEDED:
             keys = JobKeys(job_id)
@@ -163,14 +162,14 @@ class PackTilePackage:
             wanted = selected if level in fitting else _window(selected)
             if tiles := dict(source.read_bundle(bundle, wanted)):
                 return tiles
-            if service.cache.layout is not CacheLayout.FILES:  # whose sizes cost a request each
+            if service.cache.layout is not CacheLayout.FILES:  # where each size costs a request
                 wanted = _window(selected & (source.tile_sizes(bundle, selected) > 0))
                 if tiles := dict(source.read_bundle(bundle, wanted)):
                     return tiles
         return {}
 
     def _bundles(self, items: Sequence[dict[str, Any]], level: int) -> Sequence[Placed]:
-        """Return the bundles of a level that were looked into."""
+        """Return the planned bundles of a level."""
         bundles: list[Placed] = []
         for item in map(WorkItem.from_json, items):
             if any(bundle.level == level for bundle in item.bundles):
@@ -186,7 +185,7 @@ class PackTilePackage:
         small: Sequence[FragmentReport],
         directory: bytes,
     ) -> Iterator[Part]:
-        """Yield the parts of the package; few are in memory at a time."""
+        """Yield the parts of the package, with few of them in memory at a time."""
         for report in copied:
             yield CopiedPart(keys.fragment(report.number, report.members), report.fragment_bytes)
         tail = bytearray()
@@ -209,7 +208,7 @@ def _from_the_middle(bundles: Sequence[Placed]) -> list[Placed]:
 
 
 def _window(selected: Mask) -> Mask:
-    """Return as many of the selected tiles as a thumbnail shows, around the middle of all."""
+    """Return the selected tiles that a thumbnail shows, around the middle of all."""
     window = np.zeros_like(selected)
     rows, columns = np.nonzero(selected)
     if len(rows):
@@ -259,7 +258,7 @@ def _packed(
 
 
 def _changes(export: Export, reports: Sequence[FragmentReport]) -> bytes:
-    """Return where the tiles of a delta lie, as a JSON document; its schema is `events/schemas/changes.json`."""
+    """Return the JSON document on the tiles of a delta; its schema is `events/schemas/changes.json`."""
     blocks = [
         {
             "level": block.tiles.level,
@@ -275,7 +274,7 @@ def _changes(export: Export, reports: Sequence[FragmentReport]) -> bytes:
 
 
 def _file_name(export: Export, output: Output) -> str:
-    """Return the name of what is delivered: the one that was asked for, or that of the service."""
+    """Return the name of the package: as requested, or that of the service."""
     name = export.request.package_name
     return f"{name}{PurePosixPath(output.file_name).suffix}" if name else output.file_name
 
@@ -289,10 +288,10 @@ def _members(
     documents: Mapping[str, bytes],
     small: Sequence[FragmentReport],
 ) -> tuple[list[tuple[ZipMember, int]], int]:
-    """Return every member with the offset of its header, and where the last one ends.
+    """Return every member with the offset of its header, and the end of the last one.
 
-    They are listed as ArcGIS lists them, wherever they lie: the documents first,
-    then the bundles in the order of the plan, by level.
+    They are in the order of ArcGIS, which is not that of their offsets: the
+    documents first, then the bundles in the order of the plan, by level.
     """
     offsets, end = {}, 0
     for report in copied:

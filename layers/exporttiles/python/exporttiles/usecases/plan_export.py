@@ -1,11 +1,11 @@
-"""Cut an accepted export into work items."""
+"""Plan an export: divide it into work items."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from exporttiles.domain.errors import EmptyExportError, ExportCancelledError
-from exporttiles.domain.job import JobStatus
+from exporttiles.domain.job import Job, JobStatus
 from exporttiles.domain.parts import MAX_PART_BYTES
 from exporttiles.domain.plan import (
     FragmentSize,
@@ -31,12 +31,12 @@ from exporttiles.usecases.planned_bundles import no_tile_exists, planned_bundles
 
 @dataclass(frozen=True, slots=True)
 class PlanExport:
-    """Writes the work items of a job where the distributed Map reads them.
+    """Writes the work items of a job for the distributed Map.
 
     Attributes:
         objects: the package bucket.
-        max_concurrency: workers that one export may have at a time.
-        largest_fragment_bytes: what one worker can write.
+        max_concurrency: limit of concurrent workers for one export.
+        largest_fragment_bytes: limit for the fragment of one worker.
     """
 
     jobs: JobTable
@@ -47,11 +47,11 @@ class PlanExport:
     largest_fragment_bytes: int = MAX_PART_BYTES
 
     def __call__(self, job_id: str) -> Plan:
-        """Return where the work items lie, a JSON array in the package bucket, and how many may run at a time.
+        """Write the work items to the package bucket; return their key, and how many may run at a time.
 
         Raises:
             ExportCancelledError: the job is no longer wanted.
-            AreaError: the area touches too many bundles, or too much is in them.
+            AreaError: the area has too many or too large bundles.
             EmptyExportError: none of the selected tiles exists.
             SourceError: the tile cache cannot be read; trying again may help.
             DamagedCacheError: the tile cache is not what it claims to be.
@@ -60,8 +60,7 @@ class PlanExport:
             raise ExportCancelledError(job_id)
         keys = JobKeys(job_id)
         job = self.jobs.get(job_id)
-        attempt = job.attempt
-        if attempt > 1 and (remaining := plan_remaining(self.jobs, self.objects, job_id, attempt)):
+        if job.attempt > 1 and (remaining := plan_remaining(self.jobs, self.objects, job_id, job.attempt)):
             return Plan(remaining.key, min(remaining.item_count, self.max_concurrency))
         export = Export.from_json(self.objects.read(keys.export))
         tile_bytes = export.service.cache.average_tile_bytes
@@ -70,31 +69,35 @@ class PlanExport:
         if not bundles:
             raise EmptyExportError(no_tile_exists(export.service, job.tile_count))
 
-        wanted_count = sum(bundle.wanted_count for bundle in bundles)
         total_bytes = sum(bundle.size_bytes(tile_bytes) for bundle in bundles)
         groups = list(group_bundles(bundles, tile_bytes, FragmentSize.of(total_bytes), self.largest_fragment_bytes))
         absent_count = job.tile_count - sum(bundle.tile_count for bundle in bundles)
         weights = [sum(bundle.size_bytes(tile_bytes) for bundle in group) for group in groups]
-        items = []
-        for number, (group, share) in enumerate(zip(groups, shares(absent_count, weights), strict=True)):
-            places = [bundle.places for bundle in group]
-            if has_places := any(known is not None for known in places):
-                self.objects.write(keys.places(number), json.dumps(places).encode())
-            indexes = tuple(bundle.index for bundle in group)
-            items.append(WorkItem(job_id, number, indexes, attempt, share, has_places))
+        items = [
+            self._item(job, number, group, share)
+            for number, (group, share) in enumerate(zip(groups, shares(absent_count, weights), strict=True))
+        ]
         used = self.meter.snapshot() - before
         if used.gets or used.puts:
             items[0] = replace(items[0], used=used)
         self.jobs.advance(job_id, JobChange(JobStatus.EXECUTING, work_items=len(items)))
-        # One after the other: as JSON, a million bundles take much more memory than their text.
+        # One at a time: as dictionaries, a million bundles take much more memory than as text.
         self.objects.write(keys.work_items, f"[{', '.join(json.dumps(item.to_json()) for item in items)}]".encode())
         seconds = worker_seconds(
-            wanted_count,
+            sum(bundle.wanted_count for bundle in bundles),
             total_bytes,
             from_files=export.service.cache.layout is CacheLayout.FILES,
             recompressed=export.request.compression_quality is not None,
         )
         return Plan(keys.work_items, concurrency(len(items), seconds, self.max_concurrency))
+
+    def _item(self, job: Job, number: int, bundles: Sequence[PlannedBundle], absent_count: int) -> WorkItem:
+        """Return a work item; store the places of its tiles if they are known."""
+        places = [bundle.places for bundle in bundles]
+        if has_places := any(known is not None for known in places):
+            self.objects.write(JobKeys(job.job_id).places(number), json.dumps(places).encode())
+        indexes = tuple(bundle.index for bundle in bundles)
+        return WorkItem(job.job_id, number, indexes, job.attempt, absent_count, has_places)
 
     def _bundles(self, export: Export) -> Iterator[PlannedBundle]:
         service, request = export.service, export.request

@@ -1,4 +1,4 @@
-"""Which bundles of a level an export has to look into: those that may hold tiles."""
+"""The bundles of a level that may hold selected tiles."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,15 +19,15 @@ from exporttiles.ports.tiles import Mask, TileSource
 def planned_bundles(
     source: TileSource, selection: TileSelection, level: int, limit: int = MAX_BUNDLES
 ) -> Iterator[PlannedBundle]:
-    """Yield the bundles of a level that hold selected tiles, without those that the cache is known not to have.
+    """Yield the bundles of a level with selected tiles, without those known not to exist.
 
-    Time goes by the bundles that exist where the cache is sparse, and by those that are selected otherwise.
+    Time is proportional to the existing bundles if the cache is sparse, otherwise to the selected ones.
 
     Args:
         source: the cache.
-        selection: the tiles that are wanted.
+        selection: the selected tiles.
         level: of the scheme.
-        limit: how many names to list to find out, at most; S3 returns 1,000 of them in 0.1 s.
+        limit: maximum number of names to list; S3 returns 1,000 in 0.1 s.
 
     Raises:
         AreaError, InvalidParameterError: as `TileSelection.count`.
@@ -47,18 +47,18 @@ def planned_bundles(
 
 
 def mask_of(places: Sequence[int]) -> Mask:
-    """Return the mask of the places of tiles in a bundle, see `FoundBundles`."""
+    """Convert places of tiles in a bundle to a mask, see `FoundBundles`."""
     mask = np.zeros((PACKET_SIZE, PACKET_SIZE), np.bool_)
     mask.flat[places] = True
     return mask
 
 
 def read_places(objects: ObjectStore, item: WorkItem) -> Sequence[Sequence[int] | None]:
-    """Return the places of the tiles of each bundle of a work item, where they are known.
+    """Return the places of the tiles in each bundle of a work item, or None where they are unknown.
 
     Args:
         objects: the package bucket.
-        item: of a plan.
+        item: the work item.
     """
     if not item.has_places:
         return [None] * len(item.bundles)
@@ -67,7 +67,7 @@ def read_places(objects: ObjectStore, item: WorkItem) -> Sequence[Sequence[int] 
 
 
 def no_tile_exists(service: ImageService, selected_count: int) -> str:
-    """Return why an export of no tile fails."""
+    """Return the message on an export without tiles."""
     none = "None" if selected_count > 1 else "Not one"
     return (
         f"{none} of the {counted(selected_count, 'selected tile')} exists in the cache of {service.name}, "

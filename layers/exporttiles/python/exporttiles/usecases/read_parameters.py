@@ -1,4 +1,4 @@
-"""Tell what a client asked for."""
+"""Read the parameters of a job's request."""
 
 import json
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from exporttiles.ports.objects import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class ReadParameters:
-    """Tells what a client sent."""
+    """Reads the parameters that the client sent."""
 
     objects: ObjectStore
 
     def __call__(self, job_id: str) -> Mapping[str, str]:
-        """Return the parameters of a job's request.
+        """Return the parameters of a job.
 
         Raises:
-            JobNotFoundError: they are no longer there.
+            JobNotFoundError: they are no longer stored.
         """
         try:
             parameters: dict[str, str] = json.loads(self.objects.read(JobKeys(job_id).parameters))

@@ -1,4 +1,4 @@
-"""Make one tile smaller. Apart from the rest, so that a process that does only this loads only this."""
+"""Recompress one tile. A module of its own, so that worker processes import little."""
 
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from exporttiles.ports.tiles import PlacedTile
 
 RecompressedTile: TypeAlias = tuple[tuple[int, int], bytes, str]
-"""Row and column, the tile, and why it is as it was, if it could not be read."""
+"""Row and column, the tile, and why it was not recompressed; '' if it was readable."""
 
 
 def recompress_tile(quality: int, placed: "PlacedTile") -> RecompressedTile:
-    """Return a tile at a lower JPEG quality, or as it is: if it would not be smaller, is no JPEG or is damaged."""
+    """Return a tile at a lower JPEG quality; as it is if it would not be smaller, is not a JPEG or is damaged."""
     from exporttiles.formats.tiles.codec import recompress_jpeg
 
     place, tile = placed[0], bytes(placed[1])

@@ -1,4 +1,4 @@
-"""Remove what a job that has ended needs no more."""
+"""Delete the objects that an ended job no longer needs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +13,11 @@ from exporttiles.ports.process import Clock
 
 @dataclass(frozen=True, slots=True)
 class RemoveLeftovers:
-    """Removes fragments and packages by what their keys say: nothing that a fault could keep from being read is asked.
+    """Deletes fragments and packages by their keys alone: no document has to be readable.
 
-    Of a job that can be resumed its finished work stays: the fragments, and
-    the files of a dataset in their folders. The package goes in any case.
-    What is small (the request, the export, the reports) is left to the
-    bucket's lifecycle.
+    A resumable job keeps its finished work: the fragments, and the files of a
+    dataset in their folders, but not the package. Small objects (the request,
+    the export, the reports) are left to the bucket's lifecycle.
 
     Attributes:
         objects: the package bucket.
@@ -29,10 +28,10 @@ class RemoveLeftovers:
     clock: Clock
 
     def __call__(self, job_id: str) -> int:
-        """Return how many objects were removed: none of a job that has not ended, all of one that is not known."""
+        """Return how many objects were deleted: none of an unfinished job, all of an unknown one."""
         job = self._job(job_id)
         keys = list(self._unwanted(job_id, job))
-        if not keys or self._job(job_id) != job:  # resumed since: these may be of the next attempt
+        if not keys or self._job(job_id) != job:  # resumed meanwhile: the objects may belong to the next attempt
             return 0
         self.objects.delete(keys)
         return len(keys)
@@ -51,7 +50,7 @@ class RemoveLeftovers:
         return (stored.key for stored in self.objects.list(prefix))
 
     def _job(self, job_id: str) -> Job | None:
-        """Return a job; None if it is unknown: it is written before its first fragment."""
+        """Return a job; None if it is unknown, which means expired: it is written before its first fragment."""
         try:
             return self.jobs.get(job_id)
         except JobNotFoundError:

@@ -1,4 +1,4 @@
-"""Start an export again where it failed."""
+"""Resume a failed export."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from exporttiles.ports.workflow import Starter
 
 @dataclass(frozen=True, slots=True)
 class ResumeExport:
-    """Begins the next attempt of a job that failed; the planner hands out only what is missing."""
+    """Starts the next attempt of a failed job; the planner hands out only the remaining work items."""
 
     jobs: JobTable
     workflow: Starter
@@ -22,7 +22,7 @@ class ResumeExport:
 
         Raises:
             JobNotFoundError: there is no such job.
-            JobStateError: it has not failed, or left nothing to go on from.
+            JobStateError: it has not failed, or cannot be resumed.
         """
         job, now = self.jobs.get(job_id), self.clock.now()
         attempt = job.attempt + 1
@@ -31,7 +31,7 @@ class ResumeExport:
         if not self.jobs.resume(job_id, attempt, now, expires_at, message):
             raise JobStateError(f"Job {job_id} cannot be resumed: {_reason(self.jobs.get(job_id))}.")
         resumed = self.jobs.get(job_id)
-        self.workflow.start(resumed)  # should that fail, the watchman tries it again
+        self.workflow.start(resumed)  # if this fails, WatchJobs retries it
         return resumed
 
 

@@ -11,12 +11,12 @@ from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 
 PROMISED = timedelta(hours=24)
-"""How long a package must still live to be given to somebody else."""
+"""Remaining lifetime that a reused package must have."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReusePackage:
-    """Knows which package an equal request led to, as long as the cache is not published anew.
+    """Finds the package of an equal request for the same published cache.
 
     Attributes:
         objects: the package bucket.
@@ -28,14 +28,14 @@ class ReusePackage:
     window: timedelta
 
     def remember(self, job: Job, export: Export) -> None:
-        """Note a job that succeeded. Packages of a series go when newer ones come, and are not lent."""
+        """Record a succeeded job. Packages of a series are deleted early, and not reused."""
         if self.window and job.series is None and export.request.since is None:
             self.objects.write(export.reuse_key, json.dumps({"job_id": job.job_id}).encode())
 
     def __call__(self, job: Job, export: Export, now: datetime) -> Job:
-        """Return a new job as it is to be: succeeded, if there is a package for it.
+        """Return a new job: succeeded if there is a package for it, otherwise unchanged.
 
-        It is a job of its own that refers to the package of the other, and is forgotten with it.
+        The job refers to the package of the earlier job, and expires with it.
         """
         if not self.window or job.series or export.request.since or job.status is not JobStatus.SUBMITTED:
             return job

@@ -1,4 +1,4 @@
-"""Remove what jobs left behind that ended without CloseJob, or are forgotten."""
+"""Delete orphaned objects: of jobs that ended without CloseJob, and of expired jobs."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,17 +14,17 @@ _SLICE_SECONDS = 300
 
 
 def slice_at(time: datetime) -> str:
-    """Return the beginning of the job ids that are looked at in these five minutes.
+    """Return the prefix of the job ids to sweep in these five minutes.
 
-    Ids are evenly spread, so that each of 256 slices is small, and the whole
-    bucket is seen in less than a day whatever it holds.
+    Ids are evenly distributed over 256 prefixes, so that each sweep is small and
+    the whole bucket is swept in less than a day.
     """
     return f"j{int(time.timestamp()) // _SLICE_SECONDS % _SLICES:02x}"
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How much was removed."""
+    """Numbers of deleted objects and aborted uploads."""
 
     object_count: int
     upload_count: int
@@ -32,14 +32,14 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class SweepLeftovers:
-    """Removes what jobs do not need, and uploads that nobody completes."""
+    """Deletes orphaned objects, and aborts orphaned uploads."""
 
     jobs: JobTable
     packages: PackageStore
     remove_leftovers: RemoveLeftovers
 
     def __call__(self, beginning: str) -> Sweep:
-        """Sweep the uploads of all jobs, and the objects of those whose ids begin so."""
+        """Sweep the uploads of all jobs, and the objects of jobs whose ids have a prefix."""
         uploads = self.packages.abort_uploads("", lambda key: self._is_over(owner_of(key)))
         return Sweep(sum(map(self.remove_leftovers, set(self.packages.owners(beginning)))), uploads)
 

@@ -1,4 +1,4 @@
-"""Look at a finished package as its readers will, before anybody is told that it is there."""
+"""Verify a finished package by reading it like a client, before the job succeeds."""
 
 import json
 from collections import Counter
@@ -26,23 +26,22 @@ from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.process import Clock
 
 INDEX_BYTES = 256 * 2**20
-"""Headers and indexes that are read, about: of 2,000 bundles. Of more bundles, work items are picked evenly."""
+"""Headers and indexes to read: of about 2,000 bundles. If there are more, work items are sampled evenly."""
 
 CONTENTS_BYTES = 16 * 2**20
-"""What is read for its checksum: all of a package that is no longer, members of this many bytes of a longer one."""
+"""Bytes to read for checksums: the whole package if it is not larger, otherwise members of this total size."""
 
 _CHUNK_BYTES = 8 * 2**20
-_TOLD = 3
+_SHOWN_FINDINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyPackage:
-    """Compares what lies in the store with what the workers say they wrote.
+    """Compares the stored package with the reports of the workers.
 
-    The store has compared every byte by the checksum of the whole. Here the
-    archive is taken apart by ranges, as a reader does that knows only its
-    address: directory, documents, headers and indexes. What is read is bounded,
-    however large the package is.
+    The store has compared every byte by the checksum of the object. Here the
+    archive is read by byte ranges, as a client reads it: directory, documents,
+    headers and indexes. The amount read is bounded for a package of any size.
 
     Attributes:
         objects: the package bucket.
@@ -59,17 +58,17 @@ class VerifyPackage:
         members: Sequence[ZipMember],
         reports: Sequence[FragmentReport],
     ) -> None:
-        """Check a package and leave a report beside it.
+        """Check a package and write a report beside it.
 
         Args:
             job_id: the job.
-            packed: the package as it should be.
-            output: which kind it is.
-            members: the files in it as they should be, in their order.
+            packed: the expected package.
+            output: the kind of package.
+            members: the expected files in it, in order.
             reports: of all workers.
 
         Raises:
-            DamagedPackageError: it is not what was put together.
+            DamagedPackageError: the stored package differs.
         """
         sampled = list(_sampled(reports))
         in_fragments = {member.name for report in sampled for member in report.members}
@@ -81,7 +80,7 @@ class VerifyPackage:
         _require_size(packed, size_bytes)
         file = RangedFile(packed.size_bytes, partial(self._read_ranges, reading, packed.key))
         is_whole = _is_whole(packed, file, damage)
-        # Of a package whose bytes are all right no member is read again.
+        # Members of a package that was read whole are not read again.
         found = output.check(file, Scope(in_fragments | documents, () if is_whole else contents, tiles=False))
         _compare_members(members, found, damage)
         _compare_tile_counts(sampled, found, damage)
@@ -111,7 +110,7 @@ class VerifyPackage:
                 "readBack": _read_back(packed, members, None if is_whole else contents),
             },
             "read": {"requests": reading.requests, "bytes": reading.bytes},
-            "remarks": [_told(remark) for remark in found.remarks],
+            "remarks": [_sentence(remark) for remark in found.remarks],
         }
         self.objects.write(JobKeys(job_id).delivered(VERIFICATION_NAME), json.dumps(document, indent=2).encode())
 
@@ -145,21 +144,21 @@ class VerifyPackage:
 
 @dataclass(slots=True)
 class _Reading:
-    """What was asked of the store."""
+    """The requests to the store, and the bytes read."""
 
     requests: int = 0
     bytes: int = 0
 
 
 def _sampled(reports: Sequence[FragmentReport]) -> Iterator[FragmentReport]:
-    """Yield the work items whose bundles are looked at: all, or evenly chosen ones."""
+    """Yield the work items whose bundles are checked: all, or an even sample."""
     index_bytes = sum(min(RECORDS_OFFSET, member.size_bytes) for report in reports for member in report.members)
     step = -(-index_bytes // INDEX_BYTES) or 1
     return (report for report in reports[::step] if report.members)
 
 
 def _readable(members: Sequence[ZipMember]) -> set[str]:
-    """Return the names of members that are read whole: as many as may be, in an order that follows nothing."""
+    """Return the names of members to read whole: up to `CONTENTS_BYTES`, chosen as if at random by their checksums."""
     names, left_bytes = set(), CONTENTS_BYTES
     for member in sorted(members, key=lambda member: member.crc32):
         if member.size_bytes <= left_bytes:
@@ -180,7 +179,7 @@ def _require_size(packed: PackedPackage, size_bytes: int | None) -> None:
 
 
 def _is_whole(packed: PackedPackage, file: RangedFile, damage: Findings) -> bool:
-    """Tell whether a package is so short that all of it was read, and is right to the last bit."""
+    """Return True if a package is small enough to be read whole, and its checksum is right."""
     if packed.size_bytes > CONTENTS_BYTES:
         return False
     checksum = 0
@@ -190,7 +189,7 @@ def _is_whole(packed: PackedPackage, file: RangedFile, damage: Findings) -> bool
 
 
 def _read_back(packed: PackedPackage, members: Sequence[ZipMember], contents: set[str] | None) -> dict[str, int]:
-    """Return how much was compared with checksums here; None stands for all of the package."""
+    """Return how much was read and compared with checksums; `contents` None means the whole package."""
     if contents is None:
         return {"members": len(members), "bytes": packed.size_bytes}
     sizes_bytes = [member.size_bytes for member in members if member.name in contents]
@@ -201,7 +200,7 @@ def _compare_members(members: Sequence[ZipMember], found: PackageReport, damage:
     def as_packed(member: StoredMember) -> ZipMember:
         return ZipMember(member.name, member.size_bytes, member.crc32)
 
-    # There may be a million of them: only where something is wrong are they looked up by name.
+    # There may be a million members: they are looked up by name only if something is wrong.
     if len(members) == len(found.members) and all(map(eq, members, map(as_packed, found.members))):
         return
     expected = {member.name: member for member in members}
@@ -214,7 +213,7 @@ def _compare_members(members: Sequence[ZipMember], found: PackageReport, damage:
 
 
 def _compare_tile_counts(sampled: Sequence[FragmentReport], found: PackageReport, damage: Findings) -> None:
-    """Compare level by level: a dataset counts its levels from 0, so that only their order is the same."""
+    """Compare the counts in the order of levels: the levels of a dataset are renumbered from 0."""
     expected = _tile_counts(sampled)
     if list(expected.values()) != list(found.tile_counts.values()):
         damage.add("", f"Tiles by level are {dict(found.tile_counts)} in the indexes and {expected} in the reports.")
@@ -243,13 +242,12 @@ def _flawed(tiles: FlawedTiles) -> dict[str, object]:
     return {"count": tiles.count, "examples": list(tiles.examples)}
 
 
-def _told(finding: Finding) -> str:
+def _sentence(finding: Finding) -> str:
     return f"{finding.path}: {finding.text}" if finding.path else finding.text
 
 
 def _refuse(damage: Sequence[Finding]) -> None:
     if damage:
-        more = f" And {len(damage) - _TOLD} more." if len(damage) > _TOLD else ""
-        raise DamagedPackageError(
-            f"The finished package is damaged: {' '.join(_told(finding) for finding in damage[:_TOLD])}{more}"
-        )
+        more = f" And {len(damage) - _SHOWN_FINDINGS} more." if len(damage) > _SHOWN_FINDINGS else ""
+        shown = " ".join(map(_sentence, damage[:_SHOWN_FINDINGS]))
+        raise DamagedPackageError(f"The finished package is damaged: {shown}{more}")

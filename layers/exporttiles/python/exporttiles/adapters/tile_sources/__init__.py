@@ -28,7 +28,7 @@ _KEPT = 2
 """Archives whose readers are kept; the directories of one may take some 100 MB."""
 
 
-class TileSources:
+class TileCaches:
     """Opens tile caches by address and layout.
 
     A map client requests one tile after the other: the reader of an archive, with

@@ -1,4 +1,4 @@
-"""Claims about a cache: which ones a service rests on, and where they disagree with the tiles."""
+"""The sources of a service's properties, and warnings where they contradict the tiles."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from exporttiles.formats.caches.documents import CacheInfo
 from exporttiles.formats.esri.values import shown
 
 TILES = "the tiles"
-"""The source of what no document states."""
+"""Source of properties that no document states."""
 
 _STORAGE_FORMATS = {
     CacheLayout.FILES: "esriMapCacheStorageModeExploded",
@@ -26,7 +26,7 @@ _STORAGE_FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the properties of a service come from: a document, an option, the tiles or an assumption.
+    """Sources of a service's properties: a document, an option, the tiles or an assumption.
 
     Attributes:
         scheme: such as "from conf.xml", or "assumed".
@@ -41,7 +41,7 @@ class Sources:
 
 
 def statement(service: ImageService, sources: Sources) -> Message:
-    """Return the message that states what a service rests on."""
+    """Return the message that lists the properties of a service and their sources."""
     scheme, extent = service.tiling_scheme, service.full_extent
     levels = [lod.level for lod in scheme.lods]
     text = (
@@ -54,7 +54,7 @@ def statement(service: ImageService, sources: Sources) -> Message:
 
 
 def snapped(own: TilingScheme, scheme: TilingScheme) -> tuple[Message, ...]:
-    """Return the message that a cache's own resolutions are replaced by Esri's; none if they are not."""
+    """Return a message if the resolutions of a cache were replaced by Esri's."""
     replaced = [lod.level for lod, esri in zip(own.lods, scheme.lods, strict=True) if lod != esri]
     if not replaced:
         return ()
@@ -74,7 +74,7 @@ def reference_name(reference: SpatialReference) -> str:
 
 
 def contradictions(service: ImageService, info: CacheInfo | None) -> Iterator[Message]:
-    """Yield warnings about what a document states of a cache and its files show otherwise."""
+    """Yield warnings where a document contradicts the files of a cache."""
     if info is None:
         return
     for text in info.remarks:
@@ -101,9 +101,9 @@ def settle_extent(
 
     Args:
         scheme: of the cache.
-        levels: the tiles that exist of each level, as their bounding blocks.
-        stated: in the scheme's reference; None if nothing states one.
-        document: where it is stated, as a person would look for it.
+        levels: the block around the existing tiles of each level.
+        stated: extent in a document, in the scheme's reference; None if there is none.
+        document: that states the extent, as named in messages.
 
     Raises:
         DamagedCacheError: there are no tiles.

@@ -17,7 +17,7 @@ _SHOWN_DOCUMENTS = 5
 def find_documents(
     read: Callable[[str], bytes], documents: Collection[str], folders: Collection[str]
 ) -> tuple[CacheInfo | None, list[Message]]:
-    """Return what the document nearest to the tiles states, and warnings about others.
+    """Read the document nearest to the tiles; return its contents, and warnings about other documents.
 
     Names are compared without regard to capitals, as Windows and GDAL do. In
     one folder, conf.xml goes before root.json, which belongs to packages. A
@@ -26,7 +26,7 @@ def find_documents(
     Args:
         read: returns the bytes of a document.
         documents: their paths.
-        folders: those that hold the level folders.
+        folders: parents of the level folders.
 
     Raises:
         DamagedCacheError: the document cannot be used, or several lie apart
@@ -34,8 +34,10 @@ def find_documents(
     """
     if not folders:
         return None, []
-    known = [path for path in documents if _name(path) in {CONF_XML, ROOT_JSON}]
-    above = sorted((path for path in known if any(folder.startswith(_folder(path)) for folder in folders)), key=_order)
+    known = [path for path in documents if name_of(path) in {CONF_XML, ROOT_JSON}]
+    above = sorted(
+        (path for path in known if any(folder.startswith(folder_of(path)) for folder in folders)), key=_order
+    )
     if above:
         info = _read(read, documents, above[0])
         warnings = [text for path in above[1:] if (text := _disagreement(read, documents, path, info))]
@@ -51,7 +53,7 @@ def find_documents(
 def _apart(
     read: Callable[[str], bytes], documents: Collection[str], paths: Sequence[str]
 ) -> tuple[CacheInfo, list[str]]:
-    """Return what documents that do not lie above the tiles state alike."""
+    """Return the contents of documents outside of the folders above the tiles, if all agree."""
     infos = [_read(read, documents, path) for path in paths]
     if any(not _is_same(infos[0].tiling_scheme, info.tiling_scheme) for info in infos):
         raise DamagedCacheError(
@@ -62,15 +64,15 @@ def _apart(
 
 
 def _read(read: Callable[[str], bytes], documents: Iterable[str], path: str) -> CacheInfo:
-    if _name(path) == ROOT_JSON:
+    if name_of(path) == ROOT_JSON:
         return read_root_json(read(path), path)
-    beside = sorted(other for other in documents if _folder(other) == _folder(path) and _name(other) == CONF_CDI)
-    cdi_path = beside[-1] if beside else CONF_CDI  # small letters sort behind capitals
+    beside = sorted(other for other in documents if folder_of(other) == folder_of(path) and name_of(other) == CONF_CDI)
+    cdi_path = beside[-1] if beside else CONF_CDI  # lower case sorts behind upper case
     return read_conf_xml(read(path), read(cdi_path) if beside else None, path, cdi_path)
 
 
 def _disagreement(read: Callable[[str], bytes], documents: Collection[str], path: str, used: CacheInfo) -> str | None:
-    """Return why a document is not used, if it states anything else than the one that is."""
+    """Return a warning if an unused document contradicts the one that is used."""
     try:
         is_same = _is_same(_read(read, documents, path).tiling_scheme, used.tiling_scheme)
     except DamagedCacheError as error:
@@ -79,7 +81,7 @@ def _disagreement(read: Callable[[str], bytes], documents: Collection[str], path
 
 
 def _is_same(one: TilingScheme, other: TilingScheme) -> bool:
-    """Return True if two schemes put the tiles of all levels that both have at the same place."""
+    """Return True if two schemes agree on the tiles of all levels that they share."""
     resolutions = {lod.level: lod.resolution for lod in one.lods}
     shared = [(lod.resolution, resolutions[lod.level]) for lod in other.lods if lod.level in resolutions]
     return (
@@ -93,16 +95,18 @@ def _is_same(one: TilingScheme, other: TilingScheme) -> bool:
 
 
 def _order(path: str) -> tuple[int, bool, bool, str]:
-    """Return the nearest first, conf.xml before root.json, small letters before capitals."""
+    """Return a sort key: nearest to the tiles first, conf.xml before root.json, lower case before upper case."""
     name = path.rpartition("/")[2]
-    return -path.count("/"), _name(path) == ROOT_JSON, name != name.lower(), path
+    return -path.count("/"), name_of(path) == ROOT_JSON, name != name.lower(), path
 
 
-def _name(path: str) -> str:
+def name_of(path: str) -> str:
+    """Return the last part of a path, in lower case."""
     return path.rpartition("/")[2].lower()
 
 
-def _folder(path: str) -> str:
+def folder_of(path: str) -> str:
+    """Return a path up to and with its last slash."""
     return path[: path.rfind("/") + 1]
 
 

@@ -1,8 +1,7 @@
-"""Find out what a tile cache is, from what lies in its store.
+"""Describe a tile cache as a service.
 
-Nobody types levels of detail by hand: they come from the cache's own
-documents, or from a well-known scheme and a listing. The format comes from
-some of the tiles.
+The tiling scheme comes from the cache's own documents, or is a well-known one
+that fits the listing. The format comes from a sample of the tiles.
 """
 
 from collections.abc import Mapping
@@ -36,7 +35,7 @@ MAX_DOCUMENT_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class InspectedCache:
-    """A cache as an image service, and what its owner should know about it.
+    """A cache as an image service, with messages for its owner.
 
     Attributes:
         service: without any texts.
@@ -53,10 +52,10 @@ class InspectCache:
     """Describes caches.
 
     Attributes:
-        objects: what lies in the place of the cache.
+        objects: the store of the cache.
         reader: opens the cache once its layout is known.
-        scheme: of a cache that does not tell its own.
-        order: of the numbers in the paths of files.
+        scheme: for a cache without a document that states one.
+        order: of the numbers in file paths.
         is_scheme_chosen: `scheme` is the user's choice, not assumed.
         scheme_source: where `scheme` comes from, as `Sources` has it.
     """
@@ -69,15 +68,15 @@ class InspectCache:
     scheme_source: str = "assumed, as no document states one (--scheme names another)"
 
     def __call__(self, name: str, url: str) -> InspectedCache:
-        """Return the service that a cache can be.
+        """Return the service that a cache makes up.
 
         Args:
             name: of the service.
             url: where the cache lies: a folder, or a .tpkx, .tpk or .pmtiles.
 
         Raises:
-            DamagedCacheError: there is no cache that can be read; it says why.
-            SourceError: the store does not answer.
+            DamagedCacheError: there is no readable cache; the message says why.
+            SourceError: the store failed or did not answer.
         """
         try:
             listing = self._listing(url)
@@ -150,7 +149,7 @@ class InspectCache:
 
 
 def _fitting(scheme: TilingScheme, side: int | None, *, is_own: bool, source: str) -> TilingScheme:
-    """Return a scheme for tiles of a size in pixels.
+    """Adapt a scheme to the size of the tiles in pixels.
 
     A well-known scheme has the same tiles, in number and place, whether they
     are drawn with 256 pixels or with 512; a cache's own says what it means.
@@ -167,7 +166,7 @@ def _fitting(scheme: TilingScheme, side: int | None, *, is_own: bool, source: st
 
 
 def _quality(info: CacheInfo | None, tile_format: TileFormat, found: int) -> int:
-    """Return the JPEG quality that the document of a format states, or else the one that was found in the tiles."""
+    """Return the JPEG quality that a document states for its format, or else the estimate from the tiles."""
     is_stated = info is not None and info.tile_format == tile_format and info.compression_quality is not None
     return info.compression_quality or 0 if info and is_stated else found
 

@@ -1,8 +1,8 @@
-"""Decide whether the folders of levels are named in decimal or in hexadecimal digits.
+"""Decide whether level folders are named in decimal or in hexadecimal digits.
 
 ArcGIS wrote hexadecimal digits before version 10.1 (``L10`` is level 16), and
-decimal ones since. Where the names leave both open, the tiles decide: only one
-reading puts them into the area of the map.
+decimal ones since. If the names allow both, the tiles decide: only one base
+puts them into the area of the map.
 """
 
 from exporttiles.domain.errors import AreaError, DamagedCacheError, UnknownSpatialReferenceError
@@ -22,16 +22,16 @@ def settle_level_base(
     stated: Extent | None,
     order: FileOrder,
 ) -> tuple[int, tuple[Message, ...]]:
-    """Return the base of the digits of the levels, 10 or 16, and what to say of it.
+    """Return the base of the level digits, 10 or 16, and messages on the choice.
 
     Args:
         listed: the files or bundles.
         scheme: of the cache.
         stated: the extent that a document states, in the scheme's reference.
-        order: of the numbers in the names; `has_hexadecimal_levels` may settle it.
+        order: of the numbers in the names; `has_hexadecimal_levels` may state the base.
 
     Raises:
-        DamagedCacheError: the names contradict the user, or the tiles fit neither reading.
+        DamagedCacheError: the names contradict an option, or the tiles fit neither base.
     """
     finest = max(listed.level_digits, key=lambda digits: int(digits, 16))
     if listed.level_base == 16 and order.has_hexadecimal_levels is False:
@@ -72,7 +72,7 @@ def _reaches(scheme: TilingScheme, tiles: TileRange, area: Extent | None) -> boo
 
 
 def area_of_use(reference: SpatialReference) -> Extent | None:
-    """Return where a reference is used, in its own units; None if that is not known."""
+    """Return the area of use of a reference, in its own units; None if it is unknown."""
     try:
         use = reference.crs.area_of_use
         return Extent(*use.bounds, WGS84).to(reference) if use else None

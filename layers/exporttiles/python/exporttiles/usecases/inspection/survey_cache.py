@@ -1,4 +1,4 @@
-"""Look at a cache in whichever layout its listing shows: bundles, files or an archive."""
+"""Survey a cache in the layout that its listing shows: bundles, files or a PMTiles archive."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,13 +27,13 @@ class SurveyCache:
     """Surveys caches.
 
     Attributes:
-        objects: what lies in the place of the cache.
+        objects: the store of the cache.
         reader: opens the cache once its layout is known.
         read: returns the bytes of a document.
         scheme: of the cache, or assumed.
         is_scheme_known: an option or a document of ArcGIS states it.
-        stated_extent: as a document of the cache states it, in the scheme's reference.
-        order: what is known of the numbers in the names of files.
+        stated_extent: in a document of the cache, in the scheme's reference.
+        order: of the numbers in file names, as far as options state it.
     """
 
     objects: ObjectReader
@@ -45,10 +45,10 @@ class SurveyCache:
     order: FileOrder
 
     def __call__(self, url: str, listing: CacheListing) -> tuple[TileCache, Survey]:
-        """Return the cache in its layout, and what its tiles show.
+        """Return the cache with its layout, and the survey of its tiles.
 
         Raises:
-            DamagedCacheError: nothing here can be read; it says why.
+            DamagedCacheError: there is no readable cache; the message says why.
         """
         if listing.bundles.places:
             cache, survey = self._bundles(url, listing.bundles)
@@ -106,14 +106,14 @@ def _survey_files(
     order: FileOrder,
     level_rows: tuple[int, ...],
 ) -> tuple[TileCache, Survey]:
-    """Return the cache and what its tiles show.
+    """Survey a cache of files; return the cache and the survey.
 
     Args:
         objects: the store.
-        url: where it is.
+        url: of the cache.
         files: the listing.
-        order: of the numbers in the paths, settled.
-        level_rows: of each level from 0, where rows count from the bottom.
+        order: of the numbers in file paths, decided.
+        level_rows: number of rows of each level from 0, if rows count from the bottom; else empty.
 
     Raises:
         DamagedCacheError: the paths have nothing in common.

@@ -1,4 +1,4 @@
-"""Look at some of the tiles of a cache that has an index: enough to describe it."""
+"""Survey a cache that has indexes: a sample of its bundles and tiles, large enough to describe it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,16 +19,16 @@ from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
 
 _READ_BUNDLES = 64
-"""Bundles of a level whose index is read; more would tell little more."""
+"""Bundles of a level whose index is read; more add little."""
 
 _READ_EDGE_BUNDLES = 256
-"""Bundles at the edges of a level whose index is read: they decide where its tiles end."""
+"""Bundles at the edges of a level whose index is read, to find where its tiles end."""
 
 _LISTED_BUNDLES = 100_000
-"""Of a level of an archive, at most."""
+"""Maximum number of bundles listed of one level of an archive."""
 
 _SAMPLED_BUNDLES = 4
-"""Bundles of a level from which tiles are read, first, middle and last of each."""
+"""Bundles of a level from which the first, middle and last tile are read."""
 
 _Item = TypeVar("_Item")
 
@@ -37,16 +37,16 @@ _MERCATOR_LATITUDE = 85.0511287798066  # edge of the square of Web Mercator
 
 @dataclass(slots=True)
 class Survey:
-    """What was seen.
+    """The contents of a cache, from a sample.
 
     Attributes:
-        levels: the tiles that each level spans.
-        tiles: some of them.
-        full_extent: None if the cache does not tell.
-        extent_source: where `full_extent` is stated, as `cache_claims.Sources` has it.
-        row_order: of the files, as `cache_claims.Sources` has it.
-        scheme: as a document of the layout states it; None if none does.
-        scheme_source: that document, as `cache_claims.Sources` has it.
+        levels: the block around the tiles of each level.
+        tiles: a sample.
+        full_extent: None if the cache does not state it.
+        extent_source: where `full_extent` is stated, as in `cache_claims.Sources`.
+        row_order: of the files, as in `cache_claims.Sources`.
+        scheme: as a document for this layout states it; None if there is none.
+        scheme_source: that document, as in `cache_claims.Sources`.
         messages: warnings about the tiles, their names and the documents of their layout.
     """
 
@@ -74,11 +74,11 @@ class Survey:
 
 
 def survey_bundles(source: TileSource, bundles: Mapping[int, Sequence[BundleIndex]]) -> Survey:
-    """Look at a cache of bundles.
+    """Survey a cache of bundles.
 
-    At bundles evenly spread, and at those of the first and last row and column,
-    as the extent that a document states is compared with their tiles. Bundles
-    that are not read are taken to be full.
+    Reads bundles that are evenly spread, and those of the first and last row and
+    column, to compare the extent in a document with their tiles. Other bundles
+    are assumed to be full.
 
     Raises:
         DamagedCacheError: a bundle cannot be used.
@@ -94,19 +94,19 @@ def _survey_level(survey: Survey, source: TileSource, bundles: Sequence[BundleIn
     edge = _spread(sorted(_edge(bundles) - set(chosen)), _READ_EDGE_BUNDLES)
     ranges = [bundle.tile_range for bundle in set(bundles) - {*chosen, *edge}]
     ranges += _look_at(survey, source, chosen)
-    ranges += _look_at(Survey(), source, edge)  # apart: bundles of the edge are no fair sample of sizes
+    ranges += _look_at(Survey(), source, edge)  # not counted: bundles at the edge would bias the mean size
     if ranges:
         survey.levels[bundles[0].level] = _union(ranges)
 
 
 def survey_pmtiles(objects: ObjectReader, cache: TileCache, source: TileSource, scheme: TilingScheme) -> Survey:
-    """Look at a PMTiles archive.
+    """Survey a PMTiles archive.
 
-    The directories decide which levels and tiles there are; zooms, bounds, type
-    and compression in the header are claims that are compared with the tiles.
+    The directories decide which levels and tiles exist; zooms, bounds, type and
+    compression in the header are compared with them.
 
     Raises:
-        DamagedCacheError: the archive cannot be used, or holds no pictures.
+        DamagedCacheError: the archive cannot be used, or its tiles are not images.
     """
     name = cache.path_template
     if not scheme.spatial_reference.is_same_as(WEB_MERCATOR_256.spatial_reference):
@@ -171,7 +171,7 @@ def _dense_level(survey: Survey, scheme: TilingScheme, level: int) -> TileRange:
 
 
 def _zooms(header: PmtilesHeader, levels: Mapping[int, TileRange]) -> list[str]:
-    """Return that a header leaves out zooms that the directories hold."""
+    """Return a warning if the directories have zooms beyond those of the header."""
     left_out = [str(level) for level in sorted(levels) if not header.min_level <= level <= header.max_level]
     if not left_out:
         return []
@@ -180,7 +180,7 @@ def _zooms(header: PmtilesHeader, levels: Mapping[int, TileRange]) -> list[str]:
 
 
 def _look_at(survey: Survey, source: TileSource, bundles: Sequence[BundleIndex]) -> list[TileRange]:
-    """Add what is seen of some bundles of a level; return the ranges of their tiles."""
+    """Add some bundles of a level to a survey; return the ranges of their tiles."""
     everything = np.ones((PACKET_SIZE, PACKET_SIZE), np.bool_)
     ranges, holding = [], []
     for bundle in bundles:
@@ -209,10 +209,10 @@ def _look_at(survey: Survey, source: TileSource, bundles: Sequence[BundleIndex])
 
 
 def _require_pictures(name: str, header: PmtilesHeader, tiles: Sequence[bytes]) -> list[str]:
-    """Compare the header with the tiles themselves; return where it is wrong.
+    """Compare the header with the tiles; return warnings where it is wrong.
 
     Raises:
-        DamagedCacheError: the tiles are no pictures, and the header says what they are.
+        DamagedCacheError: the tiles are not images, and the header states what they are.
     """
     encodings = {sniff(tile) for tile in tiles} - {None}
     is_packed = header.tile_compression not in {"none", "unknown"}

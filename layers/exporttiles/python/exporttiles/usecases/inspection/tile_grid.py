@@ -1,9 +1,8 @@
-"""Decide where tiles in files lie: in which tiling scheme, and whether rows count from the top or from the bottom.
+"""Decide the grid of tiles in files: the tiling scheme, and whether rows count from the top or from the bottom.
 
-Documents beside the tiles say so, and are often left over from another
-program: mb-util writes the metadata of an MBTiles file, whose rows count from
-the bottom, beside files whose rows count from the top. So each reading is
-compared with the bounds of the map.
+Documents beside the tiles state it, but may be wrong: mb-util writes the
+metadata of an MBTiles file, whose rows count from the bottom, beside files
+whose rows count from the top. So each reading is compared with the bounds of the map.
 """
 
 from collections.abc import Callable, Collection
@@ -14,6 +13,7 @@ from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import TilingScheme
 from exporttiles.formats.caches.tms_documents import TILE_JSONS, TILE_MAP, Box, read_tile_json, read_tile_map
+from exporttiles.usecases.inspection.find_documents import folder_of, name_of
 from exporttiles.usecases.inspection.tile_map_grid import place_tile_map
 from exporttiles.usecases.inspection.tile_readings import (
     CHOICE,
@@ -28,7 +28,7 @@ from exporttiles.usecases.inspection.tile_readings import (
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """What a document states of the order of rows."""
+    """The order of rows that a document states."""
 
     path: str
     is_from_bottom: bool
@@ -45,15 +45,15 @@ def settle_grid(
     is_scheme_known: bool,
     is_from_bottom: bool | None,
 ) -> TileGrid:
-    """Return where tiles in files lie.
+    """Return the grid of tiles in files.
 
     Args:
         read: returns the bytes of a document.
-        documents: paths of those that can tell.
-        spans: of the tiles.
+        documents: paths of documents that may state the grid.
+        spans: rows and columns of the tiles.
         scheme: of the cache, or assumed.
         is_scheme_known: an option or another document states it.
-        is_from_bottom: what the user says; None leaves it to the documents.
+        is_from_bottom: the option; None lets the documents decide.
 
     Raises:
         DamagedCacheError: a document cannot be used, or the rows of the
@@ -61,7 +61,7 @@ def settle_grid(
     """
     if is_from_bottom is not None and is_scheme_known:
         return _as_said(scheme, is_from_bottom=is_from_bottom)
-    path = next((path for path in documents if _name(path) == TILE_MAP), None)
+    path = next((path for path in documents if name_of(path) == TILE_MAP), None)
     if path is not None:
         tile_map = read_tile_map(read(path), path)
         if tile_map.is_placed and not is_scheme_known:
@@ -71,7 +71,7 @@ def settle_grid(
     if is_from_bottom is not None:
         return _as_said(scheme, is_from_bottom=is_from_bottom)
     for path in documents:
-        if _name(path) in TILE_JSONS:
+        if name_of(path) in TILE_JSONS:
             found = read_tile_json(read(path))
             if found.scheme or found.bounds or found.remark:
                 reason = f"scheme is '{found.scheme[:20]}'" if found.scheme else "it states no scheme"
@@ -83,17 +83,17 @@ def settle_grid(
 
 
 def documents_of_files(documents: Collection[str], folders: Collection[str]) -> tuple[list[str], list[Message]]:
-    """Return the documents that can tell where tiles in files lie, the nearest first, and a warning about others.
+    """Return the documents that may state the grid of files, nearest first, and a warning about others.
 
     A document that does not lie above the tiles is used if it is the only one.
 
     Args:
-        documents: paths of all that there are.
-        folders: those that hold the levels.
+        documents: paths of all documents.
+        folders: parents of the level folders.
     """
-    if above := [path for path in documents if any(folder.startswith(_folder(path)) for folder in folders)]:
+    if above := [path for path in documents if any(folder.startswith(folder_of(path)) for folder in folders)]:
         return sorted(above, key=lambda path: -path.count("/")), []
-    apart = sorted(path for path in documents if _name(path) in {TILE_MAP, *TILE_JSONS})
+    apart = sorted(path for path in documents if name_of(path) in {TILE_MAP, *TILE_JSONS})
     if len(apart) == 1:
         text = f"{apart[0]} does not lie in a folder above the tiles. It is used, as no other document does."
         return apart, [Message(MessageKind.WARNING, text)]
@@ -106,14 +106,14 @@ def documents_of_files(documents: Collection[str], folders: Collection[str]) -> 
 
 
 def passed_over(documents: Collection[str]) -> list[Message]:
-    """Return warnings of documents that do not tell where the tiles of caches of ArcGIS lie."""
+    """Return warnings about documents that do not apply to caches of ArcGIS."""
     return [
         Message(
             MessageKind.WARNING,
             f"{path} is not used: it describes files named level/column/row. A cache of ArcGIS has conf.xml.",
         )
         for path in documents
-        if _name(path) in {TILE_MAP, *TILE_JSONS}
+        if name_of(path) in {TILE_MAP, *TILE_JSONS}
     ]
 
 
@@ -148,11 +148,3 @@ def _as_claimed(scheme: TilingScheme, claim: _Claim, spans: Spans) -> TileGrid:
         )
         messages = (Message(MessageKind.WARNING, text),)
     return TileGrid(scheme, stated.level_rows, row_order=f"{stated.words}, by {claim.path}", messages=messages)
-
-
-def _folder(path: str) -> str:
-    return path[: path.rfind("/") + 1]
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2].lower()

@@ -1,4 +1,4 @@
-"""Place tiles in files by a tilemapresource.xml.
+"""Derive the grid of tiles in files from a tilemapresource.xml.
 
 The specification of TMS counts tiles from the Origin. gdal2tiles, which most
 such documents are by, writes the corner of the map there, in degrees, even
@@ -32,7 +32,7 @@ from exporttiles.usecases.inspection.tile_readings import (
 
 _SAME_RESOLUTION = 1e-4
 _GEODETIC_RESOLUTIONS = (0.703125, 1.40625)
-"""Degrees a pixel at level 0 of tiles of 256 pixels: two tiles round the world, or one."""
+"""Degrees per pixel at level 0 for tiles of 256 pixels: two tiles around the world, or one."""
 
 _ROUNDING_ROWS = 0.01
 _LEVELS = 24
@@ -41,16 +41,16 @@ _DEGREES = 360.0
 
 
 def place_tile_map(tile_map: TileMap, path: str, spans: Spans, *, is_from_bottom: bool | None) -> TileGrid:
-    """Return where the tiles of a tile map lie.
+    """Return the grid of a tile map.
 
     Args:
-        tile_map: by its document.
+        tile_map: the contents of the document.
         path: of the document, for messages.
-        spans: of the tiles.
-        is_from_bottom: what the user says; None leaves it to the document.
+        spans: rows and columns of the tiles.
+        is_from_bottom: the option; None lets the document decide.
 
     Raises:
-        DamagedCacheError: the document cannot be honoured; it names the member.
+        DamagedCacheError: the document cannot be followed; the message names the element.
     """
     reference = tile_map.reference or _reference_of_profile(tile_map.profile)
     if reference is None:
@@ -96,7 +96,7 @@ def _reference_of_profile(profile: str) -> SpatialReference | None:
 
 
 def _boxes_of_world(box: Box | None, reference: SpatialReference) -> list[Extent]:
-    """Return what the box of a map of the world can mean: degrees or units of the map, x and y swapped or not."""
+    """Return the possible meanings of a BoundingBox: in degrees or map units, x and y swapped or not."""
     if box is None:
         return []
     is_degrees = max(map(abs, box)) <= _DEGREES
@@ -116,7 +116,7 @@ def _require_mercator(tile_map: TileMap, path: str) -> None:
 
 
 def _geodetic(tile_map: TileMap, reference: SpatialReference, path: str) -> list[TilingScheme]:
-    """Return the schemes that a geodetic tile map can mean, the stated one first."""
+    """Return the possible schemes of a geodetic tile map, the stated one first."""
     size = tile_map.tile_size
     firsts = [units * 2**level for level, units in tile_map.units_per_pixel.items()] or [180 / size]
     if any(not math.isclose(first, firsts[0], rel_tol=_SAME_RESOLUTION) for first in firsts):
@@ -133,7 +133,7 @@ def _geodetic(tile_map: TileMap, reference: SpatialReference, path: str) -> list
 
 
 def _own_grid(tile_map: TileMap, reference: SpatialReference, path: str, spans: Spans) -> TileGrid:
-    """Return the grid that begins at the origin of a tile map, as TMS has it for every profile."""
+    """Return the grid that begins at the Origin of a tile map, as TMS specifies."""
     if tile_map.origin is None or not tile_map.units_per_pixel:
         missing = "Origin" if tile_map.origin is None else "TileSet"
         raise DamagedCacheError(
@@ -162,7 +162,7 @@ def _own_grid(tile_map: TileMap, reference: SpatialReference, path: str, spans: 
 
 
 def _require_use(reading: Reading, spans: Spans, path: str) -> None:
-    """Compare a grid with the area in which its reference is used: gdal2tiles has written x and y of Origin swapped."""
+    """Compare a grid with the area of use of its reference: gdal2tiles has written x and y of Origin swapped."""
     area = area_of_use(reading.scheme.spatial_reference)
     known = spans.keys() & {lod.level for lod in reading.scheme.lods}
     if area and not any(fit(reading, level, spans, [area]) for level in known):

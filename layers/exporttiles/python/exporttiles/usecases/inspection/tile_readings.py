@@ -1,4 +1,4 @@
-"""Ways in which the numbers of tiles in files can be meant, and how well each fits the box of the map."""
+"""Readings: possible meanings of the numbers in file names, and how well each fits the bounds of the map."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.formats.caches.tms_documents import Box
 
 LevelRows = tuple[int, ...]
-"""How many rows each level has, from level 0."""
+"""Number of rows of each level, from level 0."""
 
 Spans = Mapping[int, tuple[tuple[int, int], tuple[int, int]]]
-"""By level, the half-open ranges of rows, as the files count them, and of columns."""
+"""Level -> half-open ranges of rows, as the files count them, and of columns."""
 
 CHOICE = "--rows-from-bottom and --rows-from-top choose"
 
-_ROUNDING_ROWS = 0.01  # Esri's resolutions are off the powers of two by less
+_ROUNDING_ROWS = 0.01  # Esri's resolutions deviate from the powers of two by less
 
 
 @dataclass(frozen=True, slots=True)
 class FileOrder:
-    """How the numbers in the names of files are meant.
+    """The meaning of the numbers in file names.
 
     Attributes:
         is_row_first: level/row/column instead of level/column/row.
-        is_from_bottom: row 0 is the last; None leaves it to documents.
-        has_hexadecimal_levels: None leaves it to the tiles.
+        is_from_bottom: row 0 is the last; None lets documents decide.
+        has_hexadecimal_levels: None lets the tiles decide.
     """
 
     is_row_first: bool = False
@@ -41,13 +41,13 @@ XYZ = FileOrder()
 
 @dataclass(frozen=True, slots=True)
 class TileGrid:
-    """Where tiles in files lie.
+    """The grid of tiles in files.
 
     Attributes:
         scheme: tiling scheme.
-        level_rows: to count rows from the bottom; empty if they count from the top.
+        level_rows: for rows that count from the bottom; empty if they count from the top.
         scheme_source: the document that states the scheme; '' if none does.
-        row_order: in words, and why it is taken.
+        row_order: in words, with its source.
     """
 
     scheme: TilingScheme
@@ -59,7 +59,7 @@ class TileGrid:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One way in which the numbers of files can be meant."""
+    """One possible meaning of the numbers in file names."""
 
     scheme: TilingScheme
     level_rows: LevelRows = ()
@@ -70,7 +70,7 @@ class Reading:
         return "from the bottom" if self.level_rows else "from the top"
 
     def tiles(self, level: int, rows: tuple[int, int], columns: tuple[int, int]) -> TileRange:
-        """Return the tiles that half-open ranges of rows, as the files count them, and columns mean."""
+        """Convert half-open ranges of rows, as the files count them, and of columns to tiles of the scheme."""
         if self.level_rows:
             count = self.level_rows[level] if level < len(self.level_rows) else 0
             rows = count - rows[1], count - rows[0]
@@ -78,7 +78,7 @@ class Reading:
 
 
 def rows_of_world(scheme: TilingScheme) -> LevelRows:
-    """Return how many rows of tiles the world has, for each level from 0.
+    """Return the number of rows of the world, for each level from 0.
 
     Raises:
         DamagedCacheError: the rows of the scheme do not end with the world.
@@ -94,7 +94,7 @@ def rows_of_world(scheme: TilingScheme) -> LevelRows:
 
 
 def _rows_above(scheme: TilingScheme, bottom: float) -> LevelRows | None:
-    """Return how many rows lie between the origin and the bottom; None if they do not end there."""
+    """Return the number of rows between the origin and the bottom; None if it is not whole."""
     rows = {lod.level: (scheme.origin_y - bottom) / scheme.tile_span(lod.level) for lod in scheme.lods}
     is_whole = all(count < 1 or abs(count - round(count)) < _ROUNDING_ROWS for count in rows.values())
     if list(rows) != list(range(len(rows))) or not is_whole:
@@ -103,7 +103,7 @@ def _rows_above(scheme: TilingScheme, bottom: float) -> LevelRows | None:
 
 
 def choose(readings: Sequence[Reading], spans: Spans, boxes: Sequence[Extent]) -> Reading:
-    """Return the reading that fits the boxes best; of equals, the first."""
+    """Return the reading that fits the boxes best; the first of equal ones."""
     chosen = readings[0]
     for other in readings[1:]:
         if fits_better(other, chosen, spans, boxes):
@@ -127,11 +127,13 @@ def fit(reading: Reading, level: int, spans: Spans, boxes: Sequence[Extent]) -> 
     tiles = reading.tiles(level, *spans[level])
     best = 0
     for box in boxes:
-        told = reading.scheme.tile_range(box, level)
-        if not told.intersection(tiles).count:
+        expected = reading.scheme.tile_range(box, level)
+        if not expected.intersection(tiles).count:
             continue
-        rows = abs(told.row_start - tiles.row_start) <= 1 and abs(told.row_stop - tiles.row_stop) <= 1
-        columns = abs(told.column_start - tiles.column_start) <= 1 and abs(told.column_stop - tiles.column_stop) <= 1
+        rows = abs(expected.row_start - tiles.row_start) <= 1 and abs(expected.row_stop - tiles.row_stop) <= 1
+        columns = (
+            abs(expected.column_start - tiles.column_start) <= 1 and abs(expected.column_stop - tiles.column_stop) <= 1
+        )
         best = max(best, 1 + rows + columns)
     return best
 
