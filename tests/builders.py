@@ -25,7 +25,7 @@ WEB_MERCATOR = WEB_MERCATOR_256.spatial_reference
 
 @cache
 def a_tile(level: int, row: int, column: int, *, quality: int = 75) -> bytes:
-    """Return a JPEG that no other tile equals, with texture enough to recompress."""
+    """Return a JPEG that differs from every other tile, with enough texture to recompress."""
     random = np.random.default_rng([level, row, column])
     coarse = random.integers(0, 256, (16, 16, 3), np.uint8)
     body = BytesIO()
@@ -34,7 +34,7 @@ def a_tile(level: int, row: int, column: int, *, quality: int = 75) -> bytes:
 
 
 def put_files(objects: ObstoreObjects, max_level: int, *, folder: str = "World") -> None:
-    """Store a world cache of one file a tile, ``World/z/x/y.jpg``."""
+    """Store a world cache with one file for each tile, ``World/z/x/y.jpg``."""
     for level in range(max_level + 1):
         for row in range(2**level):
             for column in range(2**level):
@@ -53,7 +53,7 @@ def put_bundles(objects: ObstoreObjects, max_level: int, *, folder: str = "World
 def a_service(
     objects: ObstoreObjects, *, name: str = "World_Imagery", url: str = "memory:///", order: FileOrder = XYZ
 ) -> ImageService:
-    """Return the service that the cache in a store can be."""
+    """Return the cache in a store as a service."""
     inside = within(objects, url.rpartition("/")[2])
     return InspectCache(inside, read_cache, WEB_MERCATOR_256, order)(name, url).service
 

@@ -1,4 +1,4 @@
-"""Services, jobs and a runtime as the REST routes meet them."""
+"""Services, jobs and a runtime for tests of the REST API."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,7 @@ def a_service(name: str = "World_Imagery", **changes: object) -> ImageService:
 
 
 def a_job(status: JobStatus = JobStatus.SUBMITTED, **changes: object) -> Job:
-    """Return an export of World_Imagery; one that succeeded has a package."""
+    """Return a job of World_Imagery; a succeeded one has a package."""
     job_id = "jeeb938cbb2774269a7ca9910df4ee700"
     package = Package(f"packages/{job_id}/World_Imagery.tpkx", "World_Imagery.tpkx", 4_200_000)
     job = Job(

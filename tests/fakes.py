@@ -1,4 +1,4 @@
-"""Ports in memory, with real state; and the workflow, run step by step."""
+"""Fakes of the ports, with real state, and a runner of the workflow's steps."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ from exporttiles.settings import Settings
 
 
 class FakeClock:
-    """A clock that goes on by a second whenever it is looked at."""
+    """A clock that advances by a second with every call."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
@@ -39,14 +39,14 @@ class FakeClock:
 
 
 class FakePackages:
-    """Packages joined in the memory of an object store, by the rules of S3."""
+    """Packages in an object store in memory, joined by the rules of S3."""
 
     def __init__(self, objects: ObstoreObjects) -> None:
         self.objects = objects
         self.written_bytes = 0
-        """Bytes that went through memory."""
+        """Bytes of parts that were uploaded, not copied."""
         self.uploads: list[str] = []
-        """Keys of uploads that were begun by someone who died."""
+        """Keys of incomplete uploads."""
 
     def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
         parts = list(parts)
@@ -60,7 +60,7 @@ class FakePackages:
                 self.written_bytes += part.size_bytes
         if crc32_of(body) != crc32:
             raise DamagedPackageError(f"The package has the checksum {crc32_of(body):08x} instead of {crc32:08x}.")
-        METER.count(puts=len(parts) + 1)  # what S3 would be asked for, with the write that follows
+        METER.count(puts=len(parts) + 1)  # as many requests as S3 takes, with the write that follows
         self.objects.write(key, body)
 
     def owners(self, beginning: str) -> Iterator[str]:
@@ -78,7 +78,7 @@ class FakePackages:
 
 
 class FakeWorkflow:
-    """Remembers which jobs were started and how their steps ended; a second start of one does nothing."""
+    """Records executions; starting an attempt again does nothing."""
 
     def __init__(self) -> None:
         self.executions: dict[str, Execution] = {}
@@ -113,7 +113,7 @@ class FakeInbox:
 
 
 class FakeTimers:
-    """Remembers when which event is to be sent."""
+    """Records events with the times at which they are due."""
 
     def __init__(self) -> None:
         self.timers: dict[str, tuple[datetime, Event]] = {}
@@ -123,7 +123,7 @@ class FakeTimers:
 
 
 class FakeAnnouncer:
-    """Remembers what was told."""
+    """Records announced events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -133,7 +133,7 @@ class FakeAnnouncer:
 
 
 class FakeSources:
-    """Opens caches in one object store, whatever their url."""
+    """Opens caches in one object store, ignoring the store in their URL."""
 
     def __init__(self, objects: ObstoreObjects) -> None:
         self.objects = objects
@@ -148,7 +148,7 @@ def memory() -> ObstoreObjects:
 
 
 def a_runtime(tiles: ObstoreObjects | None = None) -> Runtime:
-    """Return a runtime of fakes; tiles and services lie in one store, jobs in another."""
+    """Return a runtime of fakes; tiles and services are in one store, jobs in another."""
     tiles, objects, clock = tiles or memory(), memory(), FakeClock()
     return Runtime(
         settings=Settings("tiles", "packages", "jobs", timedelta(days=3)),
@@ -168,7 +168,7 @@ def a_runtime(tiles: ObstoreObjects | None = None) -> Runtime:
 
 
 def run_workflow(runtime: Runtime, job_id: str) -> Job:
-    """Run the steps of a started job as the state machine does; return the job."""
+    """Run the steps of a submitted job like the state machine; return the job."""
     attempt = runtime.jobs.get(job_id).attempt
     try:
         key = runtime.plan_export(job_id).work_items_key

@@ -49,7 +49,7 @@ def test_keys_are_listed_by_name(keys, objects):
     assert [key.name for key in keys.list()] == ["attic", "field-office", "zoo"]
 
 
-def test_a_key_is_forgotten_at_once(keys):
+def test_a_deleted_key_is_unknown_at_once(keys):
     keys.put(KEY)
 
     keys.delete(KEY.key_id)

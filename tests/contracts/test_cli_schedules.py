@@ -119,7 +119,7 @@ WEEKLY = ["--cron", "0 5 ? * MON *"]
         (["--on-new-imagery", "--timezone", "UTC"], "--timezone: It goes with --cron."),
     ],
 )
-def test_what_would_be_rejected_on_monday_is_refused_now(schedule, capsys, options, reason):
+def test_a_schedule_with_an_invalid_request_is_refused_at_once(schedule, capsys, options, reason):
     assert schedule("add", "district", *WHAT, *options) == 1
     assert capsys.readouterr().err.startswith("exporttiles: --")
 
@@ -195,7 +195,7 @@ def test_an_area_that_no_event_can_carry_is_refused(schedule, tmp_path, capsys):
     assert "more than 200,000 bytes: simplify its area" in capsys.readouterr().err
 
 
-def test_a_stack_that_hears_of_no_imagery_says_what_to_do(make_stack, capsys):
+def test_a_stack_without_imagery_events_says_how_to_enable_them(make_stack, capsys):
     assert main(["schedule", "add", "a", "--on-new-imagery", *WHAT, "--stack", make_stack()]) == 1
 
     assert "deploy it with NewImageryEvents=on" in capsys.readouterr().err

@@ -93,7 +93,7 @@ def test_a_stack_without_services_has_an_empty_list(stack, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_service_is_taken_back_and_its_tiles_stay(stack, world, store, capsys):
+def test_an_unpublished_service_keeps_its_tiles(stack, world, store, capsys):
     before = keys(store)
     main(["publish", "World", world, "--stack", stack])
     capsys.readouterr()
@@ -104,7 +104,7 @@ def test_a_service_is_taken_back_and_its_tiles_stay(stack, world, store, capsys)
     assert keys(store) == before
 
 
-def test_a_service_whose_descriptor_cannot_be_read_can_be_taken_back(bucket, store, capsys):
+def test_a_service_with_an_unreadable_descriptor_can_be_unpublished(bucket, store, capsys):
     store.write("services/Broken.json", b"{")
 
     assert main(["unpublish", "Broken", "--yes", "--bucket", bucket]) == 0
@@ -114,7 +114,7 @@ def test_a_service_whose_descriptor_cannot_be_read_can_be_taken_back(bucket, sto
 
 
 @pytest.mark.parametrize("name", ["Nothing", "../World", "services/World", ""])
-def test_a_service_that_does_not_exist_is_not_taken_back(bucket, world, store, capsys, name):
+def test_a_service_that_does_not_exist_cannot_be_unpublished(bucket, world, store, capsys, name):
     main(["publish", "World", world, "--bucket", bucket])
     before = keys(store)
 
@@ -137,7 +137,7 @@ def test_unpublish_asks_first(bucket, world, store, monkeypatch, capsys, *, answ
     assert ("services/World.json" in keys(store)) == (not answer)
 
 
-def test_nothing_is_removed_where_nobody_can_answer(bucket, world, store, monkeypatch, capsys):
+def test_unpublish_removes_nothing_without_an_answer(bucket, world, store, monkeypatch, capsys):
     main(["publish", "World", world, "--bucket", bucket])
     monkeypatch.setattr("sys.stdin", StringIO())
 

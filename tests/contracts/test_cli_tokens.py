@@ -52,7 +52,7 @@ def test_keys_are_listed_and_revoked_by_name(token, keys, capsys):
     assert [key.name for key in keys.list()] == ["two"]
 
 
-def test_a_name_is_given_once(token, keys, capsys):
+def test_a_name_is_used_once(token, keys, capsys):
     token("create", "one", "--services", "*")
 
     assert token("create", "one", "--services", "A") == 1
@@ -71,7 +71,7 @@ def test_a_name_is_given_once(token, keys, capsys):
         (["a", "--services", "*", "--days", "nan"], "NaN"),
     ],
 )
-def test_what_makes_no_key_is_refused(token, keys, capsys, options, words):
+def test_invalid_properties_of_a_key_are_refused(token, keys, capsys, options, words):
     assert token("create", *options) == 1
     assert words in capsys.readouterr().err
     assert keys.list() == []

@@ -26,7 +26,7 @@ def test_a_file_is_read_in_the_version_that_was_put_down(inbox, s3, bucket):
     assert inbox.read_start("a", "", 100) == (b"second", 6)
 
 
-def test_a_file_that_is_gone_is_told_so(inbox, s3, bucket):
+def test_a_missing_file_raises_key_error(inbox, s3, bucket):
     s3.put_object(Bucket=bucket, Key="a", Body=b"1")
     marker = s3.delete_object(Bucket=bucket, Key="a")["VersionId"]
 
@@ -65,7 +65,7 @@ def test_many_events_are_sent_ten_at_a_time_and_in_order():
     assert [json.loads(entry["Detail"])["n"] for entries in bus.calls for entry in entries] == list(range(23))
 
 
-def test_an_event_that_is_refused_is_no_event_that_was_told():
+def test_a_refused_event_raises_an_error():
     with pytest.raises(AnnouncementError, match="ThrottlingException"):
         EventBridgeAnnouncer(Bus(), "exporttiles").announce([Event("told", {}), Event("refused", {})])
 

@@ -74,13 +74,13 @@ def test_a_job_comes_back_as_it_was_stored(jobs):
     assert jobs.get("j1") == job
 
 
-def test_an_id_is_taken_once(jobs):
+def test_a_job_id_can_be_created_once(jobs):
     assert jobs.create(a_job(tile_count=1))
     assert not jobs.create(a_job(tile_count=2))
     assert jobs.get("j1").tile_count == 1
 
 
-def test_an_unknown_job_is_said_to_be_unknown(jobs):
+def test_an_unknown_job_is_reported_as_unknown(jobs):
     with pytest.raises(JobNotFoundError, match="There is no job j404"):
         jobs.get("j404")
 
@@ -114,7 +114,7 @@ def test_advancing_appends_messages_and_keeps_what_is_not_named(jobs):
     assert job.finished_at == finished_at
 
 
-def test_open_jobs_are_those_that_have_not_ended_the_oldest_first(jobs):
+def test_open_jobs_are_unfinished_and_oldest_first(jobs):
     jobs.create(a_job("j1", submitted_at=CLOCK.time))
     jobs.create(a_job("j2", submitted_at=CLOCK.time - timedelta(minutes=2)))
     jobs.create(a_job("j3", submitted_at=CLOCK.time - timedelta(minutes=1)))
@@ -126,14 +126,14 @@ def test_open_jobs_are_those_that_have_not_ended_the_oldest_first(jobs):
     assert [job.job_id for job in jobs.open_jobs()] == ["j2", "j1"]
 
 
-def test_open_jobs_are_as_many_as_there_are(jobs):
+def test_open_jobs_are_read_across_pages(jobs):
     for number in range(120):
         jobs.create(a_job(f"j{number}"))
 
     assert len(list(jobs.open_jobs())) == 120
 
 
-def test_the_jobs_of_a_series_come_the_last_first(jobs):
+def test_jobs_of_a_series_are_newest_first(jobs):
     series, other = Series("0a" * 32, 2), Series("0b" * 32, 2)
     for minutes in (1, 3, 2):
         jobs.create(a_job(f"j{minutes}", submitted_at=CLOCK.time + timedelta(minutes=minutes), series=series))
@@ -180,7 +180,7 @@ def test_progress_counts_items_and_bytes(jobs):
     assert job.percent == 60
 
 
-def test_a_work_item_that_comes_late_counts_nothing(jobs):
+def test_a_late_work_item_is_not_counted(jobs):
     jobs.create(a_job())
     jobs.advance("j1", JobChange(JobStatus.EXECUTING, work_items=1))
     jobs.advance("j1", JobChange(JobStatus.SUCCEEDED, progress=Progress(1, 1, 5, 100)))
@@ -193,7 +193,7 @@ def test_a_work_item_that_comes_late_counts_nothing(jobs):
         jobs.get("j404")
 
 
-def test_the_end_puts_right_what_was_not_counted(jobs):
+def test_the_final_progress_includes_uncounted_work_items(jobs):
     jobs.create(a_job())
     jobs.advance("j1", JobChange(JobStatus.EXECUTING, work_items=3))
     jobs.count_work_item("j1", 2, 100)
@@ -247,7 +247,7 @@ def test_a_job_that_has_not_failed_is_not_resumed(jobs, status):
     assert not resume(jobs, 2)
 
 
-def test_an_earlier_attempt_has_no_say(jobs):
+def test_an_earlier_attempt_cannot_change_a_job(jobs):
     jobs.create(a_failed_job())
     resume(jobs, 2)
 
@@ -255,7 +255,7 @@ def test_an_earlier_attempt_has_no_say(jobs):
     assert jobs.advance("j1", JobChange(JobStatus.FAILED, attempt=2))
 
 
-def test_progress_can_be_counted_anew(jobs):
+def test_progress_can_be_recounted(jobs):
     jobs.create(a_job(progress=Progress(4, 4, 5, 6)))
 
     jobs.recount("j1", Progress(4, 3, 2, 1))
@@ -272,7 +272,7 @@ WISHES = st.one_of(st.tuples(st.sampled_from(JobStatus), st.sampled_from([None, 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
 @given(wishes=st.lists(WISHES, max_size=8), number=st.uuids())
-def test_whatever_is_wished_only_legal_changes_happen_and_of_the_present_attempt(jobs, wishes, number):
+def test_only_legal_changes_of_the_current_attempt_happen(jobs, wishes, number):
     job_id = f"j{number.hex}"
     jobs.create(a_job(job_id, expires_at=LATER))
     for wish in wishes:

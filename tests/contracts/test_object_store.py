@@ -30,7 +30,7 @@ def store(request, tmp_path):
     )
 
 
-def test_what_was_written_is_read(store):
+def test_written_objects_are_read(store):
     store.write("a/b", b"12345")
 
     assert store.read("a/b") == b"12345"
@@ -59,7 +59,7 @@ def test_ranges_are_half_open_and_end_with_the_object(store):
     assert found == [b"012", b"234", b"89"]
 
 
-def test_it_is_told_when_objects_were_written(store):
+def test_modification_times_of_objects_are_returned(store):
     began = datetime.now(UTC).replace(microsecond=0)
     store.write("dated", b"1")
 
@@ -82,7 +82,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_refused_not_mixed(store)
     assert list(store.read_ranges("replaced", [(2, 4)])) == [b"cd"]
 
 
-def test_sizes_are_told_without_reading(store):
+def test_sizes_are_returned_without_reading_tiles(store):
     store.write("sized", b"12345")
 
     assert list(store.sizes_bytes(["sized", "nothing"])) == [5, None]
@@ -103,7 +103,7 @@ def test_listing_goes_by_prefix_in_key_order(store):
     ]
 
 
-def test_a_folder_shows_what_lies_directly_in_it(store):
+def test_a_folder_lists_its_direct_contents(store):
     for key in ("tree/b", "tree/a", "tree/d/e", "tree/c/f/g", "treetop"):
         store.write(key, b"xy")
 
@@ -115,7 +115,7 @@ def test_a_folder_shows_what_lies_directly_in_it(store):
     assert store.list_folder("tree/a/") == StoredFolder([], [])
 
 
-def test_deleting_passes_over_what_is_not_there(store):
+def test_deleting_ignores_missing_objects(store):
     store.write("gone/1", b"x")
     store.write("gone/2", b"x")
 

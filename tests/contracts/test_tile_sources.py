@@ -110,7 +110,7 @@ def test_every_tile_is_read_as_it_was_stored(source):
     assert found == TILES
 
 
-def test_only_what_is_wanted_comes(source):
+def test_only_selected_tiles_are_read(source):
     random = np.random.default_rng(2026)
     for bundle in BUNDLES:
         selected = around(bundle) & (random.random((PACKET_SIZE, PACKET_SIZE)) < 0.5)
@@ -123,13 +123,13 @@ def test_only_what_is_wanted_comes(source):
         assert {place: bytes(tile) for place, tile in source.read_bundle(bundle, selected)} == wanted
 
 
-def test_nothing_is_wanted_and_nothing_comes(source):
+def test_an_empty_mask_reads_no_tiles(source):
     assert list(source.read_bundle(BundleIndex(7, 0, 0), ~everything())) == []
     assert source.tile_sizes(BundleIndex(7, 0, 0), ~everything()).sum() == 0
 
 
 @pytest.mark.parametrize("bundle", [BundleIndex(8, 0, 256), BundleIndex(9, 128, 0), BundleIndex(23, 128, 128)])
-def test_where_there_is_no_bundle_there_are_no_tiles(source, bundle):
+def test_a_missing_bundle_has_no_tiles(source, bundle):
     few = ~everything()
     few[:3, :3] = True
 
@@ -137,7 +137,7 @@ def test_where_there_is_no_bundle_there_are_no_tiles(source, bundle):
     assert source.tile_sizes(bundle, few).sum() == 0
 
 
-def test_tiles_are_unchanged_if_they_exist_and_were_written_before(source):
+def test_tiles_are_unmodified_if_they_exist_and_were_written_before(source):
     later, before = datetime.now(UTC) + timedelta(minutes=1), datetime.now(UTC) - timedelta(minutes=1)
     few = ~everything()
     few[:3, :3] = True
@@ -152,7 +152,7 @@ def test_tiles_are_unchanged_if_they_exist_and_were_written_before(source):
     assert not source.unmodified_since(BundleIndex(9, 128, 0), few, later).any()
 
 
-def test_sizes_are_those_of_the_tiles_wanted(source):
+def test_sizes_are_those_of_the_selected_tiles(source):
     for bundle in BUNDLES:
         selected = around(bundle)
         selected[:, 127] = False

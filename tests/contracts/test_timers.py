@@ -36,7 +36,7 @@ def test_a_timer_sends_its_event_once_and_is_gone(scheduler):
     assert json.loads(schedule["Target"]["Input"]) == {"levels": "0-7"}
 
 
-def test_a_timer_that_is_set_again_is_put_off(scheduler):
+def test_a_timer_that_is_set_again_is_rescheduled(scheduler):
     timers = SchedulerTimers(scheduler, "timers", BUS, ROLE)
     for minute in (1, 2, 3):
         timers.set("a", NOON.replace(minute=minute), Event("Asked", {}))
@@ -46,7 +46,7 @@ def test_a_timer_that_is_set_again_is_put_off(scheduler):
     assert found["ScheduleExpression"] == "at(2026-11-23T12:03:30)"
 
 
-def test_a_timer_that_another_run_has_just_set_is_put_off(scheduler, monkeypatch):
+def test_a_timer_that_another_run_has_just_set_is_rescheduled(scheduler, monkeypatch):
     timers = SchedulerTimers(scheduler, "timers", BUS, ROLE)
     create = scheduler.create_schedule
 

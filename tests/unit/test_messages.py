@@ -68,12 +68,12 @@ def test_another_content_makes_another_fragment():
         ({"Error": "E", "Cause": "[1]"}, Failure("E", "[1]")),
     ],
 )
-def test_the_cause_of_a_failure_is_told_in_the_words_of_the_exception(document, failure):
+def test_the_cause_of_a_failure_is_the_message_of_the_exception(document, failure):
     assert Failure.from_json(document) == failure
 
 
 @pytest.mark.parametrize("attempt", [1, 2, 17])
-def test_the_name_of_an_execution_tells_job_and_attempt(attempt):
+def test_the_name_of_an_execution_has_job_and_attempt(attempt):
     job_id = f"j{'0f' * 16}"
 
     assert read_execution_name(execution_name(job_id, attempt)) == (job_id, attempt)
@@ -92,5 +92,5 @@ def test_the_name_of_an_execution_tells_job_and_attempt(attempt):
         ("SomeError", "", "SomeError"),
     ],
 )
-def test_a_function_that_could_not_speak_fails_in_words_that_help(error, cause, words):
+def test_a_killed_function_fails_with_a_helpful_message(error, cause, words):
     assert words in Failure(error, cause).reason

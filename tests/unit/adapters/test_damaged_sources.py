@@ -89,7 +89,7 @@ def test_a_bundle_too_short_for_its_header_is_named(bundles, size):
         tiles_of(source())
 
 
-def test_offsets_of_no_bundle_and_a_bundle_of_no_offsets_are_told_apart():
+def test_offsets_without_a_bundle_differ_from_a_bundle_without_offsets():
     objects = memory()
     source = opened(objects, put_v1(objects, WORLD))
     objects.delete([BUNDLE_KEY.replace(".bundle", ".bundlx")])
@@ -177,7 +177,7 @@ def test_tiles_are_found_by_way_of_leaves():
     assert sorted(found.values()) == [b"aa", b"bb", b"bb"]
 
 
-def test_a_leaf_that_names_itself_ends():
+def test_a_leaf_that_refers_to_itself_is_refused():
     leaf = serialize_directory([Entry(0, 0, 24, 0)])
     leaf = serialize_directory([Entry(0, 0, len(leaf), 0)])
 

@@ -68,7 +68,7 @@ def packed_from(put):
     [(put_full_bundles, 0.02, 0.003), (put_many_files, 1.01, 0.045)],
     ids=["bundles", "files"],
 )
-def test_a_hundred_thousand_tiles_cost_as_little_as_promised(put, most_gets, most_dollars):
+def test_a_hundred_thousand_tiles_cost_no_more_than_documented(put, most_gets, most_dollars):
     packed, service = packed_from(put)
 
     assert packed.tile_count == TILES
@@ -87,7 +87,7 @@ def test_a_hundred_thousand_tiles_cost_as_little_as_promised(put, most_gets, mos
 
 
 @pytest.mark.parametrize("put", [put_files, put_bundles], ids=["files", "bundles"])
-def test_a_finished_job_tells_what_it_used_and_what_that_costs(put):
+def test_a_finished_job_states_its_usage_and_cost(put):
     tiles = memory()
     put(tiles, 3)
     runtime, service = a_runtime(tiles), a_service(tiles)

@@ -77,7 +77,7 @@ def test_a_delta_of_bundles_holds_whole_bundles(bundles):
     assert (job.delivery.tile_count, job.delivery.up_to_date_count) == (16, 69)
 
 
-def test_what_was_written_in_the_very_second_has_changed(files):
+def test_tiles_written_in_the_same_second_count_as_modified(files):
     files.change("World/0/0/0.jpg", at=SINCE)
 
     assert files.export(since=SINCE + timedelta(microseconds=900_000)).delivery.tile_count == 1
@@ -117,7 +117,7 @@ def test_an_export_without_since_has_no_list(files):
     assert files.runtime.browse_package(job).files == (job.package.name,)
 
 
-def test_a_delta_of_nothing_ends_without_a_package_and_says_so(files):
+def test_a_delta_without_changes_ends_without_a_package_and_says_so(files):
     job = files.export()
 
     assert (job.status, job.package, job.is_up_to_date) == (JobStatus.FAILED, None, True)
@@ -158,7 +158,7 @@ def test_a_time_that_has_not_come_is_refused(files):
         files.export(since=NOW + timedelta(days=1))
 
 
-def test_an_estimate_says_that_it_does_not_look(files):
+def test_an_estimate_says_that_it_ignores_modification_times(files):
     request = replace(a_request(files.service, range(4)), since=SINCE)
 
     assert "only the export itself looks" in texts(files.runtime.estimate_export(files.service, request, {}))

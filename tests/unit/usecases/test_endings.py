@@ -81,7 +81,7 @@ STEPS = ("plan", "work", "pack", "succeed", "fail", "abort", "time_out", "cancel
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from([*STEPS, "plan", "work", "pack"]), max_size=12), st.sampled_from(["fail", "abort"]))
-def test_in_whatever_order_things_happen_a_job_has_one_end_that_is_true(steps, last):
+def test_in_any_order_of_events_a_job_has_one_end_that_is_true(steps, last):
     export = Export()
     before = export.job
     for step in [*steps, last]:
@@ -118,7 +118,7 @@ ENDS = ("succeed", "fail", "abort", "time_out")
         max_size=16,
     )
 )
-def test_an_end_is_believed_of_the_present_attempt_alone(steps):
+def test_only_the_end_of_the_current_attempt_counts(steps):
     export = Export()
     for step in ["plan", "work", "pack", "time_out", "resume", *steps]:
         before, packages = export.job, export.left(export.keys.packages)
@@ -150,7 +150,7 @@ def test_a_close_that_was_killed_half_way_is_finished_by_the_next():
 
 
 @pytest.mark.parametrize("end", ["cancel", "abort"])
-def test_what_a_worker_writes_after_the_end_is_taken_back(end):
+def test_late_output_of_a_worker_is_deleted(end):
     export = Export()
     export.do("plan")
     write = export.runtime.objects.write

@@ -37,7 +37,7 @@ def test_an_estimate_is_what_the_export_delivers(put, extent):
     assert estimated.estimate.size_bytes == pytest.approx(exported.package.size_bytes, rel=0.05)
 
 
-def test_an_estimate_of_no_tile_says_why():
+def test_an_estimate_without_tiles_says_why():
     tiles = memory()
     put_files(tiles, 2)
     runtime, service = a_runtime(tiles), a_service(tiles)
@@ -161,7 +161,7 @@ class ManyTiles:
 
 
 @pytest.mark.parametrize("layout", [CacheLayout.FILES, CacheLayout.COMPACT_V2])
-def test_a_large_area_is_sampled_and_said_to_be(layout):
+def test_a_large_area_is_sampled_and_the_message_says_so(layout):
     tiles, many = memory(), ManyTiles()
     put_files(tiles, 0)
     service = a_service(tiles)

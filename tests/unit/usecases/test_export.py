@@ -327,7 +327,7 @@ def test_only_tiles_of_the_size_of_the_scheme_are_packed(odd):
     assert len(packed) == 85 - len(left_out)
 
 
-def test_a_truncated_bundle_costs_the_tiles_that_it_lost():
+def test_a_truncated_bundle_loses_only_its_missing_tiles():
     tiles = memory()
     put_bundles(tiles, 3)
     runtime, service = a_runtime(tiles), a_service(tiles)
@@ -383,7 +383,7 @@ def test_a_job_that_has_ended_cannot_be_cancelled(world):
         runtime.cancel_export(job.job_id)
 
 
-def test_a_success_that_comes_after_a_cancel_removes_the_package(world):
+def test_a_success_after_a_cancel_removes_the_package(world):
     runtime, service = a_runtime(world), a_service(world)
     job_id = submit(runtime, service, a_request(service, (0,))).job_id
     runtime.plan_export(job_id)

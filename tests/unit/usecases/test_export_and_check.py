@@ -84,7 +84,7 @@ def tiles_of(draw, scheme, tile_format):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_what_export_makes_without_a_warning_passes_check(data):
+def test_exports_without_warnings_pass_the_check(data):
     scheme, storage = data.draw(schemes()), data.draw(st.sampled_from(StorageFormat))
     tile_format = data.draw(st.sampled_from([TileFormat.JPEG, TileFormat.PNG24, TileFormat.MIXED]))
     tiles = data.draw(tiles_of(scheme, tile_format))

@@ -44,7 +44,7 @@ def folder_of(path):
 
 
 @pytest.mark.parametrize("layout", CACHES)
-def test_every_layout_is_recognised_without_being_told(layout):
+def test_every_layout_is_recognised_without_an_option(layout):
     objects = memory()
     tiles = {place: picture("JPEG") + bytes(place) for place in WORLD}
     url = CACHES[layout](objects, tiles)
@@ -117,7 +117,7 @@ def test_files_of_two_kinds_are_mixed_and_the_more_frequent_is_tried_first():
     assert service.cache.extensions == ("jpg", "png")
 
 
-def test_what_programs_put_beside_tiles_is_passed_over():
+def test_files_that_programs_put_beside_tiles_are_ignored():
     objects = memory()
     put_files(objects, 1)
     objects.write("World/1/1/1.kml", b"<kml/>")
@@ -168,7 +168,7 @@ def test_a_package_by_arcgis_is_published_from_its_own_documents(name, tile_form
     ("mode", "tile_format"),
     [("P", TileFormat.PNG8), ("RGB", TileFormat.PNG24), ("RGBA", TileFormat.PNG32), ("L", TileFormat.PNG)],
 )
-def test_the_depth_of_png_tiles_is_told_apart(mode, tile_format):
+def test_the_depth_of_png_tiles_is_recognised(mode, tile_format):
     objects = memory()
     objects.write("0/0/0.jpg", picture(mode=mode))  # the extension lies
 
@@ -236,7 +236,7 @@ def entities(objects):
         (lambda objects: put_xyz(objects, {(3, 1, 1): b"<html>"}), "no images that are known"),
     ],
 )
-def test_what_cannot_be_published_is_refused_in_words(put, why):
+def test_a_cache_that_cannot_be_published_is_refused_with_a_reason(put, why):
     objects = memory()
     put(objects)
 

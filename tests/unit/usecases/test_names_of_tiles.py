@@ -174,7 +174,7 @@ def test_names_that_no_rule_explains_are_refused_by_an_example(keys, why):
         ("other.pmtiles", "other.pmtiles"),
     ],
 )
-def test_what_looks_like_a_tile_and_is_not_read_is_named(more, example):
+def test_unread_files_that_look_like_tiles_are_named(more, example):
     objects = memory()
     objects.write("5/31/10.png", a_tile((5, 10, 31)))
     objects.write(more, a_tile((5, 10, 31)))
@@ -186,7 +186,7 @@ def test_what_looks_like_a_tile_and_is_not_read_is_named(more, example):
 
 
 @pytest.mark.parametrize("name", ["missing.png", "5/31/10.png.aux.xml", "5/31/10.pgw", "Thumbs.db", "5/31/10.kml"])
-def test_what_is_no_tile_is_passed_over(name):
+def test_files_that_are_not_tiles_are_ignored(name):
     objects = memory()
     objects.write("5/31/10.png", a_tile((5, 10, 31)))
     objects.write(name, b"x")

@@ -96,7 +96,7 @@ def test_a_tpk_has_the_members_of_one_by_arcmap_in_its_order():
 @pytest.mark.parametrize(
     ("levels", "words"), [((0, 2), "level 1"), ((0, 3, 4), "levels 1-2"), ((0, 2, 4), "levels 1, 3"), ((2, 3), "")]
 )
-def test_levels_that_are_left_out_between_others_are_told(output, levels, words):
+def test_levels_without_tiles_between_others_are_named(output, levels, words):
     _, job = export(output, levels=levels)
 
     warnings = [message.text for message in job.messages if message.kind is MessageKind.WARNING]
@@ -155,7 +155,7 @@ def test_the_files_of_a_job_can_be_browsed_from_the_top(output):
         *("World_Imagery.zip/", "world_imagery"),
     ],
 )
-def test_nothing_is_found_beside_the_files_of_a_job(path):
+def test_paths_outside_of_a_job_are_not_found(path):
     runtime, job = export("V2/World_Imagery.zip", levels=(0,))
 
     assert runtime.browse_package(job, path) is None
@@ -186,7 +186,7 @@ def test_a_cancelled_dataset_leaves_nothing():
 
 
 @pytest.mark.parametrize("output", ["World_Imagery.tpk", *DATASETS])
-def test_conf_xml_tells_the_cache_from_level_0_to_the_finest_that_is_packed(output):
+def test_conf_xml_lists_the_levels_from_0_to_the_finest_packed_one(output):
     service = a_service(WORLD)
     runtime, job = export(output, service=service, levels=(2, 3))
     files = files_of(runtime, job)
@@ -298,7 +298,7 @@ def test_a_mixed_cache_keeps_its_pngs_and_its_damaged_tiles(output):
 
 @pytest.mark.parametrize("tile_format", ["PNG", "PNG8", "PNG24", "PNG32", "LERC"])
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_other_formats_are_copied_and_told(output, tile_format):
+def test_other_formats_are_copied_with_a_message(output, tile_format):
     tile = b"Lerc2 " + bytes(range(200)) if tile_format == "LERC" else png(transparent=tile_format == "PNG32")
     tiles = memory()
     tiles.write("World/1/0/0.jpg", tile)

@@ -88,7 +88,7 @@ def test_a_work_item_without_a_report_is_no_package():
         runtime.pack_tile_package(job_id)
 
 
-def test_tiles_that_were_not_looked_for_are_no_package():
+def test_reports_must_add_up_to_the_selected_tiles():
     runtime, service = a_runtime(TILES), a_service(TILES)
     job_id = submit(runtime, service, a_request(service, range(3))).job_id
     runtime.plan_export(job_id)

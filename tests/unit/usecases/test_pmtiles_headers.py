@@ -57,7 +57,7 @@ def texts(found, kind=MessageKind.WARNING):
         ({}, b"\x28\xb5\x2f\xfd", "tiles are compressed with zstd"),
     ],
 )
-def test_tiles_of_an_archive_that_are_no_pictures_are_refused_as_what_they_are(header, tile, why):
+def test_archives_of_other_tiles_than_images_are_refused_by_their_type(header, tile, why):
     objects = memory()
     url = pmtiles_with(objects, dict.fromkeys(WORLD, tile), header)
 
@@ -91,7 +91,7 @@ def test_a_header_that_the_tiles_contradict_is_named_and_all_tiles_are_read(head
 
 
 @pytest.mark.parametrize("bounds", [(0, 0, 0, 0), (5, 9, 5, 10), (0, 80, 9, -80), (-(2**31), 0, 2**31 - 1, 1)])
-def test_bounds_of_an_archive_that_cannot_be_used_are_ignored_with_a_word(bounds):
+def test_unusable_bounds_of_an_archive_are_ignored_with_a_message(bounds):
     objects = memory()
     url = pmtiles_with(objects, dict.fromkeys(WORLD, picture()), {102: struct.pack("<4i", *bounds)})
 

@@ -74,7 +74,7 @@ def test_a_job_that_failed_says_until_when_it_can_be_resumed(runtime, failed):
     assert job.messages[-1].text.endswith(f"It can be resumed until {job.resumable_until:%Y-%m-%d %H:%M} UTC.")
 
 
-def test_a_resumed_job_succeeds_with_the_package_of_a_calm_run(runtime, tiles, failed):
+def test_a_resumed_job_makes_the_package_of_an_undisturbed_run(runtime, tiles, failed):
     runtime.resume_export(failed)
     job = run_workflow(runtime, failed)
 
@@ -86,7 +86,7 @@ def test_a_resumed_job_succeeds_with_the_package_of_a_calm_run(runtime, tiles, f
     assert package_of(runtime, job) == package_of(calm, run_workflow(calm, failed))
 
 
-def test_only_what_is_missing_is_done_again(runtime, failed):
+def test_only_missing_work_items_are_repeated(runtime, failed):
     reports = contents(runtime.objects, f"{JobKeys(failed).prefix}reports/")
 
     runtime.resume_export(failed)
@@ -101,7 +101,7 @@ def fragments(runtime, job_id):
     return contents(runtime.objects, JobKeys(job_id).fragments).values()
 
 
-def test_a_planner_that_comes_twice_takes_nothing_back(runtime, failed):
+def test_a_planner_that_runs_twice_undoes_nothing(runtime, failed):
     runtime.resume_export(failed)
     plan = runtime.plan_export(failed)
     for item in json.loads(runtime.objects.read(plan.work_items_key)):
@@ -213,7 +213,7 @@ def test_a_bundle_of_a_dataset_that_is_not_in_place_is_missing(runtime, tiles):
     assert kept.items() <= contents(runtime.objects, JobKeys(job_id).packages).items()
 
 
-def test_what_the_first_attempt_says_late_does_not_end_the_second(runtime, failed):
+def test_a_late_end_of_the_first_attempt_does_not_end_the_second(runtime, failed):
     runtime.resume_export(failed)
     runtime.plan_export(failed)
     before = runtime.jobs.get(failed)
@@ -248,7 +248,7 @@ def test_a_job_is_resumed_once_at_a_time(runtime, failed):
         runtime.resume_export(failed)
 
 
-def test_a_job_whose_work_is_gone_is_not_resumed(runtime, failed):
+def test_a_job_is_not_resumed_after_its_finished_work_expired(runtime, failed):
     runtime.clock.time += timedelta(days=1)
 
     with pytest.raises(JobStateError, match="was kept until"):
@@ -256,7 +256,7 @@ def test_a_job_whose_work_is_gone_is_not_resumed(runtime, failed):
 
 
 @pytest.mark.parametrize("levels", [(5,), range(14)], ids=["no tile exists", "over the limit"])
-def test_what_would_fail_again_is_not_resumed(runtime, tiles, levels):
+def test_a_failure_that_would_recur_is_not_resumable(runtime, tiles, levels):
     job_id = submit(runtime, tiles, levels)
     if not runtime.jobs.get(job_id).status.is_final:
         run_workflow(runtime, job_id)
@@ -275,7 +275,7 @@ def test_a_job_that_was_cancelled_is_not_resumed(runtime, tiles):
         runtime.resume_export(job_id)
 
 
-def test_where_nothing_is_kept_nothing_is_resumed(runtime, tiles):
+def test_without_a_resume_window_no_job_is_resumable(runtime, tiles):
     runtime = replace(runtime, settings=replace(runtime.settings, resume_window=timedelta()))
     job_id = submit(runtime, tiles)
     tear(tiles)
@@ -286,7 +286,7 @@ def test_where_nothing_is_kept_nothing_is_resumed(runtime, tiles):
     assert list(fragments(runtime, job_id)) == []
 
 
-def test_steps_that_cannot_be_started_again_are_started_by_the_watchman(runtime, failed, monkeypatch):
+def test_a_failed_start_of_a_resumed_job_is_retried_by_the_watchman(runtime, failed, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(runtime.resume_export.workflow, "start", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):

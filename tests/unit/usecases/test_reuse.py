@@ -106,14 +106,14 @@ def test_a_cache_that_was_published_anew_is_exported_anew(runtime, tiles):
     assert submit(runtime, tiles, service=later).status is JobStatus.SUBMITTED
 
 
-def test_a_package_of_a_series_is_not_lent_because_it_goes_with_the_next(runtime, tiles):
+def test_a_package_of_a_series_is_not_reused(runtime, tiles):
     export(runtime, tiles, series=Series("0f" * 32, 3))
 
     assert submit(runtime, tiles).status is JobStatus.SUBMITTED
 
 
 @pytest.mark.parametrize("later", [12 * HOUR, 50 * HOUR])
-def test_a_package_that_is_too_old_is_not_lent(runtime, tiles, later):
+def test_a_package_that_is_too_old_is_not_reused(runtime, tiles, later):
     runtime = replace(
         runtime, settings=replace(runtime.settings, reuse_window=12 * HOUR if later < 50 * HOUR else 99 * HOUR)
     )
@@ -123,7 +123,7 @@ def test_a_package_that_is_too_old_is_not_lent(runtime, tiles, later):
     assert submit(runtime, tiles).status is JobStatus.SUBMITTED
 
 
-def test_a_package_that_is_gone_is_not_lent(runtime, tiles):
+def test_a_deleted_package_is_not_reused(runtime, tiles):
     runtime.objects.delete([export(runtime, tiles).package.key])
 
     assert submit(runtime, tiles).status is JobStatus.SUBMITTED

@@ -51,7 +51,7 @@ def test_older_packages_make_room_for_newer_ones(runtime):
     assert [bool(files_of(runtime, job)) for job in jobs] == [False, False, True, True]
 
 
-def test_a_removed_package_is_told_of_and_nothing_leads_to_it(runtime):
+def test_a_removed_package_has_a_message_and_no_link(runtime):
     first, *_ = [export(runtime) for _ in range(3)]
 
     job = runtime.jobs.get(first.job_id)
@@ -62,7 +62,7 @@ def test_a_removed_package_is_told_of_and_nothing_leads_to_it(runtime):
     assert runtime.browse_package(job, first.package.name) is None
 
 
-def test_it_is_told_for_as_long_as_other_jobs_live(runtime):
+def test_a_job_with_a_removed_package_lives_as_long_as_other_jobs(runtime):
     first, *_ = [export(runtime) for _ in range(3)]
     runtime.clock.time += timedelta(days=2, hours=23)
     assert runtime.jobs.get(first.job_id).status is JobStatus.DELETED
@@ -72,7 +72,7 @@ def test_it_is_told_for_as_long_as_other_jobs_live(runtime):
         runtime.jobs.get(first.job_id)
 
 
-def test_a_kept_package_lives_longer_than_others_but_not_for_ever(runtime):
+def test_a_package_of_a_series_lives_longer_than_others_but_expires(runtime):
     kept, other = export(runtime), export(runtime, series=None)
 
     assert kept.expires_at - kept.submitted_at == timedelta(days=35)
@@ -110,7 +110,7 @@ def test_the_newest_are_those_that_were_asked_for_last(runtime):
     assert states(runtime, [early, late]) == [JobStatus.DELETED, JobStatus.SUCCEEDED]
 
 
-def test_room_is_made_when_a_step_that_broke_off_is_tried_again(runtime, monkeypatch):
+def test_a_retried_step_removes_older_packages_of_the_series(runtime, monkeypatch):
     first, _ = export(runtime), export(runtime)
     packed = []
     succeed = CloseJob.succeed

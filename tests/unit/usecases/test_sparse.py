@@ -127,7 +127,7 @@ def test_the_limit_of_bundles_counts_those_that_exist(layout):
     assert job.delivery.tile_count == 2
 
 
-def test_a_cache_without_any_selected_tile_is_found_out_by_the_planner():
+def test_the_planner_fails_an_export_of_which_no_tile_exists():
     tiles, service = a_cache("XYZ", [(9, 5, 7)])
     runtime = a_runtime(tiles)
 

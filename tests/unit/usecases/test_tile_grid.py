@@ -62,7 +62,7 @@ def blocks(draw):
 
 @settings(max_examples=60)
 @given(blocks(), st.sampled_from(["tms", "xyz", "TMS", None]), st.booleans(), st.booleans())
-def test_bounds_tell_from_which_side_rows_count_whatever_the_scheme_says(block, scheme, is_from_bottom, is_text):
+def test_bounds_decide_the_order_of_rows_against_the_stated_scheme(block, scheme, is_from_bottom, is_text):
     level, rows, columns = block
     mirrored = range(2**level - rows.stop, 2**level - rows.start)
     assume(abs(mirrored.start - rows.start) > 4)  # within a few rows of the equator both readings fit

@@ -136,7 +136,7 @@ def test_headers_and_indexes_are_looked_at_even_where_no_bundle_is_read_whole(mo
     assert "The finished package is damaged: tile/L04/R0000C0000.bundle" in job.messages[-1].text
 
 
-def test_an_index_that_lost_a_tile_is_told_by_the_count(monkeypatch):
+def test_a_tile_missing_in_an_index_is_found_by_the_count(monkeypatch):
     monkeypatch.setattr(verify_package, "CONTENTS_BYTES", 0)
 
     def without_a_tile(package):
@@ -149,7 +149,7 @@ def test_an_index_that_lost_a_tile_is_told_by_the_count(monkeypatch):
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_a_bit_is_missed_in_no_output(output):
+def test_checks_find_a_flipped_bit_in_every_output(output):
     _, job = export(output, damage=lambda package: flipped(package, len(package) // 2))
 
     assert job.status is JobStatus.FAILED
@@ -212,7 +212,7 @@ def test_no_bit_of_a_small_package_can_change(verified, data):
     verify_again(package)
 
 
-def test_what_is_read_back_is_counted_and_bounded(monkeypatch):
+def test_bytes_read_for_verification_are_counted_and_bounded(monkeypatch):
     monkeypatch.setattr(verify_package, "CONTENTS_BYTES", 200_000)
 
     runtime, job = export()
@@ -263,7 +263,7 @@ def test_the_files_of_a_dataset_are_compared_with_its_archive(spoil, words):
     assert list(runtime.objects.list("packages/")) == []
 
 
-def test_tiles_that_do_not_exist_are_told_of():
+def test_tiles_that_do_not_exist_are_reported():
     runtime, job = export(levels=range(6))
 
     # That level 5 has none at all is known before anybody looks for one.
@@ -278,7 +278,7 @@ def test_tiles_that_do_not_exist_are_told_of():
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_the_report_can_be_fetched_but_stands_in_no_listing(output):
+def test_the_report_can_be_downloaded_but_is_not_listed(output):
     runtime, job = export(output)
 
     assert runtime.browse_package(job, "verification.json").size_bytes > 0

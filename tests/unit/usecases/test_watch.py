@@ -51,7 +51,7 @@ def test_a_young_job_is_left_alone(runtime, job_id):
     assert runtime.jobs.get(job_id).status is JobStatus.SUBMITTED
 
 
-def test_a_job_at_work_is_left_alone_until_its_time_is_over(runtime, job_id):
+def test_a_running_job_is_left_alone_until_it_times_out(runtime, job_id):
     runtime.plan_export(job_id)
     wait(runtime, 60 * MINUTE)
 
@@ -70,7 +70,7 @@ def test_a_job_at_work_is_left_alone_until_its_time_is_over(runtime, job_id):
         (Execution(ExecutionStatus.SUCCEEDED), JobStatus.FAILED, "ended without a result"),
     ],
 )
-def test_a_job_whose_steps_have_ended_is_closed_as_they_did(runtime, job_id, ended, status, words):
+def test_a_job_is_closed_with_the_result_of_its_execution(runtime, job_id, ended, status, words):
     runtime.plan_export(job_id)
     executions(runtime)[job_id] = ended
     wait(runtime, 6 * MINUTE)
@@ -120,7 +120,7 @@ def test_steps_that_hang_are_stopped_and_the_job_has_timed_out(runtime, job_id):
     assert executions(runtime)[job_id].status is ExecutionStatus.ABORTED
 
 
-def test_a_job_that_ends_while_it_is_looked_at_keeps_its_end(runtime, job_id):
+def test_a_job_that_ends_during_the_check_keeps_its_status(runtime, job_id):
     run_workflow(runtime, job_id)
     before = runtime.jobs.get(job_id)
     end(runtime, job_id, ExecutionStatus.SUCCEEDED)
@@ -143,7 +143,7 @@ class Stale:
         return iter([self.listed])
 
 
-def test_one_job_that_makes_trouble_does_not_keep_the_others_waiting(runtime, job_id, monkeypatch):
+def test_one_failing_job_does_not_block_the_others(runtime, job_id, monkeypatch):
     service = a_service(runtime.services.objects)
     other = runtime.submit_export(service, a_request(service, (0,)), {}).job_id
     end(runtime, other, ExecutionStatus.TIMED_OUT)
@@ -177,7 +177,7 @@ def left(runtime, job_id):
     return found + runtime.packages.uploads
 
 
-def test_what_a_job_at_work_has_written_is_left_alone(runtime, job_id):
+def test_objects_of_a_running_job_are_kept(runtime, job_id):
     runtime.plan_export(job_id)
     leave(runtime, job_id)
 
@@ -187,7 +187,7 @@ def test_what_a_job_at_work_has_written_is_left_alone(runtime, job_id):
 
 
 @pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.TIMED_OUT])
-def test_of_a_job_that_ended_badly_nothing_large_stays(runtime, job_id, status):
+def test_a_failed_job_keeps_no_large_objects(runtime, job_id, status):
     runtime.jobs.advance(job_id, JobChange(status))
     leave(runtime, job_id)
 
@@ -197,7 +197,7 @@ def test_of_a_job_that_ended_badly_nothing_large_stays(runtime, job_id, status):
     assert left(runtime, job_id) == []
 
 
-def test_what_a_job_can_be_resumed_from_stays_as_long_as_it_can(runtime, job_id):
+def test_finished_work_is_kept_while_a_job_is_resumable(runtime, job_id):
     runtime.close_job.stop(job_id, timed_out=True)
     runtime.objects.write(leave(runtime, job_id).delivered("World/L00/R0000C0000.bundle"), b"x")
 
@@ -211,7 +211,7 @@ def test_what_a_job_can_be_resumed_from_stays_as_long_as_it_can(runtime, job_id)
     assert left(runtime, job_id) == []
 
 
-def test_what_is_resumed_while_it_is_looked_at_is_left_alone(runtime, job_id, monkeypatch):
+def test_a_job_resumed_during_the_check_is_left_alone(runtime, job_id, monkeypatch):
     runtime.close_job.stop(job_id, timed_out=True)
     keys = leave(runtime, job_id)
     listed = type(runtime.objects).list
@@ -228,7 +228,7 @@ def test_what_is_resumed_while_it_is_looked_at_is_left_alone(runtime, job_id, mo
     assert keys.delivered("World.tpkx") in left(runtime, job_id)
 
 
-def test_of_a_job_that_succeeded_the_package_stays(runtime, job_id):
+def test_a_succeeded_job_keeps_its_package(runtime, job_id):
     package = run_workflow(runtime, job_id).package
     runtime.objects.write(JobKeys(job_id).fragment(7, []), b"x")
 
@@ -236,7 +236,7 @@ def test_of_a_job_that_succeeded_the_package_stays(runtime, job_id):
     assert left(runtime, job_id) == [package.key, JobKeys(job_id).delivered(VERIFICATION_NAME)]
 
 
-def test_of_a_job_that_is_forgotten_nothing_large_stays(runtime):
+def test_an_expired_job_keeps_no_large_objects(runtime):
     job_id = f"j{7:032x}"
     leave(runtime, job_id)
 
@@ -251,7 +251,7 @@ def test_the_jobs_of_another_slice_wait_for_their_turn(runtime):
     assert runtime.sweep_leftovers("j01").object_count == 0
 
 
-def test_every_job_has_its_turn_within_a_day():
+def test_every_job_is_swept_within_a_day():
     start = datetime(2026, 11, 23, tzinfo=UTC)
 
     turns = {slice_at(start + number * 5 * MINUTE) for number in range(24 * 12)}

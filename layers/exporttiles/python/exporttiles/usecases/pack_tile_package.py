@@ -10,18 +10,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
 from pathlib import PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any
 from zlib import crc32
-
-import numpy as np
 
 from exporttiles.domain.cost import Usage
 from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError
 from exporttiles.domain.job import Job, JobStatus, Package
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
 from exporttiles.domain.selection import TileSelection
-from exporttiles.domain.service import CacheLayout
-from exporttiles.domain.tiling import BundleIndex
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.zip_writer import ZipMember, archive_crc32, central_directory, local_header
 from exporttiles.formats.packages.outputs import Contents, Output, output_of
@@ -31,21 +27,16 @@ from exporttiles.messages.flawed_tiles import FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
 from exporttiles.messages.packed_package import PackedPackage
-from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageJoiner
 from exporttiles.ports.process import UsageMeter
-from exporttiles.ports.tiles import Mask, Tile, TileSources
-from exporttiles.usecases.planned_bundles import mask_of, no_tile_exists, read_places
+from exporttiles.ports.tiles import TileSources
+from exporttiles.usecases.planned_bundles import no_tile_exists
+from exporttiles.usecases.read_overview import read_overview
 from exporttiles.usecases.verify_package import VerifyPackage
 
-Placed: TypeAlias = tuple[BundleIndex, Sequence[int] | None]
-"""A bundle, and the places of its tiles if they are known."""
-
 _WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
-_THUMBNAIL_ROWS, _THUMBNAIL_COLUMNS = 3, 4
-_TRIED_BUNDLES = 8  # for a thumbnail, if the first ones hold none of the selected tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,39 +134,9 @@ class PackTilePackage:
         levels = sorted({level for report in reports for level in report.tile_counts})
         service = export.service
         extent = export.request.area.extent.intersection(service.full_extent).intersection(service.tiling_scheme.extent)
-        return Contents(job_id, levels, extent, partial(self._overview, export, items, levels))
-
-    def _overview(
-        self, export: Export, items: Sequence[dict[str, Any]], levels: Sequence[int]
-    ) -> Mapping[tuple[int, int], Tile]:
-        """Return a few tiles from the middle of the most detailed level that they cover."""
-        service = export.service
-        selection = TileSelection(service.tiling_scheme, export.request.area, service.full_extent)
-        most = _THUMBNAIL_ROWS * _THUMBNAIL_COLUMNS
-        fitting = [level for level in levels if selection.count(level) <= most]
-        level = fitting[-1] if fitting else levels[0]
-        source = self.sources.open(service.cache)
-        for bundle, places in _from_the_middle(self._bundles(items, level))[:_TRIED_BUNDLES]:
-            selected = selection.mask(bundle)
-            if places is not None:
-                selected &= mask_of(places)
-            wanted = selected if level in fitting else _window(selected)
-            if tiles := dict(source.read_bundle(bundle, wanted)):
-                return tiles
-            if service.cache.layout is not CacheLayout.FILES:  # where each size costs a request
-                wanted = _window(selected & (source.tile_sizes(bundle, selected) > 0))
-                if tiles := dict(source.read_bundle(bundle, wanted)):
-                    return tiles
-        return {}
-
-    def _bundles(self, items: Sequence[dict[str, Any]], level: int) -> Sequence[Placed]:
-        """Return the planned bundles of a level."""
-        bundles: list[Placed] = []
-        for item in map(WorkItem.from_json, items):
-            if any(bundle.level == level for bundle in item.bundles):
-                known = read_places(self.objects, item)
-                bundles += [found for found in zip(item.bundles, known, strict=True) if found[0].level == level]
-        return bundles
+        return Contents(
+            job_id, levels, extent, partial(read_overview, self.objects, self.sources, export, items, levels)
+        )
 
     def _parts(
         self,
@@ -199,25 +160,6 @@ class PackTilePackage:
                 yield WrittenPart(bytes(tail))
                 tail.clear()
         yield WrittenPart(bytes(tail + directory))
-
-
-def _from_the_middle(bundles: Sequence[Placed]) -> list[Placed]:
-    """Return bundles in the order of their distance from the middle one."""
-    middle = len(bundles) // 2
-    return [bundles[at] for at in sorted(range(len(bundles)), key=lambda at: abs(at - middle))]
-
-
-def _window(selected: Mask) -> Mask:
-    """Return the selected tiles that a thumbnail shows, around the middle of all."""
-    window = np.zeros_like(selected)
-    rows, columns = np.nonzero(selected)
-    if len(rows):
-        row, column = int(np.median(rows)), int(np.median(columns))
-        window[
-            max(0, row - _THUMBNAIL_ROWS // 2) : row + _THUMBNAIL_ROWS // 2 + 1,
-            max(0, column - _THUMBNAIL_COLUMNS // 2) : column + _THUMBNAIL_COLUMNS // 2,
-        ] = True
-    return selected & window
 
 
 def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -> None:
