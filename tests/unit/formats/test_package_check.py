@@ -299,7 +299,7 @@ FAULTS = {
     "packed level not in the scheme": (
         with_json("root.json", "tileInfo", "lods", value=LODS[:5]),
         "root.json",
-        "level 5 lie cannot be told",
+        "no place for the tiles of level 5",
     ),
     "levels upside down": (
         with_json("root.json", "tileInfo", "lods", 5, "resolution", value=LODS[4]["resolution"]),
@@ -479,7 +479,7 @@ def test_a_member_broken_in_many_places_is_not_told_of_for_ever():
     findings = found(build_package(a_service(), jpeg_tiles(places)))
 
     assert len(findings) == MAX_FINDINGS_PER_PATH + 1
-    assert "more wrong" in findings[-1].text
+    assert "More faults" in findings[-1].text
 
 
 def test_members_that_share_bytes_are_not_read():

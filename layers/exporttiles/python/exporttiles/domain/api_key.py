@@ -1,6 +1,6 @@
-"""API keys: opaque tokens, and what each lets its holder do.
+"""API keys: opaque tokens with scopes and limits.
 
-ADR 8 says why a key is kept as a plain SHA-256 and nothing slower.
+ADR 8 explains why keys are stored as plain SHA-256, not as a slow hash.
 """
 
 import base64
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 SECRET_BYTES = 32
-_PREFIX = "exporttiles_"  # so that scanners for leaked secrets, and people, know it when they see it
+_PREFIX = "exporttiles_"  # recognised by scanners for leaked secrets, and by people
 _TOKEN = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}", re.ASCII)
 _SCOPE = re.compile(r"(?:\w{1,120}/)?(?:\w{1,120}|\*)", re.ASCII)
 
@@ -21,28 +21,28 @@ def token_of(secret: bytes) -> str:
 
 
 def is_token(text: str) -> bool:
-    """Tell whether a text can be a token at all."""
+    """Return True if a text has the form of a token."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def key_id_of(token: str) -> str:
-    """Return the id of the key that a token is."""
+    """Return the key id of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is kept of a key: never the token.
+    """A stored API key; never the token itself.
 
     Attributes:
         key_id: the SHA-256 of the token, 64 hexadecimal digits.
-        name: what its operator calls it.
+        name: given by the operator.
         services: names of services, ``Folder/*`` for all of a folder, ``*`` for all.
         max_tile_count: tiles that one export may select, if its service allows so many.
-        expires_at: when it opens nothing any more, in UTC.
+        expires_at: in UTC.
 
     Raises:
-        ValueError: a name or a limit is none.
+        ValueError: a name or a limit is not legal.
     """
 
     key_id: str
@@ -61,6 +61,6 @@ class ApiKey:
             raise ValueError("A key opens one service and one tile at least.")
 
     def allows(self, service_name: str) -> bool:
-        """Tell whether the key opens a service."""
+        """Return True if the key grants access to a service."""
         folder, slash, _ = service_name.rpartition("/")
         return not {"*", service_name, f"{folder}{slash}*"}.isdisjoint(self.services)

@@ -14,10 +14,10 @@ from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.wording import counted
 
 VERTICES_LIMIT = 100_000
-"""Vertices of an area as it is sent."""
+"""Limit of the vertices of a requested area."""
 
 RINGS_LIMIT = 10_000
-"""Rings of an area as it is sent."""
+"""Limit of the rings of a requested area."""
 
 _SLIVER = 1e-12  # of its length; a ring less wide than this is a line
 _ROUNDING = 1e-12  # of coordinates: 20 micrometres in Web Mercator
@@ -26,7 +26,7 @@ _CORNERS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Area:
-    """Polygons, any of which may hold a place.
+    """A union of polygons.
 
     Attributes:
         polygons: each a tuple of rings under the even-odd rule, so that holes
@@ -45,16 +45,16 @@ class Area:
         polygons: Iterable[Sequence[Sequence[Sequence[float]]]],
         spatial_reference: SpatialReference,
     ) -> "Area":
-        """Return the area of polygons as somebody sent them.
+        """Return the area of untrusted polygons.
 
         Args:
             polygons: a union; each a list of rings, a ring a list of vertices
-                that begin with x and y; what follows (z, m) is not looked at.
+                that begin with x and y; z and m are ignored.
             spatial_reference: of the coordinates.
 
         Raises:
-            AreaError: it is not lists of finite numbers, it has more
-                vertices or rings than allowed, or it holds no area.
+            AreaError: the coordinates are not finite numbers, there are too
+                many vertices or rings, or the area is empty.
         """
         try:
             sent = [list(polygon) for polygon in polygons]
@@ -82,14 +82,14 @@ class Area:
                 result is made of rectangles.
 
         Raises:
-            AreaError: the envelope is empty, or not of this world.
+            AreaError: the envelope is empty, or far outside of the world.
         """
         reference = spatial_reference or extent.spatial_reference
         return cls(tuple(box_polygon(box.sides) for box in extent.boxes(reference)), reference)
 
     @classmethod
     def of_all(cls, full_extent: Extent) -> "Area":
-        """Return the full extent of a service as it is: a cache may have tiles beyond the edge of the world.
+        """Return the full extent of a service, unclipped: a cache may have tiles beyond the edge of the world.
 
         Raises:
             AreaError: the envelope is empty.
@@ -105,7 +105,7 @@ class Area:
 
     @property
     def is_rectangle(self) -> bool:
-        """Tell whether the area is its own bounding box."""
+        """Return True if the area is its own bounding box."""
         if len(self.polygons) != 1 or len(self.polygons[0]) != 1:
             return False
         corners = _corners(self.polygons[0][0])
@@ -127,7 +127,7 @@ class Area:
         if not polygons:
             return None
         sides, boxes = np.array(extent.sides), bounding_boxes(polygons)
-        rounding = _ROUNDING * np.abs(boxes).max()  # what only touches the envelope is not in it
+        rounding = _ROUNDING * np.abs(boxes).max()  # polygons that only touch the envelope are left out
         reaches = (boxes[:, :2] < sides[2:] - rounding) & (boxes[:, 2:] > sides[:2] + rounding)
         polygons = list(compress(polygons, reaches.all(axis=1)))
         return Area(tuple(polygons), self.spatial_reference) if polygons else None
@@ -136,13 +136,13 @@ class Area:
         """Return the area in another reference, moved into its world.
 
         Straight edges are traced there to 0.1 m; x beyond the edge of the
-        world comes round to the other side; what cannot be expressed (a pole
-        in Mercator) is cut off. Worth calling for the same reference, too: it
-        moves the area into the world.
+        world continues on the other side; parts that cannot be expressed (a
+        pole in Mercator) are cut off. For the same reference, too, the area is
+        moved into the world.
 
         Raises:
-            AreaError: nothing of it can be expressed there, or coordinates
-                are not finite or not of this world.
+            AreaError: no part of it can be expressed there, or coordinates
+                are not finite or far outside of the world.
         """
         from exporttiles.domain.reprojection import reproject
 
@@ -168,7 +168,7 @@ def _ring(vertices: Sequence[Any]) -> Ring:
 
 
 def _has_area(ring: Ring) -> bool:
-    """Tell whether vertices are more than a point or a line; a bow-tie is."""
+    """Return True if vertices are not all on a point or a line; a bow-tie has area."""
     offset = ring - ring[0]
     square = np.square(offset).sum(axis=1)
     far = offset[square.argmax()]
@@ -177,7 +177,7 @@ def _has_area(ring: Ring) -> bool:
 
 
 def _corners(ring: Ring) -> Ring:
-    """Leave out vertices at which an upright or level side goes straight on."""
+    """Remove vertices in the middle of vertical and horizontal sides."""
     different: Ring = ring[(ring != np.roll(ring, 1, axis=0)).any(axis=1)]
     before, after = np.roll(different, 1, axis=0), np.roll(different, -1, axis=0)
     turns: Ring = different[~((different == before) & (different == after)).any(axis=1)]

@@ -1,4 +1,4 @@
-"""Which tiles a delta holds, in few words: blocks of tiles, and how many of each have changed."""
+"""Compact description of the tiles of a delta: blocks, and the changed tiles in each."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from exporttiles.domain.tiling import BundleIndex, TileRange
 
 MAX_BLOCKS = 64
-"""Blocks that tell of one bundle; where there would be more, one stands around all of them."""
+"""Maximum blocks per bundle; more are replaced by one block around all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedBlock:
-    """A block of tiles, and how many of them are in the delta: all of them, or some."""
+    """A block of tiles, and how many of them are in the delta."""
 
     tiles: TileRange
     tile_count: int

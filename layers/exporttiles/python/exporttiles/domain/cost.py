@@ -1,4 +1,4 @@
-"""What an export costs on AWS, besides storage and download: counted as it happens, priced here.
+"""Cost of an export on AWS, without storage and download: measured usage times list prices.
 
 See docs/cost.md.
 """
@@ -43,7 +43,7 @@ class Usage:
 
 
 _AROUND = Usage(gets=4, puts=5, gigabyte_seconds=2.0)
-"""What accepting, planning and closing a job take, whatever its size; closing cannot count itself."""
+"""Usage of accepting, planning and closing a job, a constant; closing cannot count itself."""
 
 _WRITE_KILOBYTES = 2  # a job in the table, about
 _JOB_WRITES = 6  # created, begun, planned, ended, and twice in an index
@@ -51,7 +51,7 @@ _JOB_WRITES = 6  # created, begun, planned, ended, and twice in an index
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """Everything that a finished export used.
+    """Complete usage of a finished export.
 
     Attributes:
         invocations: of functions.
@@ -66,7 +66,7 @@ class Bill:
 
     @property
     def dollars(self) -> float:
-        """Return the price of it."""
+        """Return the total price."""
         return (
             self.used.gets * GET_DOLLARS
             + self.used.puts * PUT_DOLLARS
@@ -81,7 +81,7 @@ def bill(used: Usage, work_items: int, *, at_once: bool) -> Bill:
     """Return the bill of a finished export.
 
     Args:
-        used: what its work items and its packer counted; attempts that failed are not in it.
+        used: counted by work items and packer, without failed attempts.
         work_items: how many there were; each counts itself in the table.
         at_once: one function made all of it.
     """

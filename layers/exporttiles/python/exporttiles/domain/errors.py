@@ -23,10 +23,10 @@ class ExportTilesError(Exception):
 
 
 class RequestError(ExportTilesError):
-    """The caller can mend it; the message is shown to them as it is.
+    """The request is at fault; the message is shown to the caller unchanged.
 
     Attributes:
-        parameter: the one that cannot be used, as the caller spells it; it
+        parameter: name of the unusable parameter, as the caller spells it; it
             begins the message. '' where no single parameter is at fault.
     """
 
@@ -47,8 +47,8 @@ class InvalidParameterError(RequestError):
 
     Args:
         name: the parameter as the caller spells it.
-        value: what was sent; cut short when it is long.
-        legal: what would have been accepted, in words.
+        value: of the parameter; cut short if it is long.
+        legal: description of the accepted values.
     """
 
     def __init__(self, name: str, value: object, legal: str) -> None:
@@ -80,11 +80,11 @@ class JobNotFoundError(RequestError):
 
 
 class JobStateError(RequestError):
-    """The job is in a state that does not allow what was asked."""
+    """The state of the job does not allow the operation."""
 
 
 class InvalidTokenError(RequestError):
-    """The token is no key, or one that was revoked or has expired."""
+    """The token is not an API key, or was revoked, or has expired."""
 
     http_status = 498
 
@@ -100,7 +100,7 @@ class SourceError(ExportTilesError):
 
 
 class DamagedCacheError(ExportTilesError):
-    """The tile cache holds bytes that are not what they claim to be."""
+    """The tile cache holds damaged or invalid data."""
 
     is_retryable = False
 
@@ -117,13 +117,13 @@ class AnnouncementError(ExportTilesError):
 
 
 class PackageError(ExportTilesError):
-    """The package cannot be built or does not hold what it should."""
+    """The package cannot be built, or its contents are wrong."""
 
     is_retryable = False
 
 
 class DamagedPackageError(PackageError):
-    """The package differs from the parts that were joined. Joining again may help; the parts are in doubt."""
+    """The package differs from its parts. A retry may help; a resume does not, as the parts may be damaged."""
 
     is_retryable = True
     is_resumable = False

@@ -1,4 +1,4 @@
-"""An export as it was understood: every default filled in, every limit known."""
+"""Validated export requests, with all defaults filled in."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,19 +10,19 @@ if TYPE_CHECKING:  # arrays, which the pages and documents that name a format do
 
 
 class StorageFormat(StrEnum):
-    """Storage of the tiles in what is delivered."""
+    """Storage formats of the exported tiles."""
 
     COMPACT = "esriMapCacheStorageModeCompact"
     COMPACT_V2 = "esriMapCacheStorageModeCompactV2"
 
 
 LAST = "last"
-"""Stands for the newest export of a series that succeeded."""
+"""Value of `since_job` for the newest successful export of a series."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What a client asked for, checked against the service.
+    """An export request, checked against the service.
 
     Attributes:
         service_name: ``Name`` or ``Folder/Name``.
@@ -31,13 +31,13 @@ class ExportRequest:
         tile_package: a package in one file; otherwise a cache raster dataset.
         compression_quality: JPEG quality to recompress to; None leaves the
             tiles as they are.
-        package_name: of the file that is delivered, without its suffix; ''
-            takes that of the service.
+        package_name: of the delivered file, without its suffix; '' for that of
+            the service.
         since: only tiles that have changed since then are exported; None exports
             all that are selected.
         since_job: an earlier job that stands for the time at which it was
             submitted, or `LAST` for the newest of the series; '' once that is known.
-        warnings: what the client should know of how the request was read.
+        warnings: assumptions about the request that the client should know.
     """
 
     service_name: str

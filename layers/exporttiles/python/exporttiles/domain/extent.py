@@ -32,12 +32,12 @@ class Extent:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether the envelope holds no area, or is not finite."""
+        """Return True if the envelope has no area, or is not finite."""
         finite = all(map(math.isfinite, self.sides))
         return not (finite and self.xmin < self.xmax and self.ymin < self.ymax)
 
     def intersection(self, other: "Extent") -> "Extent":
-        """Return what two envelopes of one reference share; may be empty."""
+        """Return the intersection of two envelopes of one reference; may be empty."""
         return Extent(
             max(self.xmin, other.xmin),
             max(self.ymin, other.ymin),
@@ -54,8 +54,8 @@ class Extent:
         reference is this one, the boxes are the envelope itself.
 
         Raises:
-            AreaError: the envelope holds no area, is not finite or not of
-                this world, or no part of it can be expressed there.
+            AreaError: the envelope has no area, is not finite or far outside
+                of the world, or no part of it can be expressed there.
         """
         from exporttiles.domain.reprojection import reproject
         from exporttiles.domain.rings import COORDINATE_LIMIT, bounding_box, box_polygon
@@ -81,8 +81,8 @@ class Extent:
     def to(self, spatial_reference: SpatialReference) -> "Extent":
         """Return the bounding box of this envelope in another reference.
 
-        What crosses the edge of the world there gets a box from edge to edge;
-        `boxes` keeps two.
+        An envelope across the edge of the world becomes a box from edge to edge;
+        `boxes` returns two.
 
         Raises:
             AreaError: as `boxes`.

@@ -11,17 +11,17 @@ _JOB_ID = re.compile(r"j[0-9a-f]{32}")
 
 
 def job_id_of(*identity: str) -> str:
-    """Return the id of the one job that something identified may start."""
+    """Return the job id of an idempotency key: the same for equal texts."""
     return f"j{sha256(json.dumps(identity).encode()).hexdigest()[:32]}"
 
 
 def is_job_id(text: str) -> bool:
-    """Tell whether a text can be the id of a job: ``j`` and 32 hexadecimal digits."""
+    """Return True if a text has the form of a job id: ``j`` and 32 hexadecimal digits."""
     return _JOB_ID.fullmatch(text) is not None
 
 
 def in_words(time: datetime) -> str:
-    """Return a time in UTC as messages tell it: as ArcGIS Server does."""
+    """Format a time in UTC for messages, as ArcGIS Server does."""
     return f"{time:%A, %B %-d, %Y %-I:%M:%S %p} UTC"
 
 
@@ -39,7 +39,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Tell whether the job has ended: nothing may follow by itself, but that a package is taken away."""
+        """Return True if the job has ended; only its deletion or a resume may follow."""
         return not SUCCESSORS[self]
 
 
@@ -47,17 +47,17 @@ _ENDS = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED, J
 
 SUCCESSORS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.SUBMITTED: _ENDS | {JobStatus.EXECUTING, JobStatus.CANCELLING},
-    # Executing again: a planner that is run twice finds its job begun.
+    # Executing again: a retried planner finds the job executing.
     JobStatus.EXECUTING: _ENDS | {JobStatus.EXECUTING, JobStatus.CANCELLING},
-    # A job that is being cancelled may no longer succeed: its package goes.
+    # A job that is being cancelled cannot succeed: its package is deleted.
     JobStatus.CANCELLING: _ENDS - {JobStatus.SUCCEEDED},
     **{end: frozenset() for end in _ENDS},
     JobStatus.DELETED: frozenset(),
 }
-"""Which states may follow which by the work itself."""
+"""State transitions that the workflow makes."""
 
 RESUMABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT})
-"""Ends from which a job may go back to the first state, if somebody says so."""
+"""Final states from which a client may resume a job."""
 
 
 class Operation(StrEnum):
@@ -77,7 +77,7 @@ class MessageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One line for the person who waits for the job."""
+    """A message of the job, shown to the client."""
 
     kind: MessageKind
     text: str
@@ -94,12 +94,12 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a finished export came to.
+    """Results of a finished export.
 
     Attributes:
         tile_count: tiles in the package.
         missing_count: selected tiles that the cache does not have.
-        cost_dollars: about what AWS asks for, without storage and download.
+        cost_dollars: estimated AWS cost, without storage and download.
         up_to_date_count: selected tiles that have not changed since the time
             that the request names; None if it names none.
     """
@@ -115,8 +115,8 @@ class Series:
     """Exports of which only the newest packages are kept, such as those of a schedule.
 
     Attributes:
-        key: the same for all of a series, and for no other.
-        keep: how many packages are kept, from 1.
+        key: identifies the series.
+        keep: number of packages to keep, from 1.
     """
 
     key: str
@@ -149,7 +149,7 @@ NO_OPTIONS = SubmitOptions()
 
 @dataclass(frozen=True, slots=True)
 class PackageFolder:
-    """A folder of a finished dataset: the names of what lies directly in it."""
+    """Names of the files and folders directly in a folder of a finished dataset."""
 
     files: tuple[str, ...]
     folders: tuple[str, ...]
@@ -157,13 +157,13 @@ class PackageFolder:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the work has come.
+    """Progress of the workers.
 
     Attributes:
         work_items: how many there are; 0 before the plan is made.
         done_tile_count: tiles of the finished work items, whether they exist
-            or not: the heavier an item, the more of the way it is.
-        done_bytes: what the finished ones wrote.
+            or not, so that large items count more.
+        done_bytes: written by the finished work items.
     """
 
     work_items: int = 0
@@ -174,7 +174,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What an export would deliver, before it is made."""
+    """Estimated tile count and size of an export."""
 
     tile_count: int
     size_bytes: int
@@ -187,17 +187,17 @@ class Job:
     Attributes:
         job_id: ``j`` and 32 hexadecimal digits.
         submitted_at, finished_at: in UTC.
-        expires_at: when the job and its package are forgotten, in UTC.
+        expires_at: when the job and its package are deleted, in UTC.
         tile_count: tiles that the request selects, whether they exist or not.
         owner: id of the API key that it was made with; '' where none was needed.
-        expected_bytes: about what its tiles come to, by the mean tile of the cache.
-        name: what the one who asked for it calls it; '' if they gave no name.
-        callback_data: JSON of theirs that each event of the job carries; '' for none.
-        series: to which it belongs; its package lives as long as the series wants it.
-        attempt: counts from 1, and up with every time that the job is resumed.
-        resumed_at: when it was resumed last, in UTC.
-        resumable_until: how long finished work of a job that failed is kept, in
-            UTC; None where there is none.
+        expected_bytes: estimated size, from the mean tile of the cache.
+        name: given by the client; '' for none.
+        callback_data: JSON of the client that each event of the job carries; '' for none.
+        series: of the job; it decides how long the package is kept.
+        attempt: 1, and one more with every resume.
+        resumed_at: time of the last resume, in UTC.
+        resumable_until: when the finished work of a failed job is deleted, in
+            UTC; None if there is none.
     """
 
     job_id: str
@@ -228,7 +228,7 @@ class Job:
         return self.resumed_at or self.submitted_at
 
     def is_resumable(self, now: datetime) -> bool:
-        """Tell whether the job can be started again where it failed."""
+        """Return True if the job can be resumed."""
         return self.status in RESUMABLE and self.resumable_until is not None and now < self.resumable_until
 
     @property
@@ -238,7 +238,7 @@ class Job:
 
     @property
     def percent(self) -> int:
-        """Return how far the work has come: 0 to 100, and 100 only when all of it is done."""
+        """Return the progress from 0 to 100; 100 only when all work is done."""
         if not self.tile_count:
             return 0
         return min(100, self.progress.done_tile_count * 100 // self.tile_count)

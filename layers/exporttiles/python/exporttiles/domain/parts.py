@@ -1,4 +1,4 @@
-"""The parts that a package is uploaded in.
+"""Parts of the multipart upload of a package.
 
 Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits".
 """
@@ -16,7 +16,7 @@ MAX_PARTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CopiedPart:
-    """A part that is an object already, copied by the store."""
+    """A part that the store copies from an object."""
 
     key: str
     size_bytes: int
@@ -24,7 +24,7 @@ class CopiedPart:
 
 @dataclass(frozen=True, slots=True)
 class WrittenPart:
-    """A part that comes from memory."""
+    """A part in memory."""
 
     body: bytes
 
@@ -38,12 +38,12 @@ Part = CopiedPart | WrittenPart
 
 
 def check_part(part: Part, number: int, *, is_last: bool) -> None:
-    """Refuse a part that the store would refuse; an emulator may be laxer.
+    """Check a part against the limits of S3, which emulators may not enforce.
 
     Args:
-        part: what is about to be uploaded.
-        number: its place, from 1.
-        is_last: the last part may be as small as it likes.
+        part: to be uploaded.
+        number: of the part, from 1.
+        is_last: the last part has no minimum size.
 
     Raises:
         PackageError: there are too many parts, or this one is too small or too large.
@@ -58,7 +58,7 @@ def check_part(part: Part, number: int, *, is_last: bool) -> None:
 
 
 def checked_parts(parts: Iterable[Part]) -> Iterator[tuple[int, Part]]:
-    """Yield parts with their numbers, from 1, once it is known whether each is the last.
+    """Yield checked parts with their numbers, from 1.
 
     Raises:
         PackageError: as `check_part`.

@@ -1,7 +1,7 @@
-"""Cutting an export into work items of about the same cost.
+"""Planning: grouping the bundles of an export into work items of about the same cost.
 
-A work item is one or more whole bundles: a bundle has one writer, always, so
-that no tile can be lost between two of them.
+A work item is one or more whole bundles, so that every bundle has one writer
+and no tile can be lost between two of them.
 """
 
 import math
@@ -16,32 +16,32 @@ from exporttiles.domain.tiling import BundleIndex
 Bundle = TypeVar("Bundle")
 
 FRAGMENT_TARGET_BYTES = 16 * 1024 * 1024
-"""What a work item aims to write at least: well above the 5 MiB that a part of
-a multipart upload must have, so that an estimate may be three times too high."""
+"""Target size of a work item: well above the 5 MiB minimum of a part of a
+multipart upload, so that an estimate may be three times too high."""
 
 LARGE_FRAGMENT_BYTES = 64 * 1024 * 1024
-"""What work items of large exports aim to write: each costs two state
+"""Target size of a work item of a large export: each item costs two state
 transitions and three writes, more than its second of work."""
 
 FEW_WORK_ITEMS = 16
-"""So many there are before they grow: enough for progress to be seen."""
+"""Work items grow only if there are more than this: enough to show progress."""
 
 MAX_WORK_ITEMS = MAX_PARTS - 1
-"""Each makes a part of the package at most, and the directory makes the last."""
+"""Each writes at most one part of the package; the central directory is the last part."""
 
 BUNDLE_OVERHEAD_BYTES = 64 + 128 * 128 * 8
 """Header and index of a bundle, whatever it holds."""
 
 MAX_BUNDLES = 1_000_000
-"""Bundles of one export that a planner takes on."""
+"""Limit of the bundles of one export."""
 
 _WORKER_BYTES = 200 * 10**6
-"""What a worker needs besides its fragment."""
+"""Memory of a worker without its fragment."""
 
 _WORKER_SECONDS = 10
-"""Work that a worker is started for: ten times what it takes to start one."""
+"""Work per worker that justifies its start: ten times the start-up time."""
 
-# What one worker does in a second, on one processor and the network of a function.
+# Throughput of one worker, with one processor and the network of a function.
 _BYTES_PER_SECOND = 50_000_000
 _FILES_PER_SECOND = 1_500
 _RECOMPRESSED_PER_SECOND = 1_000
@@ -72,7 +72,7 @@ class PlannedBundle:
 
 @dataclass(frozen=True, slots=True)
 class FragmentSize:
-    """What work items write, in bytes: about the target, and never less than the least, but for the last.
+    """Target and minimum size of work items in bytes; the last one may be smaller.
 
     Both grow with the job, so that small ones show progress, large ones cost
     little, and there are never more work items than a package has parts.
@@ -83,14 +83,14 @@ class FragmentSize:
 
     @classmethod
     def of(cls, total_bytes: int) -> "FragmentSize":
-        """Return how large fragments should be for a package of a size."""
+        """Return the fragment size for a package of a size."""
         target = max(FRAGMENT_TARGET_BYTES, min(LARGE_FRAGMENT_BYTES, total_bytes // FEW_WORK_ITEMS))
         bounded = -(-total_bytes // (MAX_WORK_ITEMS - 1))
         return cls(max(target, bounded), max(target // 2, bounded))
 
 
 def largest_fragment_bytes(worker_bytes: int) -> int:
-    """Return how much a work item may write: a worker holds it in memory, and S3 copies it in one piece.
+    """Return the maximum size of a fragment, which a worker holds in memory and S3 copies in one part.
 
     Args:
         worker_bytes: memory of a worker.
@@ -99,10 +99,10 @@ def largest_fragment_bytes(worker_bytes: int) -> int:
 
 
 def limited(bundles: Iterable[Bundle]) -> Iterator[Bundle]:
-    """Yield bundles until there are more than a planner can take on.
+    """Yield bundles up to `MAX_BUNDLES`.
 
     Raises:
-        AreaError: there are.
+        AreaError: there are more.
     """
     for number, bundle in enumerate(bundles):
         if number >= MAX_BUNDLES:
@@ -115,18 +115,18 @@ def group_bundles(
 ) -> Iterator[tuple[PlannedBundle, ...]]:
     """Yield groups of neighbouring bundles that each cost about the target.
 
-    Small bundles are gathered; a heavy one stands alone unless what was
-    gathered before it is too little for a fragment of its own. Order is kept,
+    Small bundles are gathered; a heavy one stands alone unless the group before
+    it is too small for a fragment of its own. Order is kept,
     so a package lists its bundles as the scheme does.
 
     Args:
         bundles: in the order of the scheme.
-        average_tile_bytes: what a tile comes to.
-        size: what a group aims at.
-        largest_bytes: what no group may exceed.
+        average_tile_bytes: mean size of a tile.
+        size: target and minimum size of a group.
+        largest_bytes: maximum size of a group.
 
     Raises:
-        AreaError: a group does.
+        AreaError: a group is larger.
     """
     group: list[PlannedBundle] = []
     group_bytes = 0
@@ -151,7 +151,7 @@ def group_bundles(
 
 
 def shares(total: int, weights: Sequence[int]) -> Iterator[int]:
-    """Yield whole shares of a number, in proportion to weights; together they are the number."""
+    """Split a number into integers in proportion to weights."""
     whole, given, weight = sum(weights), 0, 0
     for each in weights:
         weight += each
@@ -161,11 +161,11 @@ def shares(total: int, weights: Sequence[int]) -> Iterator[int]:
 
 
 def worker_seconds(tile_count: int, size_bytes: int, *, from_files: bool, recompressed: bool) -> float:
-    """Return about how long one worker would take for a whole export.
+    """Estimate how long one worker would take for a whole export.
 
     Args:
         tile_count: tiles to look for.
-        size_bytes: about what they come to.
+        size_bytes: about their total size.
         from_files: each tile is a request of its own.
         recompressed: each tile is decoded and encoded.
     """
@@ -185,7 +185,7 @@ def concurrency(work_items: int, seconds: float, most: int) -> int:
 
     Args:
         work_items: how many there are.
-        seconds: what one worker would take for all of them.
-        most: what the operator allows one export.
+        seconds: of work for one worker.
+        most: limit of the operator.
     """
     return max(1, min(most, work_items, math.ceil(seconds / _WORKER_SECONDS)))

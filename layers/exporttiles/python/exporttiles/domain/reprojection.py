@@ -1,7 +1,7 @@
-"""Polygons from one coordinate system to another.
+"""Reprojection of polygons.
 
-By way of longitude and latitude, where the world can be cut at its edge and
-at the limits of the system aimed at; so nothing infinite comes out.
+By way of longitude and latitude, where polygons are cut at the edge of the
+world and at the limits of the target system, so that no coordinate is infinite.
 """
 
 import math
@@ -21,7 +21,7 @@ VERTICES_LIMIT = 300_000
 """Vertices of an area after its curved edges were traced."""
 
 _TOLERANCE_METRES = 0.1  # between a traced edge and the curve
-_LONGEST_METRES = 1.2e6  # of an edge that is not looked into: 11 degrees
+_LONGEST_METRES = 1.2e6  # edges up to this length may stay uncut: 11 degrees
 _ROUNDS = 12  # an edge is cut in three this many times at most
 _THIRDS = np.array([[1 / 3], [2 / 3]])  # not halves: the middle of an S lies on its chord
 
@@ -159,14 +159,14 @@ def _unwound(ring: Ring, world: Period, pole: Callable[[Ring], float], given: Ri
 
 
 def _pole_within(ring: Ring, source: SpatialReference, target: SpatialReference) -> float:
-    """Return which pole, as y in degrees or what ``target`` has, a ring goes round."""
+    """Return the pole inside of a ring, as y in the units of ``target``."""
     quarter = math.radians(90) / target.crs.axis_info[0].unit_conversion_factor
     x, y = transformer(target, source).transform([0.0, 0.0], [quarter, -quarter])
     return quarter if _contains(ring, x[0], y[0]) else -quarter
 
 
 def _contains(ring: Ring, x: float, y: float) -> bool:
-    """Tell whether a point lies inside, by the crossings to its left."""
+    """Return True if a point lies inside, by the crossings to its left."""
     following = np.roll(ring, -1, axis=0)
     crossed = (ring[:, 1] <= y) != (following[:, 1] <= y)
     start, end = ring[crossed], following[crossed]

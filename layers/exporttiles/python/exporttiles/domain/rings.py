@@ -1,7 +1,7 @@
-"""Rings of coordinates under the even-odd rule: what lies within an odd number of them.
+"""Rings of coordinates under the even-odd rule: a point in an odd number of rings is inside.
 
-The rule needs no repair: holes, parts and the sense of rotation take care of
-themselves, and a ring that crosses itself means what it looks like.
+Rings need no repair under this rule: order and direction do not matter, and a
+ring that crosses itself has a defined inside.
 """
 
 import math
@@ -22,7 +22,7 @@ Box = tuple[float, float, float, float]
 """xmin, ymin, xmax, ymax."""
 
 COORDINATE_LIMIT = 1e15
-"""Coordinates this large are a mistake on any earth; their squares are still numbers."""
+"""Larger coordinates are mistakes; the squares of smaller ones are still finite."""
 
 _TURNS_LIMIT = 10  # times round the world before coordinates are taken for a mistake
 _WIDTH_LIMIT = 3  # worlds side by side that one polygon may reach into
@@ -50,7 +50,7 @@ def box_polygon(box: Box) -> Polygon:
 
 
 def clip(polygons: Sequence[Polygon], box: Box) -> list[Polygon]:
-    """Return what lies within a box; polygons of which nothing does are left out."""
+    """Clip polygons to a box; leave out those outside of it."""
     for axis, bound, sign in ((0, box[0], 1), (0, box[2], -1), (1, box[1], 1), (1, box[3], -1)):
         if not polygons:
             break
@@ -136,7 +136,7 @@ def _clip_to_side(polygon: Polygon, axis: int, bound: float, sign: int) -> Polyg
 
 
 def _chains(ring: Ring, inside: NDArray[np.bool_], axis: int, bound: float) -> list[Ring]:
-    """Return the vertices inside, from the crossing that enters to the one that leaves."""
+    """Return the chains of vertices inside, each from the entering to the leaving crossing."""
     order = (np.arange(len(ring) + 1) + inside.argmin()) % len(ring)  # begin outside
     ring, inside = ring[order], inside[order]
     crosses = inside[:-1] != inside[1:]

@@ -1,9 +1,9 @@
-"""Which tiles a union of polygons reaches into, row by row.
+"""Tiles that a union of polygons reaches into, row by row.
 
 The band of a tile row meets a polygon in pieces. The outline of a piece is
 made of polygon edges cut to the band, and of stretches of the band's upper and
-lower line that lie inside by the even-odd rule. What these cover in x, the
-piece covers. So columns come from edges and crossings alone: no tile is looked
+lower line that lie inside by the even-odd rule. The piece covers the same
+span of x as these. So columns come from edges and crossings alone: no tile is looked
 at, and no ring needs repair.
 
 Bands and columns leave out the strips along tile edges. `exporttiles.domain.strips`
@@ -21,7 +21,7 @@ from exporttiles.domain.errors import AreaError
 from exporttiles.domain.strips import Flags, Floats, Integers, StripEdges, StripParts, ranges
 
 WORK_LIMIT = 1 << 23
-"""Meetings of an edge and a tile row at all levels that are asked for: one to two seconds of work."""
+"""Limit of edge-row pairs at all requested levels: one to two seconds of work."""
 
 _CHUNK = 1 << 15  # meetings of an edge and a row worked on at a time: they fit into a CPU's cache
 _CHUNK_ROWS = 1 << 12  # leaves 51 of a key's 63 bits to polygons and columns
@@ -64,7 +64,7 @@ class _Runs:
     stop: Integers
 
     def hold(self, start: Integers, count: Integers | int = 1) -> Flags:
-        """Return which spans lie within one run."""
+        """Return a mask of the spans that lie within one run."""
         if not len(self.start):
             return np.zeros(len(start), np.bool_)
         run = np.searchsorted(self.start, start, side="right") - 1
@@ -126,7 +126,7 @@ class Scanline:
         return StripEdges.cut(*self._all, self._margin)
 
     def work(self, row_start: int, row_stop: int) -> int:
-        """Return how often an edge and a row meet: time and memory go by it."""
+        """Return the number of edge-row pairs, to which time and memory are proportional."""
         start, stop = np.maximum(self._start, row_start), np.minimum(self._stop, row_stop)
         return int(np.maximum(stop - start, 0).sum())
 
@@ -269,7 +269,7 @@ class Scanline:
 
 
 def _is_left_out(parts: StripParts, place: Integers, beside: _Runs, step: int) -> Flags:
-    """Return which parts in strips need a tile.
+    """Return a mask of the parts in strips that need a tile.
 
     Args:
         parts: of polygons.
@@ -285,7 +285,7 @@ def _is_left_out(parts: StripParts, place: Integers, beside: _Runs, step: int) -
 
 
 def _touched(places: Floats) -> tuple[int, int]:
-    """Return the half-open tiles that hold all places between some."""
+    """Return the half-open range of tiles from the least to the greatest place."""
     if not len(places):
         return 0, 0
     start, stop = math.floor(places.min()), math.ceil(places.max())

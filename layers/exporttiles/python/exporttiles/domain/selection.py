@@ -21,7 +21,7 @@ BUNDLES_AT_A_TIME = 4096
 
 @dataclass(frozen=True, eq=False)
 class TileSelection:
-    """Tiles that hold an area, as far as it lies within the full extent of a service.
+    """The tiles of an area within the full extent of a service.
 
     Each polygon selects the tiles into which it reaches deeper than
     `EDGE_PIXELS`; where this would leave a part of it further than that from
@@ -29,8 +29,8 @@ class TileSelection:
 
     So an area on tile edges selects no neighbours, however it was rounded; each
     polygon has at least one tile at every level; the tiles cover the area up to
-    `EDGE_PIXELS`; and the polygon touches each of them. What a polygon reaches
-    that deep, every polygon around it selects, too. An extent never selects
+    `EDGE_PIXELS`; and the polygon touches each of them. Tiles that a polygon
+    reaches that deep are selected by every polygon around it, too. An extent never selects
     fewer tiles than an extent within it.
 
     Time and memory go by the edges of the area and the rows of tiles they
@@ -139,7 +139,7 @@ class TileSelection:
         return steps.cumsum(axis=1, dtype=np.int8)[:, :-1].astype(np.bool_)
 
     def _row_of_bundles(self, bundle: BundleIndex) -> RowRuns:
-        """Return the runs in the rows of a bundle; the last ones are kept: it has neighbours."""
+        """Return the runs in the rows of a bundle; cached for its neighbours."""
         place = bundle.level, bundle.row
         if place not in self._rows_of_bundles:
             runs = self.rows(bundle.level, bundle.row, bundle.row + PACKET_SIZE)
@@ -160,7 +160,7 @@ class TileSelection:
 
     @property
     def why_empty(self) -> str:
-        """Return why no level has a tile, for people; '' if all levels have."""
+        """Return why the selection is empty, as text for users; '' if it is not."""
         if self._within:
             return ""
         if self.area.within(self.limit):
@@ -179,7 +179,7 @@ class TileSelection:
         return self._within is not None and self._within.is_rectangle
 
     def _scanline(self, level: int) -> Scanline:
-        """Return the edges over the tiles of a level; the last one asked for is kept."""
+        """Return the edges over the tiles of a level; cached for the last level."""
         scanline = self._scanlines.get(level)
         if scanline is None:
             span = self.scheme.tile_span(level)

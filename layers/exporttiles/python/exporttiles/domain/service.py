@@ -1,4 +1,4 @@
-"""Image services: a tile cache, how it is laid out, and what may be exported."""
+"""Image services: published tile caches, their layout and export limits."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from exporttiles.domain.tiling import TilingScheme
 
 
 class CacheLayout(StrEnum):
-    """How a tile cache lies in its store."""
+    """Layouts of tile caches."""
 
     FILES = "files"
     COMPACT_V1 = "compact-v1"
@@ -42,7 +42,7 @@ _ENCODINGS = {
 
 @dataclass(frozen=True, slots=True)
 class TileCache:
-    """Where the tiles lie.
+    """Location and layout of the tiles.
 
     Attributes:
         url: folder or archive (.tpkx, .tpk, .pmtiles): ``s3://bucket/prefix``
@@ -78,8 +78,8 @@ class ImageService:
         compression_quality: JPEG quality of the cache, 0 for other formats.
         full_extent: the envelope of the tiles, in the scheme's reference.
         title: of the map, in any script; '' where it is the name.
-        published_at: when the cache was published last, in ISO 8601; it says
-            that the tiles may have changed. '' where nobody noted it.
+        published_at: when the cache was published last, in ISO 8601: tiles may
+            have changed since. '' if unknown.
     """
 
     name: str
@@ -100,7 +100,7 @@ class ImageService:
 
     @property
     def map_title(self) -> str:
-        """Return the title that people see."""
+        """Return the title, or the name if there is none."""
         return self.title or self.short_name
 
     @property

@@ -1,4 +1,4 @@
-"""Coordinate systems, named as Esri names them."""
+"""Coordinate systems by their Esri ids or WKT."""
 
 import math
 import re
@@ -13,10 +13,10 @@ if TYPE_CHECKING:  # loaded when the first one is needed: most requests never ne
     from pyproj import CRS, Transformer
 
 WEB_MERCATOR_WKIDS = frozenset({3785, 3857, 900913, 102100, 102113})
-"""The ids under which Web Mercator has gone; the coordinates are the same."""
+"""All ids of Web Mercator; the coordinates are the same."""
 
 LAST_EPSG_WKID = 32767
-"""Esri uses EPSG's numbers up to here, and its own above."""
+"""Esri ids up to here are EPSG codes, larger ones are its own."""
 
 EQUATOR_DEGREE_METRES = 111_319.49079327358
 """A degree of longitude on the equator of WGS 84."""
@@ -55,7 +55,7 @@ class SpatialReference:
 
     @property
     def is_geographic(self) -> bool:
-        """Tell whether coordinates are longitude and latitude."""
+        """Return True if coordinates are longitude and latitude."""
         return self.crs.is_geographic
 
     @property
@@ -68,8 +68,8 @@ class SpatialReference:
     def geographic(self) -> "SpatialReference":
         """Return longitude and latitude on this reference's own datum.
 
-        Always in degrees from Greenwich: WGS 84 where the datum counts otherwise,
-        or where the reference itself tells how to get there.
+        Always in degrees from Greenwich: WGS 84 if the datum has another unit or
+        meridian, or if the reference includes its own transformation to WGS 84.
         """
         return _geographic(self)
 
@@ -91,7 +91,7 @@ class SpatialReference:
         return self if self.has_known_id else _identified(self)
 
     def is_same_as(self, other: "SpatialReference") -> bool:
-        """Tell whether coordinates mean the same place in both."""
+        """Return True if equal coordinates are equal places in both."""
         return self == other or _is_same(self, other)
 
 
@@ -171,7 +171,9 @@ def _has_same_coordinates(described: "CRS", known: "CRS") -> bool:
     geodetic, own, area = known.geodetic_crs, described.geodetic_crs, known.area_of_use
     if not (geodetic and own and area and geodetic.equals(own, ignore_axis_order=True)):
         return False
-    if known.coordinate_operation != described.coordinate_operation:  # in no time, and there may be 200 of them
+    if (
+        known.coordinate_operation != described.coordinate_operation
+    ):  # a fast comparison first: there may be 200 candidates
         return False
     if known.coordinate_operation is None:
         return bool(known.is_geographic and described.is_geographic)
@@ -254,7 +256,7 @@ def _described(wkt: str | None) -> "CRS | None":
 
 
 def _opens_files(wkt: str) -> bool:
-    """Tell whether WKT makes PROJ open a file or an address: it does so for grids that a stranger names."""
+    """Return True if WKT could make PROJ open a file or URL, such as a grid."""
     upper, extensions = wkt.upper(), _EXTENSION.findall(wkt)
     if "PARAMETERFILE" in upper or upper.count("EXTENSION") != len(extensions):
         return True

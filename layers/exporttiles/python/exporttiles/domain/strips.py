@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _TIP_TILES = 0.25
-"""What is shorter than this, and goes on where a tile is selected, is only the tip of that."""
+"""Shorter parts that continue beside a selected tile are tips: they select no tile of their own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,8 +27,8 @@ class StripParts:
     Attributes:
         polygon, line, tile: (n,) integers.
         low, high: (n,) from where to where each reaches across the line.
-        goes_before, goes_after: (n,) whether it goes on beside the tile before, and the next.
-        is_long: (n,) whether it is longer than a tip.
+        goes_before, goes_after: (n,) True if it continues beside the previous tile, and the next.
+        is_long: (n,) True if it is longer than a tip.
     """
 
     polygon: Integers
@@ -178,14 +178,14 @@ class StripEdges:
 
 
 def ranges(start: Integers, count: Integers) -> Integers:
-    """Return the integers of several ranges, one after the other."""
+    """Return the integers of several ranges, concatenated."""
     before = np.cumsum(count) - count
     integers: Integers = np.arange(int(count.sum())) + np.repeat(start - before, count)
     return integers
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
-    """Return the shares that two parts have of a whole; of nothing they are all of it."""
+    """Return two parts divided by a whole; 0 and 1 if the whole is 0."""
     shares: Floats = np.divide(part, whole, out=np.tile([0.0, 1.0], (len(part), 1)), where=whole != 0)
     return shares
 

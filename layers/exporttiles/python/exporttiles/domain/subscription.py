@@ -1,4 +1,4 @@
-"""Standing orders: exports that are wanted whenever new imagery has come."""
+"""Subscriptions: exports that repeat when a cache has new imagery."""
 
 import re
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ MIN_QUIET, MAX_QUIET = timedelta(minutes=1), timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """An export that is asked for when a cache has been quiet for a while after it changed.
+    """An export that is submitted when a cache has changed and then been quiet for a while.
 
     Attributes:
         name: 1 to 64 letters, digits and ``_ . -``.
-        quiet: how long no new imagery must have come, from a minute to a day.
+        quiet: time without new imagery before the export, from a minute to a day.
         request: the request, a JSON document.
 
     Raises:
@@ -28,7 +28,7 @@ class Subscription:
     request: str
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be used."""
+        """Validate name and quiet time."""
         if not NAME.fullmatch(self.name):
             raise InvalidParameterError("name", self.name, "Legal are 1 to 64 letters, digits and _ . -.")
         if not MIN_QUIET <= self.quiet <= MAX_QUIET:

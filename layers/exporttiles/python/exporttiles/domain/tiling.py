@@ -1,4 +1,4 @@
-"""Tiling schemes: where the tiles of each level of detail lie.
+"""Tiling schemes: origin, resolutions and tile grid of each level of detail.
 
 Rows count downwards from the top left, as ArcGIS counts them. OGC calls a
 scheme a tile matrix set and a level of detail a tile matrix.
@@ -15,14 +15,14 @@ PACKET_SIZE = 128
 """Rows and columns of tiles in one bundle."""
 
 EDGE_PIXELS = 0.05
-"""How deep an area must reach into a tile to select it, if it does so anywhere.
+"""Minimum depth to which an area must reach into a tile to select it.
 
 Esri's own resolutions put the grid up to 12 mm off the powers of two, so that
 longitude -90 reaches 0.01 pixel into the next column at level 19.
 """
 
 ROUNDED_UP = 1 + 1e-14
-"""Factor for a coordinate in tiles that may be less than a whole number by rounding alone."""
+"""Factor that compensates rounding of tile coordinates just below a whole number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class TilingScheme:
 
     @property
     def extent(self) -> Extent:
-        """Return where there can be tiles: right of the origin and below it, without an end."""
+        """Return the extent of all possible tiles: right of the origin and below it, infinite."""
         return Extent(self.origin_x, -math.inf, math.inf, self.origin_y, self.spatial_reference)
 
     def tile_span(self, level: int) -> float:
@@ -164,7 +164,7 @@ class TilingScheme:
 
 
 def _reached(start: float, stop: float, margin: float) -> tuple[int, int]:
-    """Return the tiles into which a span reaches deeper than a margin, or else the one that holds its middle."""
+    """Return the tiles into which a span reaches deeper than a margin, else the tile of its middle."""
     if stop <= 0:
         return 0, 0
     start = max(0.0, start)

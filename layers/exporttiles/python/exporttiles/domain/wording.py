@@ -1,4 +1,4 @@
-"""Numbers of things, and levels, in messages."""
+"""Counts and levels as text in messages."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ def counted(count: int, singular: str, plural: str = "") -> str:
 
 
 def level_names(levels: Sequence[int]) -> str:
-    """Return ascending levels as a person writes them: ``level 3`` or ``levels 0-3, 5, 7-9``."""
+    """Return ascending levels as text: ``level 3`` or ``levels 0-3, 5, 7-9``."""
     runs: list[tuple[int, int]] = []
     for level in levels:
         if runs and runs[-1][1] == level - 1:

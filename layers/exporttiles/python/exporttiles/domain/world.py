@@ -1,4 +1,4 @@
-"""How a coordinate system lies on the world: where it closes, where it ends."""
+"""Limits of coordinate systems: the period of x, and the usable longitudes and latitudes."""
 
 import math
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from exporttiles.domain.rings import Box
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference, transformer
 
 _MARGIN_DEGREES = 10.0  # tiles may lie beyond the area of use; formulas hold this far
-_LAST_PARALLEL = 86.0  # nearer to a pole only systems go that claim it; Mercator ends at 85.1
-_SHIFTED_POLE = 89.99  # the pole itself has no longitude to carry to another datum
+_LAST_PARALLEL = 86.0  # limit unless the area of use reaches further; Web Mercator ends at 85.06
+_SHIFTED_POLE = 89.99  # the pole itself has no longitude
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Where x begins, and how far it runs once round the world, in map units."""
+    """Start and width of one turn around the world, in map units."""
 
     start: float
     width: float
@@ -24,9 +24,9 @@ class Period:
 
 @lru_cache(maxsize=64)
 def period(reference: SpatialReference) -> Period | None:
-    """Return how x closes round the world, if x stands for longitude alone.
+    """Return the period of x if x depends on longitude alone, else None.
 
-    So it is in degrees and in Mercator and the other cylindrical projections.
+    It does in degrees, in Mercator and in the other cylindrical projections.
     """
     if reference.is_geographic:
         radians: float = reference.crs.axis_info[0].unit_conversion_factor

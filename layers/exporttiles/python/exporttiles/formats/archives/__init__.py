@@ -1,1 +1,1 @@
-"""Zip archives: written, and read by ranges."""
+"""Zip archives: writing, and reading by byte ranges."""

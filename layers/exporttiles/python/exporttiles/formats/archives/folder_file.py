@@ -1,4 +1,4 @@
-"""A folder as one file of ranges: its files as if they stood one behind the other."""
+"""A folder as one `RangedFile`: its files concatenated."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from exporttiles.formats.archives.ranged_file import RangedFile, Span, StoredMem
 def read_folder(
     sizes_bytes: Mapping[str, int], open_file: Callable[[str], BinaryIO]
 ) -> tuple[RangedFile, list[StoredMember]]:
-    """Return the one file and where in it the files of the folder lie.
+    """Return the concatenated file and the members in it.
 
     Args:
         sizes_bytes: of all files, by their paths below the folder.

@@ -1,4 +1,4 @@
-"""A file of which only byte ranges are read: on a disk, or in a store."""
+"""Files that are read by byte ranges, on a disk or in a store."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Span = tuple[int, int]
 
 _BATCH_RANGES = 256
 _BATCH_BYTES = 64 * 2**20
-"""What is asked for at a time is held in memory together."""
+"""Limits of one request: its ranges are in memory at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class RangedFile:
     """A file of a known length.
 
     Attributes:
-        size_bytes: its length; nothing behind it is asked for.
-        read_ranges: yields ranges of it, in their order, several read at a time.
+        size_bytes: its length; ranges are cut to it.
+        read_ranges: yields ranges of it, in their order.
     """
 
     size_bytes: int
@@ -26,7 +26,7 @@ class RangedFile:
 
     @classmethod
     def of(cls, file: BinaryIO) -> "RangedFile":
-        """Return a file that is open for reading bytes, and seekable."""
+        """Return a seekable binary file as a ranged file."""
 
         def read_ranges(spans: Sequence[Span]) -> Iterator[bytes]:
             for start, stop in spans:
@@ -42,7 +42,7 @@ class RangedFile:
     def ranges(self, spans: Iterable[Span]) -> Iterator[bytes | memoryview]:
         """Yield bytes ``[start, stop)`` in the order of the spans; fewer where the file ends before.
 
-        However many there are, no more than a batch of them is in memory.
+        Only one batch of them is in memory at a time.
         """
         inside = ((start, max(start, min(stop, self.size_bytes))) for start, stop in spans)
         for batch in _batches(inside):

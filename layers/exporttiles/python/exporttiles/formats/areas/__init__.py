@@ -1,1 +1,1 @@
-"""Areas of interest as people have them."""
+"""Formats of areas of interest."""

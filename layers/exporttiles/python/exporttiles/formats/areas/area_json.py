@@ -1,4 +1,4 @@
-"""Areas as JSON of our own, for what one step of a job passes to the next."""
+"""Areas as JSON, as the steps of a job exchange them."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ def write_area(area: Area) -> dict[str, Any]:
 
 
 def read_area(document: dict[str, Any]) -> Area:
-    """Return the area that `write_area` wrote.
+    """Return an area; the inverse of `write_area`.
 
     Raises:
-        KeyError, TypeError, ValueError: it did not.
+        KeyError, TypeError, ValueError: the document is not from `write_area`.
     """
     return Area(
         tuple(tuple(np.array(ring, np.float64).reshape(-1, 2) for ring in polygon) for polygon in document["polygons"]),

@@ -1,4 +1,4 @@
-"""Rings with curved segments as vertices: the `curveRings` of Esri JSON.
+"""Approximate the curved segments of Esri JSON `curveRings` by vertices.
 
 Source: ArcGIS REST API, "Geometry objects", Polygon: a ring begins with a
 vertex; each item after it is a vertex or a curve from the last place, as
@@ -19,7 +19,7 @@ Place = tuple[float, float]
 
 
 def trace_ring(ring: Sequence[Any]) -> Iterator[Any]:
-    """Yield the vertices of a ring; a vertex comes as it is, a curve as the ends of its chords.
+    """Yield the vertices of a ring; a curve becomes the ends of its chords.
 
     Raises:
         ValueError: an item is neither a vertex nor a curve that is known.
@@ -51,7 +51,7 @@ def _trace(start: Place | None, curve: dict[str, Any]) -> Iterator[Place]:
 
 
 def _arc_through(start: Place, interior: Place, end: Place) -> Iterator[Place]:
-    """Yield the chords of a circular arc by way of a third place; a full circle if it ends where it begins."""
+    """Yield the chords of a circular arc through an interior point; a full circle if start is end."""
     if start == end:
         centre = ((start[0] + interior[0]) / 2, (start[1] + interior[1]) / 2)
         return _arc(start, centre, end, is_clockwise=False)

@@ -24,7 +24,7 @@ def read_crs(document: Any) -> SpatialReference:
     """Return the reference of a member ``crs``.
 
     Raises:
-        ValueError: it names none that is known; tells so in words.
+        ValueError: the reference is unknown; the text can be shown to users.
     """
     properties = document.get("properties") if isinstance(document, dict) else None
     kind = document.get("type") if isinstance(document, dict) else None

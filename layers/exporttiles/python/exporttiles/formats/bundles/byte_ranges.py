@@ -1,4 +1,4 @@
-"""Which byte ranges of a file to ask for when many of its records are wanted."""
+"""Byte ranges to request when many records of a file are needed."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FREE_GAP_BYTES = 512
-"""Shorter gaps are always read through: the headers of a request are longer."""
+"""Shorter gaps are always read too: the headers of a request are longer."""
 
 
 def coalesce(
@@ -73,7 +73,7 @@ def slice_records(
 
     Args:
         ranges: as `coalesce` returned them for these records.
-        bodies: what was read, one for each range.
+        bodies: the bytes of each range.
         offsets: (n) first bytes of the records.
         sizes: (n) their lengths in bytes.
     """
@@ -87,13 +87,13 @@ def numbered_records(
     offsets: ArrayLike,
     sizes: ArrayLike,
 ) -> Iterator[tuple[int, memoryview]]:
-    """Yield the number in `offsets` and a view of each record, those of a range as soon as it is read.
+    """Yield each record as its index in `offsets` and a view, as soon as its range is read.
 
-    No range is held longer than its records are.
+    A range is kept in memory only as long as its records are.
 
     Args:
         ranges: as `coalesce` returned them for these records.
-        bodies: what was read, one for each range, which may come one by one.
+        bodies: the bytes of each range; may be a generator.
         offsets: (n) first bytes of the records.
         sizes: (n) their lengths in bytes.
     """
@@ -122,7 +122,7 @@ def _split(
     number_stop: int,
     max_range_bytes: int,
 ) -> list[tuple[int, int]]:
-    """Cut the records ``[number, number_stop)`` into ranges, each as long as may be."""
+    """Cut the records ``[number, number_stop)`` into ranges, each as long as possible."""
     ranges = []
     while number < number_stop:
         start = int(starts[number])

@@ -1,4 +1,4 @@
-"""Names of the bundles of a cache, in whichever letters and digits they are written."""
+"""Names of bundles: case of the letters, and number of the digits, vary between caches."""
 
 import re
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ class BundleNames:
 
     @property
     def is_usual(self) -> bool:
-        """Return True if the names are those that ArcGIS gives."""
+        """Return True if bundles are named as ArcGIS names them."""
         return self.template == USUAL_TEMPLATE and self.extensions == _USUAL_EXTENSIONS[: len(self.extensions)]
 
     @property
@@ -101,7 +101,7 @@ class BundleNames:
         return f"{self._path(bundle)}.{self.extensions[1]}"
 
     def parse(self, path: str) -> BundleIndex | None:
-        """Return the bundle that a path names, by its own file or that of its offsets; None if it names none."""
+        """Return the bundle of the path of a bundle or of its offsets; None if it is neither."""
         name = split_bundle_name(path)
         if name is None:
             return None

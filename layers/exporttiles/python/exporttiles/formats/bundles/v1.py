@@ -3,8 +3,8 @@
 ``.bundle``: a header of 60 bytes, one zero length word for each of the 16,384
 slots, then the records: a size of 4 bytes and the image. ``.bundlx``: for each
 slot 5 bytes, the offset of its record's size. Slots count down the columns;
-an empty one points at its own zero length word, so that a reader that knows
-nothing of empty slots finds a tile of no bytes. All integers are little-endian.
+an empty one points at its own zero length word, so that a reader without a
+rule for empty slots finds a tile of 0 bytes. All integers are little-endian.
 
 Source: files written by ArcMap 10.3 and ArcGIS Server 10.1; where those are
 silent, MapProxy's `CompactCacheV1` and GeoWebCache. Esri publishes nothing.
@@ -76,13 +76,13 @@ def write_bundle_v1(
 
 
 def check_header(data: bytes | memoryview) -> None:
-    """Look whether a ``.bundle`` is one.
+    """Check the header of a ``.bundle``.
 
     Args:
         data: the first `HEADER_BYTES` bytes of the file, or more.
 
     Raises:
-        DamagedCacheError: it is none; it says why.
+        DamagedCacheError: it is not the header of such a bundle.
     """
     if len(data) < HEADER_BYTES:
         raise DamagedCacheError(f"A bundle has {HEADER_BYTES} bytes of header; there are {len(data)}.")
@@ -101,8 +101,8 @@ def read_bundlx(data: bytes | memoryview) -> NDArray[np.int64]:
 
     Returns:
         (128, 128) offsets of the 4-byte sizes in the ``.bundle``, row before
-        column from the top-left tile; 0 where the slot is empty. Nothing is
-        known yet of what lies there.
+        column from the top-left tile; 0 where the slot is empty. The records
+        themselves are unchecked.
 
     Raises:
         DamagedCacheError: it is no file of offsets.
@@ -118,10 +118,10 @@ def read_bundlx(data: bytes | memoryview) -> NDArray[np.int64]:
 
 
 def record_extents(offsets: NDArray[np.int64], file_size_bytes: int) -> NDArray[np.int64]:
-    """Return how many bytes each record can have: up to the next one, or to the end of the file.
+    """Return the largest possible length of each record: up to the next one, or to the end of the file.
 
-    Only the record itself tells its size; where records stand without gaps,
-    as ArcGIS writes them, this is it.
+    The true length stands in the record itself; where records follow without
+    gaps, as ArcGIS writes them, it is this one.
 
     Args:
         offsets: (128, 128) as `read_bundlx` returns them.
@@ -138,7 +138,7 @@ def record_extents(offsets: NDArray[np.int64], file_size_bytes: int) -> NDArray[
 
 
 def read_record(data: memoryview) -> memoryview | None:
-    """Return the image of a record that is followed by anything.
+    """Return the image of a record; bytes after the record are ignored.
 
     Returns:
         None if the size is 0: there is no tile. No bytes if the record is

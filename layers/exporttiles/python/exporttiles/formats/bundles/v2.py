@@ -23,7 +23,7 @@ from exporttiles.domain.wording import counted
 HEADER_BYTES = 64
 INDEX_BYTES = PACKET_SIZE * PACKET_SIZE * 8
 RECORDS_OFFSET = HEADER_BYTES + INDEX_BYTES
-"""Where the first record begins; a reader needs no more than this to find every tile."""
+"""Offset of the first record. These first bytes are enough to find every tile."""
 
 SIZE_PREFIX_BYTES = 4
 FIRST_TILE_OFFSET = RECORDS_OFFSET + SIZE_PREFIX_BYTES
@@ -50,13 +50,13 @@ _PATH = re.compile(r"L([0-9]{2,3})/R([0-9a-f]{4,15})C([0-9a-f]{4,15})\.bundle", 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileIndex:
-    """Where the tiles of a bundle lie.
+    """Offsets and sizes of the tiles of a bundle.
 
     Attributes:
         offset: (128, 128) int64, row before column, from the bundle's top-left
             tile; the first image byte, 4 past the record's size prefix.
         size: (128, 128) int32, bytes of the image; 0 where there is no tile.
-        file_size_bytes: length of the file as its header tells it.
+        file_size_bytes: length of the file, from its header.
     """
 
     offset: NDArray[np.int64]
@@ -64,7 +64,7 @@ class TileIndex:
     file_size_bytes: int
 
     def outside(self, file_size_bytes: int) -> NDArray[np.bool_]:
-        """Return which tiles, (128, 128), lie outside of a file of some length, or in its index."""
+        """Return a (128, 128) mask of the tiles that lie outside of the file, or inside of its index."""
         is_outside = (self.offset < FIRST_TILE_OFFSET) | (self.offset + self.size > file_size_bytes)
         return is_outside & (self.size > 0)
 
@@ -81,7 +81,7 @@ def parse_bundle_path(path: str) -> BundleIndex:
     """Return the bundle that a path names; the inverse of `bundle_path`.
 
     Raises:
-        DamagedCacheError: no bundle is called that.
+        DamagedCacheError: it is not the path of a bundle.
     """
     match = _PATH.fullmatch(path)
     if match:
@@ -219,6 +219,6 @@ def _header(record_count: int, *, largest: int, file_size: int) -> bytes:
         file_size,
         USER_HEADER_OFFSET,
         USER_HEADER_BYTES,
-        *(3, 0, PACKET_SIZE * PACKET_SIZE, 5),  # left from older versions of the format
+        *(3, 0, PACKET_SIZE * PACKET_SIZE, 5),  # constants of older versions of the format
         INDEX_BYTES,
     )

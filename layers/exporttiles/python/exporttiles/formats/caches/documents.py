@@ -1,8 +1,8 @@
-"""What a cache says of itself: ``conf.xml`` and ``conf.cdi``, or ``root.json``.
+"""Reading the documents of caches: ``conf.xml`` and ``conf.cdi``, or ``root.json``.
 
 Other programs write these documents too, and ArcGIS itself has written them in
-several ways. What tiles and files tell better (format, storage, quality,
-extent) is None where a document does not state it, or cannot be understood.
+several ways. Values that tiles and files show as well (format, storage, quality,
+extent) are None if a document does not state them, or they cannot be read.
 
 Source: the tags of CacheInfo as ArcGIS Server 9.3 to 10.9 writes them;
 tile-package-spec, docs/root.md.
@@ -46,17 +46,17 @@ _SCHEME = SchemeNames(
     scale="Scale",
 )
 _FORMATS = {"JPG": TileFormat.JPEG, "LERC2D": TileFormat.LERC} | {name.value: name for name in TileFormat}
-"""How documents call the formats: some programs write file extensions, ArcGIS Server the interpolation of LERC."""
+"""Tile formats by name: some programs write file extensions, ArcGIS Server the LERC version."""
 
 _MAX_QUALITY = 100
 
 
 @dataclass(frozen=True, slots=True)
 class CacheInfo:
-    """A cache as its own documents describe it; None for what they do not state.
+    """Properties of a cache from its own documents; None if unstated.
 
     Attributes:
-        document: the one that states the scheme, by its path.
+        document: path of the document with the scheme.
         extent_source: the document that states `full_extent`, and its member.
         full_extent: in the reference of the scheme.
         remarks: values that cannot be used and are not needed, each after its document and name.
@@ -74,7 +74,7 @@ class CacheInfo:
 
 
 def read_root_json(body: bytes, path: str = ROOT_JSON) -> CacheInfo:
-    """Return what the root.json of an unpacked tile package states.
+    """Read the root.json of an unpacked tile package.
 
     Args:
         body: of the document.
@@ -111,7 +111,7 @@ def read_root_json(body: bytes, path: str = ROOT_JSON) -> CacheInfo:
 
 
 def read_conf_xml(conf: bytes, cdi: bytes | None, path: str = CONF_XML, cdi_path: str = CONF_CDI) -> CacheInfo:
-    """Return what the conf.xml, and the conf.cdi beside it, of a cache state.
+    """Read the conf.xml of a cache, and the conf.cdi beside it.
 
     Args:
         conf: the conf.xml.
@@ -148,7 +148,7 @@ def read_conf_xml(conf: bytes, cdi: bytes | None, path: str = CONF_XML, cdi_path
 
 @contextmanager
 def _named(path: str) -> Iterator[None]:
-    """Add the name of a document to what is wrong with it."""
+    """Add the path of a document to errors about it."""
     try:
         yield
     except (DocumentValueError, ExportTilesError) as error:
@@ -157,7 +157,7 @@ def _named(path: str) -> Iterator[None]:
 
 @contextmanager
 def _remarking(remarks: list[str], before: str) -> Iterator[None]:
-    """Note what is wrong with a value that is not needed, and go on without it."""
+    """Turn errors about an optional value into remarks."""
     try:
         yield
     except (DocumentValueError, RequestError) as error:
@@ -165,7 +165,7 @@ def _remarking(remarks: list[str], before: str) -> Iterator[None]:
 
 
 def _identified(scheme: TilingScheme, name: str) -> TilingScheme:
-    """Return a scheme whose reference has its number, where it is one of a register.
+    """Return a scheme whose reference has its registered id, if it has one.
 
     Args:
         scheme: as its document states it.

@@ -1,4 +1,4 @@
-"""The kinds of files that people have areas and tiles in and that are not read, to refuse them by name."""
+"""Recognise files of areas and tiles that cannot be read, to name them in the refusal."""
 
 import re
 
@@ -81,5 +81,5 @@ def kind_of_text(text: str) -> str | None:
 
 
 def kind_of_name(name: str) -> tuple[str, str] | None:
-    """Return the kind of a file by its suffix, and what to do with it; None if it is not known."""
+    """Return the kind of a file by its suffix, and an advice; None if it is not known."""
     return next((kind for suffix, kind in _SUFFIXES.items() if name.lower().endswith(suffix)), None)

@@ -1,9 +1,9 @@
-"""What the names of the objects of a cache show, in one pass.
+"""Listing a cache: recognise its layout from the names of its objects, in one pass.
 
 Known are bundles (``L05/R0080C0100.bundle``), ArcGIS's exploded tiles
 (``L05/R0000000a/C0000001f.png``), any three numbers in a row (``5/31/10.png``)
 and PMTiles archives; capital and small letters alike, with any zeros before
-numbers. What is kept does not grow with the number of tiles.
+numbers. Memory does not grow with the number of tiles.
 """
 
 import re
@@ -23,7 +23,7 @@ from exporttiles.formats.esri.numerals import Numerals
 from exporttiles.formats.esri.numerals import field as number_field
 
 DOCUMENTS = frozenset({"conf.xml", "conf.cdi", "root.json", TILE_MAP, *TILE_JSONS})
-"""Names of documents in small letters; any capitals will do."""
+"""Names of documents in lower case; any case is accepted."""
 
 _NUMBERED = re.compile(r"((?:.*/)?)()([0-9]{1,2})(/)([0-9]{1,10})(/)([0-9]{1,10})(@[0-9]x|)((?:\.\w+){0,2})", re.ASCII)
 _EXPLODED = re.compile(
@@ -35,7 +35,7 @@ _WITH_NUMBER = re.compile(r"[^/]*[0-9][^/]*", re.ASCII)
 _NO_TILES = frozenset(
     {"aux", "html", "jgw", "jpgw", "json", "kml", "lock", "md", "pgw", "pngw", "tmp", "txt", "wld", "xml", "yaml"}
 )
-"""Extensions of what programs put beside tiles, under their names."""
+"""Extensions of files that programs write beside tiles, under their names."""
 
 _IMAGES = frozenset({"avif", "gif", "jpeg", "jpg", "lerc", "png", "tif", "tiff", "webp"})
 
@@ -53,7 +53,7 @@ _KEPT_PREFIXES = 256
 
 @dataclass(slots=True)
 class ListedLevel:
-    """What a listing shows of the files of one level.
+    """Count, size and ranges of the files of one level.
 
     Attributes:
         first, second: half-open ranges of the two numbers in the paths, rows
@@ -99,11 +99,11 @@ class _Listed(ABC):
 
 @dataclass
 class ListedFiles(_Listed):
-    """What a listing shows of tiles that are files, named alike but for their numbers.
+    """Tiles in files whose names differ in numbers only.
 
     Attributes:
-        is_exploded: as ArcGIS names them, in hexadecimal digits.
-        words: what stands before the level, between the numbers and behind the last one.
+        is_exploded: named as ArcGIS does, in hexadecimal digits.
+        words: the text before the level, between the numbers and after the last one.
         levels: by the digits of the level.
         extensions: how many files have each.
         prefixes: the folders before the level; some, if they are many.
@@ -201,7 +201,7 @@ class ListedFiles(_Listed):
 
     @property
     def _ending(self) -> str:
-        """Return the template of what stands behind the last number and its suffix."""
+        """Return the template of the extension."""
         if len(self.extensions) > 1:
             return "{extension}" if "" in self.extensions else ".{extension}"
         (extension,) = self.extensions
@@ -220,12 +220,12 @@ class ListedFiles(_Listed):
 
 @dataclass
 class ListedBundles(_Listed):
-    """What a listing shows of bundles.
+    """Bundles of a cache.
 
     Attributes:
         places: by the digits of the level, row and column of the top-left tile of each.
         count, offset_count: how many bundles there are, and files of offsets (.bundlx).
-        words: what stands before the level, the row and the column.
+        words: the text before the level, the row and the column.
         extensions: of the bundles, and of the files of offsets.
     """
 
@@ -260,7 +260,7 @@ class ListedBundles(_Listed):
 
     def span(self, digits: str, *, is_row_first: bool = True) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the half-open ranges of rows and of columns of a level."""
-        del is_row_first  # of the names of bundles nobody knows another order
+        del is_row_first  # the row always comes first in the names of bundles
         rows, columns = zip(*self.places[digits], strict=True)
         return (min(rows), max(rows) + PACKET_SIZE), (min(columns), max(columns) + PACKET_SIZE)
 
@@ -298,7 +298,7 @@ class ListedBundles(_Listed):
 
 @dataclass
 class CacheListing:
-    """What lies in the place of a cache."""
+    """Documents, archives, bundles and tiles of a cache."""
 
     documents: list[str] = field(default_factory=list)
     archives: list[str] = field(default_factory=list)
@@ -307,7 +307,7 @@ class CacheListing:
     exploded: dict[tuple[str, ...], ListedFiles] = field(default_factory=dict)
     unread_count: int = 0
     unread: list[str] = field(default_factory=list)
-    """The first file with the extension of a tile and a number, but in no known way named."""
+    """The first file with the extension of a tile and a number, but an unknown name."""
     others: list[str] = field(default_factory=list)
     """The first file that is no tile."""
 
@@ -331,7 +331,7 @@ class CacheListing:
 
     @property
     def refusal(self) -> str:
-        """Return why nothing here can be read: the names that are known, and one that is here."""
+        """Return the message for a place without a readable cache: the known names, and one found."""
         known = "bundles (L00/R0000C0000.bundle), files named level/column/row, a .pmtiles"
         if self.unread:
             layout = next((name for pattern, name in _LAYOUTS if pattern.fullmatch(self.unread[0])), None)
@@ -348,7 +348,7 @@ class CacheListing:
 
     @property
     def left_out(self) -> list[Message]:
-        """Return warnings of files that look like tiles and are not read, because others are."""
+        """Return warnings about tiles that are ignored because others are exported."""
         kinds = [(self.bundles.count, self.bundles.example)] if self.bundles.places else []
         kinds += [(files.count, files.example) for files in self.exploded.values()]
         kinds += [(files.count, files.example) for _, files in sorted(self.numbered.items())]
@@ -365,10 +365,10 @@ class CacheListing:
 
     @classmethod
     def of(cls, objects: Iterable[tuple[str, int]]) -> "CacheListing":
-        """Return what objects show by their keys and sizes in bytes.
+        """List objects by their keys and sizes in bytes.
 
         Raises:
-            DamagedCacheError: a bundle does not begin where bundles do.
+            DamagedCacheError: a bundle is not at multiples of 128 rows and columns.
         """
         listing = cls()
         for key, size_bytes in objects:

@@ -1,4 +1,4 @@
-"""Paths of caches of one file a tile: ``World/{level}/{column}/{row}.png`` and its kin."""
+"""Path templates of caches with one file per tile, such as ``World/{level}/{column}/{row}.png``."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from string import Formatter
 
 @dataclass(frozen=True, slots=True)
 class TilePlace:
-    """Where a tile lies, as its path tells it."""
+    """Level, row and column of a tile."""
 
     level: int
     row: int
@@ -60,7 +60,7 @@ class PathTemplate:
     level_rows: Sequence[int] = ()
 
     def place(self, path: str) -> TilePlace | None:
-        """Return the tile that a path names; None if it is none. The inverse of `path`."""
+        """Return the tile that a path names; None if it is not the path of one. The inverse of `path`."""
         match = self._pattern.fullmatch(path)
         if match is None:
             return None
@@ -78,18 +78,18 @@ class PathTemplate:
         return place if place.row >= 0 and self.path(place, extension) == path else None
 
     def level_prefix(self, level: int) -> str:
-        """Return the folder of all tiles of a level; of more than that where a shard stands before the level."""
+        """Return the folder of a level, or the deepest folder above all its tiles if a shard comes first."""
         text = ""
         for literal_text, name, spec in self._fields:
             text += literal_text
-            if name not in {"level", None}:  # None: a brace that stands for itself
+            if name not in {"level", None}:  # None: an escaped brace
                 break
             text += format(level, spec or "") if name else ""
         return text[: text.rfind("/") + 1]
 
     @cached_property
     def _fields(self) -> list[tuple[str, str | None, str | None]]:
-        """What stands before each field, its name, and its format."""
+        """The text before each field, its name, and its format."""
         return [(literal, name, spec) for literal, name, spec, _ in Formatter().parse(self.text)]
 
     @cached_property
@@ -99,7 +99,7 @@ class PathTemplate:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        """What the paths of this template look like; `path` tells the rest."""
+        """Pattern of the paths; it is wider than the template, so `place` compares with `path`."""
         pattern, seen = "", set[str]()
         for literal, name, _ in self._fields:
             pattern += re.escape(literal)
@@ -128,7 +128,7 @@ class PathTemplate:
 
 
 def literal(text: str) -> str:
-    """Return the template of a text that stands for itself, braces and all."""
+    """Escape the braces of a text for a template."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
@@ -136,7 +136,7 @@ def find_shard(folder: str, examples: Sequence[tuple[str, TilePlace]]) -> str | 
     """Return the template of the shard folder that all paths have, such as ``{md5:.5}``.
 
     Args:
-        folder: what stands before the shard in every path.
+        folder: before the shard in every path.
         examples: paths of tiles with their places; rows and columns as the
             path counts them.
 

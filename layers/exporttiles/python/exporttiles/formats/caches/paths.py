@@ -1,4 +1,4 @@
-"""Find the tiles that an object of a cache holds, by its path."""
+"""Find the tiles in an object of a cache by its path."""
 
 from dataclasses import dataclass
 
@@ -16,14 +16,14 @@ class EveryTile:
 
 
 def tiles_at(cache: TileCache, url: str) -> TileRange | EveryTile | None:
-    """Return which tiles an object may hold: one, those of a bundle, or all.
+    """Return the tiles that an object may hold: one, those of a bundle, or all.
 
     Args:
         cache: with the address that others are compared with.
         url: of the object.
 
     Returns:
-        None if the object is none of the cache, or holds no tiles.
+        None if the object is not part of the cache, or holds no tiles.
     """
     if cache.url.lower().endswith(_ARCHIVES):
         return EveryTile() if url == cache.url else None

@@ -1,4 +1,4 @@
-"""PMTiles v3: where the tiles of an archive lie.
+"""Reading the header and directories of PMTiles v3 archives.
 
 A header of 127 bytes names the directories. A directory lists tiles by their
 position on a Hilbert curve through all zooms; runs of equal tiles share an
@@ -21,7 +21,7 @@ START_BYTES = 16_384
 """Header and root directory are never longer together."""
 
 MAX_DIRECTORY_BYTES = 4 * 2**20
-"""Of a directory, unpacked: ten times what writers make. Reading one takes fifty times its length in memory."""
+"""Limit of an uncompressed directory, ten times what writers make. Reading takes fifty times as much memory."""
 
 MAX_LEVEL = 31
 """Positions on finer levels do not fit 64 bits."""
@@ -42,13 +42,13 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class PmtilesHeader:
-    """What the header tells.
+    """Fields of the header.
 
     Attributes:
         leaves, tiles: the sections that directories count from.
         internal_compression, tile_compression: ``none``, ``gzip`` and so on.
         tile_type: ``png``, ``jpeg``, ``mvt`` and so on.
-        min_level, max_level: zooms that hold tiles, both included; they need not be true.
+        min_level, max_level: zooms that hold tiles, both included; writers may be wrong.
         bounds: west, south, east and north of the tiles, in degrees; likewise.
     """
 
@@ -88,7 +88,7 @@ class Directory:
 
 
 def read_header(data: bytes | memoryview, file_size_bytes: int) -> PmtilesHeader:
-    """Return what the header of an archive tells.
+    """Return the header of an archive.
 
     Args:
         data: the first `HEADER_BYTES` bytes of the file, or more.
@@ -138,19 +138,19 @@ def read_directory(data: bytes | memoryview, compression: str) -> Directory:
     count = int(values[0]) if len(values) else 0
     if not count or len(values) != 1 + 4 * count:
         raise DamagedCacheError(f"A directory claims {count} entries and has {len(values)} numbers.")
-    steps, run_length, size, told = values[1:].reshape(4, count)
+    steps, run_length, size, stated = values[1:].reshape(4, count)
     tile_id = np.cumsum(steps)
     if values.min() < 0 or values.max() >= 2**62 or size.max() >= 2**32 or tile_id.min() < 0:
         raise DamagedCacheError("A directory holds numbers that are too large.")
     if (steps[1:] == 0).any() or not (size > 0).all():
         raise DamagedCacheError("A directory lists a tile twice, or one of no bytes.")
-    # An offset of 0 means: right behind the entry before.
-    follows = told == 0
+    # An offset of 0 means directly after the previous entry.
+    follows = stated == 0
     if follows[0]:
         raise DamagedCacheError("The first entry of a directory has no offset.")
     ends = np.cumsum(size)
     anchor = np.maximum.accumulate(np.where(follows, 0, np.arange(count)))
-    offset = told[anchor] - 1 + (ends - size) - (ends - size)[anchor]
+    offset = stated[anchor] - 1 + (ends - size) - (ends - size)[anchor]
     return Directory(tile_id, run_length, offset, size)
 
 

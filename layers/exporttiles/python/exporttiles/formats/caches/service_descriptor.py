@@ -1,4 +1,4 @@
-"""Service descriptors: ``services/[folder/]<Name>.json``, one a published cache."""
+"""Service descriptors: ``services/[folder/]<Name>.json``, one per published cache."""
 
 import json
 from typing import Any
@@ -42,7 +42,7 @@ def write_service(service: ImageService) -> dict[str, Any]:
 
 
 def read_service(document: Any) -> ImageService:
-    """Return the service that a descriptor describes.
+    """Return the service of a descriptor.
 
     Args:
         document: JSON, whatever it holds.

@@ -1,4 +1,4 @@
-"""Documents that programs leave beside tiles in files: tilemapresource.xml, and TileJSON by its several names.
+"""Reading the documents of tile folders: tilemapresource.xml, and TileJSON by its several names.
 
 Source: Tile Map Service specification 1.0.0 (OSGeo); gdal2tiles.py; TileJSON 3.0.0; MBTiles 1.3, metadata.
 """
@@ -31,11 +31,11 @@ _DEFAULT_TILE_PIXELS = 256
 
 @dataclass(frozen=True, slots=True)
 class TileJson:
-    """Where tiles lie, as a TileJSON or the metadata of an MBTiles file states it.
+    """Row order and bounds of tiles, from a TileJSON or the metadata of an MBTiles file.
 
     Attributes:
-        scheme: ``tms``, ``xyz`` or whatever stands there in small letters; '' if nothing does.
-        bounds: degrees; None if there are none that can be used.
+        scheme: ``tms``, ``xyz`` or another text, in lower case; '' if it is missing.
+        bounds: degrees; None if they are missing or unusable.
         remark: why the bounds cannot be used; '' if they can, or there are none.
     """
 
@@ -50,7 +50,7 @@ class TileMap:
 
     Attributes:
         reference: None if the document names none.
-        profile: in small letters.
+        profile: in lower case.
         origin: lower left corner of the tile in row 0 and column 0.
         box: of the map, in whatever units a program wrote.
         units_per_pixel: by the name of the level's folder.
@@ -65,12 +65,12 @@ class TileMap:
 
     @property
     def is_placed(self) -> bool:
-        """Return True if the document states anything of the place of its tiles."""
+        """Return True if the document states anything about the position of its tiles."""
         return bool(self.reference or self.profile or self.origin or self.units_per_pixel)
 
 
 def read_tile_json(body: bytes) -> TileJson:
-    """Return what a TileJSON or the metadata of an MBTiles file states; nothing if it is none."""
+    """Read a TileJSON or the metadata of an MBTiles file; empty if it is neither."""
     try:
         document = read_json(body)
     except DocumentValueError:
@@ -81,7 +81,7 @@ def read_tile_json(body: bytes) -> TileJson:
 
 
 def read_tile_map(body: bytes, path: str = TILE_MAP) -> TileMap:
-    """Return what a tilemapresource.xml states.
+    """Read a tilemapresource.xml.
 
     Raises:
         DamagedCacheError: it cannot be used; the text begins with its path.

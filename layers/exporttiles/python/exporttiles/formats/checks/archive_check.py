@@ -1,7 +1,7 @@
-"""Checks a zip archive against the rules that ArcGIS sets for tile packages.
+"""Checking zip archives against the rules of ArcGIS for tile packages.
 
-The members must be stored as they are, known beforehand and lie one behind
-the other; ordinary zip readers accept much more.
+Members must be stored without compression and data descriptors, one after the
+other without gaps; ordinary zip readers accept much more.
 
 Source: PKWARE APPNOTE.TXT 6.3.10, section 4.3.
 """
@@ -34,12 +34,12 @@ _MAX_DESCRIPTOR_BYTES = 24
 _VERSIONS_NEEDED = frozenset({10, 20, 45})
 _CHUNK_BYTES = 8 * 2**20
 _EXTRA_BYTES = 64
-"""Of a local header, read in the hope that it has no more."""
+"""Guess of the extra field of a local header, to save a second request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How much of a file is read; all of it, unless something else is said.
+    """The parts of a file that a check reads; by default all of it.
 
     Attributes:
         headers: names of the members whose headers and indexes are read; None for all.
@@ -52,27 +52,27 @@ class Scope:
     tiles: bool = True
 
     def has_header(self, name: str) -> bool:
-        """Tell whether header and index of a member are read."""
+        """Return True if header and index of a member are read."""
         return self.headers is None or name in self.headers
 
     def has_contents(self, name: str) -> bool:
-        """Tell whether all of a member is read."""
+        """Return True if a member is read whole."""
         return self.contents is None or name in self.contents
 
 
 def check_archive(file: RangedFile, findings: Findings, scope: Scope) -> list[StoredMember] | None:
-    """Note what is wrong with an archive and return the files in it.
+    """Check an archive and return the files in it.
 
     Args:
         file: read in pieces of at most `MAX_DIRECTORY_BYTES`.
         findings: faults are added here.
         scope: of which members headers and bytes are read. The directory is
-            read whole, and tells of the others that they lie without gaps.
+            read whole, and shows if the others lie without gaps.
 
     Returns:
         The files in the order in which they are listed. Every one of them lies
-        inside the file. None if it is no archive, or their places cannot be
-        trusted; a finding says so.
+        inside the file. None if it is no archive, or their offsets cannot be
+        trusted; there is a finding then.
     """
     directory = _find_directory(file, findings)
     if directory is None:
@@ -107,7 +107,7 @@ def _find_directory(file: RangedFile, findings: Findings) -> Directory | None:
 
 
 def _no_archive(start: bytes) -> str:
-    """Return what a file is, by its first bytes, that has no end of a zip archive."""
+    """Return the finding for a file without an end record, by its first bytes."""
     if not start:
         return "It is empty."
     if start.startswith(LOCAL_SIGNATURE):
@@ -131,7 +131,7 @@ def _read_directory(file: RangedFile, directory: Directory, findings: Findings) 
 def _locate(
     file: RangedFile, headers: list[MemberHeader], directory: Directory, scope: Scope, findings: Findings
 ) -> list[StoredMember] | None:
-    """Return where the members lie, or None if two share bytes or one leaves the archive."""
+    """Return the members with their offsets; None if two overlap or one leaves the archive."""
     members: dict[int, StoredMember] = {}
     names, lower_names = set[str](), set[str]()
     end = slack = 0

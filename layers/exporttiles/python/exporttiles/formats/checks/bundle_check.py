@@ -1,4 +1,4 @@
-"""Checks a Compact Cache V2 bundle as ArcGIS writes it.
+"""Checking Compact Cache V2 bundles.
 
 Source: Esri/raster-tiles-compactcache, CompactCacheV2.md; header words, empty
 slots and size prefixes as measured in files by ArcGIS.
@@ -34,13 +34,13 @@ from exporttiles.formats.bundles.v2 import (
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.tiles.image import image_size, sniff
 
-_HEAD_BYTES = 1024  # of a tile: its format, and mostly its size in pixels
+_HEAD_BYTES = 1024  # of a tile: enough for its format, and mostly for its size in pixels
 _RANGE_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTiles:
-    """What root.json or conf.xml says of the tiles of one bundle; None where it says nothing."""
+    """Properties that root.json or conf.xml states for the tiles of one bundle; None if unstated."""
 
     tile_format: TileFormat | None
     tile_size: int | None
@@ -52,7 +52,7 @@ class ExpectedTiles:
 
 
 def find_bundle(name: str, path: str, findings: Findings) -> BundleIndex | None:
-    """Return the bundle that a file holds; None, and a finding, if it is not called as bundles are.
+    """Return the bundle of a file; add a finding and return None if the name is not that of a bundle.
 
     Args:
         name: of the file.
@@ -73,16 +73,16 @@ def find_bundle(name: str, path: str, findings: Findings) -> BundleIndex | None:
 def check_bundle(
     head: bytes | memoryview, member: StoredMember, expected: ExpectedTiles, findings: Findings
 ) -> TileIndex | None:
-    """Note what is wrong with header and index of a bundle.
+    """Check header and index of a bundle.
 
     Args:
         head: its first `RECORDS_OFFSET` bytes, or all of it if there are fewer.
         member: where the bundle lies.
-        expected: what the tiles should be.
+        expected: properties of the tiles.
         findings: faults are added here.
 
     Returns:
-        Where the tiles lie in the bundle, all of them inside; None if it cannot be told.
+        Offsets and sizes of the tiles, all inside of the bundle; None if the index cannot be read.
     """
     try:
         index = read_index(head, file_size_bytes=member.size_bytes)
@@ -98,13 +98,13 @@ def check_bundle(
 def check_tiles(
     file: RangedFile, member: StoredMember, index: TileIndex, expected: ExpectedTiles, findings: Findings
 ) -> None:
-    """Note tiles that are not what they should be.
+    """Check encoding and size of the tiles.
 
     Args:
-        file: the beginning of each tile is read, and what lies between if it is cheaper.
+        file: the beginning of each tile is read, and short gaps between them.
         member: where the bundle lies in the file.
-        index: where the tiles lie in the bundle, all of them inside.
-        expected: what the tiles should be.
+        index: of the bundle, all tiles inside of it.
+        expected: properties of the tiles.
         findings: faults are added here.
     """
     rows, columns = np.nonzero(index.size)
@@ -123,7 +123,7 @@ def read_records(
     """Yield records of a bundle, in their order.
 
     Args:
-        file: which holds the bundle.
+        file: with the bundle.
         member: where the bundle lies in the file.
         offsets: (n) first bytes of the records in the bundle, ascending or not.
         sizes: (n) their lengths in bytes; all of them lie inside.
@@ -168,11 +168,11 @@ def _check_index(path: str, index: TileIndex, findings: Findings) -> None:
 
 
 def check_place(path: str, there: NDArray[np.bool_], expected: ExpectedTiles, findings: Findings) -> None:
-    """Note tiles where none should be.
+    """Check that tiles lie within the full extent.
 
     Args:
         path: of the bundle.
-        there: (128, 128) which tiles there are.
+        there: (128, 128) mask of the tiles that exist.
         expected: where they may be.
         findings: faults are added here.
     """

@@ -1,4 +1,4 @@
-"""Checks a Compact Cache V1 bundle, ``.bundle`` and ``.bundlx``, as ArcGIS writes it.
+"""Checking Compact Cache V1 bundles: ``.bundle`` and ``.bundlx``.
 
 Source: header words and empty slots as measured in files by ArcMap 10.3 and
 ArcGIS Server 10.1.
@@ -24,18 +24,18 @@ _OUTSIDE = "Row {}, column {}: the tile lies outside the bundle's records."
 def check_bundle_v1(
     head: bytes | memoryview, member: StoredMember, bundlx: bytes, expected: ExpectedTiles, findings: Findings
 ) -> NDArray[np.int64] | None:
-    """Note what is wrong with the header and the offsets of a bundle.
+    """Check the header and the offsets of a bundle.
 
     Args:
         head: the first `HEADER_BYTES` of the ``.bundle``, or all of it if there are fewer.
         member: where the ``.bundle`` lies.
         bundlx: the whole ``.bundlx``.
-        expected: what the tiles should be.
+        expected: properties of the tiles.
         findings: faults are added here.
 
     Returns:
         (128, 128) where the records begin in the ``.bundle``; 0 where there is
-        no tile. None if it cannot be told.
+        no tile. None if the offsets cannot be read.
     """
     path = member.name
     try:
@@ -75,13 +75,13 @@ def check_bundle_v1(
 def check_tiles_v1(
     file: RangedFile, member: StoredMember, offsets: NDArray[np.int64], expected: ExpectedTiles, findings: Findings
 ) -> None:
-    """Note tiles that are not what they should be.
+    """Check encoding and size of the tiles.
 
     Args:
         file: the size and the beginning of each tile are read.
         member: where the ``.bundle`` lies in the file.
         offsets: as `check_bundle_v1` returns them.
-        expected: what the tiles should be.
+        expected: properties of the tiles.
         findings: faults are added here.
     """
     path, sizes = member.name, np.zeros(offsets.shape, np.int32)
@@ -93,8 +93,8 @@ def check_tiles_v1(
         text = _OUTSIDE.format(expected.bundle_row + row, expected.bundle_column + column)
         if findings.require(at + SIZE_PREFIX_BYTES + size <= member.size_bytes, path, text):
             sizes[row, column] = size
-    largest, told = int(sizes.max()), _HEADER.unpack(file.read(member.offset, member.offset + _HEADER.size))[2]
-    text = f"The header has the maximum tile size {told}; ArcGIS writes {largest}."
-    findings.require(told == largest, path, text)
+    largest, stated = int(sizes.max()), _HEADER.unpack(file.read(member.offset, member.offset + _HEADER.size))[2]
+    text = f"The header has the maximum tile size {stated}; ArcGIS writes {largest}."
+    findings.require(stated == largest, path, text)
     index = TileIndex(offsets + SIZE_PREFIX_BYTES, sizes, file_size_bytes=member.size_bytes)
     check_tiles(file, member, index, expected, findings)

@@ -1,9 +1,9 @@
-"""Checks the folder of a cache, in a ``.tpk``, in a ``.zip`` or on a disk.
+"""Checking the folder of a cache, in a ``.tpk``, in a ``.zip`` or on a disk.
 
-What is wrong with conf.xml most readers pass over, and show the tiles of one
-level as those of another. This says it, in words.
+Most readers accept a faulty conf.xml and show the tiles of one level as those
+of another, without an error.
 
-Source: what GDAL, MapProxy, GeoWebCache and tpkutils demand; packages by ArcMap 10.3.
+Source: the requirements of GDAL, MapProxy, GeoWebCache and tpkutils; packages by ArcMap 10.3.
 """
 
 import re
@@ -41,26 +41,26 @@ _ITEM_TEXTS = ("title", "summary", "tags", "description", "accessinformation", "
 
 @dataclass(frozen=True, slots=True)
 class CacheFiles:
-    """The files of a cache, wherever in one file they lie."""
+    """The files of a cache, inside of one file."""
 
     file: RangedFile
     members: Mapping[str, StoredMember]
 
     def read(self, name: str) -> bytes | None:
-        """Return a document; None if there is none, or it is compressed, or too long to be one."""
+        """Return a document; None if it is missing, compressed or too long."""
         member = self.members.get(name)
         if member is None or not member.is_plain or member.size_bytes > MAX_DOCUMENT_BYTES:
             return None
         return self.file.read(member.offset, member.offset + member.size_bytes)
 
     def heads(self, names: Iterable[str], size_bytes: int) -> Iterator[bytes | memoryview]:
-        """Yield the first bytes of files, fewer of those that are shorter; none of one that is not there."""
+        """Yield the first bytes of files, fewer if they are shorter, none if they are missing."""
         members = (self.members.get(name, _NOTHING) for name in names)
         return self.file.ranges(member.head(size_bytes) for member in members)
 
 
 def check_cache_archive(file: BinaryIO | RangedFile, scope: Scope | None = None, *, is_package: bool) -> PackageReport:
-    """Read a ``.tpk``, or a dataset in an archive, and report on it.
+    """Check a ``.tpk``, or a dataset in an archive.
 
     Args:
         file: of ranges; or seekable, opened for reading bytes.
@@ -86,7 +86,7 @@ def check_cache_members(
     *,
     is_package: bool,
 ) -> dict[int, int]:
-    """Read the files of a cache; return how many tiles each level has, ascending.
+    """Check the files of a cache; return the tile count of each level, ascending.
 
     Args:
         file: that holds them all.
@@ -109,12 +109,12 @@ def check_cache_members(
 
 
 def is_conf_xml(name: str) -> bool:
-    """Return True if a file is a cache's own document, in whatever capitals: GDAL makes no difference."""
+    """Return True if a file is named conf.xml, in any case, as GDAL accepts it."""
     return name.rpartition("/")[2].lower() == cache_conf.CONF_XML
 
 
 def _check_cache(files: CacheFiles, conf: str, scope: Scope, damage: Findings, remarks: Findings) -> dict[int, int]:
-    """Return how many tiles each level has, ascending; none if conf.xml cannot be used."""
+    """Return the tile count of each level, ascending; empty if conf.xml cannot be used."""
     folder = conf[: -len(cache_conf.CONF_XML)]
     cdi = next((name for name in files.members if name.lower() == f"{folder}{cache_conf.CONF_CDI}".lower()), None)
     try:
@@ -203,7 +203,7 @@ def _check_bundles(
 def _check_bundles_v1(
     files: CacheFiles, bundles: Mapping[str, ExpectedTiles], scope: Scope, findings: Findings
 ) -> Iterator[tuple[str, int]]:
-    """Yield the names of bundles and how many tiles each holds; those without offsets that can be read are left out."""
+    """Yield the names of bundles and how many tiles each holds; skip those without readable offsets."""
     offset_files = {name: f"{name.removesuffix('.bundle')}.bundlx" for name in bundles}
     names = [name for name, offsets in offset_files.items() if files.members.get(offsets, _NOTHING).is_plain]
     heads = files.heads(names, HEADER_BYTES)
@@ -217,7 +217,7 @@ def _check_bundles_v1(
 
 
 def _check_item(files: CacheFiles, findings: Findings) -> None:
-    """Note what is wrong with the documents that make a cache a package."""
+    """Check the documents that a package has besides those of a cache."""
     bodies = {name: files.read(name) for name in _ITEM}
     for name in _ITEM:
         if findings.require(name in files.members, name, "It is missing."):

@@ -1,4 +1,4 @@
-"""Checks a file or a folder for what its contents say it is: a tile package of either kind, or a dataset."""
+"""Checking a file or folder: the contents decide if it is a .tpkx, a .tpk or a dataset."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
@@ -21,11 +21,11 @@ _LEFTOVER_FOLDERS = ("status.gdb/", "__macosx/")
 
 
 def check_archive_file(file: RangedFile, suffix: str, scope: Scope) -> PackageReport:
-    """Read a package, or a dataset in one file, and report on it.
+    """Check a tile package, or a dataset in an archive.
 
     Args:
-        file: which is told apart by what is in it.
-        suffix: of its name, which should say the same.
+        file: a .tpkx, a .tpk or a .zip.
+        suffix: of its name, which should fit the contents.
         scope: how much of it is read.
     """
     suffix = suffix.lower()
@@ -50,9 +50,9 @@ def check_archive_file(file: RangedFile, suffix: str, scope: Scope) -> PackageRe
 
 
 def check_folder(sizes_bytes: Mapping[str, int], open_file: Callable[[str], BinaryIO]) -> PackageReport:
-    """Read an unpacked tile package, or a dataset in a folder, and report on it.
+    """Check an unpacked tile package, or a dataset in a folder.
 
-    What ArcGIS Server, Windows and macOS leave beside the files of a cache is passed over.
+    Files that ArcGIS Server, Windows and macOS leave behind are ignored.
 
     Args:
         sizes_bytes: of all files, by their paths below the folder.
@@ -72,7 +72,7 @@ def check_folder(sizes_bytes: Mapping[str, int], open_file: Callable[[str], Bina
 
 
 def _is_tile_package(names: Sequence[str]) -> bool:
-    """Return True if a file that only a .tpkx has is there: root.json, also in a folder, or a bundle at its place."""
+    """Return True if a file is there that only a .tpkx has: root.json, or a bundle below tile/."""
     return any(
         name.rpartition("/")[2].lower() == ROOT or (name.startswith(f"{BUNDLE_FOLDER}/") and name.endswith(".bundle"))
         for name in names

@@ -1,4 +1,4 @@
-"""Checks iteminfo.json and thumbnail.png of a tile package.
+"""Checking iteminfo.json and thumbnail.png of a tile package.
 
 Source: Esri/tile-package-spec, docs/iteminfo.md; spelling and types of the
 keys as ArcGIS writes them.
@@ -47,7 +47,7 @@ _ITEMINFO_TYPES: Mapping[str, JsonType] = {
 
 
 def check_iteminfo(data: bytes, root: Mapping[str, Any], extent: Extent | None, findings: Findings) -> None:
-    """Note what is wrong with iteminfo.json, also against root.json and its fullExtent."""
+    """Check iteminfo.json, also against root.json and its fullExtent."""
     item = read_object(ITEMINFO, data, _ITEMINFO_TYPES, findings)
     for key, wanted in (
         ("name", root.get("name")),
@@ -71,7 +71,7 @@ def check_iteminfo(data: bytes, root: Mapping[str, Any], extent: Extent | None, 
 
 
 def check_thumbnail(data: bytes, findings: Findings, *, path: str = THUMBNAIL) -> None:
-    """Note what is wrong with the thumbnail."""
+    """Check format and size of the thumbnail."""
     if findings.require(sniff(data) == "png", path, "It is not a PNG."):
         size = image_size(data)
         wanted = (THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH)

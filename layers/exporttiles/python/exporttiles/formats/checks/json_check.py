@@ -1,4 +1,4 @@
-"""What the checks of JSON documents have in common.
+"""Checks that the JSON documents of packages share.
 
 Source: ArcGIS REST API, "Geometry objects".
 """
@@ -19,7 +19,7 @@ NUMBER: JsonType = (int, float)
 
 
 def read_object(path: str, data: bytes, types: Mapping[str, JsonType], findings: Findings) -> dict[str, Any]:
-    """Return a JSON object; empty if it is none. Notes keys that are missing or of another type."""
+    """Return a JSON object, empty if it is not one; check that its keys exist and have their types."""
     try:
         document = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -47,12 +47,12 @@ def is_object(document: Mapping[str, Any], key: str) -> bool:
 
 
 def shown(value: object) -> str:
-    """Return a value as it is told in a finding."""
+    """Return a value as text for a finding."""
     return "null" if value is None else repr(value)[:80]
 
 
 def check_reference(path: str, key: str, reference: Mapping[str, Any], findings: Findings) -> None:
-    """Note a spatial reference without its two ids."""
+    """Check that a spatial reference has both ids, or WKT."""
     both = all(isinstance(reference.get(name), int) for name in ("wkid", "latestWkid"))
     findings.require(both or "wkt" in reference, path, f"{key} has a spatial reference without wkid and latestWkid.")
 
@@ -64,7 +64,7 @@ def check_extent(
     is_right: Callable[[SpatialReference], bool],
     findings: Findings,
 ) -> Extent | None:
-    """Return an extent; None, and a finding, if it is empty or not what `is_right` wants."""
+    """Return an extent; add a finding and return None if it is empty or fails `is_right`."""
     try:
         extent = read_extent(document, WGS84)
         right = is_right(extent.spatial_reference)

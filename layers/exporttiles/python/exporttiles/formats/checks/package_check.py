@@ -1,7 +1,7 @@
-"""Checks a tile package (.tpkx) for all that its readers demand or take on trust.
+"""Checking tile packages (.tpkx) for everything that any reader requires.
 
-Most readers accept what another one refuses, and the most tolerant of them
-shows a broken bundle as empty tiles. This says what is wrong, in words.
+Readers differ: some refuse a package that others open, and tolerant ones show a
+broken bundle as empty tiles without an error.
 
 Source: Esri/tile-package-spec; Esri/raster-tiles-compactcache; packages
 written by ArcGIS.
@@ -30,14 +30,14 @@ from exporttiles.formats.checks.root_check import check_extents, check_root, che
 from exporttiles.formats.packages.tpkx import BUNDLE_FOLDER, ITEMINFO, MEMBER_ORDER, ROOT, THUMBNAIL
 
 MAX_DOCUMENT_BYTES = 16 * 2**20
-"""Longer documents are not read; legends make them long, but not so long."""
+"""Longer documents are not read; the longest known are those with legends."""
 
 _ROUNDING_PIXELS = 0.01  # tiles may have been selected with other roundings; less than EDGE_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
 class PackageReport:
-    """What a package holds and what is wrong with it.
+    """Contents and faults of a package.
 
     Attributes:
         size_bytes: length of the file.
@@ -80,7 +80,7 @@ def check_package(file: BinaryIO | RangedFile, scope: Scope | None = None) -> Pa
 def check_package_members(
     file: RangedFile, members: Sequence[StoredMember], scope: Scope, damage: Findings, remarks: Findings
 ) -> dict[int, int]:
-    """Read the members of a tile package, in an archive or unpacked; return how many tiles each level has, ascending.
+    """Check the members of a tile package, packed or unpacked; return the tile count of each level, ascending.
 
     Args:
         file: that holds them all.
@@ -127,7 +127,7 @@ def check_package_members(
 
 
 def _read_document(file: RangedFile, places: Mapping[str, StoredMember], name: str, findings: Findings) -> bytes:
-    """Return a document; nothing if it is not there, too long or, as a finding of the archive says, compressed."""
+    """Return a document; b"" if it is missing, too long or compressed."""
     member = places.get(name)
     if not findings.require(member, name, "It is missing.") or member is None:
         return b""
@@ -153,7 +153,7 @@ def _bundles(members: Sequence[StoredMember], findings: Findings) -> Iterator[tu
 def _tile_format(root: Mapping[str, Any]) -> TileFormat | None:
     try:
         return TileFormat(root["tileImageInfo"]["format"])
-    except (KeyError, TypeError, ValueError):  # told of with root.json
+    except (KeyError, TypeError, ValueError):  # reported with root.json
         return None
 
 
@@ -167,19 +167,19 @@ def expected_tiles(
     extent: Extent | None,
     extent_name: str,
 ) -> ExpectedTiles:
-    """Return what a bundle should hold, as the document at a path tells it; note if it cannot be told."""
+    """Return the properties of the tiles of a bundle, as the document at a path states them."""
     allowed = None
     if scheme and extent:
         try:
             allowed = _touched(scheme, extent, bundle.level)
         except (InvalidParameterError, ValueError, OverflowError):
-            findings.add(path, f"Where the tiles of level {bundle.level} lie cannot be told from the tiling scheme.")
+            findings.add(path, f"The tiling scheme gives no place for the tiles of level {bundle.level}.")
     tile_size = scheme.tile_size if scheme else None
     return ExpectedTiles(tile_format, tile_size, allowed, extent_name, bundle.row, bundle.column)
 
 
 def _touched(scheme: TilingScheme, extent: Extent, level: int) -> TileRange:
-    """Return the tiles that an extent reaches into, however little, or nearly: an export may hold any of them."""
+    """Return the tiles that an extent touches, or nearly: an export may hold any of them."""
     slack, span = _ROUNDING_PIXELS * scheme.lod(level).resolution, scheme.tile_span(level)
     xmin, ymin, xmax, ymax = extent.sides
     nearly = scheme.tile_range(
@@ -206,12 +206,12 @@ def _check_levels(root: Mapping[str, Any], levels: Collection[int], remarks: Fin
 
 
 def check_gaps(path: str, levels: Iterable[int], findings: Findings) -> None:
-    """Note levels without bundles between the first and the last, in the document at a path."""
+    """Check that no level between the first and the last lacks bundles."""
     gaps = gap_names(levels)
     findings.require(not gaps, path, f"There are no bundles of {gaps}, though of coarser and of finer levels.")
 
 
 def gap_names(levels: Iterable[int]) -> str:
-    """Return the levels that lie between others and are not among them, as ``level 3`` or ``levels 3, 5-7``; or ""."""
+    """Return the missing levels between others as ``level 3`` or ``levels 3, 5-7``; "" if there are none."""
     gaps = [level for lower, upper in pairwise(sorted(levels)) for level in range(lower + 1, upper)]
     return level_names(gaps) if gaps else ""

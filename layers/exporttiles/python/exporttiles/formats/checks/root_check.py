@@ -1,4 +1,4 @@
-"""Checks root.json of a tile package.
+"""Checking root.json of a tile package.
 
 Source: Esri/tile-package-spec, docs/root.md; spelling and types of the keys as
 ArcGIS writes them; sizes and places as GDAL needs them.
@@ -30,7 +30,7 @@ from exporttiles.formats.esri.values import DocumentValueError
 from exporttiles.formats.packages.tpkx import BUNDLE_FOLDER, MIN_ROOT_BYTES, ROOT, STORAGE_FORMAT, units
 
 MAX_LEVELS = 64
-"""More levels than any scheme has: halving the earth so often ends below the atom."""
+"""More levels than any scheme has: a pixel of level 64 would be smaller than an atom."""
 
 _FIRST_KILOBYTE = 1024
 _FIRST_BLOCK = 8192  # GDAL reads on to here from version 3.9.1, where it finds a key of a tile package before
@@ -57,7 +57,7 @@ _ROOT_TYPES: Mapping[str, JsonType] = {
 
 
 def check_root(data: bytes, findings: Findings) -> dict[str, Any]:
-    """Note what is wrong with root.json; return what can be read of it."""
+    """Check root.json; return its members as far as they can be read."""
     long_enough = len(data) >= MIN_ROOT_BYTES
     findings.require(long_enough, ROOT, f"It has {counted(len(data), 'byte')}; GDAL needs {MIN_ROOT_BYTES}.")
     start = data[:_FIRST_KILOBYTE]
@@ -71,7 +71,7 @@ def check_root(data: bytes, findings: Findings) -> dict[str, Any]:
     for key, wanted in (("version", 1.0), ("tileBundlesPath", f"./{BUNDLE_FOLDER}")):
         is_right = key not in root or root[key] == wanted
         findings.require(is_right, ROOT, f"{key} is {shown(root.get(key))} instead of {shown(wanted)}.")
-    # A member that is missing, or of another type, has been noted: nothing follows from it.
+    # Members that are missing or of another type are reported already.
     if is_object(root, "storageInfo"):
         storage_info = root["storageInfo"]
         for key, value in (("storageFormat", STORAGE_FORMAT), ("packetSize", PACKET_SIZE)):
@@ -97,7 +97,7 @@ def _check_image_info(image_info: Mapping[str, Any], findings: Findings) -> None
 
 
 def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | None:
-    """Note what is wrong with the tiling scheme; return it, or None if it cannot be read."""
+    """Check the tiling scheme; return it, or None if it cannot be read."""
     try:
         scheme = read_tile_info(part(root, "tileInfo"))
         own_units = units(scheme.spatial_reference)
@@ -116,7 +116,7 @@ def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | 
 
 
 def _is_packed(root: Mapping[str, Any], level: int) -> bool:
-    """Return True if a level lies from minLOD to maxLOD; a bound that is no number does not count."""
+    """Return True if a level lies from minLOD to maxLOD; ignore a bound that is not a number."""
     lowest, highest = root.get("minLOD"), root.get("maxLOD")
     is_above = isinstance(lowest, int) and level < lowest
     is_below = isinstance(highest, int) and level > highest
@@ -124,7 +124,7 @@ def _is_packed(root: Mapping[str, Any], level: int) -> bool:
 
 
 def check_lods(path: str, scheme: TilingScheme, findings: Findings, *, used: Sequence[LevelOfDetail]) -> None:
-    """Note levels of detail that are not in order, or almost those that everybody uses.
+    """Check that levels of detail are in order, and not almost those of a well-known scheme.
 
     Args:
         path: of the document.
@@ -145,7 +145,7 @@ def check_lods(path: str, scheme: TilingScheme, findings: Findings, *, used: Seq
 
 
 def check_extents(root: Mapping[str, Any], scheme: TilingScheme, findings: Findings) -> Extent | None:
-    """Note what is wrong with the extents of root.json; return fullExtent if it can be used."""
+    """Check the extents of root.json; return fullExtent if it can be used."""
     extents: dict[str, Extent | None] = {}
     for key in ("initialExtent", "fullExtent"):
         if not is_object(root, key):
@@ -159,7 +159,7 @@ def check_extents(root: Mapping[str, Any], scheme: TilingScheme, findings: Findi
 
 
 def is_usable(scheme: TilingScheme) -> bool:
-    """Tell whether the numbers of a scheme can be calculated with."""
+    """Return True if all numbers of a scheme are finite and in their ranges."""
     numbers = [scheme.origin_x, scheme.origin_y, *(lod.resolution for lod in scheme.lods)]
     legal_lods = 0 < len(scheme.lods) <= MAX_LEVELS and all(lod.resolution > 0 for lod in scheme.lods)
     return legal_lods and all(map(math.isfinite, numbers)) and 0 < scheme.tile_size <= _MAX_TILE_SIZE

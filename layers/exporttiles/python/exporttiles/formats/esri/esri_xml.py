@@ -8,7 +8,7 @@ import codecs
 import re
 from dataclasses import dataclass
 from html import escape
-from xml.etree.ElementTree import Element, ParseError  # the parser below is the safe one
+from xml.etree.ElementTree import Element, ParseError  # defusedxml parses
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
@@ -34,7 +34,7 @@ _STARTS = (
     (b"<\0", "utf-16-le"),
     (b"\0<", "utf-16-be"),
 )
-"""First bytes of a document that tell its encoding, whatever it declares."""
+"""First bytes that show the encoding of a document, whatever it declares."""
 
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([\x21-\x7e]{1,40}?)["']""")
 _WIDE = ("utf-16", "utf-32", "utf16", "utf32", "utf_16", "utf_32", "ucs", "iso-10646", "unicode", "u16", "u32")
@@ -51,7 +51,7 @@ class CoordinateDomain:
 
     @classmethod
     def of(cls, reference: SpatialReference) -> "CoordinateDomain":
-        """Return the domain that ArcGIS uses where no one chose another."""
+        """Return the default domain of ArcGIS."""
         return cls(-400, 1e9) if reference.is_geographic else cls(-_INTEGERS / 2e4, 1e4)
 
     @property
@@ -61,11 +61,11 @@ class CoordinateDomain:
 
 
 def read_document(body: bytes) -> Element:
-    """Return the root of a document from anywhere, in whatever encoding it declares.
+    """Parse an untrusted document, in whatever encoding it declares.
 
     Raises:
-        DocumentValueError: it is no XML, or it has a document type: entities grow,
-            and name files.
+        DocumentValueError: it is not XML, or it has a document type, whose
+            entities can grow or include files.
     """
     try:
         root: Element = fromstring(_text(body), forbid_dtd=True)
@@ -91,13 +91,13 @@ def _text(body: bytes) -> str:
 
 
 def element(name: str, *content: str, esri_type: str = "") -> str:
-    """Return an element around text that is XML already."""
+    """Return an element around XML."""
     kind = f" xsi:type='typens:{esri_type}'" if esri_type else ""
     return f"<{name}{kind}>{''.join(content)}</{name}>"
 
 
 def document(name: str, *content: str) -> bytes:
-    """Return a document of one root, of the type that it is called, with Esri's namespaces."""
+    """Return a document with Esri's namespaces; the type of its root is the name."""
     root = element(name, *content, esri_type=name)
     start = f"<{name} xsi:type='typens:{name}'"
     return f"{DECLARATION}{start}{_NAMESPACES}{root.removeprefix(start)}".encode()
@@ -145,7 +145,7 @@ def write_spatial_reference(reference: SpatialReference) -> str:
 def esri_wkt(reference: SpatialReference) -> str:
     """Return a coordinate system in Esri's WKT, with its id at the end as ArcGIS adds it.
 
-    In WKT 2 where Esri's has no words for the projection.
+    In WKT 2 if Esri's WKT does not know the projection.
     """
     from pyproj.exceptions import CRSError
 

@@ -1,12 +1,12 @@
-"""How the numbers in the names of files are written: padded with zeros, hexadecimal, in capitals."""
+"""Formats of the numbers in file names: padding with zeros, hexadecimal, upper case."""
 
 from exporttiles.domain.errors import DamagedCacheError
 
 
 class Numerals:
-    """The ways in which one number of many file names is written.
+    """The formats of one number in many file names.
 
-    It keeps one example of each way, however many names there are.
+    Memory is bounded: one example of each format is kept.
     """
 
     __slots__ = ("_examples",)
@@ -21,14 +21,14 @@ class Numerals:
         self._examples.setdefault((length, digits.lower() == digits, digits.upper() == digits), name)
 
     def spec(self, base: int, usual_width: int) -> str:
-        """Return the format of Python that writes all of them: ``04x``, ``02d``, or '' for plain decimals.
+        """Return the Python format of all of them: ``04x``, ``02d``, or '' for plain decimals.
 
         Args:
             base: 10 or 16.
             usual_width: digits with zeros before them that are taken where several widths fit.
 
         Raises:
-            DamagedCacheError: no single format writes all of them. It names two files.
+            DamagedCacheError: no single format fits all; the message names two files.
         """
         widths = {-length: name for (length, _, _), name in self._examples.items() if length < 0}
         lengths = {length: name for (length, _, _), name in self._examples.items() if length > 0}
@@ -54,8 +54,8 @@ def field(name: str, spec: str) -> str:
     return f"{{{name}:{spec}}}" if spec else f"{{{name}}}"
 
 
-def _differ(one: str, other: str, what: str) -> DamagedCacheError:
+def _differ(one: str, other: str, shared: str) -> DamagedCacheError:
     return DamagedCacheError(
         f"The files are named in several ways: '{one[-120:]}' and '{other[-120:]}'. "
-        f"Rename them so that all have {what}."
+        f"Rename them so that all have {shared}."
     )

@@ -1,4 +1,4 @@
-"""Tiling schemes out of the values of a document, for conf.xml and for root.json alike."""
+"""Tiling schemes from the values of conf.xml or root.json."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,15 +44,15 @@ def read_scheme(
 ) -> TilingScheme:
     """Return a tiling scheme, its levels in the order of the document.
 
-    What is missing and follows from the rest is calculated: dots per inch from
-    the first scale, scales from resolutions.
+    Missing values are calculated if possible: dots per inch from the first
+    scale, scales from resolutions.
 
     Args:
         reference: of the scheme.
-        values: of the document, by their names; None for what is missing.
+        values: of the document, by their names; None for missing ones.
         lods: the values of each level.
-        names: how the document calls them.
-        has_decimal_commas: see `document_values.number`.
+        names: of the values in the document.
+        has_decimal_commas: see `values.number`.
 
     Raises:
         DocumentValueError: a value is missing or unusable; its name begins the text.
@@ -77,10 +77,10 @@ def read_scheme(
     levels = [level for level, _, _ in read]
     if twice := sorted({level for level in levels if levels.count(level) > 1}):
         raise DocumentValueError(f"{names.lods}: {names.level} {twice[0]} is there more than once.")
-    told = values.get(names.dpi)
+    stated_dpi = values.get(names.dpi)
     dpi = None
-    if told is not None and str(told).strip():
-        dpi = positive_number(names.dpi, told, has_decimal_commas=has_decimal_commas)
+    if stated_dpi is not None and str(stated_dpi).strip():
+        dpi = positive_number(names.dpi, stated_dpi, has_decimal_commas=has_decimal_commas)
     if dpi is None:
         dpi = _implied_dpi(reference, read)
     return TilingScheme(
@@ -97,7 +97,7 @@ def read_scheme(
 
 
 def well_known_id(name: str, value: object) -> int | None:
-    """Return the id of a spatial reference; None if there is none, for which 0 and -1 stand too.
+    """Return the id of a spatial reference; None if it is missing, 0 or negative.
 
     Raises:
         DocumentValueError: it is no whole number.

@@ -1,7 +1,6 @@
-"""The tiling schemes that everybody uses.
+"""Well-known tiling schemes, with Esri's own numbers digit for digit.
 
-Their numbers are Esri's own, digit for digit: ArcGIS Earth refused packages
-whose resolutions had been computed anew.
+ArcGIS Earth refused packages with recalculated resolutions.
 """
 
 import json
@@ -33,20 +32,19 @@ WELL_KNOWN: Mapping[str, TilingScheme] = MappingProxyType(
 """Tiling schemes by name."""
 
 _INVISIBLE_PIXELS = 1.0
-"""How far a tile at the far edge of the world may move. Esri's own level 23 is 0.7 pixels off the powers of two."""
+"""Allowed shift of a tile at the edge of the world. Esri's level 23 is 0.7 pixels off the powers of two."""
 
-_SAME_NUMBER = 1e-14  # doubles that differ only in how they were printed
+_SAME_NUMBER = 1e-14  # relative difference of doubles printed with different precision
 _SAME_SCALE = 1e-6
 _INCH = 1e-5  # of the scales of one resolution: some count 39.37 inches to a metre, some 0.0254 metres to an inch
 
 
 def snap_to_well_known(scheme: TilingScheme) -> TilingScheme:
-    """Return a scheme with Esri's own numbers where its own are theirs, computed anew.
+    """Replace recalculated resolutions and scales by Esri's own numbers.
 
-    ArcGIS compares digits, so that WMTS's resolutions of Web Mercator are those
-    of another scheme to it. No tile moves by a visible amount. Levels that no
-    well-known scheme has keep their numbers, and so does a scheme with another
-    origin. A scheme without such levels is returned as it is.
+    ArcGIS compares digits: with the resolutions of WMTS, Web Mercator is another
+    scheme for it. No tile moves by a visible amount. Levels that no well-known
+    scheme has keep their numbers, and so does a scheme with another origin.
     """
     for well_known in WELL_KNOWN.values():
         if _has_same_origin(scheme, well_known) and _has_same_reference(scheme, well_known):

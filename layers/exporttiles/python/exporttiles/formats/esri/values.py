@@ -1,4 +1,4 @@
-"""Values in documents of other programs: texts for numbers, blanks, decimal commas, wrong encodings.
+"""Reading values leniently: numbers as text, white space, decimal commas, wrong encodings.
 
 Functions raise a DocumentValueError that begins with the name of the value; the
 caller adds that of the document.
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.ASCII | r
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _NO_CHARACTERS = frozenset({"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape", "utf_7"})
-"""Codecs of Python that are no encodings of documents; two of them take quadratic time."""
+"""Python codecs that are not encodings of documents; two of them take quadratic time."""
 
 _SHOWN_CHARACTERS = 80
 
@@ -26,7 +26,7 @@ class DocumentValueError(ValueError):
 
 
 def number(name: str, value: object, *, has_decimal_commas: bool = False) -> float:
-    """Return a finite number, whether it is written as a number or as text.
+    """Return a finite number from a number or a text.
 
     Args:
         name: of the value, as the document calls it.
@@ -122,10 +122,10 @@ def member(document: dict[str, Any], name: str) -> dict[str, Any]:
 def decode(body: bytes, declared: str) -> str:
     """Return the text of a document in the encoding that it declares.
 
-    Bytes that the encoding does not have become U+FFFD: they stand in comments
-    and names far more often than in what we read. In no encoding that is based
-    on ASCII is a byte of markup part of another character. One whose name is
-    unknown is based on ASCII too, or else its name could not be read.
+    Bytes that the encoding does not have become U+FFFD: they are in comments and
+    names far more often than in values. In encodings based on ASCII a byte of
+    markup is never part of another character. An encoding of unknown name is
+    read as ASCII: its declaration could be read as ASCII, too.
     """
     try:
         name = codecs.lookup(declared).name

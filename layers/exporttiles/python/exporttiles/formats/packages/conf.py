@@ -1,4 +1,4 @@
-"""Writes what stands beside the level folders of a cache: conf.xml, conf.cdi, conf.properties.
+"""Writing the documents of a cache dataset: conf.xml, conf.cdi, conf.properties.
 
 Source: files by ArcMap 10.3, whose order of elements and way of printing
 numbers are kept; what GDAL, GeoWebCache and tpkutils read of them.
@@ -21,17 +21,17 @@ LEVELS_FOLDER = "_alllayers"
 def scheme_from_0(scheme: TilingScheme, finest_level: int) -> TilingScheme:
     """Return a scheme up to one level, its levels numbered from 0.
 
-    Readers of conf.xml count its levels and take the count for the name of the
-    folder: none may be missing at the beginning. Finer levels are left out, as
+    Readers of conf.xml use the position of a level in the list as the name of
+    its folder: none may be missing at the beginning. Finer levels are left out, as
     ArcMap does: GDAL takes the last one for the resolution of the data, and
-    can open no Web Mercator cache that tells of level 23.
+    cannot open a Web Mercator cache that lists level 23.
     """
     lods = [replace(lod, level=place) for place, lod in enumerate(scheme.lods)]
     return replace(scheme, lods=tuple(lods[: level_from_0(scheme, finest_level) + 1]))
 
 
 def level_from_0(scheme: TilingScheme, level: int) -> int:
-    """Return the place of a level in its scheme, which is its LevelID in conf.xml and its folder."""
+    """Return the position of a level in its scheme: its LevelID in conf.xml, and its folder."""
     return scheme.lods.index(scheme.lod(level))
 
 
@@ -44,7 +44,7 @@ def write_conf_xml(
     lerc_error: float = 0.0,
     tile_end: tuple[float, float] | None = None,
 ) -> bytes:
-    """Return conf.xml: where the tiles of a cache lie, and what they are.
+    """Return conf.xml: tiling scheme, tile format and storage format of a cache.
 
     Args:
         scheme: levels from 0, as `scheme_from_0` returns them.
@@ -107,7 +107,7 @@ def write_conf_cdi(extent: Extent) -> bytes:
 
 
 def write_conf_properties() -> bytes:
-    """Return conf.properties: that the tiles show a map."""
+    """Return conf.properties, which declares the content of the tiles as a map."""
     entry = text("Key", "CacheTileContentType") + "<Value xsi:type='xs:string'>Map</Value>"
     item = element("PropertySetProperty", entry, esri_type="PropertySetProperty")
     return document("PropertySet", element("PropertyArray", item, esri_type="ArrayOfPropertySetProperty"))

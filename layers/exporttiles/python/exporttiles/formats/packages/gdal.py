@@ -38,7 +38,7 @@ def tile_end(scheme: TilingScheme, extent: Extent) -> Corner | None:
 
 
 def dataset_obstacle(scheme: TilingScheme, extent: Extent) -> str:
-    """Return why GDAL cannot show a cache dataset in its place, or '' if it can.
+    """Return why GDAL cannot show a cache dataset, or '' if it can.
 
     Args:
         scheme: as conf.xml lists it.
@@ -52,7 +52,7 @@ def dataset_obstacle(scheme: TilingScheme, extent: Extent) -> str:
 
 
 def package_obstacle(scheme: TilingScheme, levels: Sequence[int], extent: Extent) -> str:
-    """Return why GDAL cannot show a tile package (.tpkx) in its place, or '' if it can.
+    """Return why GDAL cannot show a tile package (.tpkx), or '' if it can.
 
     Args:
         scheme: as root.json lists it.
@@ -85,7 +85,7 @@ def _mirrored_origin(scheme: TilingScheme) -> Corner:
 
 
 def _corner_of_tiles(scheme: TilingScheme, lod: LevelOfDetail, extent: Extent) -> Corner:
-    """Return the lower right corner of the tile of a level that holds that of an extent."""
+    """Return the lower right corner of the last tile of an extent at a level."""
     tiles, span = scheme.tile_range(extent, lod.level), scheme.tile_span(lod.level)
     return scheme.origin_x + tiles.column_stop * span, scheme.origin_y - tiles.row_stop * span
 
@@ -98,7 +98,7 @@ def _shows(scheme: TilingScheme, lods: Sequence[LevelOfDetail], extent: Extent, 
 
 
 def _holds(extent: Extent, corner: Corner, lods: Sequence[LevelOfDetail]) -> bool:
-    pixel = min(lod.resolution for lod in lods)  # the digits of origins and resolutions differ by less
+    pixel = min(lod.resolution for lod in lods)  # tolerance for rounded origins and resolutions
     return extent.xmax <= corner[0] + pixel and extent.ymin >= corner[1] - pixel
 
 

@@ -1,7 +1,7 @@
-"""What is delivered: one kind of package or dataset, told by the members of its archive.
+"""The kinds of output: tile packages (.tpkx, .tpk) and cache datasets.
 
-A worker asks for the members of a bundle, the packer for the documents; neither
-knows which kind it writes. A new kind is a class here.
+Workers ask an output for the members of a bundle, the packer for the documents;
+neither depends on the kind. A new kind is a new class here.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ _USE_A_DATASET = "They show a cache dataset of it: tilePackage=false, or an outp
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the documents tell of the tiles that were packed.
+    """Facts about the packed tiles that the documents state.
 
     Attributes:
         levels: those with tiles, ascending, at least one.
@@ -46,16 +46,16 @@ class Contents:
 
 
 class Output(Protocol):
-    """A kind of delivery, for one export."""
+    """One kind of output, for one export."""
 
     @property
     def file_name(self) -> str:
-        """Return the name of the one file that holds all."""
+        """Return the name of the package or archive."""
         ...
 
     @property
     def is_folder(self) -> bool:
-        """Tell whether the members are delivered one by one as well, in their folders."""
+        """Return True if the members are also delivered as single files in folders."""
         ...
 
     def bundle_members(self, bundle: BundleIndex, tiles: Tiles) -> list[Member]:
@@ -70,22 +70,22 @@ class Output(Protocol):
         """Return the other files by name, in their order.
 
         Raises:
-            AreaError: the extent cannot be told as the format demands.
+            AreaError: the extent cannot be expressed as the format requires.
         """
         ...
 
     def warnings(self, contents: Contents) -> list[str]:
-        """Return which well-known readers cannot show the output, and why, and what is odd about it."""
+        """Return warnings: readers that cannot show the output, levels without tiles."""
         ...
 
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
-        """Read the one file that holds all, as far as it is wanted, and report on it."""
+        """Check the package or archive within a scope and report on it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class TilePackage:
-    """A tile package of today, ``.tpkx``: Compact Cache V2 and JSON."""
+    """Tile package ``.tpkx``: Compact Cache V2 and JSON documents."""
 
     service: ImageService
     compression_quality: int | None
@@ -119,7 +119,7 @@ class TilePackage:
         return [text if dataset.obstacle(contents) else f"{text} {_USE_A_DATASET}", *gaps]
 
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
-        """Return what is wrong with the package."""
+        """Check the package."""
         return check_package(file, scope)
 
 
@@ -154,7 +154,7 @@ class CacheDataset:
         return [(path, pieces), (f"{folder}/{bundlx_path(place)}", [offsets])]
 
     def documents(self, contents: Contents) -> dict[str, bytes]:
-        """Return conf.cdi, conf.properties and, last, conf.xml: with it the cache is complete."""
+        """Return conf.cdi, conf.properties and, last because it completes the cache, conf.xml."""
         service, scheme = self.service, self._scheme(contents)
         is_read_by_gdal = self.storage_format is StorageFormat.COMPACT_V2
         conf_xml = conf.write_conf_xml(
@@ -178,13 +178,13 @@ class CacheDataset:
         return [f"GDAL and QGIS cannot show this cache dataset: {obstacle}.", *gaps] if obstacle else gaps
 
     def obstacle(self, contents: Contents) -> str:
-        """Return why GDAL cannot show the dataset, or '' if it can; it reads none of the older format."""
+        """Return why GDAL cannot show the dataset, or '' if it can, or does not read the format at all."""
         if self.storage_format is not StorageFormat.COMPACT_V2:
             return ""
         return gdal.dataset_obstacle(self._scheme(contents), contents.extent)
 
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
-        """Return what is wrong with the archive."""
+        """Check the archive."""
         return check_cache_archive(file, scope, is_package=not self.is_folder)
 
     def _scheme(self, contents: Contents) -> TilingScheme:
@@ -194,7 +194,7 @@ class CacheDataset:
 
 @dataclass(frozen=True, slots=True)
 class TilePackageV1(CacheDataset):
-    """A tile package of the older kind, ``.tpk``: a dataset of Compact Cache V1 with what ArcMap tells of it."""
+    """Tile package ``.tpk`` of ArcMap: a Compact Cache V1 dataset with the documents of an item."""
 
     storage_format: StorageFormat = StorageFormat.COMPACT
     is_folder = False
@@ -210,7 +210,7 @@ class TilePackageV1(CacheDataset):
         return tpk.MAP_FOLDER
 
     def documents(self, contents: Contents) -> dict[str, bytes]:
-        """Return what describes the item, and then the cache."""
+        """Return the documents of the item, then those of the cache."""
         service, extent = self.service, contents.extent
         return {
             tpk.PKINFO: tpk.write_pkinfo(service, job_id=contents.job_id),
@@ -222,13 +222,13 @@ class TilePackageV1(CacheDataset):
 
 
 def _gap_warnings(levels: Iterable[int]) -> list[str]:
-    """Return a warning if levels between others are not among them: `check` finds fault with that."""
+    """Return a warning if levels between others are missing, which `check` reports as a fault."""
     gaps = gap_names(levels)
     return [f"The export holds no tiles of {gaps}, but of coarser and of finer levels."] if gaps else []
 
 
 def output_of(service: ImageService, request: ExportRequest) -> Output:
-    """Return what a request wants to have delivered."""
+    """Return the output that a request asks for."""
     quality = request.compression_quality
     if not request.tile_package:
         return CacheDataset(service, quality, request.storage_format)

@@ -1,9 +1,9 @@
-"""Documents of a tile package of the older kind (.tpk): pkinfo, iteminfo.xml, mapserver.json.
+"""Documents of a tile package of ArcMap (.tpk): pkinfo, iteminfo.xml, mapserver.json.
 
 Esri publishes no specification. Source: packages by ArcMap 10.3, whose members,
-elements and order are kept, and what tpkutils 0.8.2 reads of them. The
-``.lyr`` files that ArcMap adds are left out: their format is secret, and no
-other reader opens them.
+elements and order are kept, and the elements that tpkutils 0.8.2 reads. The
+``.lyr`` files that ArcMap adds are left out: their format is not published,
+and no other reader opens them.
 """
 
 import json
@@ -32,7 +32,7 @@ _STYLESHEET = '<?xml-stylesheet type="text/xsl" href="http://www.arcgisonline.co
 
 
 def write_pkinfo(service: ImageService, *, job_id: str) -> bytes:
-    """Return item.pkinfo: that this is a tile package, and its id."""
+    """Return item.pkinfo: the type and the id of the item."""
     members = (
         text("ID", item_guid(job_id)),
         text("name", service.short_name),
@@ -48,7 +48,7 @@ def write_pkinfo(service: ImageService, *, job_id: str) -> bytes:
 
 
 def write_iteminfo(service: ImageService, extent: Extent, *, job_id: str) -> bytes:
-    """Return iteminfo.xml: what a portal shows of the package.
+    """Return iteminfo.xml: the texts that a portal shows.
 
     Args:
         service: the cache that the tiles come from.
@@ -90,7 +90,7 @@ def write_iteminfo(service: ImageService, extent: Extent, *, job_id: str) -> byt
 
 
 def write_mapserver(service: ImageService, extent: Extent) -> bytes:
-    """Return mapserver.json: the map service that the package stands for, without any layer.
+    """Return mapserver.json: the description of a map service without layers.
 
     Raises:
         AreaError: the extent cannot be expressed in degrees.

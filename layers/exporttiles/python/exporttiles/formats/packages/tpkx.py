@@ -53,9 +53,9 @@ def write_root(
     *,
     compression_quality: int | None = None,
 ) -> bytes:
-    """Return root.json: how the tiles of the package are to be drawn.
+    """Return root.json: the tiling scheme, tile format and extents of the package.
 
-    The tiling scheme is told whole, whatever levels are packed. The visible
+    The tiling scheme is complete, whichever levels are packed. The visible
     scales are the service's, as the server writes them: clients draw the
     levels of the package larger or smaller where it has no tiles.
 
@@ -100,7 +100,7 @@ def write_root(
 
 
 def write_iteminfo(service: ImageService, extent: Extent, *, job_id: str) -> bytes:
-    """Return iteminfo.json: what a portal shows of the package.
+    """Return iteminfo.json: the texts that a portal shows.
 
     The format has no place for a copyright; it closes the description.
 
@@ -134,12 +134,12 @@ def write_iteminfo(service: ImageService, extent: Extent, *, job_id: str) -> byt
 
 
 def item_guid(job_id: str) -> str:
-    """Return the id of the item that a job makes: upper-case UUID, the same for the same job."""
+    """Return the item id of a job: an upper-case UUID, always the same for a job."""
     return str(uuid.uuid5(_GUID_NAMESPACE, job_id)).upper()
 
 
 def declared_quality(service: ImageService, recompressed_to: int | None) -> int:
-    """Return the JPEG quality that documents tell; 0 for formats that have none."""
+    """Return the JPEG quality for documents; 0 for formats without one."""
     if service.tile_format not in {TileFormat.JPEG, TileFormat.MIXED}:
         return 0
     return service.compression_quality if recompressed_to is None else recompressed_to
@@ -151,14 +151,14 @@ def units(reference: SpatialReference) -> str:
 
 
 def thumbnail(tiles: Mapping[tuple[int, int], bytes | memoryview]) -> bytes:
-    """Return a picture of the package: 200 by 133 pixels, RGB, as PNG.
+    """Return the thumbnail of a package: an RGB PNG of 200 by 133 pixels.
 
     The tiles are laid out as on the map and fill the picture, cut to its
-    middle. Missing, damaged and LERC tiles leave it plain.
+    middle. Missing, damaged and LERC tiles leave their place grey.
 
     Args:
         tiles: row and column -> encoded image, all of one level; few, since
-            each that is to be seen is decoded.
+            each visible one is decoded.
     """
     from PIL import Image
 

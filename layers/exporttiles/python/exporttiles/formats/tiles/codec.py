@@ -1,4 +1,4 @@
-"""Tiles decoded, and JPEGs made smaller. Apart from what reads no pixels, which starts without a codec."""
+"""Decoding tiles and recompressing JPEGs. `image` does not import Pillow, which would slow down cold starts."""
 
 import struct
 from functools import cache, lru_cache
@@ -14,12 +14,12 @@ Steps = tuple[int, ...]
 """The 64 steps of a quantization table, in the order of Pillow."""
 
 _MAX_BASELINE_STEP = 255
-_TABLES = 64  # that are kept: the tiles of a cache have few between them
+_TABLES = 64  # cached; the tiles of a cache share few
 _UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, KeyError, struct.error, Image.DecompressionBombError)
 
 
 def decode(data: bytes | memoryview) -> Image.Image:
-    """Return a JPEG or PNG tile as a picture, decoded.
+    """Return the decoded picture of a JPEG or PNG tile.
 
     Raises:
         DamagedCacheError: it is neither, cannot be decoded, or is larger than
@@ -62,7 +62,7 @@ def recompress_jpeg(data: bytes, quality: int) -> bytes:
         image.draft("YCbCr", image.size)  # the stored colours, unrounded; does nothing to grey
     _load(image)
     body = BytesIO()
-    # Fitted Huffman tables save more than 15 points of quality do: the codec without them is no bargain.
+    # Fitted Huffman tables save more than 15 points of quality do.
     image.save(body, "JPEG", qtables=target, subsampling=sampling, optimize=True, comment=b"")
     smaller = body.getvalue()
     return smaller if len(smaller) < len(data) else data
@@ -102,7 +102,7 @@ def _open(data: bytes | memoryview) -> Image.Image:
     except _UNREADABLE as error:
         raise DamagedCacheError(f"The tile cannot be read: {error}.") from error
     if (image.height, image.width) != size:
-        raise DamagedCacheError("The tile has two headers that tell different sizes.")
+        raise DamagedCacheError("The tile has two headers with different sizes.")
     return image
 
 
@@ -139,7 +139,7 @@ def _is_stored_as_rgb(image: JpegImageFile) -> bool:
 
 @cache
 def _quality_steps(quality: int) -> list[Steps]:
-    # The codec is asked, so that its quality means here what it means elsewhere.
+    # From the codec itself, so that a quality means the same here as in other programs.
     body = BytesIO()
     Image.new("RGB", (8, 8)).save(body, "JPEG", quality=quality)
     return [tuple(table) for table in JpegImageFile(BytesIO(body.getvalue())).quantization.values()]

@@ -1,4 +1,4 @@
-"""Encoded tiles, without a decoder: which format they are in, and what their headers tell.
+"""Reading the format and the size of encoded tiles from their headers, without a decoder.
 
 Source: ITU-T T.81 annex B (JPEG markers), PNG specification 11.2.2 (IHDR).
 """
@@ -10,13 +10,13 @@ from typing import Literal
 ImageFormat = Literal["jpeg", "png", "lerc", "webp"]
 
 MAX_SIDE_PIXELS = 4096
-"""No tile is wider or higher: a few bytes can claim to be a picture of gigabytes."""
+"""Limit of width and height: a few bytes can claim to be a picture of gigabytes."""
 
 MAX_SCANS = 100
-"""Of a JPEG. Progressive ones have 10; a scan of 30 bytes makes the decoder walk the whole picture."""
+"""Limit of a JPEG. Progressive ones have 10; each scan, however short, costs a pass over the picture."""
 
 MAX_SEGMENTS = 1_000
-"""Of a JPEG, before its first scan. Pictures have a dozen."""
+"""Limit of a JPEG before its first scan. Usual are a dozen."""
 
 _FILL, _START_OF_SCAN = 0xFF, 0xDA
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -24,7 +24,7 @@ _WITHOUT_LENGTH = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
 def sniff(data: bytes | memoryview) -> ImageFormat | None:
-    """Return the format that the first bytes of a tile tell; None for any other."""
+    """Return the image format by the first bytes of a tile; None if unknown."""
     if bytes(data[:3]) == b"\xff\xd8\xff":  # the most frequent by far
         return "jpeg"
     start = bytes(data[:12])
@@ -38,7 +38,7 @@ def sniff(data: bytes | memoryview) -> ImageFormat | None:
 
 
 def kind_of_compression(data: bytes | memoryview) -> str | None:
-    """Return the compression that the first bytes of a tile show; None for any other tile."""
+    """Return the compression by the first bytes of a tile; None if it is not compressed."""
     start = bytes(data[:4])
     if start.startswith(b"\x1f\x8b"):
         return "gzip"
@@ -46,16 +46,16 @@ def kind_of_compression(data: bytes | memoryview) -> str | None:
 
 
 def image_size(data: bytes | memoryview) -> tuple[int, int] | None:
-    """Return height and width in pixels as a JPEG's or PNG's header tells them.
+    """Return height and width in pixels from the header of a JPEG or PNG.
 
-    Nothing is decoded. None if the header does not tell, and for other formats.
+    Nothing is decoded. None if the header is incomplete, and for other formats.
     """
     found = _find_size(data)
     return found and found[:2]
 
 
 def start_to_size(data: bytes | memoryview) -> bytes:
-    """Return the beginning of a JPEG or PNG up to its size in pixels; b"" if it does not tell, and for other formats.
+    """Return the beginning of a JPEG or PNG up to its size in pixels; b"" if there is none.
 
     Images that begin with the same bytes have the same format and size.
     """
@@ -76,7 +76,7 @@ def _find_size(data: bytes | memoryview) -> tuple[int, int, int] | None:
 
 
 def is_bomb(data: bytes | memoryview) -> bool:
-    """Tell whether a JPEG of a few bytes would take seconds to decode."""
+    """Check for decompression bombs: small JPEGs with too many scans or segments."""
     try:
         reaches_scan = any(marker == _START_OF_SCAN for marker, _ in _segments(data))
     except (IndexError, struct.error):

@@ -1,4 +1,4 @@
-"""Which tile format a cache has, as its tiles tell it: names and documents may be wrong."""
+"""Detecting the tile format of a cache from its tiles; names and documents may be wrong."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ def detect_format(tiles: Sequence[bytes], declared: TileFormat | None = None) ->
 
     Args:
         tiles: some tiles, from all over the cache.
-        declared: what the cache says of itself; it stays if it allows for all
-            of the tiles, as a few cannot tell JPEG from MIXED.
+        declared: the format in the documents of the cache; kept if it allows all
+            of the tiles, as a few do not show if it is JPEG or MIXED.
 
     Raises:
         DamagedCacheError: no tile is an image that is known, or they are of a
@@ -48,7 +48,7 @@ def detect_format(tiles: Sequence[bytes], declared: TileFormat | None = None) ->
 
 
 def tile_side(tiles: Sequence[bytes]) -> int | None:
-    """Return the width and height of most tiles in pixels; None if they do not tell.
+    """Return the width and height of most tiles in pixels; None if no header has them.
 
     An export leaves out the few that have another size.
 
@@ -73,6 +73,6 @@ def _jpeg_quality(tile: bytes) -> int:
 
 
 def _png_format(tiles: Sequence[bytes]) -> TileFormat:
-    """Return the one depth that all PNG tiles have, or PNG, which allows for any."""
+    """Return the PNG format of all tiles, or PNG, which allows any, if they differ."""
     depths = {tile[_PNG_COLOUR_TYPE_OFFSET] for tile in tiles if image_size(tile)}
     return _PNG_FORMATS.get(depths.pop(), TileFormat.PNG) if len(depths) == 1 else TileFormat.PNG
