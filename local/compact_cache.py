@@ -7,10 +7,9 @@ from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundles.v2 import DATASET_RECORD_COUNT, bundle_path, write_bundle
+from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.formats.packages.conf import (
-    CONF_CDI,
-    CONF_XML,
     LEVELS_FOLDER,
     scheme_from_0,
     write_conf_cdi,

@@ -17,12 +17,13 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.bundles.names import BundleName, BundleNames, split_bundle_name
+from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML, ROOT_JSON
 from exporttiles.formats.caches.path_template import TilePlace, find_shard, literal
 from exporttiles.formats.caches.tms_documents import TILE_JSONS, TILE_MAP
 from exporttiles.formats.esri.numerals import Numerals
 from exporttiles.formats.esri.numerals import field as number_field
 
-DOCUMENTS = frozenset({"conf.xml", "conf.cdi", "root.json", TILE_MAP, *TILE_JSONS})
+DOCUMENTS = frozenset({CONF_XML, CONF_CDI, ROOT_JSON, TILE_MAP, *TILE_JSONS})
 """Names of documents in lower case; any case is accepted."""
 
 _NUMBERED = re.compile(r"((?:.*/)?)()([0-9]{1,2})(/)([0-9]{1,10})(/)([0-9]{1,10})(@[0-9]x|)((?:\.\w+){0,2})", re.ASCII)

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO
 
 from exporttiles.domain.errors import DamagedCacheError
@@ -18,14 +19,20 @@ from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.archives.ranged_file import RangedFile, StoredMember
 from exporttiles.formats.bundles.v1 import BUNDLX_BYTES, HEADER_BYTES
 from exporttiles.formats.bundles.v2 import DATASET_RECORD_COUNT, RECORDS_OFFSET
-from exporttiles.formats.caches.documents import CacheInfo, read_conf_xml
-from exporttiles.formats.checks.archive_check import Scope, check_archive
+from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML, CacheInfo, read_conf_xml
+from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.bundle_check import ExpectedTiles, check_bundle, check_tiles, find_bundle
 from exporttiles.formats.checks.bundle_v1_check import check_bundle_v1, check_tiles_v1
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.checks.item_check import check_thumbnail
 from exporttiles.formats.checks.json_check import part, read_object
-from exporttiles.formats.checks.package_check import MAX_DOCUMENT_BYTES, PackageReport, check_gaps, expected_tiles
+from exporttiles.formats.checks.package_check import (
+    MAX_DOCUMENT_BYTES,
+    PackageReport,
+    check_archive_with,
+    check_gaps,
+    expected_tiles,
+)
 from exporttiles.formats.checks.root_check import check_lods, is_usable
 from exporttiles.formats.esri.esri_xml import read_document
 from exporttiles.formats.packages import conf as cache_conf
@@ -33,7 +40,7 @@ from exporttiles.formats.packages import tpk
 
 _ITEM = (tpk.PKINFO, tpk.ITEMINFO, tpk.THUMBNAIL, tpk.MAPSERVER)
 _LYR = re.compile(r"v10\d/[^/]+\.lyr", re.ASCII)  # ArcMap's own, in packages by ArcMap
-_CONFS = (cache_conf.CONF_CDI, cache_conf.CONF_PROPERTIES, cache_conf.CONF_XML)
+_CONFS = (CONF_CDI, cache_conf.CONF_PROPERTIES, CONF_XML)
 _NOTHING = StoredMember("", 0, 0, 0, 0, is_plain=False)
 _SHOWN = 3
 _ITEM_TEXTS = ("title", "summary", "tags", "description", "accessinformation", "licenseinfo")
@@ -67,14 +74,7 @@ def check_cache_archive(file: BinaryIO | RangedFile, scope: Scope | None = None,
         scope: how much of it is read; None for all.
         is_package: it is a ``.tpk``, with the documents of an item.
     """
-    file = file if isinstance(file, RangedFile) else RangedFile.of(file)
-    scope = scope or Scope()
-    damage, remarks = Findings(), Findings()
-    members = check_archive(file, damage, scope)
-    tile_counts = {}
-    if members is not None:
-        tile_counts = check_cache_members(file, members, scope, damage, remarks, is_package=is_package)
-    return PackageReport(file.size_bytes, members or (), tile_counts, tuple(damage.all), tuple(remarks.all))
+    return check_archive_with(partial(check_cache_members, is_package=is_package), file, scope)
 
 
 def check_cache_members(
@@ -100,9 +100,9 @@ def check_cache_members(
     if is_package:
         _check_item(files, remarks)
     confs = [name for name in files.members if is_conf_xml(name)]
-    if not damage.require(confs, "", f"It has no {cache_conf.CONF_XML}."):
+    if not damage.require(confs, "", f"It has no {CONF_XML}."):
         return {}
-    damage.require(len(confs) == 1, "", f"It has several {cache_conf.CONF_XML}: {', '.join(confs[:_SHOWN])}.")
+    damage.require(len(confs) == 1, "", f"It has several {CONF_XML}: {', '.join(confs[:_SHOWN])}.")
     if len(confs) > 1 or not files.members[confs[0]].is_plain:
         return {}
     return _check_cache(files, confs[0], scope, damage, remarks)
@@ -110,16 +110,16 @@ def check_cache_members(
 
 def is_conf_xml(name: str) -> bool:
     """Return True if a file is named conf.xml, in any case, as GDAL accepts it."""
-    return name.rpartition("/")[2].lower() == cache_conf.CONF_XML
+    return name.rpartition("/")[2].lower() == CONF_XML
 
 
 def _check_cache(files: CacheFiles, conf: str, scope: Scope, damage: Findings, remarks: Findings) -> dict[int, int]:
     """Return the tile count of each level, ascending; empty if conf.xml cannot be used."""
-    folder = conf[: -len(cache_conf.CONF_XML)]
-    cdi = next((name for name in files.members if name.lower() == f"{folder}{cache_conf.CONF_CDI}".lower()), None)
+    folder = conf[: -len(CONF_XML)]
+    cdi = next((name for name in files.members if name.lower() == f"{folder}{CONF_CDI}".lower()), None)
     try:
         cdi_body = files.read(cdi) if cdi else None
-        info = read_conf_xml(files.read(conf) or b"", cdi_body, conf, cdi or cache_conf.CONF_CDI)
+        info = read_conf_xml(files.read(conf) or b"", cdi_body, conf, cdi or CONF_CDI)
     except DamagedCacheError as error:
         damage.add(conf, str(error).removeprefix(f"{conf}: "))
         return {}
@@ -132,7 +132,7 @@ def _check_cache(files: CacheFiles, conf: str, scope: Scope, damage: Findings, r
     for remark in info.remarks:
         path, _, why = remark.partition(": ")
         remarks.add(path, why)
-    remarks.require(cdi, f"{folder}{cache_conf.CONF_CDI}", "It is missing.")
+    remarks.require(cdi, f"{folder}{CONF_CDI}", "It is missing.")
     levels = f"{folder}{cache_conf.LEVELS_FOLDER}/"
     for name in files.members:
         if not name.startswith(levels) and name not in _ITEM and not _LYR.fullmatch(name):
@@ -158,7 +158,7 @@ def _check_cache(files: CacheFiles, conf: str, scope: Scope, damage: Findings, r
             tile_format=info.tile_format,
             scheme=info.tiling_scheme,
             extent=info.full_extent,
-            extent_name=f"the extent of {cache_conf.CONF_CDI}",
+            extent_name=f"the extent of {CONF_CDI}",
         )
         for name, bundle in bundles.items()
     }

@@ -1,15 +1,16 @@
 """Checking a file or folder: the contents decide if it is a .tpkx, a .tpk or a dataset."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import BinaryIO
 
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.folder_file import read_folder
 from exporttiles.formats.archives.ranged_file import RangedFile, StoredMember
-from exporttiles.formats.checks.archive_check import Scope, check_archive
+from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.cache_check import check_cache_members, is_conf_xml
 from exporttiles.formats.checks.findings import Findings
-from exporttiles.formats.checks.package_check import PackageReport, check_package_members
+from exporttiles.formats.checks.package_check import PackageReport, check_archive_with, check_package_members
 from exporttiles.formats.packages.tpkx import BUNDLE_FOLDER, ROOT
 
 TPK, TPKX = ".tpk", ".tpkx"
@@ -28,25 +29,24 @@ def check_archive_file(file: RangedFile, suffix: str, scope: Scope) -> PackageRe
         suffix: of its name, which should fit the contents.
         scope: how much of it is read.
     """
-    suffix = suffix.lower()
-    damage, remarks = Findings(), Findings()
-    members = check_archive(file, damage, scope)
-    if members is None:
-        return PackageReport(file.size_bytes, (), {}, tuple(damage.all), ())
+    return check_archive_with(partial(_check_by_contents, suffix=suffix.lower()), file, scope)
+
+
+def _check_by_contents(
+    file: RangedFile, members: Sequence[StoredMember], scope: Scope, damage: Findings, remarks: Findings, *, suffix: str
+) -> dict[int, int]:
     names = [member.name for member in members]
     is_tpk = suffix == TPK or any(name.startswith(_TPK_FOLDER) for name in names)
     if _is_tile_package(names):
         remarks.require(suffix in {"", TPKX}, "", f"Its name ends in '{suffix}'; readers want {TPKX}, which it is.")
-        tile_counts = _check_package(file, members, scope, damage, remarks)
-    elif any(map(is_conf_xml, names)) or is_tpk:
+        return _check_package(file, members, scope, damage, remarks)
+    if any(map(is_conf_xml, names)) or is_tpk:
         is_called_so = suffix in {"", TPK if is_tpk else ".zip"}
         text = f"Its name ends in '{suffix}'; it is a {TPK if is_tpk else 'dataset as .zip'}."
         remarks.require(is_called_so, "", text)
-        tile_counts = check_cache_members(file, members, scope, damage, remarks, is_package=is_tpk)
-    else:
-        tile_counts = {}
-        damage.add("", _neither("a zip archive", names))
-    return PackageReport(file.size_bytes, members, tile_counts, tuple(damage.all), tuple(remarks.all))
+        return check_cache_members(file, members, scope, damage, remarks, is_package=is_tpk)
+    damage.add("", _neither("a zip archive", names))
+    return {}
 
 
 def check_folder(sizes_bytes: Mapping[str, int], open_file: Callable[[str], BinaryIO]) -> PackageReport:

@@ -9,7 +9,7 @@ written by ArcGIS.
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, BinaryIO
@@ -59,13 +59,30 @@ class PackageReport:
         return self.remarks + self.damage
 
 
-def check_package(file: BinaryIO | RangedFile, scope: Scope | None = None) -> PackageReport:
-    """Read a tile package and report on it.
+MembersCheck = Callable[[RangedFile, Sequence[StoredMember], Scope, Findings, Findings], dict[int, int]]
+"""Checks the members of an archive, adds damage and remarks, and returns the tile count of each level."""
 
-    Safe with hostile input: nothing is decompressed but the thumbnail and
-    sizes are bounded. The memory needed does not grow with the package.
+
+def check_package(file: BinaryIO | RangedFile, scope: Scope | None = None) -> PackageReport:
+    """Check a tile package.
 
     Args:
+        file: of ranges; or seekable, opened for reading bytes.
+        scope: how much of it is read; None for all.
+    """
+    return check_archive_with(check_package_members, file, scope)
+
+
+def check_archive_with(
+    check_members: MembersCheck, file: BinaryIO | RangedFile, scope: Scope | None = None
+) -> PackageReport:
+    """Check an archive, then its members if they can be located.
+
+    Safe with hostile input: only the thumbnail is decompressed, and sizes are
+    bounded. Memory does not grow with the size of the archive.
+
+    Args:
+        check_members: called with the located members.
         file: of ranges; or seekable, opened for reading bytes.
         scope: how much of it is read; None for all.
     """
@@ -73,7 +90,7 @@ def check_package(file: BinaryIO | RangedFile, scope: Scope | None = None) -> Pa
     scope = scope or Scope()
     damage, remarks = Findings(), Findings()
     members = check_archive(file, damage, scope)
-    tile_counts = {} if members is None else check_package_members(file, members, scope, damage, remarks)
+    tile_counts = {} if members is None else check_members(file, members, scope, damage, remarks)
     return PackageReport(file.size_bytes, members or (), tile_counts, tuple(damage.all), tuple(remarks.all))
 
 

@@ -25,12 +25,10 @@ from exporttiles.formats.checks.json_check import (
     shown,
 )
 from exporttiles.formats.esri.esri_json import read_tile_info
+from exporttiles.formats.esri.scheme_values import MAX_LEVELS
 from exporttiles.formats.esri.tiling_schemes import snap_to_well_known
 from exporttiles.formats.esri.values import DocumentValueError
 from exporttiles.formats.packages.tpkx import BUNDLE_FOLDER, MIN_ROOT_BYTES, ROOT, STORAGE_FORMAT, units
-
-MAX_LEVELS = 64
-"""More levels than any scheme has: a pixel of level 64 would be smaller than an atom."""
 
 _FIRST_KILOBYTE = 1024
 _FIRST_BLOCK = 8192  # GDAL reads on to here from version 3.9.1, where it finds a key of a tile package before

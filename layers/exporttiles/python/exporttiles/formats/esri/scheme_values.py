@@ -10,7 +10,9 @@ from exporttiles.formats.esri.values import DocumentValueError, number, positive
 from exporttiles.formats.tiles.image import MAX_SIDE_PIXELS
 
 _MAX_WKID = 2**31 - 1
-_MAX_LEVELS = 64
+MAX_LEVELS = 64
+"""More levels than any scheme has: a pixel of level 64 would be smaller than an atom."""
+
 _MAX_LEVEL = 99  # folders of levels have two digits
 MAX_COORDINATE = 1e15  # map units
 _RESOLUTIONS = (1e-12, 1e12)  # map units per pixel; beyond them, places cannot be calculated in doubles
@@ -71,8 +73,8 @@ def read_scheme(
     for name, found in ((names.origin_x, origin_x), (names.origin_y, origin_y)):
         if abs(found) > MAX_COORDINATE:
             raise DocumentValueError(f"{name} '{found:g}' is too large for a map.")
-    if not 0 < len(lods) <= _MAX_LEVELS:
-        raise DocumentValueError(f"{names.lods} has {len(lods)} levels. Legal is 1 to {_MAX_LEVELS}.")
+    if not 0 < len(lods) <= MAX_LEVELS:
+        raise DocumentValueError(f"{names.lods} has {len(lods)} levels. Legal is 1 to {MAX_LEVELS}.")
     read = [_read_lod(lod, names, has_decimal_commas=has_decimal_commas) for lod in lods]
     levels = [level for level, _, _ in read]
     if twice := sorted({level for level in levels if levels.count(level) > 1}):

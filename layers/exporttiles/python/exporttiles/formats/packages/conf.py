@@ -12,8 +12,6 @@ from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, TilingScheme
 from exporttiles.formats.esri.esri_xml import document, element, number, text, write_spatial_reference
 
-CONF_XML = "conf.xml"
-CONF_CDI = "conf.cdi"
 CONF_PROPERTIES = "conf.properties"
 LEVELS_FOLDER = "_alllayers"
 

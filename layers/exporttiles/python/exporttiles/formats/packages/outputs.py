@@ -15,6 +15,7 @@ from exporttiles.domain.tiling import BundleIndex, TilingScheme
 from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.bundles.v1 import bundlx_path, write_bundle_v1
 from exporttiles.formats.bundles.v2 import DATASET_RECORD_COUNT, bundle_path, write_bundle
+from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML
 from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.cache_check import check_cache_archive
 from exporttiles.formats.checks.package_check import PackageReport, check_package, gap_names
@@ -166,9 +167,9 @@ class CacheDataset:
             tile_end=gdal.tile_end(scheme, contents.extent) if is_read_by_gdal else None,
         )
         return {
-            f"{self.folder}/{conf.CONF_CDI}": conf.write_conf_cdi(contents.extent),
+            f"{self.folder}/{CONF_CDI}": conf.write_conf_cdi(contents.extent),
             f"{self.folder}/{conf.CONF_PROPERTIES}": conf.write_conf_properties(),
-            f"{self.folder}/{conf.CONF_XML}": conf_xml,
+            f"{self.folder}/{CONF_XML}": conf_xml,
         }
 
     def warnings(self, contents: Contents) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.service import ImageService, TileFormat
+from exporttiles.domain.service import ImageService
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import PACKET_SIZE
 from exporttiles.formats.esri.esri_json import write_extent, write_spatial_reference, write_tile_info
@@ -140,7 +140,7 @@ def item_guid(job_id: str) -> str:
 
 def declared_quality(service: ImageService, recompressed_to: int | None) -> int:
     """Return the JPEG quality for documents; 0 for formats without one."""
-    if service.tile_format not in {TileFormat.JPEG, TileFormat.MIXED}:
+    if "jpeg" not in service.tile_format.encodings:
         return 0
     return service.compression_quality if recompressed_to is None else recompressed_to
 
