@@ -85,7 +85,7 @@ class Engine:
 
     def selection(self, job_id: str) -> TileSelection:
         """Return the tiles of a job."""
-        return TileSelection(self.service.tiling_scheme, self.export(job_id).request.area, self.service.full_extent)
+        return TileSelection.of_service(self.service, self.export(job_id).request.area)
 
     def export(self, job_id: str) -> Export:
         """Return what was asked for."""

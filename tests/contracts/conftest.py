@@ -1,4 +1,4 @@
-"""An S3 and a DynamoDB that are stricter than the emulator: moto, over HTTP on loopback."""
+"""S3 and DynamoDB of moto, over HTTP on loopback: stricter than the emulator."""
 
 from uuid import uuid4
 

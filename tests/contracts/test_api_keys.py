@@ -1,4 +1,4 @@
-"""What every store of API keys does: in memory, in S3 (moto)."""
+"""Contract of the API key store: in memory, in S3 (moto)."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Exports with faults whose jobs lie in DynamoDB (moto): its conditions hold what the job table in memory promises."""
+"""Exports with faults on jobs in DynamoDB (moto): its conditions agree with the job table in memory."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What every job table does: in memory, in DynamoDB (moto)."""
+"""Contract of job tables: in memory, in DynamoDB (moto)."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What every object store does: in memory, in a folder, in S3 (moto)."""
+"""Contract of object stores: in memory, in a folder, in S3 (moto)."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What every package store does: in memory, in S3 (moto, which enforces part sizes)."""
+"""Contract of package stores: in memory, in S3 (moto, which enforces part sizes)."""
 
 import urllib.request
 from urllib.parse import parse_qsl, quote, unquote, urlsplit

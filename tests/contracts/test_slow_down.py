@@ -1,4 +1,4 @@
-"""An S3 that says 503 SlowDown: short spells are waited out, long ones end in an error."""
+"""503 SlowDown of S3: retried for a short time, an error after a long one."""
 
 import time
 from collections import Counter

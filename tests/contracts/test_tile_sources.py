@@ -1,4 +1,4 @@
-"""What every reader of tile caches does: on the same tiles in every layout, in memory and in S3 (moto)."""
+"""Contract of tile sources: the same tiles in every layout, in memory and in S3 (moto)."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

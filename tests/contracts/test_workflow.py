@@ -1,4 +1,4 @@
-"""What every workflow does: in memory, in Step Functions (moto)."""
+"""Contract of workflows: in memory, in Step Functions (moto)."""
 
 import json
 from dataclasses import replace

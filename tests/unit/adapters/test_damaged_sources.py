@@ -1,4 +1,4 @@
-"""What readers do with damage: one tile is lost, or the object is named."""
+"""Damaged caches: one tile is lost, or the error names the object."""
 
 import struct
 from pathlib import Path

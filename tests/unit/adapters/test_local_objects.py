@@ -1,4 +1,4 @@
-"""The objects of one export on this machine: large fragments stand where the package will have them."""
+"""Local objects of one export: large fragments are written in their place in the package."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""A source that is a file is that file: one of another kind is refused by its name, wherever it lies."""
+"""Files as sources: a file of another kind is refused by its name."""
 
 import pytest
 

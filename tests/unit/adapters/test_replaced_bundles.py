@@ -1,4 +1,4 @@
-"""Bundles that are replaced while they are read: the tiles of before, those of after, or a refusal; no mixture."""
+"""Bundles that are replaced during a read: the old tiles, the new tiles or an error; never a mixture."""
 
 from itertools import combinations_with_replacement
 

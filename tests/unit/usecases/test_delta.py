@@ -1,4 +1,4 @@
-"""Deltas: exports of what has changed since a time or an earlier job."""
+"""Deltas: exports of the tiles that have changed since a time or an earlier job."""
 
 import json
 import os

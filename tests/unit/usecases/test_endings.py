@@ -1,4 +1,4 @@
-"""Steps and ends of a job in any order, each as often as it likes: one true end, and nothing beside it."""
+"""Steps and ends of a job in any order and number: one correct end, and no orphaned objects."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What export makes without a warning passes check, whatever the cache is."""
+"""Exports without warnings pass `exporttiles check`, for any cache."""
 
 import io
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A whole export in one process is the same as by the workflow."""
+"""An export in one process equals that of the workflow."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a cache is found to be."""
+"""Services derived from caches."""
 
 import json
 import re

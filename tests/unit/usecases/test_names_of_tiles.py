@@ -1,4 +1,4 @@
-"""Names of tiles and bundles: in any letters and digits that one rule explains, or refused by naming a file."""
+"""Names of tiles and bundles: read if one pattern fits them, otherwise refused with the name of a file."""
 
 import numpy as np
 import pytest

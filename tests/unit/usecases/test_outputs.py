@@ -1,4 +1,4 @@
-"""Every output of an export: its files, what they hold, and how they are delivered."""
+"""Every output of an export: its files, their contents, and their delivery."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Fragments and packer: the package is what one writer would have written in one go."""
+"""Fragments and packer: the package equals one that is written in one piece."""
 
 import io
 import zipfile

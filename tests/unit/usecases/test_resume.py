@@ -1,4 +1,4 @@
-"""An export that failed goes on where it stopped."""
+"""Resuming a failed export."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""An equal request on an unchanged cache is answered by the finished package, where the operator says so."""
+"""Reuse: an equal request is answered with a finished package, if the operator enables it."""
 
 from dataclasses import replace
 from datetime import timedelta

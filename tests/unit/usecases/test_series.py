@@ -1,4 +1,4 @@
-"""Series: of some exports only the newest packages are kept."""
+"""Series: only the newest packages are kept."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Caches with few tiles, far apart: work grows with the tiles that exist, not with the box around them."""
+"""Sparse caches: work grows with the existing tiles, not with the box around them."""
 
 import sys
 import zipfile
@@ -66,7 +66,7 @@ def submit(runtime, service, levels=LEVELS, **changes):
 
 def selected(service, area, place):
     bundle = BundleIndex.of_tile(*place)
-    mask = TileSelection(service.tiling_scheme, area, service.full_extent).mask(bundle)
+    mask = TileSelection.of_service(service, area).mask(bundle)
     return bool(mask[place[1] - bundle.row, place[2] - bundle.column])
 
 

@@ -1,4 +1,4 @@
-"""Where tiles in files lie, by the documents beside them: used where they agree with the tiles, or refused by name."""
+"""Grids of tiles in files: documents beside them are used if they agree with the tiles, else refused by name."""
 
 import json
 from xml.sax.saxutils import quoteattr

@@ -1,4 +1,4 @@
-"""Verification: what is damaged after it was joined is never announced, and the report tells what is in the package."""
+"""Verification: a damaged package fails the job, and the report describes the package."""
 
 import io
 import json

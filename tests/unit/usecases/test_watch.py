@@ -1,4 +1,4 @@
-"""The watchman: jobs that nobody closes, and what they left behind."""
+"""The watchman: orphaned jobs and orphaned objects."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

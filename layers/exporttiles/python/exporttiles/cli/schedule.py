@@ -164,7 +164,7 @@ def _check_request(options: _Options, parameters: Mapping[str, str], services: S
         raise RequestError(f"{error} Published are: {published}.", "--service") from error
     request = read_export_request(parameters, service, must_name_reference=True)
     with naming_parameter("areaOfInterest"):  # it may be too complex to count
-        tile_count = TileSelection(service.tiling_scheme, request.area, service.full_extent).count_all(request.levels)
+        tile_count = TileSelection.of_service(service, request.area).count_all(request.levels)
     limit = service.max_export_tiles_count
     if not 0 < tile_count <= limit:
         raise RequestError(f"{counted(tile_count, 'tile')} would be exported; legal are 1 to {limit:,}.", "--levels")

@@ -12,6 +12,7 @@ from exporttiles.domain.area import Area
 from exporttiles.domain.errors import AreaError, InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.scanline import WORK_LIMIT, RowRuns, Scanline
+from exporttiles.domain.service import ImageService
 from exporttiles.domain.strips import Floats, Integers
 from exporttiles.domain.tiling import EDGE_PIXELS, PACKET_SIZE, BundleIndex, TileRange, TilingScheme
 
@@ -46,6 +47,11 @@ class TileSelection:
     limit: Extent
     _scanlines: dict[int, Scanline] = field(default_factory=dict, init=False, repr=False)
     _rows_of_bundles: dict[tuple[int, int], RowRuns] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def of_service(cls, service: ImageService, area: Area) -> "TileSelection":
+        """Return the tiles of a service that an area selects."""
+        return cls(service.tiling_scheme, area, service.full_extent)
 
     def count_all(self, levels: Sequence[int]) -> int:
         """Return the number of selected tiles of several levels.

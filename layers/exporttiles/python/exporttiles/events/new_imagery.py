@@ -67,7 +67,7 @@ def _concerns(document: RequestDocument, urls: Iterable[str], runtime: Runtime) 
     if not found:
         return False
     request = read_export_request(document.parameters, service)
-    selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
+    selection = TileSelection.of_service(service, request.area)
     by_bundle = defaultdict[BundleIndex, list[TileRange]](list)
     for tiles in found:
         if not isinstance(tiles, TileRange):

@@ -10,7 +10,7 @@ def read_document(body: bytes) -> Any:
     """Parse a JSON document of a job.
 
     Raises:
-        SourceError: it is not JSON; reading it again may help.
+        SourceError: it is not JSON; a retry may help.
     """
     try:
         return json.loads(body)

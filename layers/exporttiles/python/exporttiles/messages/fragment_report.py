@@ -82,7 +82,7 @@ class FragmentReport:
         """Compare the headers and checksums of the files in a fragment with this report.
 
         Raises:
-            SourceError: the fragment differs; reading it again may help.
+            SourceError: the fragment differs; a retry may help.
         """
         view = memoryview(fragment)
         for member in self.members:

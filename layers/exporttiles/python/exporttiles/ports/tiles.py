@@ -43,7 +43,7 @@ class TileSource(Protocol):
 
         Raises:
             SourceError: the cache cannot be read; a missing tile is not an error.
-            DamagedCacheError: the cache contradicts its own index or documents.
+            DamagedCacheError: the cache is damaged.
         """
         ...
 
@@ -61,7 +61,7 @@ class TileSource(Protocol):
 
         Raises:
             SourceError: the cache cannot be read.
-            DamagedCacheError: the cache contradicts its own index or documents.
+            DamagedCacheError: the cache is damaged.
         """
         ...
 
@@ -78,7 +78,7 @@ class TileSource(Protocol):
 
         Raises:
             SourceError: the cache cannot be read.
-            DamagedCacheError: the cache contradicts its own index or documents.
+            DamagedCacheError: the cache is damaged.
         """
         ...
 
@@ -95,7 +95,7 @@ class TileSource(Protocol):
 
         Raises:
             SourceError: the cache cannot be read.
-            DamagedCacheError: the cache contradicts its own index or documents.
+            DamagedCacheError: the cache is damaged.
         """
         ...
 

@@ -43,7 +43,7 @@ class ReadTilemap:
 
         Raises:
             SourceError: the cache cannot be read.
-            DamagedCacheError: the cache is not what it claims to be.
+            DamagedCacheError: the cache is damaged.
         """
         bundle, selected = _only(tiles)
         sizes = self.sources.open(service.cache).tile_sizes(bundle, selected)

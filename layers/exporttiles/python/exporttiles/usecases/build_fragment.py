@@ -48,7 +48,7 @@ class FragmentBuilder:
         self.members: list[MemberReport] = []
         self._number = item.number
         self._service, self._request = export.service, export.request
-        self._selection = TileSelection(export.service.tiling_scheme, export.request.area, export.service.full_extent)
+        self._selection = TileSelection.of_service(export.service, export.request.area)
         self._source, self._output, self._run_all = source, output, run_all
 
         self._size_bytes = self._source_bytes = self._up_to_date_count = 0

@@ -72,7 +72,7 @@ class EstimateExport:
         Raises:
             AreaError, InvalidParameterError: the area is too complex to count.
             SourceError: the tile cache cannot be read.
-            DamagedCacheError: the tile cache is not what it claims to be.
+            DamagedCacheError: the tile cache is damaged.
         """
         began = self.clock.now()
         estimate, said = self._estimate(service, request)
@@ -97,7 +97,7 @@ class EstimateExport:
         return job
 
     def _estimate(self, service: ImageService, request: ExportRequest) -> tuple[Estimate, str]:
-        selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
+        selection = TileSelection.of_service(service, request.area)
         tile_count = selection.count_all(request.levels)
         # Tiles of levels beyond those of the cache are selected, but not delivered.
         levels = [level for level in request.levels if service.min_level <= level <= service.max_level]

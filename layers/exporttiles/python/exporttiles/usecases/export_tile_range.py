@@ -47,9 +47,9 @@ class ExportTileRange:
         """Write the fragment and the report of a work item; return the report.
 
         Raises:
-            ExportCancelledError: the job is no longer wanted.
-            SourceError: the tile cache cannot be read; trying again may help.
-            DamagedCacheError: the tile cache is not what it claims to be.
+            ExportCancelledError: the job was cancelled or has ended.
+            SourceError: the tile cache cannot be read; a retry may help.
+            DamagedCacheError: the tile cache is damaged.
         """
         self._require_executing(item.job_id)
         keys = JobKeys(item.job_id)

@@ -63,7 +63,7 @@ class PackTilePackage:
             The package; one without a file if no tile of a delta has changed.
 
         Raises:
-            ExportCancelledError: the job is no longer wanted.
+            ExportCancelledError: the job was cancelled or has ended.
             EmptyExportError: none of the selected tiles exists.
             PackageError: a report is missing, or the counts do not add up.
             DamagedPackageError: the finished package differs from its parts.
@@ -180,7 +180,7 @@ def _packed(
     up_to_date_count = sum(report.up_to_date_count for report in reports)
     found_levels = {level for report in reports for level in report.levels}
     empty_levels = tuple(level for level in export.request.levels if level not in found_levels)
-    selection = TileSelection(export.service.tiling_scheme, export.request.area, export.service.full_extent)
+    selection = TileSelection.of_service(export.service, export.request.area)
     return PackedPackage(
         key=package.key,
         name=package.name,

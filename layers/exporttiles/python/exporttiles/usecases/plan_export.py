@@ -50,11 +50,11 @@ class PlanExport:
         """Write the work items to the package bucket; return their key, and how many may run at a time.
 
         Raises:
-            ExportCancelledError: the job is no longer wanted.
+            ExportCancelledError: the job was cancelled or has ended.
             AreaError: the area has too many or too large bundles.
             EmptyExportError: none of the selected tiles exists.
-            SourceError: the tile cache cannot be read; trying again may help.
-            DamagedCacheError: the tile cache is not what it claims to be.
+            SourceError: the tile cache cannot be read; a retry may help.
+            DamagedCacheError: the tile cache is damaged.
         """
         if not self.jobs.advance(job_id, JobChange(JobStatus.EXECUTING)):
             raise ExportCancelledError(job_id)
@@ -101,7 +101,7 @@ class PlanExport:
 
     def _bundles(self, export: Export) -> Iterator[PlannedBundle]:
         service, request = export.service, export.request
-        selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
+        selection = TileSelection.of_service(service, request.area)
         source = self.sources.open(service.cache)
         for level in request.levels:
             yield from planned_bundles(source, selection, level)

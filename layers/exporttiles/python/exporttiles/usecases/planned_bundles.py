@@ -32,7 +32,7 @@ def planned_bundles(
     Raises:
         AreaError, InvalidParameterError: as `TileSelection.count`.
         SourceError: the cache cannot be read.
-        DamagedCacheError: the cache is not what it claims to be.
+        DamagedCacheError: the cache is damaged.
     """
     found = source.find_bundles(selection.block(level), selection.count(level), limit)
     if found is None:

@@ -34,7 +34,7 @@ def read_overview(
         levels: levels with tiles in the package, ascending.
     """
     service = export.service
-    selection = TileSelection(service.tiling_scheme, export.request.area, service.full_extent)
+    selection = TileSelection.of_service(service, export.request.area)
     fitting = [level for level in levels if selection.count(level) <= _ROWS * _COLUMNS]
     level = fitting[-1] if fitting else levels[0]
     source = sources.open(service.cache)

@@ -96,7 +96,7 @@ class SubmitExport:
 
     def _new_job(self, service: ImageService, request: ExportRequest, options: SubmitOptions) -> Job:
         """Return a job with the number of its tiles: submitted, or failed if that number is refused."""
-        selection = TileSelection(service.tiling_scheme, request.area, service.full_extent)
+        selection = TileSelection.of_service(service, request.area)
         tile_count = selection.count_all(request.levels)
         now = self.clock.now()
         refusal = _refusal(service, selection, tile_count)
