@@ -68,7 +68,7 @@ def test_coordinates_that_are_no_places_are_refused(number):
 @pytest.mark.parametrize(
     "polygons", [5, [5], [[5]], [[[5]]], [[[[1]]]], [[[["x", 1]]]], [[["ab"]]], [[{"a": 1}]], [[[[10**400, 1]]]]]
 )
-def test_what_is_not_lists_of_coordinates_is_refused(polygons):
+def test_anything_but_lists_of_coordinates_is_refused(polygons):
     with pytest.raises(AreaError, match="not"):
         Area.from_rings(polygons, WGS84)
 

@@ -1,4 +1,4 @@
-"""Blocks that tell which tiles have changed."""
+"""Blocks of changed tiles."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +46,7 @@ def test_blocks_hold_every_tile_once_and_no_other(places):
         assert all(block.tile_count == block.tiles.count for block in blocks)
 
 
-def test_a_scatter_of_tiles_is_one_block_that_tells_how_many():
+def test_scattered_tiles_are_one_block_with_their_count():
     places = [(row, column) for row in range(128, 256, 2) for column in range(256, 384, 2)]
 
     assert changed_blocks(BUNDLE, places) == [ChangedBlock(TileRange(9, 128, 255, 256, 383), 64 * 64)]

@@ -41,7 +41,7 @@ def test_an_export_at_once_costs_less_than_its_steps_whatever_it_is():
 
 
 @given(uses, uses)
-def test_two_readings_tell_what_was_used_between_them(before, between):
+def test_the_difference_of_two_snapshots_is_the_usage_between_them(before, between):
     after = before + between
 
     assert (after - before).gets == between.gets

@@ -19,7 +19,7 @@ def copied(size_bytes):
         (WrittenPart(b"x"), 1, True),
     ],
 )
-def test_what_the_store_takes_is_let_through(part, number, is_last):
+def test_legal_parts_pass(part, number, is_last):
     check_part(part, number, is_last=is_last)
 
 
@@ -33,6 +33,6 @@ def test_what_the_store_takes_is_let_through(part, number, is_last):
         (copied(MIN_PART_BYTES), MAX_PARTS + 1, True, "at most 10,000 parts"),
     ],
 )
-def test_what_the_store_would_refuse_is_refused_here(part, number, is_last, words):
+def test_parts_beyond_the_limits_of_s3_are_refused(part, number, is_last, words):
     with pytest.raises(PackageError, match=words):
         check_part(part, number, is_last=is_last)

@@ -94,7 +94,7 @@ def test_a_part_that_a_store_would_refuse_is_refused_before():
         list(group_bundles([fitting], tile_bytes + 1, size))
 
 
-def test_a_worker_holds_what_it_writes_in_its_memory():
+def test_a_fragment_fits_into_the_memory_of_a_worker():
     assert largest_fragment_bytes(1769 * 2**20) == pytest.approx(1655e6, rel=0.001)
     assert largest_fragment_bytes(10_240 * 2**20) == MAX_PART_BYTES
 

@@ -39,21 +39,21 @@ def test_two_legs_that_are_cut_off_become_two_rings_without_an_edge_between_them
     assert sorted(bounding_box([(ring,)]) for ring in clipped) == [(0, 0, 2, 5), (4, 0, 6, 5)]
 
 
-def test_what_lies_outside_is_left_out():
+def test_polygons_outside_of_the_box_are_left_out():
     assert clip([SQUARE], (20, 0, 30, 10)) == []
 
 
-def test_what_lies_in_the_world_is_not_touched():
+def test_polygons_in_the_world_stay_unchanged():
     assert wrap([SQUARE], -180, 360) == [[SQUARE]]
 
 
-def test_what_lies_a_turn_away_is_moved():
+def test_polygons_one_turn_away_are_moved_into_the_world():
     ((piece,),) = wrap([box_polygon((370.0, 0.0, 380.0, 10.0))], -180, 360)
 
     assert bounding_box([piece]) == (10, 0, 20, 10)
 
 
-def test_what_crosses_the_edge_of_the_world_is_cut():
+def test_polygons_across_the_edge_of_the_world_are_cut():
     (pieces,) = wrap([box_polygon((170.0, 0.0, 190.0, 10.0))], -180, 360)
 
     assert [bounding_box([piece]) for piece in pieces] == [(170, 0, 180, 10), (-180, 0, -170, 10)]
@@ -68,6 +68,6 @@ def test_a_hole_is_cut_with_its_polygon():
 
 
 @pytest.mark.parametrize("box", [(1e9, 0, 1e9 + 1, 1), (-800, 0, 800, 1)])
-def test_what_is_not_of_this_world_is_refused(box):
+def test_coordinates_far_outside_of_the_world_are_refused(box):
     with pytest.raises(AreaError, match="far beyond the edge of the world"):
         wrap([box_polygon(box)], -180, 360)

@@ -58,7 +58,7 @@ def star(points, radius=3.7, centre=4.0):
 
 
 @given(polygons=unions())
-def test_the_selection_is_what_brute_force_finds(polygons):
+def test_the_selection_equals_brute_force(polygons):
     found = as_grid(enumerate_tiles(select_places(polygons), LEVEL))
 
     assert np.array_equal(found, brute_force(polygons, 256, 8, 8))
@@ -66,7 +66,7 @@ def test_the_selection_is_what_brute_force_finds(polygons):
 
 @pytest.mark.parametrize("name", ["laos", "greece", "south-africa", "fiji", "san-marino", "bow-tie"])
 @pytest.mark.parametrize("scheme", [WEB_MERCATOR_256, WGS84_512])
-def test_a_country_is_what_brute_force_finds(name, scheme):
+def test_the_selection_of_a_country_equals_brute_force(name, scheme):
     level = 7
     area = fixture_area(name).to(scheme.spatial_reference)
     span, origin = scheme.tile_span(level), (scheme.origin_x, scheme.origin_y)
@@ -77,7 +77,7 @@ def test_a_country_is_what_brute_force_finds(name, scheme):
     assert np.array_equal(found, brute_force(polygons, scheme.tile_size, 128, 128))
 
 
-def test_a_large_selection_is_what_brute_force_finds():
+def test_a_large_selection_equals_brute_force():
     polygon = [star(31, radius=250, centre=256.3)]
 
     found = as_grid(enumerate_tiles(select_places([polygon], 9), 9), 9)
@@ -111,7 +111,7 @@ def test_bundles_masks_and_rows_agree_with_the_count(polygons):
     assert selection.rows(level, 0, 2**level).count == selection.count(level)
 
 
-def test_a_mask_tells_which_tiles_of_a_bundle():
+def test_a_mask_marks_the_selected_tiles_of_a_bundle():
     level = 9
     selection = select_fixture("south-africa")
     found = as_grid(enumerate_tiles(selection, level), level)

@@ -21,7 +21,7 @@ def test_esri_ids_are_known():
 
 
 @pytest.mark.parametrize("wkid", [3857, 4326, 2193])
-def test_a_reference_given_as_esri_wkt_is_the_one_of_its_id(wkid):
+def test_esri_wkt_and_its_id_are_the_same_reference(wkid):
     reference = SpatialReference(wkid=wkid)
 
     assert SpatialReference(wkt=reference.crs.to_wkt("WKT1_ESRI")).is_same_as(reference)
@@ -56,7 +56,7 @@ def test_a_height_is_flattened():
         SpatialReference(),
     ],
 )
-def test_what_nobody_knows_is_refused(reference):
+def test_unknown_references_are_refused(reference):
     with pytest.raises(UnknownSpatialReferenceError, match="known as"):
         _ = reference.crs
 
@@ -85,7 +85,7 @@ def test_an_extension_that_names_a_file_is_not_read(extension):
 
 
 @pytest.mark.parametrize("wkid", [4978, 5703])
-def test_what_is_not_of_maps_is_refused(wkid):
+def test_references_that_are_not_of_maps_are_refused(wkid):
     with pytest.raises(UnknownSpatialReferenceError, match="not a coordinate system of maps"):
         _ = SpatialReference(wkid=wkid).crs
 
@@ -143,7 +143,7 @@ def test_a_reference_is_identified_in_any_version_of_wkt(version):
     assert SpatialReference(wkt=SpatialReference(2193).crs.to_wkt(version)).identified == SpatialReference(2193, 2193)
 
 
-def test_an_id_that_nobody_knows_gives_way_to_the_text_beside_it():
+def test_wkt_is_used_if_the_id_beside_it_is_unknown():
     reference = SpatialReference(wkid=999_999, wkt=by_text(2193, has_authority=False))
 
     assert reference.identified == SpatialReference(2193, 2193)
@@ -160,7 +160,7 @@ def test_a_reference_that_has_an_id_keeps_it(reference):
     has_authority=st.booleans(),
     metres=st.floats(0.05, 1e5) | st.floats(-1e5, -0.05),
 )
-def test_what_lies_some_centimetres_beside_is_another_reference(wkid, has_authority, metres):
+def test_an_offset_of_centimetres_makes_another_reference(wkid, has_authority, metres):
     wkt = by_text(wkid, has_authority=has_authority)
     moved = re.sub(r'"False_Easting",([-.\d]+)', lambda match: f'"False_Easting",{float(match[1]) + metres}', wkt)
 

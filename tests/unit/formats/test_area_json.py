@@ -38,6 +38,6 @@ def test_an_area_is_written_as_plain_lists():
 
 
 @pytest.mark.parametrize("document", [{}, {"polygons": [[[[1, 2, 3]]]]}, {"polygons": 5}, {"polygons": [[["a"]]]}])
-def test_what_is_no_area_is_refused(document):
+def test_documents_that_are_not_areas_are_refused(document):
     with pytest.raises((KeyError, TypeError, ValueError)):
         read_area(document)

@@ -87,7 +87,7 @@ def test_any_other_spelling_is_no_bundle(path):
 # Writing
 
 
-def test_the_header_is_the_one_that_arcgis_writes():
+def test_the_header_is_as_arcgis_writes_it():
     data = joined({(0, 0): b"tile"})
 
     assert data[:64] == bytes.fromhex(
@@ -132,7 +132,7 @@ def test_no_tile_is_copied():
 
 
 @given(st.dictionaries(slots, images, min_size=1, max_size=8), st.integers(0, 1000), st.integers(0, 1000))
-def test_what_is_written_is_read_again(tiles, bundle_row, bundle_column):
+def test_written_tiles_are_read_again(tiles, bundle_row, bundle_column):
     placed = {(128 * bundle_row + row, 128 * bundle_column + column): image for (row, column), image in tiles.items()}
 
     assert tiles_of(joined(placed)) == tiles
@@ -163,7 +163,7 @@ def test_records_stand_in_row_major_order_without_gaps():
         ({(3, 4): bytes(MAX_TILE_BYTES + 1)}, "row 3, column 4 has 16,777,216 bytes"),
     ],
 )
-def test_what_does_not_fit_a_bundle_is_refused(tiles, why):
+def test_tiles_that_do_not_fit_a_bundle_are_refused(tiles, why):
     with pytest.raises(PackageError, match=why):
         write_bundle(tiles)
 
@@ -253,7 +253,7 @@ def test_a_tile_outside_the_file_is_named(offset):
         read_index(bytes(data), file_size_bytes=len(data))
 
 
-def test_a_truncated_bundle_is_told_by_its_length():
+def test_a_truncated_bundle_is_recognised_by_its_length():
     data = joined({(0, 0): b"tile", (1, 1): b"last"})[:-1]
 
     with pytest.raises(DamagedCacheError, match="row 1, column 1"):

@@ -79,7 +79,7 @@ def test_slots_count_down_the_columns():
     assert bundlx[16 + 5 * 129 :][:5] == (60 + 4 * 129).to_bytes(5, "little")
 
 
-def test_the_header_tells_the_largest_tile_the_file_size_and_the_place_of_the_bundle():
+def test_the_header_states_the_largest_tile_the_file_size_and_the_place_of_the_bundle():
     bundle, _ = joined({(0x100, 0x80): b"tile", (0x17F, 0xFF): b"larger"})
 
     assert struct.unpack_from("<4I3Q5I", bundle) == (
@@ -95,7 +95,7 @@ def test_no_tile_is_copied():
 
 
 @given(st.dictionaries(slots, images, min_size=1, max_size=8), st.integers(0, 1000), st.integers(0, 1000))
-def test_what_is_written_is_read_again(tiles, bundle_row, bundle_column):
+def test_written_tiles_are_read_again(tiles, bundle_row, bundle_column):
     placed = {(128 * bundle_row + row, 128 * bundle_column + column): image for (row, column), image in tiles.items()}
 
     assert tiles_of(*joined(placed)) == tiles

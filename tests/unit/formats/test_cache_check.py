@@ -1,4 +1,4 @@
-"""The checker of caches, in a .tpk, in a .zip and in a folder: one fault at a time, each is found and told."""
+"""Checking caches in a .tpk, in a .zip and in a folder: every single fault is reported."""
 
 import re
 import zipfile
@@ -125,17 +125,17 @@ PACKAGE_FAULTS = {
 
 
 @pytest.mark.parametrize(("files", "words"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_of_a_dataset_is_told(files, words):
+def test_a_fault_of_a_dataset_is_reported(files, words):
     assert any(part in finding.text for finding in found(files) for part in words.split("|")), found(files)
 
 
 @pytest.mark.parametrize(("files", "words"), PACKAGE_FAULTS.values(), ids=PACKAGE_FAULTS)
-def test_a_fault_of_a_package_is_told(files, words):
+def test_a_fault_of_a_package_is_reported(files, words):
     told = found(files, is_package=True)
     assert any(part in finding.text for finding in told for part in words.split("|")), told
 
 
-def test_a_compressed_package_is_told():
+def test_a_compressed_package_is_reported():
     body = BytesIO()
     with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in TPK.items():
@@ -159,7 +159,7 @@ def test_nothing_that_is_broken_breaks_the_checker(data):
 
 
 @pytest.mark.parametrize("kind", [".tpk", ".zip", "folder"])
-def test_the_command_tells_by_the_name_what_to_check(tmp_path, capsys, kind):
+def test_the_command_recognises_packages_and_datasets(tmp_path, capsys, kind):
     files = TPK if kind == ".tpk" else V2
     path = tmp_path / f"World{kind.replace('folder', '')}"
     if kind == "folder":
@@ -183,7 +183,7 @@ def test_the_command_reads_from_a_store_by_ranges(tmp_path, capsys, options):
     assert capsys.readouterr().out.splitlines()[-1] == "The package is sound."
 
 
-def test_the_structure_alone_tells_of_no_bit_in_a_tile(tmp_path):
+def test_a_structure_check_does_not_find_a_flipped_bit_in_a_tile(tmp_path):
     package = bytearray(pack(TPK))
     package[len(package) // 2] ^= 1
     (tmp_path / "World.tpk").write_bytes(package)

@@ -73,7 +73,7 @@ def test_levels_are_counted_from_0_up_to_the_finest():
         level_from_0(scheme, 4)
 
 
-def test_a_reference_without_an_id_is_told_in_words_alone():
+def test_a_reference_without_an_id_is_written_as_wkt_alone():
     reference = SpatialReference(wkt=esri_wkt(SpatialReference(wkid=2193)).replace("1600000.0", "1600001.0"))
 
     cdi = write_conf_cdi(Extent(0, 0, 1, 1, reference))

@@ -1,4 +1,4 @@
-"""What a cache's own documents tell, and what is not believed."""
+"""Reading the documents of caches, damaged ones included."""
 
 import json
 import re
@@ -367,7 +367,7 @@ def test_scales_that_are_missing_follow_from_resolution_and_dots_per_inch(value)
 
 
 @given(dpi=st.floats(1, 10_000), quality=st.integers(0, 100))
-def test_what_we_write_is_read_as_it_was(dpi, quality):
+def test_a_written_conf_xml_is_read_unchanged(dpi, quality):
     scheme = replace(read_conf_xml(CONF, None).tiling_scheme, dpi=dpi)
     conf = write_conf_xml(scheme, StorageFormat.COMPACT_V2, TileFormat.JPEG, compression_quality=quality)
 

@@ -69,7 +69,7 @@ def as_macos_packs(files):
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_what_export_makes_is_sound(output):
+def test_exports_have_no_findings(output):
     report = in_archive(SOUND[output], SUFFIXES[output])
 
     assert (report.findings, report.tile_counts) == ((), {level: 4**level for level in LEVELS})
@@ -100,7 +100,7 @@ def test_documents_of_a_cache_are_read_in_any_capitals(conf, cdi):
     assert in_archive(renamed, ".zip").findings == ()
 
 
-def test_what_servers_and_desktops_leave_in_a_folder_is_passed_over():
+def test_leftovers_of_servers_and_desktops_in_a_folder_are_ignored():
     assert in_folder({**V2, **LEFTOVERS}).findings == ()
 
 
@@ -150,7 +150,7 @@ def test_a_level_that_is_missing_at_an_end_of_a_package_is_found(lost, told):
         ("folder/0/0/0.png", b"", "a folder of 1 file, neither"),
     ],
 )
-def test_what_is_no_package_is_named_in_one_sentence(tmp_path, capsys, name, body, words):
+def test_a_file_that_is_not_a_package_is_named_in_one_sentence(tmp_path, capsys, name, body, words):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(body)
     top = name.partition("/")[0]
@@ -163,7 +163,7 @@ def test_what_is_no_package_is_named_in_one_sentence(tmp_path, capsys, name, bod
     assert count == "1 finding."
 
 
-def test_what_is_not_there_is_named(tmp_path, capsys):
+def test_a_missing_file_is_named(tmp_path, capsys):
     assert main(["check", str(tmp_path / "World.tpkx")]) == 1
 
     assert "There is no file or folder" in capsys.readouterr().err
@@ -177,19 +177,19 @@ def test_what_is_not_there_is_named(tmp_path, capsys):
         (V2, ".tpkx", "it is a dataset as .zip"),
     ],
 )
-def test_a_file_is_judged_by_its_contents_and_a_name_that_says_otherwise_is_told(files, suffix, words):
+def test_a_file_is_checked_by_its_contents_and_a_misleading_name_is_reported(files, suffix, words):
     (finding,) = in_archive(files, suffix).findings
 
     assert words in finding.text
 
 
-def test_a_package_inside_of_a_folder_is_told_once():
+def test_a_package_inside_of_a_folder_is_reported_once():
     (finding,) = in_archive({f"map/{name}": body for name, body in TPKX.items()}, ".tpkx").findings
 
     assert finding.path == "map/root.json"
 
 
-def test_tiles_as_single_files_are_told_once():
+def test_tiles_as_single_files_are_reported_once():
     exploded = {CONF: V2[CONF].replace(b"ModeCompactV2", b"ModeExploded"), CONF.replace("xml", "cdi"): b""}
     tiles = {f"World_Imagery/Layers/_alllayers/L01/R00000000/C0000000{at}.jpg": b"" for at in range(2)}
     exploded[CONF.replace(".xml", ".cdi")] = V2[CONF.replace(".xml", ".cdi")]
@@ -203,7 +203,7 @@ def test_tiles_as_single_files_are_told_once():
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_of_a_compressed_archive_it_says_so_and_nothing_of_what_it_did_not_read(output):
+def test_a_compressed_archive_is_reported_without_faults_of_unread_members(output):
     report = in_archive({}, SUFFIXES[output], data=as_macos_packs(SOUND[output]))
 
     compressed = {finding.path for finding in report.findings if "compressed" in finding.text}
@@ -232,7 +232,7 @@ def test_one_compressed_member_hides_nothing_of_the_others(output):
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_whatever_is_lost_is_found_and_only_what_is_there_or_missing_is_named(data):
+def test_every_loss_is_found_and_only_present_or_missing_files_are_named(data):
     output = data.draw(st.sampled_from(sorted(OUTPUTS)))
     files, suffix = SOUND[output], SUFFIXES[output]
     how = data.draw(st.sampled_from(["a member", "a level", "the end", "a header", "a part of a bundle"]))

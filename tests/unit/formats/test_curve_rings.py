@@ -114,6 +114,6 @@ def test_straight_parts_stay_as_they_are():
         [[0, 0], {"z": [[1, 1], [0, 1]]}],
     ],
 )
-def test_what_is_no_curve_is_refused(ring):
+def test_invalid_curves_are_refused(ring):
     with pytest.raises(ValueError, match=r"curve|coordinate|vertex"):
         list(trace_ring(ring))

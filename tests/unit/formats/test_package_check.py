@@ -1,4 +1,4 @@
-"""The checker of tile packages: one fault at a time, each is found and told."""
+"""Checking tile packages: every single fault is reported."""
 
 import json
 import struct
@@ -421,7 +421,7 @@ def test_a_package_of_ours_is_sound():
 
 
 @pytest.mark.parametrize(("data", "path", "text"), FAULTS.values(), ids=FAULTS)
-def test_one_fault_is_found_and_told(data, path, text):
+def test_a_fault_is_reported(data, path, text):
     findings = found(data)
 
     assert any(finding.path == path and text in finding.text for finding in findings), findings
@@ -455,7 +455,7 @@ def test_levels_that_are_not_packed_may_be_missing():
     assert found(with_json("root.json", "tileInfo", "lods", value=LODS[:2] + LODS[4:])) == ()
 
 
-def test_packages_by_arcgis_are_told_of_only_for_what_is_wrong_with_them():
+def test_packages_by_arcgis_have_only_known_findings():
     def members(folder):
         files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "LICENSE.txt")
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
@@ -473,7 +473,7 @@ def test_packages_by_arcgis_are_told_of_only_for_what_is_wrong_with_them():
     }
 
 
-def test_a_member_broken_in_many_places_is_not_told_of_for_ever():
+def test_the_findings_of_one_member_are_limited():
     places = [(9, row, column) for row in range(16) for column in range(16)]
 
     findings = found(build_package(a_service(), jpeg_tiles(places)))

@@ -22,7 +22,7 @@ PLACE = TilePlace(level=5, row=10, column=31)
         ("{rooted_md5:.5}/all/{level}/{column}/{row}", "994c8/all/5/31/10"),
     ],
 )
-def test_a_template_tells_the_path_of_a_tile_and_the_tile_of_a_path(template, path):
+def test_a_template_maps_tiles_to_paths_and_back(template, path):
     found = PathTemplate(template, [2**level for level in range(6)] if "bottom" in template else [])
 
     assert found.path(PLACE, "lerc") == path
@@ -44,7 +44,7 @@ def test_a_template_tells_the_path_of_a_tile_and_the_tile_of_a_path(template, pa
         ("t/{md5:.5}/{level}/{column}/{row}.png", "t/00000/5/31/10.png"),
     ],
 )
-def test_what_is_no_path_of_a_template_names_no_tile(template, path):
+def test_other_paths_than_those_of_a_template_are_no_tiles(template, path):
     assert PathTemplate(template, [2**level for level in range(6)] if "bottom" in template else []).place(path) is None
 
 

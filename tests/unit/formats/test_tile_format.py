@@ -1,4 +1,4 @@
-"""Format and size of a cache, as its tiles tell them."""
+"""Detecting the tile format and size of a cache from its tiles."""
 
 from io import BytesIO
 

@@ -66,12 +66,12 @@ def steps(data):
         (b"", None),
     ],
 )
-def test_a_format_is_told_by_the_first_bytes(data, name):
+def test_a_format_is_recognised_by_the_first_bytes(data, name):
     assert sniff(data) == sniff(memoryview(data)) == name
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
-def test_the_size_is_told_without_decoding(image_format):
+def test_the_size_is_read_without_decoding(image_format):
     body = BytesIO()
     Image.new("RGB", (300, 200)).save(body, image_format, exif=b"Exif\0\0" + bytes(500))
 
@@ -198,7 +198,7 @@ def test_everything_else_passes_untouched(data):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
-def test_a_truncated_tile_is_told(share):
+def test_a_truncated_tile_is_reported(share):
     source = encoded(quality=90)
 
     with pytest.raises(DamagedCacheError):
@@ -236,7 +236,7 @@ def test_a_second_header_does_not_hide_the_size():
         decode(source[: at + 19] + bytes(frame) + source[at + 19 :])
 
 
-def test_a_tile_without_its_quantization_table_is_told():
+def test_a_tile_without_its_quantization_table_is_reported():
     source = bytearray(encoded(quality=90))
     source[source.index(b"\xff\xc0") + 12] = 3  # of luma
 

@@ -49,7 +49,7 @@ def test_root_has_the_keys_and_types_that_arcgis_server_writes():
     assert written == by_server
 
 
-def test_the_tiling_scheme_is_told_whole_and_digit_for_digit():
+def test_the_tiling_scheme_is_written_complete_and_digit_for_digit():
     told = a_root()["tileInfo"]
 
     assert (

@@ -36,7 +36,7 @@ def archive(files, *, comment=b"", method=zipfile.ZIP_STORED):
 
 
 @given(st.dictionaries(st.text("abcé/", min_size=1).filter(lambda name: name[-1] != "/"), st.binary(), max_size=5))
-def test_what_zipfile_writes_is_found(files):
+def test_members_written_by_zipfile_are_found(files):
     data = archive(files, comment=b"a comment")
 
     found = {}
@@ -70,7 +70,7 @@ def test_more_members_than_16_bits_count_are_found():
     assert len(list(read_directory(directory[: place.size_bytes], place))) == 70_000
 
 
-def test_what_is_compressed_is_not_plain():
+def test_compressed_members_are_not_plain():
     (member,) = listed(archive({"a": b"a" * 1000}, method=zipfile.ZIP_DEFLATED))
 
     assert not member.is_plain
