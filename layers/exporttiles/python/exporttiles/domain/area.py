@@ -61,8 +61,8 @@ class Area:
             vertices = sum(len(ring) for rings in sent for ring in rings)
         except TypeError as error:
             raise AreaError("The area is not made of lists of rings.") from error
-        _limit(sum(map(len, sent)), RINGS_LIMIT, "ring")
-        _limit(vertices, VERTICES_LIMIT, "vertex", "vertices")
+        _check_count(sum(map(len, sent)), RINGS_LIMIT, "ring")
+        _check_count(vertices, VERTICES_LIMIT, "vertex", "vertices")
         if not vertices:
             raise AreaError("The area has no coordinates.")
         read = ([_ring(ring) for ring in rings if len(ring)] for rings in sent)
@@ -108,7 +108,7 @@ class Area:
         """Return True if the area is its own bounding box."""
         if len(self.polygons) != 1 or len(self.polygons[0]) != 1:
             return False
-        corners = _corners(self.polygons[0][0])
+        corners = _find_corners(self.polygons[0][0])
         if len(corners) != _CORNERS:
             return False
         box = {(x, y) for x, y in box_polygon(self.extent.sides)[0].tolist()}
@@ -152,7 +152,7 @@ class Area:
         return Area(tuple(polygons), spatial_reference)
 
 
-def _limit(number: int, limit: int, *noun: str) -> None:
+def _check_count(number: int, limit: int, *noun: str) -> None:
     if number > limit:
         raise AreaError(f"The area has {counted(number, *noun)}; {limit:,} are allowed.")
 
@@ -176,7 +176,7 @@ def _has_area(ring: Ring) -> bool:
     return bool(across.max() > _SLIVER * square.max())
 
 
-def _corners(ring: Ring) -> Ring:
+def _find_corners(ring: Ring) -> Ring:
     """Remove vertices in the middle of vertical and horizontal sides."""
     different: Ring = ring[(ring != np.roll(ring, 1, axis=0)).any(axis=1)]
     before, after = np.roll(different, 1, axis=0), np.roll(different, -1, axis=0)

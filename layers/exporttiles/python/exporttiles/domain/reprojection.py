@@ -50,40 +50,42 @@ def reproject(polygons: Sequence[Polygon], source: SpatialReference, target: Spa
         return []
     world = period(source)
     if world is not None:
-        polygons = _united(wrap(polygons, world.start, world.width))
+        polygons = _flatten(wrap(polygons, world.start, world.width))
     if target.is_same_as(source):
         return list(polygons)
     middle = source.geographic
-    degrees = _carried(polygons, source, middle)
+    degrees = _transform_polygons(polygons, source, middle)
     if target.is_same_as(middle):
         return degrees
     west, south, east, north = usable_box(target)
-    degrees = _united(wrap(degrees, west, 360.0))
-    return _carried(clip(degrees, (west, south, east, north)), middle, target)
+    degrees = _flatten(wrap(degrees, west, 360.0))
+    return _transform_polygons(clip(degrees, (west, south, east, north)), middle, target)
 
 
-def _united(pieces: Iterable[Iterable[Polygon]]) -> list[Polygon]:
+def _flatten(pieces: Iterable[Iterable[Polygon]]) -> list[Polygon]:
     return list(chain.from_iterable(pieces))
 
 
-def _carried(polygons: Sequence[Polygon], source: SpatialReference, target: SpatialReference) -> list[Polygon]:
+def _transform_polygons(
+    polygons: Sequence[Polygon], source: SpatialReference, target: SpatialReference
+) -> list[Polygon]:
     """Trace polygons into another reference; cut them where its world ends."""
     if not polygons or target.is_same_as(source):
         return list(polygons)
     rings = [np.concatenate([ring, ring[:1]]) for polygon in polygons for ring in polygon]
-    traced = _traced(rings, source, target)
+    traced = _trace_rings(rings, source, target)
     world = period(target)
     if world is None:
         opened = iter([ring[:-1] for ring in traced])
         return [tuple(next(opened) for _ in polygon) for polygon in polygons]
-    pole = partial(_pole_within, source=source, target=target)
-    unwound = (_unwound(ring, world, pole, given) for ring, given in zip(traced, rings, strict=True))
+    pole = partial(_enclosed_pole, source=source, target=target)
+    unwound = (_unwind(ring, world, pole, given) for ring, given in zip(traced, rings, strict=True))
     whole = [tuple(next(unwound) for _ in polygon) for polygon in polygons]
     # The pieces stay one polygon: a hole may have been traced from the other edge.
     return [tuple(chain.from_iterable(pieces)) for pieces in wrap(whole, world.start, world.width)]
 
 
-def _traced(rings: Sequence[Ring], source: SpatialReference, target: SpatialReference) -> list[Ring]:
+def _trace_rings(rings: Sequence[Ring], source: SpatialReference, target: SpatialReference) -> list[Ring]:
     """Return closed rings in another reference, with vertices added where edges curve."""
     change, world = transformer(source, target), period(target)
     longest = _LONGEST_METRES / source.metres_per_unit
@@ -92,13 +94,13 @@ def _traced(rings: Sequence[Ring], source: SpatialReference, target: SpatialRefe
     given = np.concatenate(rings)
     last = np.zeros(len(given), np.bool_)
     last[np.cumsum([len(ring) for ring in rings]) - 1] = True
-    seen = _changed(change.transform, given)
+    seen = _transform_points(change.transform, given)
     fresh = ~last  # vertices whose edge to the next was not looked into yet
     for _ in range(_ROUNDS):
         edges = np.flatnonzero(fresh)
         side = given[edges + 1] - given[edges]
         thirds = given[edges, np.newaxis] + side[:, np.newaxis] * _THIRDS
-        there = _changed(change.transform, thirds.reshape(-1, 2)).reshape(thirds.shape)
+        there = _transform_points(change.transform, thirds.reshape(-1, 2)).reshape(thirds.shape)
         deviation = _deviation(seen[edges], seen[edges + 1], there, world)
         deviation[np.hypot(side[:, 0], side[:, 1]) > longest] = np.inf
         bad = np.flatnonzero(deviation > tolerance)
@@ -120,7 +122,7 @@ def _traced(rings: Sequence[Ring], source: SpatialReference, target: SpatialRefe
     return np.split(seen, np.flatnonzero(last)[:-1] + 1)
 
 
-def _changed(transform: Callable[..., tuple[Coordinates, Coordinates]], points: Coordinates) -> Coordinates:
+def _transform_points(transform: Callable[..., tuple[Coordinates, Coordinates]], points: Coordinates) -> Coordinates:
     result = np.column_stack(transform(points[:, 0], points[:, 1]))
     if not np.isfinite(result).all():
         raise AreaError("The area reaches where its spatial reference, or the service's, is not defined.")
@@ -142,7 +144,7 @@ def _deviation(
     return np.asarray(distance.max(axis=1))
 
 
-def _unwound(ring: Ring, world: Period, pole: Callable[[Ring], float], given: Ring) -> Ring:
+def _unwind(ring: Ring, world: Period, pole: Callable[[Ring], float], given: Ring) -> Ring:
     """Open a closed ring and undo its jumps of x at the edge of the world.
 
     A ring round a pole does not close then: it is led over the pole.
@@ -158,7 +160,7 @@ def _unwound(ring: Ring, world: Period, pole: Callable[[Ring], float], given: Ri
     return np.column_stack([[*x, x[-1], x[0]], [*y, top, top]])
 
 
-def _pole_within(ring: Ring, source: SpatialReference, target: SpatialReference) -> float:
+def _enclosed_pole(ring: Ring, source: SpatialReference, target: SpatialReference) -> float:
     """Return the pole inside of a ring, as y in the units of ``target``."""
     quarter = math.radians(90) / target.crs.axis_info[0].unit_conversion_factor
     x, y = transformer(target, source).transform([0.0, 0.0], [quarter, -quarter])

@@ -158,12 +158,12 @@ class TilingScheme:
             return TileRange(level, 0, 0, 0, 0)
         span = self.tile_span(level)
         margin = EDGE_PIXELS / self.tile_size
-        rows = _reached((self.origin_y - extent.ymax) / span, (self.origin_y - extent.ymin) / span, margin)
-        columns = _reached((extent.xmin - self.origin_x) / span, (extent.xmax - self.origin_x) / span, margin)
+        rows = _reached_tiles((self.origin_y - extent.ymax) / span, (self.origin_y - extent.ymin) / span, margin)
+        columns = _reached_tiles((extent.xmin - self.origin_x) / span, (extent.xmax - self.origin_x) / span, margin)
         return TileRange(level, *rows, *columns)
 
 
-def _reached(start: float, stop: float, margin: float) -> tuple[int, int]:
+def _reached_tiles(start: float, stop: float, margin: float) -> tuple[int, int]:
     """Return the tiles into which a span reaches deeper than a margin, else the tile of its middle."""
     if stop <= 0:
         return 0, 0

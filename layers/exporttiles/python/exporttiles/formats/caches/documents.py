@@ -84,21 +84,21 @@ def read_root_json(body: bytes, path: str = ROOT_JSON) -> CacheInfo:
         DamagedCacheError: a member of the tiling scheme is missing or unusable.
     """
     remarks: list[str] = []
-    with _named(path):
+    with _naming_document(path):
         root = read_json(body)
         outer = root.get("spatialReference")
         scheme = read_tile_info(member(root, "tileInfo"), read_spatial_reference(outer) if outer else None)
-        scheme = _identified(scheme, "tileInfo.spatialReference")
-    image, storage = _optional(root, "tileImageInfo"), _optional(root, "storageInfo")
+        scheme = _with_registered_reference(scheme, "tileInfo.spatialReference")
+    image, storage = _optional_object(root, "tileImageInfo"), _optional_object(root, "storageInfo")
     full_extent = None
     if "fullExtent" in root:
-        with _remarking(remarks, f"{path}: fullExtent: "):
+        with _collecting_remarks(remarks, f"{path}: fullExtent: "):
             stated = read_extent(root["fullExtent"], scheme.spatial_reference)
-            full_extent = _converted(stated, scheme.spatial_reference)
+            full_extent = _convert_extent(stated, scheme.spatial_reference)
     return CacheInfo(
         document=path,
         tiling_scheme=scheme,
-        storage_format=_word(storage.get("storageFormat")),
+        storage_format=_stripped_text(storage.get("storageFormat")),
         tile_format=_tile_format(remarks, path, "tileImageInfo.format", image.get("format")),
         compression_quality=_quality(
             remarks, path, "tileImageInfo.compressionQuality", image.get("compressionQuality")
@@ -123,18 +123,18 @@ def read_conf_xml(conf: bytes, cdi: bytes | None, path: str = CONF_XML, cdi_path
         DamagedCacheError: an element of the tiling scheme is missing or unusable.
     """
     remarks: list[str] = []
-    with _named(path):
+    with _naming_document(path):
         info = read_document(conf)
         tiles = _child(info, "TileCacheInfo")
-        scheme = _identified(_scheme(tiles), "SpatialReference")
+        scheme = _with_registered_reference(_scheme(tiles), "SpatialReference")
     full_extent = None
     if cdi is not None:
-        with _remarking(remarks, f"{cdi_path}: "):
-            full_extent = _converted(_envelope(cdi, scheme.spatial_reference), scheme.spatial_reference)
+        with _collecting_remarks(remarks, f"{cdi_path}: "):
+            full_extent = _convert_extent(_envelope(cdi, scheme.spatial_reference), scheme.spatial_reference)
     return CacheInfo(
         document=path,
         tiling_scheme=scheme,
-        storage_format=_word(_text(info, "CacheStorageInfo/StorageFormat")),
+        storage_format=_stripped_text(_text(info, "CacheStorageInfo/StorageFormat")),
         tile_format=_tile_format(remarks, path, "CacheTileFormat", _text(info, "TileImageInfo/CacheTileFormat")),
         compression_quality=_quality(
             remarks, path, "CompressionQuality", _text(info, "TileImageInfo/CompressionQuality")
@@ -147,7 +147,7 @@ def read_conf_xml(conf: bytes, cdi: bytes | None, path: str = CONF_XML, cdi_path
 
 
 @contextmanager
-def _named(path: str) -> Iterator[None]:
+def _naming_document(path: str) -> Iterator[None]:
     """Add the path of a document to errors about it."""
     try:
         yield
@@ -156,7 +156,7 @@ def _named(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def _remarking(remarks: list[str], before: str) -> Iterator[None]:
+def _collecting_remarks(remarks: list[str], before: str) -> Iterator[None]:
     """Turn errors about an optional value into remarks."""
     try:
         yield
@@ -164,7 +164,7 @@ def _remarking(remarks: list[str], before: str) -> Iterator[None]:
         remarks.append(f"{before}{error}")
 
 
-def _identified(scheme: TilingScheme, name: str) -> TilingScheme:
+def _with_registered_reference(scheme: TilingScheme, name: str) -> TilingScheme:
     """Return a scheme whose reference has its registered id, if it has one.
 
     Args:
@@ -214,7 +214,7 @@ def _envelope(cdi: bytes, default: SpatialReference) -> Extent:
     return Extent(xmin, ymin, xmax, ymax, _reference(reference) if reference is not None and is_named else default)
 
 
-def _converted(stated: Extent, reference: SpatialReference) -> Extent:
+def _convert_extent(stated: Extent, reference: SpatialReference) -> Extent:
     """Return a stated extent in the reference of a scheme.
 
     Raises:
@@ -239,12 +239,12 @@ def _text(parent: Element, path: str) -> str | None:
     return text.strip() or None if text else None
 
 
-def _optional(root: dict[str, Any], name: str) -> dict[str, Any]:
+def _optional_object(root: dict[str, Any], name: str) -> dict[str, Any]:
     found = root.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def _word(value: object) -> str | None:
+def _stripped_text(value: object) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
@@ -260,7 +260,7 @@ def _tile_format(remarks: list[str], path: str, name: str, value: object) -> Til
 def _quality(remarks: list[str], path: str, name: str, value: object) -> int | None:
     if value is None or value == "":
         return None
-    with _remarking(remarks, f"{path}: "):
+    with _collecting_remarks(remarks, f"{path}: "):
         return whole_number(name, value, maximum=_MAX_QUALITY)
     return None
 
@@ -268,6 +268,6 @@ def _quality(remarks: list[str], path: str, name: str, value: object) -> int | N
 def _lerc_error(remarks: list[str], path: str, name: str, value: object) -> float:
     if value is None or value == "":
         return 0.0
-    with _remarking(remarks, f"{path}: "):
+    with _collecting_remarks(remarks, f"{path}: "):
         return number(name, value)
     return 0.0

@@ -159,7 +159,10 @@ class ListedFiles(_Listed):
 
     def by_level(self, level_base: int = 10) -> dict[int, ListedLevel]:
         """Return the levels by number, ascending."""
-        return {int(digits, level_base): self.levels[digits] for digits in sorted(self.levels, key=_by(level_base))}
+        return {
+            int(digits, level_base): self.levels[digits]
+            for digits in sorted(self.levels, key=_level_number(level_base))
+        }
 
     def places(self, *, is_row_first: bool, level_base: int = 10) -> Iterator[tuple[str, TilePlace]]:
         """Yield some keys with their places, rows as the paths count them."""
@@ -269,7 +272,7 @@ class ListedBundles(_Listed):
         """Return the bundles of each level, ascending."""
         return {
             int(digits, level_base): [BundleIndex(int(digits, level_base), *place) for place in self.places[digits]]
-            for digits in sorted(self.places, key=_by(level_base))
+            for digits in sorted(self.places, key=_level_number(level_base))
         }
 
     def names(self, level_base: int = 10) -> BundleNames:
@@ -425,7 +428,7 @@ class CacheListing:
             self.others.append(key)
 
 
-def _by(base: int) -> Callable[[str], int]:
+def _level_number(base: int) -> Callable[[str], int]:
     return lambda digits: int(digits, base)
 
 

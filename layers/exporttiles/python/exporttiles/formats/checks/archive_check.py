@@ -78,7 +78,7 @@ def check_archive(file: RangedFile, findings: Findings, scope: Scope) -> list[St
     if directory is None:
         return None
     headers = _read_directory(file, directory, findings)
-    members = _locate(file, headers, directory, scope, findings)
+    members = _locate_members(file, headers, directory, scope, findings)
     if members is None:
         return None
     readable = [member for member in members if member.is_plain and scope.has_contents(member.name)]
@@ -90,7 +90,7 @@ def _find_directory(file: RangedFile, findings: Findings) -> Directory | None:
     tail_offset = max(0, file.size_bytes - END.size - MAX_16)
     end = find_end(file.read(tail_offset, file.size_bytes), tail_offset)
     if end is None:
-        findings.add("", _no_archive(file.read(0, HEAD_BYTES)))
+        findings.add("", _describe_other_file(file.read(0, HEAD_BYTES)))
         return None
     is_last = end.offset + END.size == file.size_bytes
     findings.require(is_last, "", "The archive has a comment or bytes behind its end.")
@@ -106,7 +106,7 @@ def _find_directory(file: RangedFile, findings: Findings) -> Directory | None:
     return directory
 
 
-def _no_archive(start: bytes) -> str:
+def _describe_other_file(start: bytes) -> str:
     """Return the finding for a file without an end record, by its first bytes."""
     if not start:
         return "It is empty."
@@ -128,7 +128,7 @@ def _read_directory(file: RangedFile, directory: Directory, findings: Findings) 
     return headers
 
 
-def _locate(
+def _locate_members(
     file: RangedFile, headers: list[MemberHeader], directory: Directory, scope: Scope, findings: Findings
 ) -> list[StoredMember] | None:
     """Return the members with their offsets; None if two overlap or one leaves the archive."""
@@ -152,7 +152,7 @@ def _locate(
             if local is None:
                 findings.add(name, f"There is no local header at byte {start}.")
                 return None
-            _compare(name, local, header, findings)
+            _compare_headers(name, local, header, findings)
         if not findings.require(start >= end, name, f"It begins at byte {start}, inside the member before it."):
             return None
         gap = start - end
@@ -204,7 +204,7 @@ def _read_local(file: RangedFile, offset: int, data: bytes | memoryview) -> tupl
     return MemberHeader.of_local(bytes(data) if size <= len(data) else file.read(offset, offset + size)), size
 
 
-def _compare(name: str, local: MemberHeader, central: MemberHeader, findings: Findings) -> None:
+def _compare_headers(name: str, local: MemberHeader, central: MemberHeader, findings: Findings) -> None:
     fields = {"name": "raw_name", "flags": "flags", "method": "method"}
     # Where a data descriptor follows, the local header does not know these yet (APPNOTE 4.4.4).
     if not central.flags & local.flags & HAS_DESCRIPTOR:

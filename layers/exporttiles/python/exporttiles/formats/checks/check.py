@@ -45,7 +45,7 @@ def _check_by_contents(
         text = f"Its name ends in '{suffix}'; it is a {TPK if is_tpk else 'dataset as .zip'}."
         remarks.require(is_called_so, "", text)
         return check_cache_members(file, members, scope, damage, remarks, is_package=is_tpk)
-    damage.add("", _neither("a zip archive", names))
+    damage.add("", _unknown_contents("a zip archive", names))
     return {}
 
 
@@ -67,7 +67,7 @@ def check_folder(sizes_bytes: Mapping[str, int], open_file: Callable[[str], Bina
         tile_counts = check_cache_members(file, members, Scope(), damage, remarks, is_package=False)
     else:
         tile_counts = {}
-        damage.add("", _neither("a folder", names))
+        damage.add("", _unknown_contents("a folder", names))
     return PackageReport(file.size_bytes, members, tile_counts, tuple(damage.all), tuple(remarks.all))
 
 
@@ -79,7 +79,7 @@ def _is_tile_package(names: Sequence[str]) -> bool:
     )
 
 
-def _neither(container: str, names: Sequence[str]) -> str:
+def _unknown_contents(container: str, names: Sequence[str]) -> str:
     count = counted(len(names), "file") if names else "no files"
     return f"It is {container} of {count}, neither a tile package nor a dataset: nothing in it describes a cache."
 

@@ -67,7 +67,9 @@ def check_iteminfo(data: bytes, root: Mapping[str, Any], extent: Extent | None, 
     check_reference(ITEMINFO, "extent", part(part(item, "extent"), "spatialReference"), findings)
     degrees = check_extent(ITEMINFO, "extent", part(item, "extent"), WGS84.is_same_as, findings)
     if degrees and extent:
-        findings.require(_agree(degrees, extent), ITEMINFO, "extent is not the fullExtent of root.json in degrees.")
+        findings.require(
+            _is_same_extent(degrees, extent), ITEMINFO, "extent is not the fullExtent of root.json in degrees."
+        )
 
 
 def check_thumbnail(data: bytes, findings: Findings, *, path: str = THUMBNAIL) -> None:
@@ -84,7 +86,7 @@ def check_thumbnail(data: bytes, findings: Findings, *, path: str = THUMBNAIL) -
             findings.add(path, str(error))
 
 
-def _agree(degrees: Extent, extent: Extent) -> bool:
+def _is_same_extent(degrees: Extent, extent: Extent) -> bool:
     try:
         wanted = extent.to(WGS84)
     except AreaError:

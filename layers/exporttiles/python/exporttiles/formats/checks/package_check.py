@@ -188,14 +188,14 @@ def expected_tiles(
     allowed = None
     if scheme and extent:
         try:
-            allowed = _touched(scheme, extent, bundle.level)
+            allowed = _touched_tiles(scheme, extent, bundle.level)
         except (InvalidParameterError, ValueError, OverflowError):
             findings.add(path, f"The tiling scheme gives no place for the tiles of level {bundle.level}.")
     tile_size = scheme.tile_size if scheme else None
     return ExpectedTiles(tile_format, tile_size, allowed, extent_name, bundle.row, bundle.column)
 
 
-def _touched(scheme: TilingScheme, extent: Extent, level: int) -> TileRange:
+def _touched_tiles(scheme: TilingScheme, extent: Extent, level: int) -> TileRange:
     """Return the tiles that an extent touches, or nearly: an export may hold any of them."""
     slack, span = _ROUNDING_PIXELS * scheme.lod(level).resolution, scheme.tile_span(level)
     xmin, ymin, xmax, ymax = extent.sides

@@ -36,7 +36,7 @@ class Numerals:
         width = min(widths, default=usual_width if shortest >= usual_width else 1)
         for length, name in [*widths.items(), *lengths.items()]:
             if length < width or (length > width and length in widths):
-                raise _differ(widths.get(width) or next(iter(self._examples.values())), name, "as many digits")
+                raise _naming_error(widths.get(width) or next(iter(self._examples.values())), name, "as many digits")
         return (f"0{width}" if width > 1 else "") + self._letters(base, width)
 
     def _letters(self, base: int, width: int) -> str:
@@ -45,7 +45,7 @@ class Numerals:
         small = next((name for (_, is_small, is_capital), name in self._examples.items() if not is_capital), None)
         capital = next((name for (_, is_small, is_capital), name in self._examples.items() if not is_small), None)
         if small and capital:
-            raise _differ(small, capital, "the same letters, capital or small")
+            raise _naming_error(small, capital, "the same letters, capital or small")
         return "X" if capital else "x"
 
 
@@ -54,7 +54,7 @@ def field(name: str, spec: str) -> str:
     return f"{{{name}:{spec}}}" if spec else f"{{{name}}}"
 
 
-def _differ(one: str, other: str, shared: str) -> DamagedCacheError:
+def _naming_error(one: str, other: str, shared: str) -> DamagedCacheError:
     return DamagedCacheError(
         f"The files are named in several ways: '{one[-120:]}' and '{other[-120:]}'. "
         f"Rename them so that all have {shared}."

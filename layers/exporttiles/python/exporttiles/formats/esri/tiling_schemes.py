@@ -48,7 +48,7 @@ def snap_to_well_known(scheme: TilingScheme) -> TilingScheme:
     """
     for well_known in WELL_KNOWN.values():
         if _has_same_origin(scheme, well_known) and _has_same_reference(scheme, well_known):
-            lods = tuple(_snapped(scheme, lod, well_known) for lod in scheme.lods)
+            lods = tuple(_snap_level(scheme, lod, well_known) for lod in scheme.lods)
             if lods != scheme.lods:
                 return replace(scheme, origin_x=well_known.origin_x, origin_y=well_known.origin_y, lods=lods)
     return scheme
@@ -69,7 +69,7 @@ def _origin_shift(scheme: TilingScheme, well_known: TilingScheme) -> float:
     return max(abs(scheme.origin_x - well_known.origin_x), abs(scheme.origin_y - well_known.origin_y))
 
 
-def _snapped(scheme: TilingScheme, lod: LevelOfDetail, well_known: TilingScheme) -> LevelOfDetail:
+def _snap_level(scheme: TilingScheme, lod: LevelOfDetail, well_known: TilingScheme) -> LevelOfDetail:
     world, shift = 2 * abs(well_known.origin_x), _origin_shift(scheme, well_known)
     for esri in well_known.lods:
         moved = shift + world * abs(lod.resolution / esri.resolution - 1)

@@ -31,10 +31,10 @@ def tile_end(scheme: TilingScheme, extent: Extent) -> Corner | None:
     Returns:
         None as well if GDAL can show the extent with no corner at all.
     """
-    if _shows(scheme, scheme.lods, extent, _mirrored_origin(scheme)):
+    if _can_show(scheme, scheme.lods, extent, _mirrored_origin(scheme)):
         return None
     corners = (_corner_of_tiles(scheme, lod, extent) for lod in scheme.lods)
-    return next((corner for corner in corners if _shows(scheme, scheme.lods, extent, corner)), None)
+    return next((corner for corner in corners if _can_show(scheme, scheme.lods, extent, corner)), None)
 
 
 def dataset_obstacle(scheme: TilingScheme, extent: Extent) -> str:
@@ -44,9 +44,9 @@ def dataset_obstacle(scheme: TilingScheme, extent: Extent) -> str:
         scheme: as conf.xml lists it.
         extent: of the tiles, in the scheme's reference.
     """
-    if not _is_ordered(scheme.lods):
+    if not _is_descending(scheme.lods):
         return _LEVELS
-    if _shows(scheme, scheme.lods, extent, _mirrored_origin(scheme)) or tile_end(scheme, extent):
+    if _can_show(scheme, scheme.lods, extent, _mirrored_origin(scheme)) or tile_end(scheme, extent):
         return ""
     return _TOO_MANY_PIXELS
 
@@ -60,15 +60,15 @@ def package_obstacle(scheme: TilingScheme, levels: Sequence[int], extent: Extent
         extent: of the tiles, in the scheme's reference.
     """
     lods = [lod for lod in scheme.lods if min(levels) <= lod.level <= max(levels)]
-    if not _is_ordered(lods) or any(after.level != before.level + 1 for before, after in pairwise(lods)):
+    if not _is_descending(lods) or any(after.level != before.level + 1 for before, after in pairwise(lods)):
         return _LEVELS
     reference = scheme.spatial_reference.identified
     if not reference.has_known_id:
         return f"they know no WKID of its spatial reference '{reference.crs.name}', and read no WKT in a package"
     corner = _mirrored_origin(scheme)
-    if _shows(scheme, lods, extent, corner):
+    if _can_show(scheme, lods, extent, corner):
         return ""
-    if corner[0] > scheme.origin_x and corner[1] < scheme.origin_y and _holds(extent, corner, lods):
+    if corner[0] > scheme.origin_x and corner[1] < scheme.origin_y and _contains_extent(extent, corner, lods):
         return _TOO_MANY_PIXELS
     return (
         f"they look for tiles between the origin of the tiling scheme ({scheme.origin_x:.15g}, {scheme.origin_y:.15g}) "
@@ -90,17 +90,17 @@ def _corner_of_tiles(scheme: TilingScheme, lod: LevelOfDetail, extent: Extent) -
     return scheme.origin_x + tiles.column_stop * span, scheme.origin_y - tiles.row_stop * span
 
 
-def _shows(scheme: TilingScheme, lods: Sequence[LevelOfDetail], extent: Extent, corner: Corner) -> bool:
+def _can_show(scheme: TilingScheme, lods: Sequence[LevelOfDetail], extent: Extent, corner: Corner) -> bool:
     """Return True if GDAL opens the levels and the extent lies between the origin and the corner."""
     sides = corner[0] - scheme.origin_x, scheme.origin_y - corner[1]
     counts = [side / lod.resolution for side in sides for lod in lods]
-    return min(counts) >= 1 and max(counts) <= MAX_PIXELS and _holds(extent, corner, lods)
+    return min(counts) >= 1 and max(counts) <= MAX_PIXELS and _contains_extent(extent, corner, lods)
 
 
-def _holds(extent: Extent, corner: Corner, lods: Sequence[LevelOfDetail]) -> bool:
+def _contains_extent(extent: Extent, corner: Corner, lods: Sequence[LevelOfDetail]) -> bool:
     pixel = min(lod.resolution for lod in lods)  # tolerance for rounded origins and resolutions
     return extent.xmax <= corner[0] + pixel and extent.ymin >= corner[1] - pixel
 
 
-def _is_ordered(lods: Sequence[LevelOfDetail]) -> bool:
+def _is_descending(lods: Sequence[LevelOfDetail]) -> bool:
     return all(before.resolution > after.resolution for before, after in pairwise(lods))
