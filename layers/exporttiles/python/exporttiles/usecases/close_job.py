@@ -1,6 +1,6 @@
 """End a job: write its final status and messages, and clean up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -165,15 +165,32 @@ class CloseJob:
 
 def completion_messages(export: Export, packed: PackedPackage) -> list[Message]:
     """Return the messages on a finished package: its size, and the tiles that it lacks."""
-    request, service = export.request, export.service
-    # Others have messages already: levels beyond those of the service, and gaps between delivered levels.
-    found_levels = [level for level in request.levels if level not in packed.empty_levels]
+    warnings = [*_empty_levels(export, packed), *_flaws(packed), *packed.warnings]
+    return [
+        *(Message(MessageKind.WARNING, text) for text in warnings),
+        *(Message(MessageKind.INFORMATIVE, text) for text in _contents(export, packed)),
+    ]
+
+
+def _empty_levels(export: Export, packed: PackedPackage) -> Iterator[str]:
+    """Yield a warning about requested levels without tiles.
+
+    Others have messages already: levels beyond those of the service, and gaps between delivered levels.
+    """
+    service = export.service
+    found_levels = [level for level in export.request.levels if level not in packed.empty_levels]
     empty_levels = [
         level
         for level in packed.empty_levels
         if service.min_level <= level <= service.max_level and not found_levels[0] < level < found_levels[-1]
     ]
-    warnings = [
+    if empty_levels:
+        yield f"The cache has no tiles of {level_names(empty_levels)} in the selected area."
+
+
+def _flaws(packed: PackedPackage) -> Iterator[str]:
+    """Yield warnings about missing and flawed tiles."""
+    flaws: list[tuple[int, str, Sequence[str]]] = [
         (
             packed.missing_count - packed.empty_tile_count,
             "Selected tiles that do not exist in the cache and are left out",
@@ -186,31 +203,27 @@ def completion_messages(export: Export, packed: PackedPackage) -> list[Message]:
             packed.not_recompressed.examples,
         ),
     ]
-    texts = [
-        f"{counted(packed.tile_count, 'tile is', 'tiles are')} in {packed.name}: {counted(packed.size_bytes, 'byte')}."
-    ]
-    if request.since:
-        texts.append(
+    for count, text, examples in flaws:
+        if count:
+            listed = f" ({'; '.join(examples)})" if examples else ""
+            yield f"{text}: {count:,}{listed}."
+
+
+def _contents(export: Export, packed: PackedPackage) -> Iterator[str]:
+    """Yield sentences on the contents of a package."""
+    tiles = counted(packed.tile_count, "tile is", "tiles are")
+    yield f"{tiles} in {packed.name}: {counted(packed.size_bytes, 'byte')}."
+    if export.request.since:
+        yield (
             f"{counted(packed.up_to_date_count, 'tile has', 'tiles have')} not changed since {_time(export)} "
             f"and {'is' if packed.up_to_date_count == 1 else 'are'} left out; "
             f"{CHANGES_NAME} beside the package lists the others."
         )
-    if request.compression_quality is not None:
-        texts.append(
-            f"Recompressed to JPEG quality {request.compression_quality}; "
+    if export.request.compression_quality is not None:
+        yield (
+            f"Recompressed to JPEG quality {export.request.compression_quality}; "
             f"the tiles had {counted(packed.source_bytes, 'byte')} before."
         )
-    empty = f"The cache has no tiles of {level_names(empty_levels)} in the selected area."
-    return [
-        *([Message(MessageKind.WARNING, empty)] if empty_levels else []),
-        *(
-            Message(MessageKind.WARNING, f"{text}: {count:,}{_listed(examples)}.")
-            for count, text, examples in warnings
-            if count
-        ),
-        *(Message(MessageKind.WARNING, text) for text in packed.warnings),
-        *(Message(MessageKind.INFORMATIVE, text) for text in texts),
-    ]
 
 
 def _success(job: Job, export: Export, packed: PackedPackage, billed: Bill, now: datetime) -> list[Message]:
@@ -230,7 +243,3 @@ def _success(job: Job, export: Export, packed: PackedPackage, billed: Bill, now:
 
 def _time(export: Export) -> str:
     return f"{export.request.since:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _listed(examples: Sequence[str]) -> str:
-    return f" ({'; '.join(examples)})" if examples else ""

@@ -82,7 +82,7 @@ class SubmitExport:
         job = self._new_job(service, request, options)
         keys = JobKeys(job.job_id)
         if not options.client_token:  # else they are there
-            self.objects.write(keys.parameters, _written(parameters))
+            self.objects.write(keys.parameters, _parameters_json(parameters))
         if not job.status.is_final:
             export = Export(service, request)
             self.objects.write(keys.export, export.to_json())
@@ -125,7 +125,7 @@ class SubmitExport:
 
     def _claim(self, job_id: str, client_token: str, parameters: Mapping[str, str]) -> None:
         """Bind a client token to the parameters of a request."""
-        key, sent = JobKeys(job_id).parameters, _written(parameters)
+        key, sent = JobKeys(job_id).parameters, _parameters_json(parameters)
         if not self.objects.create(key, sent) and self.objects.read(key) != sent:
             legal = "It was used for an export with other parameters; take a new one for each export."
             raise InvalidParameterError("clientToken", client_token, legal)
@@ -185,7 +185,7 @@ class SubmitExport:
             raise
 
 
-def _written(parameters: Mapping[str, str]) -> bytes:
+def _parameters_json(parameters: Mapping[str, str]) -> bytes:
     return json.dumps(dict(sorted(parameters.items()))).encode()
 
 
