@@ -100,7 +100,7 @@ def test_an_unpublished_service_keeps_its_tiles(stack, world, store, capsys):
 
     assert main(["unpublish", "World", "--yes", "--stack", stack]) == 0
 
-    assert capsys.readouterr().out == f"Removed services/World.json. The tiles stay at {world}.\n"
+    assert capsys.readouterr().out == f"Unpublished World. The tiles stay at {world}.\n"
     assert keys(store) == before
 
 
@@ -109,7 +109,7 @@ def test_a_service_with_an_unreadable_descriptor_can_be_unpublished(bucket, stor
 
     assert main(["unpublish", "Broken", "--yes", "--bucket", bucket]) == 0
 
-    assert capsys.readouterr().out == "Removed services/Broken.json. The tiles stay.\n"
+    assert capsys.readouterr().out == "Unpublished Broken. The tiles stay.\n"
     assert keys(store) == []
 
 

@@ -326,7 +326,7 @@ def test_levels_without_tiles_are_named_and_take_no_work(tmp_path, capsys):
     assert main(["export", str(tmp_path / "src"), str(tmp_path / "out.tpkx"), "--levels", "0-23"]) == 0
 
     printed = capsys.readouterr().out
-    assert "Warning: The service holds no tiles at levels 10-23." in printed
+    assert "Warning: The cache has no tiles of levels 10-23." in printed
     assert "Warning: The export holds no tiles of levels 1-8, but of coarser" in printed
     assert "2 tiles are in out.tpkx" in printed
 

@@ -71,10 +71,13 @@ def test_the_default_extent_is_the_full_extent(text):
     assert extent_of(text) == WORLD.sides
 
 
-def test_an_extent_may_cross_the_antimeridian():
+def test_an_extent_may_cross_the_antimeridian_and_a_warning_says_so():
     text = json.dumps({"xmin": 170, "ymin": -10, "xmax": -170, "ymax": 10, "spatialReference": WGS84})
 
-    assert len(area_of_extent("exportExtent", text, SERVICE)[0].polygons) == 2
+    area, (warning,) = area_of_extent("exportExtent", text, SERVICE)
+
+    assert len(area.polygons) == 2
+    assert warning.startswith("exportExtent: xmin (170) is greater than xmax (-170)")
 
 
 @pytest.mark.parametrize(

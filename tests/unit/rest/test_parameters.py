@@ -93,7 +93,7 @@ def test_levels_without_tiles_are_exported_with_a_warning():
     request = read(levels="18-21")
 
     assert request.levels == (18, 19, 20, 21)
-    assert request.warnings == ("The service holds no tiles at levels 20-21.",)
+    assert request.warnings == ("The cache has no tiles of levels 20-21.",)
 
 
 def test_without_levels_all_levels_with_tiles_are_exported():

@@ -120,7 +120,7 @@ def test_a_cache_of_files_is_asked_for_each_file_up_to_a_number_and_for_a_sample
     few = runtime.estimate_export(service, a_request(service, range(6)), {})
     many = runtime.estimate_export(service, a_request(service, range(7)), {})
 
-    assert "as the length of every file tells" in few.messages[-1].text
+    assert "measured from the length of every file" in few.messages[-1].text
     asked = int(re.search(r"a sample of ([0-9,]+) files in 7 of 7 bundles", many.messages[-1].text)[1].replace(",", ""))
     assert 3_000 < asked <= 4_096
 

@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import MessageKind
 from exporttiles.domain.service import CacheLayout, TileFormat
 from exporttiles.formats.caches.service_descriptor import read_service, write_service
-from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WELL_KNOWN
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from exporttiles.usecases.inspection.tile_readings import FileOrder
 from tests.builders import a_service, put_files
 from tests.caches import CACHES, put_pmtiles, put_v1, put_v2, put_xyz
 from tests.fakes import memory
 
+WGS84_512 = WELL_KNOWN["wgs84_512"]
 GOLDEN = Path(__file__).parents[2] / "golden"
 WORLD = [(level, row, column) for level in range(4) for row in range(2**level) for column in range(2**level)]
 
@@ -316,6 +318,22 @@ def inspected(documents, put=put_v2, mode="P", tiles=((3, 2, 4), (3, 2, 5))):
 
 def warnings(found):
     return [message.text for message in found.messages if message.kind is MessageKind.WARNING]
+
+
+@pytest.mark.parametrize("put", [put_v2, put_v1, put_xyz])
+def test_choices_that_a_cache_has_no_use_for_are_named_in_warnings(put):
+    objects = memory()
+    url = put(objects, dict.fromkeys([(3, 2, 4)], picture()))
+    objects.write("conf.xml", conf_xml())
+    chosen = {"is_scheme_chosen": True, "scheme": WGS84_512}
+    if put is put_xyz:
+        chosen["order"] = FileOrder(is_from_bottom=True)
+
+    found = replace(InspectCache(objects, read_cache, WGS84_512, FileOrder(is_row_first=True)), **chosen)("Map", url)
+
+    named = [text.split(" ")[0] for text in warnings(found)]
+    assert "--scheme" in named
+    assert ("Options" in named) is (put is not put_xyz)
 
 
 @pytest.mark.parametrize("conf", ["conf.xml", "Conf.xml", "CONF.XML", "cOnF.xMl"])

@@ -134,7 +134,10 @@ def test_the_planner_fails_an_export_of_which_no_tile_exists():
     job = run_workflow(runtime, submit(runtime, service, (8, 10, 11)))
 
     assert job.status is JobStatus.FAILED
-    assert "None of the 5,308,416 selected tiles exists in the cache of World_Imagery" in job.messages[-1].text
+    assert (
+        "None of the 5,308,416 selected tiles exists in the cache, which has tiles of the levels"
+        in job.messages[-1].text
+    )
     assert not list(runtime.objects.list(f"{JobKeys(job.job_id).prefix}reports/"))
 
 

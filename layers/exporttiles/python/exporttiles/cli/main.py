@@ -14,11 +14,11 @@ COMMANDS = {
     "export": "Export tiles of a cache into a package, without AWS.",
     "publish": "Publish a tile cache as an image service.",
     "services": "List the published services.",
-    "unpublish": "Take back a published service; its tiles stay.",
-    "token": "Make, list and revoke the API keys of a stack.",
-    "schedule": "Add, list and remove exports that come again.",
-    "replay": "Try failed requests of files and events again.",
-    "resume": "Go on with an export that failed.",
+    "unpublish": "Remove a published service, but not its tiles.",
+    "token": "Create, list and revoke API keys.",
+    "schedule": "Add, list and remove schedules of exports.",
+    "replay": "Retry the requests by file or event that failed.",
+    "resume": "Resume an export that failed.",
     "check": "Check the structure of a package or a dataset.",
 }
 """Every command, in the order of the help. A test compares the texts with those of the commands."""

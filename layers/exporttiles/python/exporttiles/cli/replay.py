@@ -10,7 +10,7 @@ from exporttiles.domain.wording import counted
 @click.command(cls=Command)
 @stack_option
 def replay(stack: str) -> None:
-    """Try failed requests of files and events again."""
+    """Retry the requests by file or event that failed."""
     outputs = Outputs(stack)
     count = _move(outputs["RequestDeadLetterQueueUrl"], outputs["RequestQueueUrl"])
     print(f"Tried again: {counted(count, 'request')}.")

@@ -14,7 +14,7 @@ from exporttiles.usecases.resume_export import ResumeExport
 @click.argument("job_id")
 @stack_option
 def resume(job_id: str, stack: str) -> None:
-    """Go on with an export that failed.
+    """Resume an export that failed.
 
     Only the missing work is done: finished tile ranges are kept.
     """

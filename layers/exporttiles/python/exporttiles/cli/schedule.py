@@ -36,7 +36,7 @@ _MAX_REQUEST_BYTES = 200_000  # an event, a message and a schedule hold 256 KiB,
 
 @click.group(cls=CommandGroup)
 def schedule() -> None:
-    """Add, list and remove exports that come again."""
+    """Add, list and remove schedules of exports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class _Options:
 @click.option("--quality", type=int, help="Recompress JPEG tiles to this quality.")
 @stack_option
 def add_schedule(**values: Any) -> None:
-    """Ask for an export again and again; replaces a schedule of the same name.
+    """Schedule an export; replace the schedule of the same name.
 
     NAME of the schedule: letters, digits and _ . -
     """

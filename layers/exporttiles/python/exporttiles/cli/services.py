@@ -13,7 +13,7 @@ from exporttiles.domain.errors import DamagedCacheError
 def services(stack: str, bucket: str | None) -> None:
     """List the published services.
 
-    One line each: name, layout of the cache, levels, format of the tiles, and the address if --stack is given.
+    One line each: name, layout of the cache, levels, format of the tiles, and the address, if the stack is known.
     """
     catalog, directory = ServiceCatalog(tile_bucket(stack, bucket)), services_url(stack, bucket)
     for name in catalog.names():

@@ -15,7 +15,7 @@ from exporttiles.domain.wording import counted
 
 @click.group(cls=CommandGroup)
 def token() -> None:
-    """Make, list and revoke the API keys of a stack.
+    """Create, list and revoke API keys.
 
     A stack asks for them if it was deployed with TokenSecurity=on.
     """
@@ -32,7 +32,7 @@ def token() -> None:
 @click.option("--days", type=float, default=365, show_default=True, help="Days until it expires.")
 @tile_bucket_options
 def create_key(name: str, *, services: str, max_tiles: int, days: float, stack: str, bucket: str | None) -> None:
-    """Make a key and print its token, this once.
+    """Create a key and print its token, which is shown only once.
 
     NAME of the key: letters, digits and _ . @ -
     """
@@ -69,7 +69,7 @@ def list_keys(stack: str, bucket: str | None) -> None:
 @click.argument("name")
 @tile_bucket_options
 def revoke_key(name: str, stack: str, bucket: str | None) -> None:
-    """Make a key useless at once."""
+    """Revoke a key, at once."""
     keys = ApiKeys(tile_bucket(stack, bucket))
     found = [key for key in keys.list() if key.name == name]
     if not found:

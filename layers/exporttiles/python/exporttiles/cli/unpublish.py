@@ -15,7 +15,7 @@ from exporttiles.domain.errors import DamagedCacheError
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @tile_bucket_options
 def unpublish(name: str, stack: str, bucket: str | None, *, yes: bool) -> None:
-    """Take back a published service; its tiles stay.
+    """Remove a published service, but not its tiles.
 
     NAME of the service: Name or Folder/Name.
     """
@@ -25,7 +25,8 @@ def unpublish(name: str, stack: str, bucket: str | None, *, yes: bool) -> None:
     if not yes and not _is_confirmed(f"Remove the service {name}? Its tiles stay."):
         raise click.ClickException("Nothing was removed. --yes removes without asking.")
     tiles = _place_of_tiles(catalog, name)
-    print(f"Removed {catalog.delete(name)}. The tiles stay{tiles}.")
+    catalog.delete(name)
+    print(f"Unpublished {name}. The tiles stay{tiles}.")
 
 
 def _is_confirmed(question: str) -> bool:
@@ -34,6 +35,7 @@ def _is_confirmed(question: str) -> bool:
     except click.Abort:
         if sys.stdin.isatty():  # by Ctrl-C
             raise
+        click.echo(err=True)  # ends the line of the question
         return False  # nobody is there to answer
 
 

@@ -77,7 +77,13 @@ def area_of_extent(
     target = service.tiling_scheme.spatial_reference
     extent, is_named = _read_extent(name, text, target)
     area = Area.from_extent(extent, target)
-    return area, tuple(_check_units(name, extent, is_named=is_named, must_be_named=must_name_reference))
+    warnings = [*_check_units(name, extent, is_named=is_named, must_be_named=must_name_reference)]
+    if extent.xmin > extent.xmax:
+        warnings.append(
+            f"{name}: xmin ({extent.xmin:g}) is greater than xmax ({extent.xmax:g}), so the extent was taken to cross "
+            "the antimeridian."
+        )
+    return area, tuple(warnings)
 
 
 def area_of_interest(

@@ -114,7 +114,7 @@ def _holds_tiles(level: int, service: ImageService) -> bool:
 
 def _empty_levels(levels: tuple[int, ...], service: ImageService) -> tuple[str, ...]:
     empty = [level for level in levels if not _holds_tiles(level, service)]
-    return (f"The service holds no tiles at {level_names(empty)}.",) if empty else ()
+    return (f"The cache has no tiles of {level_names(empty)}.",) if empty else ()
 
 
 def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int | None, tuple[str, ...]]:

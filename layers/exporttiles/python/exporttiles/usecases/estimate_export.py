@@ -109,7 +109,7 @@ class EstimateExport:
         else:
             size_bytes, source_text = self._size_bytes(service, request, selection, bundles)
         counts = f"{counted(tile_count, 'tile')}, {counted(size_bytes, 'byte')}"
-        said = f"{counts} before any recompression, as {source_text} tells."
+        said = f"{counts} before any recompression, measured from {source_text}."
         if selection.why_empty:
             said += f" No tile is selected: {selection.why_empty}."
         if request.since or request.since_job:

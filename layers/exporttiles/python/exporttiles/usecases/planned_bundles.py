@@ -70,6 +70,6 @@ def no_tile_exists(service: ImageService, selected_count: int) -> str:
     """Return the message on an export without tiles."""
     none = "None" if selected_count > 1 else "Not one"
     return (
-        f"{none} of the {counted(selected_count, 'selected tile')} exists in the cache of {service.name}, "
+        f"{none} of the {counted(selected_count, 'selected tile')} exists in the cache, "
         f"which has tiles of the levels {service.min_level}-{service.max_level}."
     )

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.domain.job import Message
-from exporttiles.domain.service import ImageService, TileCache, TileFormat
+from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.domain.wording import counted
 from exporttiles.formats.caches.documents import CacheInfo
@@ -93,7 +93,7 @@ class InspectCache:
             )
             cache, survey = survey_cache(url, listing)
             found = self._inspected(name, cache, survey, info)
-            return replace(found, messages=(*found.messages, *doubts))
+            return replace(found, messages=(*found.messages, *doubts, *self._unused_options(cache, info)))
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{url}: {error}") from error
 
@@ -103,6 +103,15 @@ class InspectCache:
             (size,) = self.objects.sizes_bytes([name])
             return CacheListing.of([(name, size)] if size is not None else [])
         return CacheListing.of((stored.key, stored.size_bytes) for stored in self.objects.list(""))
+
+    def _unused_options(self, cache: TileCache, info: CacheInfo | None) -> list[Message]:
+        """Return warnings that choices of the user have no effect on this cache."""
+        unused = []
+        if info and self.is_scheme_chosen and self.scheme != info.tiling_scheme:
+            unused.append(f"--scheme is not used: {info.document} states the tiling scheme.")
+        if cache.layout is not CacheLayout.FILES and replace(self.order, has_hexadecimal_levels=None) != XYZ:
+            unused.append("Options about the rows of files are not used: the tiles are not files of their own.")
+        return [Message(MessageKind.WARNING, text) for text in unused]
 
     def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:
         tile_format, quality = detect_format(survey.tiles, info.tile_format if info else None)
