@@ -30,7 +30,7 @@ MAX_WORK_ITEMS = MAX_PARTS - 1
 """Each writes at most one part of the package; the central directory is the last part."""
 
 BUNDLE_OVERHEAD_BYTES = 64 + 128 * 128 * 8
-"""Header and index of a bundle, whatever it holds."""
+"""Header and index of a bundle, the same for all bundles."""
 
 MAX_BUNDLES = 1_000_000
 """Limit of the bundles of one export."""

@@ -184,7 +184,7 @@ def _with_registered_reference(scheme: TilingScheme, name: str) -> TilingScheme:
 
 def _scheme(tiles: Element) -> TilingScheme:
     has_decimal_commas = any(is_decimal_comma((found.text or "").strip()) for found in tiles.iter())
-    # DPI is PreciseDPI rounded; 0 stands for none.
+    # DPI is PreciseDPI, rounded; 0 means that it is unknown.
     dpi = next((found for name in ("PreciseDPI", "DPI") if (found := _text(tiles, name)) and found.strip("0.")), None)
     lods = [
         {name: _text(lod, name) for name in (_SCHEME.level, _SCHEME.resolution, _SCHEME.scale)}

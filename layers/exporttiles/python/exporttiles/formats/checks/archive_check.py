@@ -27,7 +27,7 @@ from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes, kin
 from exporttiles.formats.checks.findings import Findings
 
 MAX_DIRECTORY_BYTES = 128 * 2**20
-"""Enough for 1,500,000 bundles; a longer directory is not read."""
+"""Enough for 1,500,000 bundles, more than an export may have (`plan.MAX_BUNDLES`); a longer one is not read."""
 
 _ZIP64_EXTRA_BYTES = 20
 _MAX_DESCRIPTOR_BYTES = 24

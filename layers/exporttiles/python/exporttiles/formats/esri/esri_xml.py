@@ -34,7 +34,7 @@ _STARTS = (
     (b"<\0", "utf-16-le"),
     (b"\0<", "utf-16-be"),
 )
-"""First bytes that show the encoding of a document, whatever it declares."""
+"""First bytes that show the encoding of a document; they override its declaration."""
 
 _ENCODING = re.compile(rb"""\s*<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([\x21-\x7e]{1,40}?)["']""")
 _WIDE = ("utf-16", "utf-32", "utf16", "utf32", "utf_16", "utf_32", "ucs", "iso-10646", "unicode", "u16", "u32")
@@ -86,7 +86,7 @@ def _text(body: bytes) -> str:
             return decode(body, encoding).lstrip()
     match = _ENCODING.match(body)
     declared = match[1].decode() if match else "utf-8"
-    # Texts that .NET wrote declare UTF-16 whatever they are saved in; this one begins with single bytes.
+    # .NET declares UTF-16 in texts that are saved as UTF-8; this one does not begin with 16-bit characters.
     return decode(body, "utf-8" if declared.lower().startswith(_WIDE) else declared).lstrip()
 
 

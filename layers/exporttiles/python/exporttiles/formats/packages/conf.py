@@ -79,7 +79,7 @@ def write_conf_xml(
         text("CacheTileFormat", tile_format),
         number("CompressionQuality", compression_quality),
         text("Antialiasing", "false"),
-        number("BandCount", 1),  # whatever the tiles hold, as in packages
+        number("BandCount", 1),  # always 1, as in packages
         number("LERCError", lerc_error),
         esri_type="TileImageInfo",
     )

@@ -74,11 +74,11 @@ def write_root(
             "tileImageInfo": {
                 "format": service.tile_format.value,
                 "compressionQuality": declared_quality(service, compression_quality),
-                "bandCount": 1,  # in every package by ArcGIS, whatever the tiles hold
+                "bandCount": 1,  # always 1 in packages by ArcGIS
                 "lercError": service.lerc_error,
             },
             "version": 1.0,
-            # Readers look for this key in the first kilobyte: nothing long stands before it.
+            # Readers look for this key in the first kilobyte: only short members may precede it.
             "tileBundlesPath": f"./{BUNDLE_FOLDER}",
             "name": service.short_name,
             "serviceDescription": service.description,
