@@ -1,6 +1,7 @@
 """Curves of Esri's rings, traced by chords."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -112,8 +113,14 @@ def test_straight_parts_stay_as_they_are():
         [[0, 0], {"a": [[1, 1], [0, 1], 0, 0, 0, 1]}],
         [[0, 0], {"b": [[1, 1], [0, 1]]}],
         [[0, 0], {"z": [[1, 1], [0, 1]]}],
+        [[0, 0], {"c": [[1, None], [0, 1]]}],
+        [[0, 0], {"b": [[1, 1], None, [0, 1]]}],
+        [[0, 0], {"c": None}],
+        [[0, 0], {"a": [[1, 1], [0, 1], 0, "no"]}],
+        [[0, 0], {"a": [[1, 1], [0, 1], 0, None]}],
     ],
 )
-def test_invalid_curves_are_refused(ring):
-    with pytest.raises(ValueError, match=r"curve|coordinate|vertex"):
+def test_invalid_curves_are_refused_and_shown_as_json(ring):
+    with pytest.raises(ValueError, match=r"curve|coordinate|vertex|sense of an arc") as refusal:
         list(trace_ring(ring))
+    assert not re.search("None|True|'", str(refusal.value))

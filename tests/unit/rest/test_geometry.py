@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -364,6 +365,20 @@ def test_longitude_comes_first_whatever_the_axis_order_of_the_crs(name):
     crs = {"type": "name", "properties": {"name": name}}
 
     assert area_of({"type": "Polygon", "coordinates": [RING], "crs": crs}).extent.sides == near(NORTH_AMERICA)
+
+
+@pytest.mark.parametrize("crs", [True, "", {"type": None}, {"type": "name", "properties": {"name": None}}])
+def test_a_crs_without_a_name_is_refused_and_shown_as_json(crs):
+    with pytest.raises(InvalidParameterError, match="names no coordinate system") as refusal:
+        area_of({"type": "Polygon", "coordinates": [RING], "crs": crs})
+    assert not re.search("None|True", str(refusal.value))
+
+
+@pytest.mark.parametrize("empty", [{"attributes": {"OBJECTID": 1}}, {"attributes": {}, "geometry": None}, None])
+def test_a_feature_without_a_geometry_selects_nothing_and_hides_nothing(empty):
+    found = area_of({"features": [empty, {"attributes": {}, "geometry": {"rings": [RING], "spatialReference": WGS84}}]})
+
+    assert found.extent.sides == near(NORTH_AMERICA)
 
 
 def test_a_crs_that_is_a_link_is_refused():

@@ -38,6 +38,11 @@ def test_an_empty_parameter_counts_as_absent():
     assert (request.levels, request.compression_quality) == (tuple(range(20)), None)
 
 
+def test_a_byte_order_mark_before_a_value_is_ignored():
+    assert read(levels="\ufeff1-2").levels == (1, 2)
+    assert read(levels="1", areaOfInterest='\ufeff{"rings":[[[0,0],[0,1e6],[1e6,1e6]]]}').levels == (1,)
+
+
 def test_unknown_parameters_are_ignored():
     assert read(useToken="true", levels="1", LEVELS="nonsense").levels == (1,)
 

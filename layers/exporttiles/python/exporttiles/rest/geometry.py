@@ -205,6 +205,8 @@ class _Geometries:
             self.envelopes.append((_sides(geometry), reference))
             return
         kind = next((kind for member, kind in _LEFT_OUT.items() if member in geometry), None)
+        if kind is None and "attributes" in geometry:  # a feature whose geometry is empty is sent without it
+            return
         if kind is None:
             raise _GeometryError(f"{_shown(geometry)} is no polygon.")
         self.left_out[kind] += 1

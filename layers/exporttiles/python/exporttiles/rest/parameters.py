@@ -63,7 +63,8 @@ def read_export_request(
     """
     if not service.export_tiles_allowed:
         raise ExportNotAllowedError(f"The service {service.name} does not allow its tiles to be exported.")
-    sent = {name: value.strip() for name, value in parameters.items() if value.strip()}
+    texts = {name: value.strip().removeprefix("\ufeff").strip() for name, value in parameters.items()}
+    sent = {name: text for name, text in texts.items() if text}
     area, area_warnings = _read_area(sent, service, must_name_reference=must_name_reference)
     levels = _read_levels(sent, service)
     quality, quality_warnings = _read_quality(sent, service)

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from exporttiles.formats.esri.values import shown
+
 TOLERANCE = 1e-5
 """Distance between a curve and its chords over its radius (of a Bezier curve, the length of its control polygon)."""
 
@@ -40,14 +42,14 @@ def _trace(start: Place | None, curve: dict[str, Any]) -> Iterator[Place]:
         case {"b": [end, first, second]}:
             return _bezier(start, _place(first), _place(second), _place(end))
         case {"a": [end, centre, _, clockwise]}:
-            return _arc(start, _place(centre), _place(end), is_clockwise=bool(clockwise))
+            return _arc(start, _place(centre), _place(end), is_clockwise=_flag(clockwise))
         case {"a": [end, centre, _, clockwise, rotation, axis, ratio]}:
             if not (_number(axis) > 0 and _number(ratio) > 0):
                 raise ValueError("an elliptic arc of curveRings has no size")
             frame = _number(rotation), _number(ratio)
-            return _arc(start, _place(centre), _place(end), is_clockwise=bool(clockwise), frame=frame)
+            return _arc(start, _place(centre), _place(end), is_clockwise=_flag(clockwise), frame=frame)
         case _:
-            raise ValueError(f"curveRings hold {str(curve)[:60]}, which is no curve that is known")
+            raise ValueError(f"curveRings hold {shown(curve)}, which is no curve that is known")
 
 
 def _arc_through(start: Place, interior: Place, end: Place) -> Iterator[Place]:
@@ -120,11 +122,17 @@ def _bezier(start: Place, first: Place, second: Place, end: Place) -> Iterator[P
 def _place(value: Any) -> Place:
     """Return x and y of a vertex, which may go on with z and m."""
     if not isinstance(value, list) or len(value) < 2:
-        raise ValueError(f"{str(value)[:60]} is not a vertex [x, y]")
+        raise ValueError(f"{shown(value)} is not a vertex [x, y]")
     return _number(value[0]), _number(value[1])
+
+
+def _flag(value: Any) -> bool:
+    if value not in (0, 1):  # or false, true
+        raise ValueError(f"{shown(value)} is not 0 or 1, for the sense of an arc")
+    return bool(value)
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{str(value)[:60]} is not a coordinate")
+        raise ValueError(f"{shown(value)} is not a coordinate")
     return float(value)

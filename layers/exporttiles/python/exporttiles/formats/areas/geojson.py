@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
+from exporttiles.formats.esri.values import shown
 
 _CRS84 = re.compile(r"(?:.*[:/])?CRS-?84", re.IGNORECASE | re.ASCII)
 _CODE = re.compile(
@@ -33,13 +34,13 @@ def read_crs(document: Any) -> SpatialReference:
             found = reference_of_name(name)
             if found:
                 return found
-            raise ValueError(f"crs has the name '{name[:80]}', which is not known")
+            raise ValueError(f"crs has the name '{shown(name)}', which is not known")
         case {"code": float(code)} if kind == "EPSG":  # a draft of the format
             return SpatialReference(latest_wkid=int(code))
         case {"href": _}:
             raise ValueError("crs is a link, which is not followed")
         case _:
-            raise ValueError(f"crs {str(document)[:80]} names no coordinate system")
+            raise ValueError(f"crs '{shown(document)}' names no coordinate system")
 
 
 def reference_of_name(name: str) -> SpatialReference | None:

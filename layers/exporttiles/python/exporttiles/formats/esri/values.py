@@ -79,10 +79,12 @@ def whole_number(name: str, value: object, *, maximum: int) -> int:
 
 
 def shown(value: object) -> str:
-    """Return a value in one line of printable characters, cut short if it is long."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    text = "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(value)[:1000].split()))
+    """Return a value as JSON, but a text without quotes; in one line of printable characters, cut short if long."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    except RecursionError:
+        text = "nested too deep"
+    text = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text[:1000].split()))
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
