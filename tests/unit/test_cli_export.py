@@ -244,7 +244,11 @@ def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path
         ("out.tpkx --extent west,0,1,1 --extent-wkid 4326", 'xmin is "west", which is no number'),
         ("out.tpkx --extent 10,0,0,10 --extent-wkid 3857", "--extent: xmin (10) must be less than xmax (0)"),
         ("out.tpkx --extent 7,50,8,51", "--extent: The coordinates look like degrees"),
-        ("out.tpkx --extent 7,50,8,51 --extent-wkid 99999999", "--extent: No coordinate system is known as '99999999'"),
+        (
+            "out.tpkx --extent 7,50,8,51 --extent-wkid 99999999",
+            "--extent-wkid: No coordinate system is known as '99999999'",
+        ),
+        ("out.tpkx --extent 7,50,8,51 --extent-wkid 5773", "--extent-wkid: 'EGM96 height' is not a coordinate system"),
         ("out.tpkx --extent=", "--extent: It is empty"),
         ("out.tpkx --levels=", "--levels: It is empty"),
         ("out.tpkx --extent-wkid 4326", "--extent-wkid: It is the reference of the four numbers of --extent"),
@@ -316,6 +320,13 @@ def test_a_name_is_the_title_whatever_the_file_is_called(world, tmp_path):
 
     info = json.loads(members(tmp_path / "out.tpkx")["iteminfo.json"])
     assert (info["title"], info["name"]) == ("地図 1", "_1")
+
+
+def test_a_long_name_is_the_title_and_members_have_a_short_one(world, tmp_path):
+    assert main(["export", str(world), str(tmp_path / "out.tpkx"), "--levels", "0", "--name", "x" * 300]) == 0
+
+    info = json.loads(members(tmp_path / "out.tpkx")["iteminfo.json"])
+    assert (info["title"], info["name"]) == ("x" * 300, "x" * 100)
 
 
 def test_levels_without_tiles_are_named_and_take_no_work(tmp_path, capsys):

@@ -55,9 +55,9 @@ def test_the_version_is_that_of_the_package(capsys):
         (["export", "in", "out", "more"], "exporttiles export: Got unexpected extra argument (more)"),
         (["export", "in", "out", "--level", "1"], "exporttiles export: No such option"),
         (["export", "in", "out", "--extent"], "exporttiles export: Option '--extent' requires an argument."),
-        (["export", "in", "out", "--quality", "high"], "exporttiles export: Invalid value for '--quality': 'high'"),
-        (["export", "in", "out", "--scheme", "x"], "exporttiles export: Invalid value for '--scheme': 'x'"),
-        (["publish", "a", "b", "--max-tiles", "0"], "exporttiles publish: Invalid value for '--max-tiles': 0"),
+        (["export", "in", "out", "--quality", "high"], "exporttiles export: --quality: 'high' is not a whole number"),
+        (["export", "in", "out", "--scheme", "x"], "exporttiles export: --scheme: 'x' is not one of"),
+        (["publish", "a", "b", "--max-tiles", "0"], "exporttiles publish: --max-tiles: 0 is not in the range"),
         (["token", "create", "a"], "exporttiles token create: Missing option '--services'."),
         (
             ["schedule", "add", "a", "--service", "A", "--levels", "1"],

@@ -289,7 +289,7 @@ FAULTS = {
     "infinite origin": (
         with_json("root.json", "tileInfo", "origin", "x", value=1e999),
         "root.json",
-        "tileInfo cannot be used: tileInfo.origin.x 'inf' is not a number.",
+        "tileInfo cannot be used: tileInfo.origin.x 'Infinity' is not a number.",
     ),
     "levels from fine to coarse": (
         with_json("root.json", "tileInfo", "lods", value=LODS[::-1]),

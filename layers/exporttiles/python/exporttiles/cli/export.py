@@ -38,6 +38,7 @@ from exporttiles.cli.source import (
 from exporttiles.cli.terminal import ProgressBar
 from exporttiles.domain.errors import ExportTilesError, RequestError
 from exporttiles.domain.job import Job, Message, MessageKind, job_id_of
+from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.packed_package import PackedPackage
@@ -55,6 +56,7 @@ from exporttiles.usecases.submit_export import SubmitExport
 from exporttiles.usecases.verify_package import VerifyPackage
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LONGEST_MEMBER_NAME = 100  # file systems take 255 bytes, with suffixes
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TILES_A_MESSAGE = 16
 _LIFETIME = timedelta(days=365)  # of a job that ends with its process
@@ -72,7 +74,7 @@ _LIFETIME = timedelta(days=365)  # of a job that ends with its process
     excludes=["extent"],
     help="File with polygons, as Esri JSON or GeoJSON.",
 )
-@click.option("--extent-wkid", type=int, help="Reference of the extent, such as 4326 for degrees.")
+@click.option("--extent-wkid", type=click.IntRange(min=1), help="Reference of the extent, such as 4326 for degrees.")
 @click.option("--quality", type=int, help="Recompress JPEG tiles to this quality, 0 to 100.")
 @click.option("--name", default="", help="Title of the map in the package (default: the name of the file).")
 @click.option("--force", is_flag=True, help="Replace an earlier output of the same kind.")
@@ -127,8 +129,8 @@ def export(
 
 
 def _member_name(title: str) -> str:
-    """Return a title as the name of files and folders in a package: plain letters, digits and underscores."""
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", title)
+    """Return a title as the name of files and folders in a package: up to 100 letters, digits and underscores."""
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", title)[:_LONGEST_MEMBER_NAME]
     return name if name.strip("_") else "Map"
 
 
@@ -165,6 +167,8 @@ def _with_reference(extent: str | None, wkid: int) -> str:
     sides = extent.split(",")
     if len(sides) != len(_SIDES):
         return extent  # to be refused with the rest of the request
+    with naming_parameter("--extent-wkid"):
+        SpatialReference(wkid).crs  # noqa: B018  it is known, or refused here by the name of its own option
     return json.dumps(dict(zip(_SIDES, sides, strict=True)) | {"spatialReference": {"wkid": wkid}})
 
 

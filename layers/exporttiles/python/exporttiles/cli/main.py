@@ -81,12 +81,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "exporttiles"
-        return _refuse(command, error.format_message(), error.exit_code)
+        return _refuse(command, _message(error), error.exit_code)
     except click.ClickException as error:
         return _refuse("exporttiles", error.format_message(), error.exit_code)
     except click.Abort:
         return _refuse("exporttiles", "stopped", STOPPED_STATUS)
     return status or 0
+
+
+def _message(error: click.UsageError) -> str:
+    """Return the message of a wrong call; one of a value begins with its option, as every other error does."""
+    if not isinstance(error, click.BadParameter) or isinstance(error, click.MissingParameter) or error.param is None:
+        return error.format_message()
+    option = error.param.get_error_hint(error.ctx).strip("'")
+    return f"{option}: {error.message.replace('a valid integer', 'a whole number')}"
 
 
 def _refuse(command: str, message: str, status: int) -> int:
