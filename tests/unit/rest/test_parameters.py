@@ -43,14 +43,6 @@ def test_a_byte_order_mark_before_a_value_is_ignored():
     assert read(levels="1", areaOfInterest='\ufeff{"rings":[[[0,0],[0,1e6],[1e6,1e6]]]}').levels == (1,)
 
 
-def test_levels_without_tiles_are_named_and_left_out_of_a_request():
-    request = read(levels="18-23")
-
-    assert request.levels == (18, 19)
-    assert request.warnings == ("The cache has no tiles of levels 20-23.",)
-    assert read(levels="22").levels == (22,)  # of which nothing else is left
-
-
 def test_unknown_parameters_are_ignored():
     assert read(useToken="true", levels="1", LEVELS="nonsense").levels == (1,)
 
@@ -100,6 +92,13 @@ def test_keywords_are_read_in_any_case(value):
 def test_an_unknown_export_by_is_refused():
     with pytest.raises(InvalidParameterError, match="Legal are LevelID, Scale, Resolution"):
         read(exportBy="zoom")
+
+
+def test_levels_without_tiles_are_exported_with_a_warning():
+    request = read(levels="18-21")
+
+    assert request.levels == (18, 19, 20, 21)
+    assert request.warnings == ("The cache has no tiles of levels 20-21.",)
 
 
 def test_without_levels_all_levels_with_tiles_are_exported():

@@ -112,7 +112,9 @@ def export(
     service = replace(found.service, title="" if title == member_name else title, max_export_tiles_count=sys.maxsize)
     request = read_export_request(parameters, service, must_name_reference=True)
     warnings = tuple(with_option(text) for text in request.warnings)
-    asked = Export(service, replace(request, warnings=warnings))
+    # What lies here is known: an area that is too complex for levels without tiles is not refused because of them.
+    wanted = [level for level in request.levels if service.min_level <= level <= service.max_level] or request.levels
+    asked = Export(service, replace(request, levels=tuple(wanted), warnings=warnings))
     job_id = job_id_of(asked.to_json().decode())  # equal exports are equal jobs, and so make equal packages
     with (
         _stopped_in_order(),

@@ -71,8 +71,7 @@ def read_export_request(
     since, since_job = _read_since(sent)
     return ExportRequest(
         service_name=service.name,
-        # Levels without tiles cost nothing, and no area is too complex for them.
-        levels=tuple(level for level in levels if _holds_tiles(level, service)) or levels,
+        levels=levels,
         area=area,
         tile_package=_read_boolean(sent, "tilePackage"),
         storage_format=_read_storage_format(sent),
