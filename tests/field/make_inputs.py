@@ -1,10 +1,9 @@
-"""Makes small inputs as people have them, and says what is right to make of each. README.md describes the kinds.
+"""Make small inputs as people have them, and state what is right to make of each.
 
-    make_inputs.py --list
-    make_inputs.py NAME FOLDER          # names/Conf.xml; or a kind, names: all of it, each in a folder of its own
+    python -m tests.field.make_inputs --list
+    python -m tests.field.make_inputs NAME FOLDER   # names/Conf.xml; or a kind, names: all of it, each in a folder of its own
 
 Beside the input stands truth.json: the grid, and each tile's level, row and column in it with the MD5 of its bytes.
-Needs Python 3.11 and Pillow.
 """
 
 import gzip
