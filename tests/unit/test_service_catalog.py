@@ -69,7 +69,7 @@ def test_no_service_is_published_under_such_a_name(tiles, name):
         (b'{"tileInfo": {"rows": 1, "cols": 1, "spatialReference": []}}', "spatialReference '\\[]' is not an object"),
         (
             b'{"tileInfo": {"rows": 1e999, "cols": 1e999, "spatialReference": {"wkid": 1e999}}}',
-            "wkid 'inf' is not a number",
+            "wkid 'Infinity' is not a number",
         ),
     ],
 )
