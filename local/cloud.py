@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError, WaiterError
 
 from local.signals import exit_on_sigterm
 
@@ -149,12 +150,22 @@ class LocalCloud:
             "package", "--template-file", self._template,
             "--s3-bucket", ARTIFACT_BUCKET, "--output-template-file", packaged,
         )  # fmt: skip
-        self._cloudformation(
-            "deploy", "--template-file", packaged, "--stack-name", "exporttiles",
-            "--s3-bucket", ARTIFACT_BUCKET,  # the template is longer than a call may carry
-            "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
-            "--parameter-overrides", *(f"{name}={value}" for name, value in self._parameters.items()),
-        )  # fmt: skip
+        # Not `aws cloudformation deploy`: it looks again after half a minute, and nested stacks take two seconds.
+        client = self.client("cloudformation")
+        try:
+            client.create_stack(
+                StackName="exporttiles",
+                TemplateBody=packaged.read_text(),
+                Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+                Parameters=[
+                    {"ParameterKey": name, "ParameterValue": value} for name, value in self._parameters.items()
+                ],
+            )
+            client.get_waiter("stack_create_complete").wait(
+                StackName="exporttiles", WaiterConfig={"Delay": 0.2, "MaxAttempts": 300}
+            )
+        except (ClientError, WaiterError) as error:
+            raise LocalCloudError(f"the deployment failed: {error}") from error
         (stack,) = self.client("cloudformation").describe_stacks(StackName="exporttiles")["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 

@@ -55,7 +55,7 @@ def test_a_stack_that_cannot_be_deployed_leaves_nothing(template):
     template.write_text(TEMPLATE.replace("AWS::S3::Bucket", "AWS::No::Such"))
     cloud = LocalCloud(template=template)
 
-    with pytest.raises(LocalCloudError, match="deploy failed"), cloud:
+    with pytest.raises(LocalCloudError, match="the deployment failed"), cloud:
         pass
 
     assert not group_lives(cloud._emulator.pid)
