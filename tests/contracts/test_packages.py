@@ -9,6 +9,7 @@ from obstore.store import S3Store
 
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.s3_packages import S3Packages
+from exporttiles.bootstrap.aws import AwsRuntime
 from exporttiles.domain.errors import DamagedPackageError, PackageError
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, WrittenPart
@@ -127,6 +128,45 @@ def test_the_link_is_signed_as_sigv4_and_names_the_file(s3, bucket):
     with urllib.request.urlopen(url) as response:
         assert response.read() == b"package"
         assert "World.tpkx" in response.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("us-east-1", "a-bucket.s3.us-east-1.amazonaws.com"),
+        ("eu-central-1", "a-bucket.s3.eu-central-1.amazonaws.com"),
+        ("us-gov-west-1", "a-bucket.s3.us-gov-west-1.amazonaws.com"),
+        ("cn-north-1", "a-bucket.s3.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_a_link_leads_to_the_bucket_in_its_own_region(monkeypatch, region, host):
+    """A link for s3.amazonaws.com is redirected for hours after a bucket was made, and then its signature is wrong."""
+    url = urlsplit(link_in(monkeypatch, region))
+
+    assert (url.scheme, url.netloc, url.path) == ("https", host, "/packages/j1/World.tpkx")
+    assert dict(parse_qsl(url.query))["X-Amz-Credential"].split("/")[2] == region
+
+
+def test_a_link_to_an_emulator_has_the_bucket_in_its_path(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+
+    url = urlsplit(link_in(monkeypatch, "eu-central-1"))
+
+    assert (url.netloc, url.path) == ("127.0.0.1:4566", "/a-bucket/packages/j1/World.tpkx")
+
+
+def link_in(monkeypatch, region):
+    """Return the link to a package, as a function in a region makes it."""
+    for name, value in {
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "TILE_BUCKET": "tiles",
+        "PACKAGE_BUCKET": "a-bucket",
+        "JOB_TABLE": "jobs",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return AwsRuntime().packages.download_url(Package("packages/j1/World.tpkx", "World.tpkx", 7))
 
 
 @pytest.mark.parametrize(

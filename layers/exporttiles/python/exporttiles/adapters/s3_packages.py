@@ -39,7 +39,7 @@ class S3Packages:
     Args:
         client: must sign with SigV4; newer regions refuse other links.
         bucket: of fragments and packages.
-        link_seconds: how long a download link works.
+        link_seconds: how long a download link works at most; it also ends with the credentials of the client.
     """
 
     def __init__(self, client: "S3Client", bucket: str, link_seconds: int) -> None:

@@ -135,9 +135,16 @@ class AwsRuntime(Runtime):
     def _s3(self) -> "S3Client":
         import boto3
 
-        # Presigned links need SigV4. Packages carry a checksum of their own, and for
-        # other uploads that of the connection suffices.
-        s3 = _config(signature_version="s3v4", request_checksum_calculation="when_required", max_pool_connections=32)
+        # Presigned links need SigV4, and the bucket's host in its own region: boto3 signs links for s3.amazonaws.com
+        # otherwise, which redirects, breaks the signature, and is no address of the partitions of China and GovCloud.
+        # An emulator, whose address is a number, keeps the bucket in the path. Packages carry a checksum of their
+        # own, and for other uploads that of the connection suffices.
+        s3 = _config(
+            signature_version="s3v4",
+            s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+            request_checksum_calculation="when_required",
+            max_pool_connections=32,
+        )
         return boto3.client("s3", config=s3)
 
 
