@@ -22,7 +22,7 @@ class Settings:
         event_bus_arn, timer_group, timer_role_arn: set only for the function that
             receives new imagery.
         public_base_url: scheme and host that clients use; '' uses those of the request.
-        download_link_seconds: longest lifetime of a presigned link, which also ends with the credentials of the function.
+        download_link_seconds: longest lifetime of a presigned link; it ends sooner with its credentials.
         token_security: True if every request needs an API key.
         max_concurrency: greatest number of workers of one export at a time.
         worker_memory_bytes: memory of each worker.
