@@ -13,7 +13,7 @@ from typing import Any
 from exporttiles.ports.objects import ObjectReader
 
 TEXT = (Path(__file__).parents[2] / "statemachine" / "export_tiles.asl.json").read_text(encoding="utf-8")
-DEFINITION = json.loads(re.sub(r'(?<!")\$\{\w+\}', "1", TEXT))
+DEFINITION = json.loads(re.sub(r"(?<=: )\$\{\w+\}", "1", TEXT))
 _ATTEMPTS = 3  # of a retrier that names no other number
 
 Step = Callable[[str, Any], Any]
@@ -83,7 +83,7 @@ class Machine:
             return _put(definition.get("ResultPath", "$"), state, result), definition.get("Next")
 
     def _task(self, definition: Mapping[str, Any], state: Any) -> Any:
-        if definition["Resource"] != "arn:aws:states:::lambda:invoke":
+        if definition["Resource"] != "arn:${Partition}:states:::lambda:invoke":
             raise NotImplementedError(definition["Resource"])
         call = _filled(definition["Parameters"], state)
         payload = json.loads(json.dumps(call["Payload"]))

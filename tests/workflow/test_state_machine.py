@@ -7,11 +7,11 @@ import re
 import pytest
 
 from exporttiles.domain import errors
-from tests.workflow.stack import RESOURCES, ROOT
+from tests.workflow.stack import RESOURCES, ROOT, TEMPLATE
 
 TEXT = (ROOT / "statemachine" / "export_tiles.asl.json").read_text()
 SUBSTITUTIONS = set(re.findall(r"\$\{(\w+)\}", TEXT))
-MACHINE = json.loads(re.sub(r'(?<!")\$\{\w+\}', "1", TEXT))
+MACHINE = json.loads(re.sub(r"(?<=: )\$\{\w+\}", "1", TEXT))
 
 
 def machines(machine):
@@ -27,6 +27,19 @@ def states():
 
 
 TASKS = [(name, state) for name, state in states() if state["Type"] == "Task"]
+THROTTLED = "Lambda.TooManyRequestsException"
+LONGEST_EXPORT_SECONDS = TEMPLATE["Parameters"]["ExportTimeoutSeconds"]["MaxValue"]
+SERVICE_ERRORS = {  # docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+}
+
+
+def retriers_of_our_errors(state):
+    """Return the retriers of a task behind those of Lambda itself."""
+    return state["Retry"][2:]
 
 
 def test_every_transition_lands_on_a_state():
@@ -56,7 +69,7 @@ def test_every_substitution_is_declared_in_the_template_and_none_in_vain():
 
 @pytest.mark.parametrize("state", ["PackTilePackage", "ExportAtOnce"])
 def test_a_package_that_came_out_damaged_is_packed_again(state):
-    no_retry, retry = MACHINE["States"][state]["Retry"]
+    no_retry, retry = retriers_of_our_errors(MACHINE["States"][state])
 
     assert errors.DamagedPackageError.__name__ not in no_retry["ErrorEquals"]
     assert (retry["ErrorEquals"], retry["MaxAttempts"]) == (["States.ALL"], 3)
@@ -67,7 +80,37 @@ def test_every_error_that_is_waited_for_is_one_that_can_be_raised():
     for _, state in states():
         for rule in [*state.get("Retry", []), *state.get("Catch", [])]:
             for name in rule["ErrorEquals"]:
-                assert name in raised or name.startswith("States.")
+                assert name in raised | SERVICE_ERRORS | {THROTTLED} or name.startswith("States.")
+
+
+@pytest.mark.parametrize("state", [state for _, state in TASKS], ids=[name for name, _ in TASKS])
+def test_a_throttled_task_waits_for_as_long_as_its_execution_may_take(state):
+    throttled = state["Retry"][0]
+
+    assert throttled["ErrorEquals"] == [THROTTLED]
+    assert throttled["JitterStrategy"] == "FULL"
+    assert throttled["MaxAttempts"] * throttled["MaxDelaySeconds"] / 2 > LONGEST_EXPORT_SECONDS
+
+
+def test_no_wait_for_a_throttled_function_fills_the_history_of_an_execution():
+    events_of_a_retry = 3  # TaskScheduled, TaskStarted, TaskFailed
+    longest_delay = min(state["Retry"][0]["MaxDelaySeconds"] for _, state in TASKS)
+    retries = LONGEST_EXPORT_SECONDS / (longest_delay / 2)  # of all tasks of an execution together
+
+    assert retries * events_of_a_retry < 0.75 * 25_000  # a hard quota of Step Functions
+
+
+@pytest.mark.parametrize("state", [state for _, state in TASKS], ids=[name for name, _ in TASKS])
+def test_a_task_outlasts_minutes_without_lambda_but_no_lack_of_rights_for_hours(state):
+    retrier = state["Retry"][1]
+    longest_wait = sum(
+        min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** n, retrier["MaxDelaySeconds"])
+        for n in range(retrier["MaxAttempts"])
+    )
+
+    assert set(retrier["ErrorEquals"]) == SERVICE_ERRORS  # also of a call that was denied
+    assert retrier["JitterStrategy"] == "FULL"
+    assert 600 < longest_wait < 3600
 
 
 def test_every_failure_of_a_step_reaches_close_job():
@@ -113,8 +156,10 @@ def test_a_small_export_takes_two_functions_and_any_other_the_map():
 def test_the_steps_give_up_at_the_errors_that_are_not_retryable_and_an_export_at_once_at_all_of_them():
     not_retryable = {found.__name__ for found in errors.error_classes() if not found.is_retryable}
     alone = ("ExportAtOnce", "CloseJob", "CloseFailedJob")
-    given_up = {name: set(state["Retry"][0]["ErrorEquals"]) for name, state in TASKS if name not in alone}
-    at_once = MACHINE["States"]["ExportAtOnce"]["Retry"]
+    given_up = {
+        name: set(retriers_of_our_errors(state)[0]["ErrorEquals"]) for name, state in TASKS if name not in alone
+    }
+    at_once = retriers_of_our_errors(MACHINE["States"]["ExportAtOnce"])
 
     assert set().union(*given_up.values()) == not_retryable
     assert set(at_once[0]["ErrorEquals"]) == not_retryable
