@@ -12,11 +12,11 @@ from exporttiles.domain.service import CacheLayout, ImageService, TileCache, Til
 from exporttiles.domain.tiling import BundleIndex, TilingScheme
 from exporttiles.formats.archives.zip_writer import ZipMember, central_directory, local_header
 from exporttiles.formats.bundles.v2 import bundle_path, write_bundle
+from exporttiles.formats.caches.documents import ROOT_JSON
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.formats.packages.tpkx import (
     BUNDLE_FOLDER,
     ITEMINFO,
-    ROOT,
     THUMBNAIL,
     thumbnail,
     write_iteminfo,
@@ -84,7 +84,7 @@ def build_members(service: ImageService, tiles: Mapping[Place, bytes]) -> dict[s
     overview = {(row, column): data for (level, row, column), data in tiles.items() if level == top}
     return {
         ITEMINFO: write_iteminfo(service, extent, job_id="j0"),
-        ROOT: write_root(service, [level for level, _, _ in tiles], extent),
+        ROOT_JSON: write_root(service, [level for level, _, _ in tiles], extent),
         THUMBNAIL: thumbnail(overview),
         **{
             f"{BUNDLE_FOLDER}/{bundle_path(bundle)}": b"".join(write_bundle(bundles[bundle]))

@@ -63,9 +63,9 @@ def test_no_service_is_published_under_such_a_name(tiles, name):
     ("body", "reason"),
     [
         (b'{"name": "World"}', "tileInfo"),
-        (b"{", "is no JSON"),
-        (b"\xff", "is no JSON"),
-        (b"[" * 100_000, "is no JSON"),
+        (b"{", "is not JSON"),
+        (b"\xff", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
         (b'{"tileInfo": {"rows": 1, "cols": 1, "spatialReference": []}}', "spatialReference '\\[]' is not an object"),
         (
             b'{"tileInfo": {"rows": 1e999, "cols": 1e999, "spatialReference": {"wkid": 1e999}}}',

@@ -192,7 +192,6 @@ def test_the_index_is_enough_to_find_the_tiles():
     assert index.offset.shape == index.size.shape == (128, 128)
     assert (index.offset.dtype, index.size.dtype) == (np.int64, np.int32)
     assert index.offset[0, 0] == FIRST_TILE_OFFSET
-    assert index.file_size_bytes == len(data)
 
 
 def test_headers_as_the_specification_has_them_are_read():
@@ -238,7 +237,9 @@ def test_a_wrong_word_in_the_header_is_named(at, name):
 
 
 def test_a_file_too_short_for_an_index_is_named():
-    with pytest.raises(DamagedCacheError, match="131136 bytes of header and index; there are 64"):
+    with pytest.raises(
+        DamagedCacheError, match="cut off in its index: it has 64 bytes, and header and index take 131,136"
+    ):
         read_index(bytes(64))
 
 
@@ -248,7 +249,7 @@ def test_a_tile_outside_the_file_is_named(offset):
     struct.pack_into("<Q", data, 64 + 8 * (128 * 5 + 7), offset | 9 << 40)
 
     with pytest.raises(
-        DamagedCacheError, match=f"1 tile .* row 5, column 7 of the bundle: bytes {offset}-{offset + 9}"
+        DamagedCacheError, match=f"1 tile .* row 5, column 7 of the bundle: .* {offset:,} to {offset + 9:,} of"
     ):
         read_index(bytes(data), file_size_bytes=len(data))
 

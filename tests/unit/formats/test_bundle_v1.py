@@ -143,10 +143,10 @@ def test_a_record_of_no_bytes_is_no_tile():
 
 @pytest.mark.parametrize("size", [0, 15, BUNDLX_BYTES - 1, BUNDLX_BYTES + 1])
 def test_offsets_of_another_length_are_named(size):
-    with pytest.raises(DamagedCacheError, match=rf"81952 bytes; there are {size}\."):
+    with pytest.raises(DamagedCacheError, match=r"(shorter|longer) than 81,952 bytes"):
         read_bundlx(joined({(0, 0): b"tile"})[1].ljust(size, b"\0")[:size])
 
 
 def test_offsets_with_another_header_are_named():
-    with pytest.raises(DamagedCacheError, match="begin with 0000"):
+    with pytest.raises(DamagedCacheError, match="begins with 0000"):
         read_bundlx(bytes(BUNDLX_BYTES))

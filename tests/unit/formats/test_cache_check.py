@@ -111,7 +111,7 @@ PACKAGE_FAULTS = {
     "a thumbnail that is none": ({**TPK, "esriinfo/thumbnail/thumbnail.png": b"GIF"}, "It is not a PNG"),
     "a map service without extent": (
         changed(TPK, "servicedescriptions/mapserver/mapserver.json", b"geoFullExtent", b"fullExtents"),
-        "geoFullExtent is no envelope",
+        "geoFullExtent is not an envelope",
     ),
     "no offsets": (without(TPK, TPK_BUNDLE.replace(".bundle", ".bundlx")), "offsets (.bundlx) is missing"),
     "an offset that points outside": (

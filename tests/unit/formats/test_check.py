@@ -144,7 +144,7 @@ def test_a_level_that_is_missing_at_an_end_of_a_package_is_found(lost, told):
         ("empty.tpkx", b"", "It is empty"),
         ("page.zip", b"\n<!DOCTYPE html>", "an HTML page"),
         ("cut.tpkx", pack(TPKX)[:-1000], "whose end is missing"),
-        ("noise.tpk", bytes(5000), "no zip archive"),
+        ("noise.tpk", bytes(5000), "not a zip archive"),
         ("nothing.zip", pack({}), "a zip archive of no files"),
         ("texts.zip", pack({"readme.txt": b"x"}), "a zip archive of 1 file, neither"),
         ("folder/0/0/0.png", b"", "a folder of 1 file, neither"),

@@ -157,7 +157,7 @@ DIRECTORY = SOUND.index(b"PK\1\2")
 
 FAULTS = {
     # the archive
-    "not a zip": (b"GIF89a" * 100, "", "no zip archive"),
+    "not a zip": (b"GIF89a" * 100, "", "not a zip archive"),
     "cut short": (SOUND[:-1000], "", "zip archive whose end is missing"),
     "with a comment": (SOUND + b"hello", "", "a comment or bytes behind its end"),
     "deflated": (rezipped(compression=zipfile.ZIP_DEFLATED), "root.json", "only stored members"),
@@ -211,10 +211,10 @@ FAULTS = {
         "not the path",
     ),
     # root.json
-    "no JSON": (changed("root.json", lambda data: data[:-600]), "root.json", "no JSON"),
+    "not JSON": (changed("root.json", lambda data: data[:-600]), "root.json", "not JSON"),
     "byte order mark": (changed("root.json", lambda data: b"\xef\xbb\xbf" + data), "root.json", "byte order mark"),
-    "deep JSON": (changed("root.json", lambda _: b"[" * 200_000), "root.json", "no JSON"),
-    "list": (changed("root.json", lambda _: b"[]" + b" " * 600), "root.json", "no JSON object"),
+    "deep JSON": (changed("root.json", lambda _: b"[" * 200_000), "root.json", "not JSON"),
+    "list": (changed("root.json", lambda _: b"[]" + b" " * 600), "root.json", "not a JSON object"),
     "short": (changed("root.json", lambda _: b"{}"), "root.json", "2 bytes; GDAL needs 512"),
     "very late path": (
         changed("root.json", lambda data: b'{"layers":[],"tileInfo":{},"x":"' + b"x" * 9000 + b'",' + data[1:]),
@@ -299,7 +299,7 @@ FAULTS = {
     "packed level not in the scheme": (
         with_json("root.json", "tileInfo", "lods", value=LODS[:5]),
         "root.json",
-        "no place for the tiles of level 5",
+        "tiles of level 5, for which the tiling scheme has no place",
     ),
     "levels upside down": (
         with_json("root.json", "tileInfo", "lods", 5, "resolution", value=LODS[4]["resolution"]),
@@ -371,7 +371,7 @@ FAULTS = {
     "bundle too short": (
         changed(BUNDLE, lambda data: data[:100]),
         BUNDLE,
-        "131136 bytes of header and index; there are 100",
+        "cut off in its index: it has 100 bytes",
     ),
     **{
         f"header word {at}": (with_bytes(BUNDLE, at, b"\x63"), BUNDLE, "header has the")
@@ -393,11 +393,11 @@ FAULTS = {
     "size in the index": (with_bytes(BUNDLE, SLOT + 5, b"\x10\0\0"), BUNDLE, "Row 3, column 5: the size prefix is"),
     "size prefix": (with_bytes(BUNDLE, 131_136, bytes(4)), BUNDLE, "Row 3, column 5: the size prefix is 0"),
     "shared record": (with_bytes(BUNDLE, 64, MEMBERS[BUNDLE][SLOT : SLOT + 8]), BUNDLE, "1 records overlap"),
-    "no image": (with_bytes(BUNDLE, 131_140, b"XXXX"), BUNDLE, "the tile is NO KNOWN IMAGE"),
+    "no image": (with_bytes(BUNDLE, 131_140, b"XXXX"), BUNDLE, "the tile is in an unknown format"),
     "another format": (
         build_package(a_service(tile_format=TileFormat.PNG), jpeg_tiles(PLACES)),
         BUNDLE,
-        "the tile is JPEG, the package's format is PNG",
+        "the tile is JPEG; the package's format is PNG",
     ),
     "another tile size": (
         build_package(a_service(), {place: a_tile(place, size=512) for place in PLACES}),
@@ -468,7 +468,8 @@ def test_packages_by_arcgis_have_only_known_findings():
         Finding("root.json", "maxLOD is 5; the last level with bundles is 2."),
         Finding("root.json", "There are no bundles of level 1, though of coarser and of finer levels."),
         Finding(
-            "tile/L00/R0000C0000.bundle", "Row 0, column 0: the tile is NO KNOWN IMAGE, the package's format is PNG."
+            "tile/L00/R0000C0000.bundle",
+            "Row 0, column 0: the tile is in an unknown format; the package's format is PNG.",
         ),
     }
 

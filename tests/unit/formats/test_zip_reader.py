@@ -88,9 +88,9 @@ def zip64(count, size, offset):
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "no zip archive"),
-        (b"PK\5\6 cut", "no zip archive"),
-        (archive({"a": b"a"})[:-5], "no zip archive"),
+        (b"", "not a zip archive"),
+        (b"PK\5\6 cut", "not a zip archive"),
+        (archive({"a": b"a"})[:-5], "not a zip archive"),
         (END[:4] + b"\1" + END[5:], "several files"),
         (END[:8] + b"\5\0\5\0" + END[12:], "claims 5 members in 0 bytes"),
         (END[:12] + struct.pack("<2I", 50, 4000) + END[20:], "not where the archive's end says"),

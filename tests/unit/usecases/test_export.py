@@ -356,7 +356,10 @@ def test_a_bundle_without_its_index_fails_the_job_with_its_name():
     job = run_workflow(runtime, submit(runtime, service, a_request(service, range(4))).job_id)
 
     assert job.status is JobStatus.FAILED
-    assert f"{key}: A bundle has 131136 bytes of header and index; there are 1000." in job.messages[-1].text
+    assert (
+        f"{key}: The bundle is cut off in its index: it has 1,000 bytes, and header and index take 131,136."
+        in job.messages[-1].text
+    )
 
 
 def test_a_cancelled_job_stops_at_the_next_step_and_leaves_nothing(world):

@@ -231,7 +231,7 @@ def entities(objects):
         (two_caches, "several caches.*'A/', 'B/'"),
         (webp, "WEBP images.*Convert"),
         (no_offsets, "2 bundles and 1 file of offsets .* do not match"),
-        (half_a_bundle, "L00/R0000C0000.bundle: A bundle has 131136 bytes of header and index; there are 999"),
+        (half_a_bundle, "L00/R0000C0000.bundle: The bundle is cut off in its index: it has 999 bytes"),
         (entities, "Layers/conf.xml: It has a document type"),
         (lambda objects: put_xyz(objects, {(30, 1, 1): picture()}), "level 30; the tiling scheme has the levels 0-23"),
         (lambda objects: put_xyz(objects, {(3, 1, 1): picture(size=100)}), "100 x 100 pixels"),
@@ -249,7 +249,7 @@ def test_a_cache_that_cannot_be_published_is_refused_with_a_reason(put, why):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda _: b"", "no PMTiles archive"),
+        (lambda _: b"", "not a PMTiles archive"),
         (lambda data: data[:7] + b"\2" + data[8:], "version 2"),
         (lambda data: data[:97] + b"\3" + data[98:], "compressed with brotli"),
         (lambda data: data[:-1], "reach to byte"),

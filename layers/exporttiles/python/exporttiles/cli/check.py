@@ -12,7 +12,7 @@ from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.check import check_archive_file, check_folder
-from exporttiles.formats.checks.package_check import PackageReport
+from exporttiles.formats.checks.checked_files import PackageReport
 
 
 @click.command(cls=Command)

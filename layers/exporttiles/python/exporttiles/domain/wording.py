@@ -1,6 +1,7 @@
 """Counts and levels as text in messages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 
 def counted(count: int, singular: str, plural: str = "") -> str:
@@ -18,3 +19,9 @@ def level_names(levels: Sequence[int]) -> str:
             runs.append((level, level))
     texts = [f"{first}" if first == last else f"{first}-{last}" for first, last in runs]
     return f"level{'s' if len(levels) > 1 else ''} {', '.join(texts)}"
+
+
+def gap_names(levels: Iterable[int]) -> str:
+    """Return the missing levels between others as ``level 3`` or ``levels 3, 5-7``; '' if there are none."""
+    gaps = [level for lower, upper in pairwise(sorted(levels)) for level in range(lower + 1, upper)]
+    return level_names(gaps) if gaps else ""

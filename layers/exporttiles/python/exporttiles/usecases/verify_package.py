@@ -15,8 +15,8 @@ from exporttiles.formats.archives.ranged_file import RangedFile, Span, StoredMem
 from exporttiles.formats.archives.zip_writer import ZipMember
 from exporttiles.formats.bundles.v2 import RECORDS_OFFSET
 from exporttiles.formats.checks.archive_check import Scope
+from exporttiles.formats.checks.checked_files import PackageReport
 from exporttiles.formats.checks.findings import Finding, Findings
-from exporttiles.formats.checks.package_check import PackageReport
 from exporttiles.formats.packages.outputs import Output
 from exporttiles.messages.flawed_tiles import FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport

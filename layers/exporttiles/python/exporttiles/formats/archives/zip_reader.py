@@ -36,7 +36,10 @@ TAIL_BYTES = 128 * 1024
 """Enough for the longest comment and all end records; mostly for the whole directory."""
 
 MAX_DIRECTORY_BYTES = 32 * 2**20
-"""Enough for 350,000 bundles; a longer directory is not read."""
+"""Limit of the directory of a cache: of 350,000 bundles. It is kept in memory for as long as the cache is read."""
+
+MAX_CHECKED_DIRECTORY_BYTES = 128 * 2**20
+"""Limit of the directory of a package: of 1,500,000 bundles, more than an export may have (`plan.MAX_BUNDLES`)."""
 
 LOCAL_HEADER_BYTES = LOCAL_HEADER.size
 
@@ -180,7 +183,7 @@ def find_directory(tail: bytes | memoryview, file_size_bytes: int) -> Directory:
         file_size_bytes: length of the archive.
 
     Raises:
-        DamagedCacheError: it is no zip archive, or one that cannot be read.
+        DamagedCacheError: it is not a zip archive, or one that cannot be read.
     """
     data = bytes(tail)
     tail_offset = file_size_bytes - len(data)
@@ -190,7 +193,7 @@ def find_directory(tail: bytes | memoryview, file_size_bytes: int) -> Directory:
 
     ordinary = find_end(data, tail_offset)
     if ordinary is None:
-        raise DamagedCacheError("It is no zip archive, or its end is missing.")
+        raise DamagedCacheError("It is not a zip archive, or its end is missing.")
     end = ordinary.resolve_zip64(read)
     if end.is_split:
         raise DamagedCacheError("The archive is split into several files.")
@@ -247,7 +250,7 @@ def contents_offset(data: bytes | memoryview, member: MemberHeader) -> int:
         member: as the directory lists it.
 
     Raises:
-        DamagedCacheError: it is no local header.
+        DamagedCacheError: there is no local header.
     """
     size = local_header_size(data)
     if size is None:

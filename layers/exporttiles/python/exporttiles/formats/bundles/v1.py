@@ -18,13 +18,20 @@ from numpy.typing import NDArray
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
-from exporttiles.formats.bundles.v2 import MAX_TILE_BYTES, SIZE_PREFIX_BYTES, bundle_path, records, row_major
+from exporttiles.formats.bundles.v2 import (
+    MAX_TILE_BYTES,
+    SIZE_PREFIX_BYTES,
+    bundle_path,
+    records,
+    require_known_header,
+    row_major,
+)
 
 HEADER_BYTES = 60
 RECORDS_OFFSET = HEADER_BYTES + PACKET_SIZE * PACKET_SIZE * SIZE_PREFIX_BYTES
 BUNDLX_BYTES = 16 + PACKET_SIZE * PACKET_SIZE * 5 + 16
 
-_HEADER = struct.Struct("<4I3Q5I")
+HEADER = struct.Struct("<4I3Q5I")
 _BUNDLX_HEADER = struct.pack("<4I", 3, 16, PACKET_SIZE * PACKET_SIZE, 5)
 _BUNDLX_FOOTER = struct.pack("<4I", 0, 16, 16, 0)
 _EMPTY_OFFSETS = HEADER_BYTES + SIZE_PREFIX_BYTES * np.arange(PACKET_SIZE * PACKET_SIZE).reshape(PACKET_SIZE, -1).T
@@ -56,23 +63,38 @@ def write_bundle_v1(
     ends = RECORDS_OFFSET + np.cumsum(SIZE_PREFIX_BYTES + sizes)
     offsets = _EMPTY_OFFSETS.copy()
     offsets[tuple(places.T % PACKET_SIZE)] = ends - sizes - SIZE_PREFIX_BYTES
-    first_row, first_column = (places[0] // PACKET_SIZE * PACKET_SIZE).tolist()
-    header = _HEADER.pack(
-        3,
-        PACKET_SIZE * PACKET_SIZE,
-        int(sizes.max()),
-        5,
-        SIZE_PREFIX_BYTES * len(images),
-        int(ends[-1]),
-        40,  # where the user header begins, and the bytes it has
-        16,
-        first_row,
-        first_row + PACKET_SIZE - 1,
-        first_column,
-        first_column + PACKET_SIZE - 1,
-    )
+    row, column = (places[0] // PACKET_SIZE * PACKET_SIZE).tolist()
+    header = HEADER.pack(*header_values((row, column), len(images), int(sizes.max()), int(ends[-1])).values())
     length_words = bytes(RECORDS_OFFSET - HEADER_BYTES)
     return [header + length_words, *records(sizes, images)], _bundlx(offsets)
+
+
+def header_values(
+    first_tile: tuple[int, int], tile_count: int, largest_tile_bytes: int, file_size_bytes: int
+) -> dict[str, int]:
+    """Return the values of a header by name, in order, as ArcGIS writes them.
+
+    Args:
+        first_tile: row and column of the top-left tile of the bundle.
+        tile_count: tiles that exist.
+        largest_tile_bytes: length of the longest of them.
+        file_size_bytes: length of the ``.bundle``.
+    """
+    row, column = first_tile
+    return {
+        "version": 3,
+        "record count": PACKET_SIZE * PACKET_SIZE,
+        "maximum tile size": largest_tile_bytes,
+        "offset byte count": 5,
+        "size of the length words": SIZE_PREFIX_BYTES * tile_count,
+        "file size": file_size_bytes,
+        "user header offset": 40,
+        "user header size": 16,
+        "first row": row,
+        "last row": row + PACKET_SIZE - 1,
+        "first column": column,
+        "last column": column + PACKET_SIZE - 1,
+    }
 
 
 def check_header(data: bytes | memoryview) -> None:
@@ -85,15 +107,8 @@ def check_header(data: bytes | memoryview) -> None:
         DamagedCacheError: it is not the header of such a bundle.
     """
     if len(data) < HEADER_BYTES:
-        raise DamagedCacheError(f"A bundle has {HEADER_BYTES} bytes of header; there are {len(data)}.")
-    words = _HEADER.unpack_from(data)
-    for name, found, wanted in (
-        ("version", words[0], 3),
-        ("offset byte count", words[3], 5),
-        ("user header offset", words[6], 40),
-    ):
-        if found != wanted:
-            raise DamagedCacheError(f"The bundle's header has the {name} {found} instead of {wanted}.")
+        raise DamagedCacheError(f"The bundle is cut off in its header: it has {len(data)} of {HEADER_BYTES} bytes.")
+    require_known_header(HEADER.unpack_from(data), header_values((0, 0), 0, 0, 0))
 
 
 def read_bundlx(data: bytes | memoryview) -> NDArray[np.int64]:
@@ -108,9 +123,12 @@ def read_bundlx(data: bytes | memoryview) -> NDArray[np.int64]:
         DamagedCacheError: it is no file of offsets.
     """
     if len(data) != BUNDLX_BYTES:
-        raise DamagedCacheError(f"The offsets of a bundle (.bundlx) have {BUNDLX_BYTES} bytes; there are {len(data)}.")
+        differs = "shorter" if len(data) < BUNDLX_BYTES else "longer"
+        raise DamagedCacheError(f"The file of offsets (.bundlx) is {differs} than {BUNDLX_BYTES:,} bytes.")
     if bytes(data[: len(_BUNDLX_HEADER)]) != _BUNDLX_HEADER:
-        raise DamagedCacheError(f"The offsets of a bundle (.bundlx) begin with {bytes(data[:16]).hex()}.")
+        raise DamagedCacheError(
+            f"The file of offsets (.bundlx) begins with {bytes(data[:16]).hex()} instead of {_BUNDLX_HEADER.hex()}."
+        )
     slots = np.zeros((PACKET_SIZE * PACKET_SIZE, 8), np.uint8)
     slots[:, :5] = np.frombuffer(data, np.uint8, 5 * len(slots), len(_BUNDLX_HEADER)).reshape(-1, 5)
     offsets = slots.view("<i8").reshape(PACKET_SIZE, PACKET_SIZE).T.astype(np.int64)

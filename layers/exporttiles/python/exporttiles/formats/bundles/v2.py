@@ -9,7 +9,7 @@ empty slots as ArcGIS Pro and ArcGIS Server write them.
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -39,11 +39,8 @@ DATASET_RECORD_COUNT = PACKET_SIZE * PACKET_SIZE
 3.10 reads a dataset with 0 as all zeros, without an error."""
 
 HEADER = struct.Struct("<4I3Q6I")
-VERSION = 3
-OFFSET_BYTE_COUNT = 5
-USER_HEADER_OFFSET = 40
-USER_HEADER_BYTES = 20 + INDEX_BYTES
-
+_USER_HEADER_BYTES = 20 + INDEX_BYTES
+_DISTINCTIVE = frozenset({"version", "offset byte count", "user header offset", "index size"})
 _OFFSET_BITS = 40
 _PATH = re.compile(r"L([0-9]{2,3})/R([0-9a-f]{4,15})C([0-9a-f]{4,15})\.bundle", re.ASCII)
 
@@ -56,12 +53,10 @@ class TileIndex:
         offset: (128, 128) int64, row before column, from the bundle's top-left
             tile; the first image byte, 4 past the record's size prefix.
         size: (128, 128) int32, bytes of the image; 0 where there is no tile.
-        file_size_bytes: length of the file, from its header.
     """
 
     offset: NDArray[np.int64]
     size: NDArray[np.int32]
-    file_size_bytes: int
 
     def outside(self, file_size_bytes: int) -> NDArray[np.bool_]:
         """Return a (128, 128) mask of the tiles that lie outside of the file, or inside of its index."""
@@ -115,8 +110,28 @@ def write_bundle(
     ends = RECORDS_OFFSET + np.cumsum(SIZE_PREFIX_BYTES + sizes)
     index = np.full((PACKET_SIZE, PACKET_SIZE), EMPTY_SLOT, "<u8")
     index[tuple(places.T % PACKET_SIZE)] = ends - sizes | sizes << _OFFSET_BITS
-    header = _header(record_count, largest=int(sizes.max()), file_size=int(ends[-1]))
+    header = HEADER.pack(*header_values(record_count, int(sizes.max()), int(ends[-1])).values())
     return [header + index.tobytes(), *records(sizes, images)]
+
+
+def header_values(record_count: int, largest_tile_bytes: int, file_size_bytes: int) -> dict[str, int]:
+    """Return the values of a header by their names in the specification, in order, as ArcGIS writes them."""
+    return {
+        "version": 3,
+        "record count": record_count,
+        "maximum tile size": max(_USER_HEADER_BYTES, largest_tile_bytes),  # the index counts as a tile for ArcGIS
+        "offset byte count": 5,
+        "slack space": 0,  # there are no gaps
+        "file size": file_size_bytes,
+        "user header offset": 40,
+        "user header size": _USER_HEADER_BYTES,
+        # Four constants of older versions of the format.
+        "word at byte 44": 3,
+        "word at byte 48": 0,
+        "word at byte 52": PACKET_SIZE * PACKET_SIZE,
+        "word at byte 56": 5,
+        "index size": INDEX_BYTES,
+    }
 
 
 def row_major(
@@ -160,25 +175,34 @@ def read_index(data: bytes | memoryview, *, file_size_bytes: int | None = None) 
         DamagedCacheError: it is no bundle, or a tile lies outside the file.
     """
     if len(data) < RECORDS_OFFSET:
-        raise DamagedCacheError(f"A bundle has {RECORDS_OFFSET} bytes of header and index; there are {len(data)}.")
-    words = HEADER.unpack_from(data)
-    for name, found, wanted in (
-        ("version", words[0], VERSION),
-        ("offset byte count", words[3], OFFSET_BYTE_COUNT),
-        ("user header offset", words[6], USER_HEADER_OFFSET),
-        ("index size", words[12], INDEX_BYTES),
-    ):
-        if found != wanted:
-            raise DamagedCacheError(f"The bundle's header has the {name} {found} instead of {wanted}.")
-
+        raise DamagedCacheError(
+            f"The bundle is cut off in its index: it has {counted(len(data), 'byte')}, and header and index take "
+            f"{RECORDS_OFFSET:,}."
+        )
+    require_known_header(HEADER.unpack_from(data), header_values(0, 0, 0))
     entries = np.frombuffer(data, "<u8", PACKET_SIZE * PACKET_SIZE, HEADER_BYTES)
     offset = (entries & ((1 << _OFFSET_BITS) - 1)).astype(np.int64)
     size = (entries >> _OFFSET_BITS).astype(np.int32)
     shape = (PACKET_SIZE, PACKET_SIZE)
-    index = TileIndex(offset.reshape(shape), size.reshape(shape), file_size_bytes=words[5])
+    index = TileIndex(offset.reshape(shape), size.reshape(shape))
     if file_size_bytes is not None:
         _require_inside(index, file_size_bytes)
     return index
+
+
+def require_known_header(found: Sequence[int], known: Mapping[str, int]) -> None:
+    """Compare a header with the values by which a bundle is recognised; writers differ in the others.
+
+    Args:
+        found: the values of the header.
+        known: the values that it should have, by name.
+
+    Raises:
+        DamagedCacheError: one of them differs.
+    """
+    for value, (name, wanted) in zip(found, known.items(), strict=True):
+        if name in _DISTINCTIVE and value != wanted:
+            raise DamagedCacheError(f"The bundle's header has the {name} {value} instead of {wanted}.")
 
 
 def _require_inside(index: TileIndex, file_size_bytes: int) -> None:
@@ -189,8 +213,8 @@ def _require_inside(index: TileIndex, file_size_bytes: int) -> None:
         stop = start + int(index.size[row, column])
         raise DamagedCacheError(
             f"{counted(len(outside), 'tile lies', 'tiles lie')} outside the bundle's records, "
-            f"the first in row {row}, column {column} "
-            f"of the bundle: bytes {start}-{stop} of {file_size_bytes}."
+            f"the first in row {row}, column {column} of the bundle: its index names the bytes {start:,} to {stop:,} "
+            f"of a file of {counted(file_size_bytes, 'byte')}."
         )
 
 
@@ -207,18 +231,3 @@ def _require_writable(places: NDArray[np.int64], sizes: NDArray[np.int64]) -> No
         raise PackageError(
             f"The tile in row {row}, column {column} has {counted(size, 'byte')}; 1-{MAX_TILE_BYTES} fit."
         )
-
-
-def _header(record_count: int, *, largest: int, file_size: int) -> bytes:
-    return HEADER.pack(
-        VERSION,
-        record_count,
-        max(USER_HEADER_BYTES, largest),  # the index counts as a tile for ArcGIS
-        OFFSET_BYTE_COUNT,
-        0,  # slack space: there are no gaps
-        file_size,
-        USER_HEADER_OFFSET,
-        USER_HEADER_BYTES,
-        *(3, 0, PACKET_SIZE * PACKET_SIZE, 5),  # constants of older versions of the format
-        INDEX_BYTES,
-    )

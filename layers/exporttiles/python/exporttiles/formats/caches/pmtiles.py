@@ -95,11 +95,11 @@ def read_header(data: bytes | memoryview, file_size_bytes: int) -> PmtilesHeader
         file_size_bytes: length of the file.
 
     Raises:
-        DamagedCacheError: it is no PMTiles archive of version 3, or a section
+        DamagedCacheError: it is not a PMTiles archive of version 3, or a section
             of it lies outside of the file.
     """
     if len(data) < HEADER_BYTES or bytes(data[:7]) != b"PMTiles":
-        raise DamagedCacheError("It is no PMTiles archive.")
+        raise DamagedCacheError("It is not a PMTiles archive.")
     if data[7] != 3:
         raise DamagedCacheError(f"It is a PMTiles archive of version {data[7]}; only version 3 can be read.")
     fields = _HEADER.unpack_from(data)
@@ -132,7 +132,7 @@ def read_directory(data: bytes | memoryview, compression: str) -> Directory:
         compression: `PmtilesHeader.internal_compression`.
 
     Raises:
-        DamagedCacheError: it cannot be unpacked or is no directory.
+        DamagedCacheError: it cannot be unpacked or is not a directory.
     """
     values = _varints(_unpack(data, compression))
     count = int(values[0]) if len(values) else 0

@@ -92,9 +92,9 @@ def service_from_json(body: bytes) -> ImageService:
     """Return the service of a JSON file that a person may have edited.
 
     Raises:
-        DamagedCacheError: it is no JSON, or a member is missing or unusable.
+        DamagedCacheError: it is not JSON, or a member is missing or unusable.
     """
     try:
         return read_service(json.loads(body))
     except (ValueError, RecursionError) as error:
-        raise DamagedCacheError(f"The service descriptor is no JSON: {error}") from error
+        raise DamagedCacheError(f"The service descriptor is not JSON: {error}") from error

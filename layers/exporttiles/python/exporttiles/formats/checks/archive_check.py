@@ -16,6 +16,7 @@ from exporttiles.formats.archives.ranged_file import RangedFile, Span, StoredMem
 from exporttiles.formats.archives.zip_reader import (
     ENCRYPTED,
     HAS_DESCRIPTOR,
+    MAX_CHECKED_DIRECTORY_BYTES,
     Directory,
     MemberHeader,
     find_end,
@@ -25,9 +26,6 @@ from exporttiles.formats.archives.zip_reader import (
 from exporttiles.formats.archives.zip_writer import END, LOCAL_HEADER, LOCAL_SIGNATURE, MAX_16, MAX_32, STORED
 from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_text
 from exporttiles.formats.checks.findings import Findings
-
-MAX_DIRECTORY_BYTES = 128 * 2**20
-"""Enough for 1,500,000 bundles, more than an export may have (`plan.MAX_BUNDLES`); a longer one is not read."""
 
 _ZIP64_EXTRA_BYTES = 20
 _MAX_DESCRIPTOR_BYTES = 24
@@ -64,9 +62,9 @@ def check_archive(file: RangedFile, findings: Findings, scope: Scope) -> list[St
     """Check an archive and return the files in it.
 
     Args:
-        file: read in pieces of at most `MAX_DIRECTORY_BYTES`.
+        file: read in pieces of at most `MAX_CHECKED_DIRECTORY_BYTES`.
         findings: faults are added here.
-        scope: of which members headers and bytes are read. The directory is
+        scope: the members whose headers and bytes are read. The directory is always
             read whole, and shows if the others lie without gaps.
 
     Returns:
@@ -97,7 +95,7 @@ def _find_directory(file: RangedFile, findings: Findings) -> Directory | None:
     findings.require(not end.is_split, "", "The archive is split into several files.")
     try:
         end = end.resolve_zip64(file.read)
-        directory = end.check_directory(MAX_DIRECTORY_BYTES)
+        directory = end.check_directory(MAX_CHECKED_DIRECTORY_BYTES)
     except DamagedCacheError as error:
         findings.add("", str(error))
         return None
@@ -113,7 +111,7 @@ def _describe_other_file(start: bytes) -> str:
     if start.startswith(LOCAL_SIGNATURE):
         return "It is a zip archive whose end is missing: cut off, or not yet written to its end."
     kind = kind_of_bytes(start) or kind_of_text(start.decode("latin-1").removeprefix("\xef\xbb\xbf"))
-    return f"It is {kind}, and no zip archive." if kind else "It is no zip archive."
+    return f"It is {kind}, not a zip archive." if kind else "It is not a zip archive."
 
 
 def _read_directory(file: RangedFile, directory: Directory, findings: Findings) -> list[MemberHeader]:

@@ -4,50 +4,59 @@ Source: Esri/raster-tiles-compactcache, CompactCacheV2.md; header words, empty
 slots and size prefixes as measured in files by ArcGIS.
 """
 
+import math
 import struct
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError
+from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
-from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
+from exporttiles.domain.tiling import BundleIndex, TileRange, TilingScheme
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.ranged_file import RangedFile, StoredMember
 from exporttiles.formats.bundles.byte_ranges import coalesce, slice_records
 from exporttiles.formats.bundles.v2 import (
     EMPTY_SLOT,
     HEADER,
-    INDEX_BYTES,
-    OFFSET_BYTE_COUNT,
     PACKAGE_RECORD_COUNT,
+    RECORDS_OFFSET,
     SIZE_PREFIX_BYTES,
-    USER_HEADER_BYTES,
-    USER_HEADER_OFFSET,
-    VERSION,
     TileIndex,
+    header_values,
     parse_bundle_path,
     read_index,
 )
+from exporttiles.formats.checks.checked_files import CheckedFiles
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.tiles.image import image_size, sniff
 
 _HEAD_BYTES = 1024  # of a tile: enough for its format, and mostly for its size in pixels
 _RANGE_BYTES = 2**20
+_ROUNDING_PIXELS = 0.01  # tiles may have been selected with other roundings; less than EDGE_PIXELS
+
+PlacedBundle = tuple[BundleIndex, StoredMember]
+"""A bundle, and where its file lies."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTiles:
-    """Properties that root.json or conf.xml states for the tiles of one bundle; None if unstated."""
+    """Properties of the tiles that root.json or conf.xml states; None if unstated.
+
+    Attributes:
+        allowed: level -> tiles that the full extent touches; at other levels tiles may lie anywhere.
+        extent_name: of the full extent, for findings.
+        record_count: that the headers of bundles should have.
+    """
 
     tile_format: TileFormat | None
     tile_size: int | None
-    allowed: TileRange | None
+    allowed: Mapping[int, TileRange]
     extent_name: str
-    bundle_row: int
-    bundle_column: int
     record_count: int = PACKAGE_RECORD_COUNT
 
 
@@ -70,57 +79,122 @@ def find_bundle(name: str, path: str, findings: Findings) -> BundleIndex | None:
         return None
 
 
-def check_bundle(
-    head: bytes | memoryview, member: StoredMember, expected: ExpectedTiles, findings: Findings
-) -> TileIndex | None:
-    """Check header and index of a bundle.
+def touched_tiles(
+    scheme: TilingScheme, extent: Extent, levels: Iterable[int], document: str, findings: Findings
+) -> dict[int, TileRange]:
+    """Return the tiles that an extent touches, or nearly: an export may hold any of them.
 
     Args:
-        head: its first `RECORDS_OFFSET` bytes, or all of it if there are fewer.
-        member: where the bundle lies.
-        expected: properties of the tiles.
+        scheme: of the tiles.
+        extent: the full extent.
+        levels: those with bundles; without a place in the scheme they are left out.
+        document: that states the scheme.
         findings: faults are added here.
-
-    Returns:
-        Offsets and sizes of the tiles, all inside of the bundle; None if the index cannot be read.
     """
-    try:
-        index = read_index(head, file_size_bytes=member.size_bytes)
-    except DamagedCacheError as error:
-        findings.add(member.name, str(error))
-        return None
-    _check_header(member, head, index, expected.record_count, findings)
-    _check_index(member.name, index, findings)
-    check_place(member.name, index.size > 0, expected, findings)
-    return index
+    found = {}
+    for level in sorted(set(levels)):
+        try:
+            found[level] = _touched_tiles(scheme, extent, level)
+        except (InvalidParameterError, ValueError, OverflowError):
+            findings.add(document, f"There are tiles of level {level}, for which the tiling scheme has no place.")
+    return found
 
 
-def check_tiles(
-    file: RangedFile, member: StoredMember, index: TileIndex, expected: ExpectedTiles, findings: Findings
-) -> None:
-    """Check encoding and size of the tiles.
+def _touched_tiles(scheme: TilingScheme, extent: Extent, level: int) -> TileRange:
+    slack, span = _ROUNDING_PIXELS * scheme.lod(level).resolution, scheme.tile_span(level)
+    xmin, ymin, xmax, ymax = extent.sides
+    nearly = scheme.tile_range(
+        Extent(xmin - slack, ymin - slack, xmax + slack, ymax + slack, extent.spatial_reference), level
+    )
+    top, bottom = (scheme.origin_y - ymax) / span, (scheme.origin_y - ymin) / span
+    left, right = (xmin - scheme.origin_x) / span, (xmax - scheme.origin_x) / span
+    return TileRange(
+        level,
+        min(nearly.row_start, math.floor(top)),
+        max(nearly.row_stop, math.ceil(bottom)),
+        min(nearly.column_start, math.floor(left)),
+        max(nearly.column_stop, math.ceil(right)),
+    )
+
+
+def check_bundles(files: CheckedFiles, bundles: Sequence[PlacedBundle], expected: ExpectedTiles) -> Counter[int]:
+    """Check bundles, and their tiles if the scope includes them; return the number of tiles of each level."""
+    tile_counts: Counter[int] = Counter()
+    heads = files.heads((member for _, member in bundles), RECORDS_OFFSET)
+    for (bundle, member), head in zip(bundles, heads, strict=True):
+        try:
+            index = read_index(head, file_size_bytes=member.size_bytes)
+        except DamagedCacheError as error:
+            files.damage.add(member.name, str(error))
+            continue
+        wanted = header_values(expected.record_count, int(index.size.max()), member.size_bytes)
+        check_header(member.name, HEADER.unpack_from(head), wanted, files.damage)
+        _check_index(member.name, index, files.damage)
+        check_place(member.name, bundle, index.size > 0, expected, files.damage)
+        if files.scope.tiles:
+            check_tiles(files, (bundle, member), index, expected)
+        tile_counts[bundle.level] += int(np.count_nonzero(index.size))
+    return tile_counts
+
+
+def check_header(path: str, found: Sequence[int], wanted: Mapping[str, int], findings: Findings) -> None:
+    """Compare the header of a bundle with that by ArcGIS.
 
     Args:
-        file: the beginning of each tile is read, and short gaps between them.
-        member: where the bundle lies in the file.
+        path: of the bundle.
+        found: the values of its header.
+        wanted: the values that ArcGIS writes, by name.
+        findings: faults are added here.
+    """
+    for value, (name, written) in zip(found, wanted.items(), strict=True):
+        findings.require(value == written, path, f"The header has the {name} {value}; ArcGIS writes {written}.")
+
+
+def check_place(
+    path: str, bundle: BundleIndex, there: NDArray[np.bool_], expected: ExpectedTiles, findings: Findings
+) -> None:
+    """Check that tiles lie within the full extent.
+
+    Args:
+        path: of the bundle.
+        bundle: which it is.
+        there: (128, 128) mask of the tiles that exist.
+        expected: where they may be.
+        findings: faults are added here.
+    """
+    allowed = expected.allowed.get(bundle.level, bundle.tile_range).intersection(bundle.tile_range)
+    count = int(there.sum())
+    outside = count - (int(there[bundle.slices(allowed)].sum()) if allowed.count else 0)
+    text = (
+        f"{outside:,} of {counted(count, 'tile')} {'lies' if outside == 1 else 'lie'} outside "
+        f"{expected.extent_name}, where readers may not look."
+    )
+    findings.require(not outside, path, text)
+
+
+def check_tiles(files: CheckedFiles, placed: PlacedBundle, index: TileIndex, expected: ExpectedTiles) -> None:
+    """Check encoding and size of the tiles of a bundle.
+
+    Args:
+        files: the beginning of each tile is read, and short gaps between them; faults are added here.
+        placed: the bundle.
         index: of the bundle, all tiles inside of it.
         expected: properties of the tiles.
-        findings: faults are added here.
     """
+    bundle, member = placed
     rows, columns = np.nonzero(index.size)
     sizes = index.size[rows, columns]
     starts = index.offset[rows, columns] - SIZE_PREFIX_BYTES
-    heads = read_records(file, member, starts, SIZE_PREFIX_BYTES + np.minimum(sizes, _HEAD_BYTES))
+    heads = read_records(files.file, member, starts, SIZE_PREFIX_BYTES + np.minimum(sizes, _HEAD_BYTES))
     for row, column, tile_size, head in zip(rows.tolist(), columns.tolist(), sizes.tolist(), heads, strict=True):
-        place = f"Row {expected.bundle_row + row}, column {expected.bundle_column + column}"
         for text in _tile_faults(bytes(head), tile_size, expected):
-            findings.add(member.name, f"{place}: {text}")
+            files.damage.add(member.name, f"Row {bundle.row + row}, column {bundle.column + column}: {text}")
 
 
 def read_records(
     file: RangedFile, member: StoredMember, offsets: NDArray[np.int64], sizes: NDArray[np.int64]
-) -> Iterator[memoryview]:
-    """Yield records of a bundle, in their order.
+) -> list[memoryview]:
+    """Return records of a bundle, in their order.
 
     Args:
         file: with the bundle.
@@ -129,30 +203,8 @@ def read_records(
         sizes: (n) their lengths in bytes; all of them lie inside.
     """
     spans = coalesce(offsets, sizes, max_range_bytes=_RANGE_BYTES)
-    bodies = list(file.ranges((member.offset + start, member.offset + stop) for start, stop in spans))
-    yield from slice_records(spans, bodies, offsets, sizes)
-
-
-def _check_header(
-    member: StoredMember, data: bytes | memoryview, index: TileIndex, record_count: int, findings: Findings
-) -> None:
-    wanted = (
-        ("version", VERSION),
-        ("record count", record_count),
-        ("maximum tile size", max(USER_HEADER_BYTES, int(index.size.max()))),
-        ("offset byte count", OFFSET_BYTE_COUNT),
-        ("slack space", 0),
-        ("file size", member.size_bytes),
-        ("user header offset", USER_HEADER_OFFSET),
-        ("user header size", USER_HEADER_BYTES),
-        ("word at byte 44", 3),
-        ("word at byte 48", 0),
-        ("word at byte 52", PACKET_SIZE * PACKET_SIZE),
-        ("word at byte 56", 5),
-        ("index size", INDEX_BYTES),
-    )
-    for found, (name, value) in zip(HEADER.unpack_from(data), wanted, strict=True):
-        findings.require(found == value, member.name, f"The header has the {name} {found}; ArcGIS writes {value}.")
+    bodies = file.ranges((member.offset + start, member.offset + stop) for start, stop in spans)
+    return slice_records(spans, bodies, offsets, sizes)
 
 
 def _check_index(path: str, index: TileIndex, findings: Findings) -> None:
@@ -167,38 +219,15 @@ def _check_index(path: str, index: TileIndex, findings: Findings) -> None:
     findings.require(not shared, path, f"{shared} records overlap the record before them.")
 
 
-def check_place(path: str, there: NDArray[np.bool_], expected: ExpectedTiles, findings: Findings) -> None:
-    """Check that tiles lie within the full extent.
-
-    Args:
-        path: of the bundle.
-        there: (128, 128) mask of the tiles that exist.
-        expected: where they may be.
-        findings: faults are added here.
-    """
-    allowed = expected.allowed
-    if allowed is None:
-        return
-    rows, columns = np.nonzero(there)
-    rows, columns = rows + expected.bundle_row, columns + expected.bundle_column
-    inside = (rows >= allowed.row_start) & (rows < allowed.row_stop)
-    inside &= (columns >= allowed.column_start) & (columns < allowed.column_stop)
-    outside = int((~inside).sum())
-    text = (
-        f"{outside:,} of {counted(len(rows), 'tile')} {'lies' if outside == 1 else 'lie'} outside "
-        f"{expected.extent_name}, where readers may not look."
-    )
-    findings.require(not outside, path, text)
-
-
 def _tile_faults(head: bytes, tile_size: int, expected: ExpectedTiles) -> Iterator[str]:
     image = head[SIZE_PREFIX_BYTES:]
     (prefix,) = struct.unpack_from("<I", head)
     if prefix != tile_size:
         yield f"the size prefix is {prefix}, the size in the index {tile_size}."
-    if expected.tile_format is not None and sniff(image) not in expected.tile_format.encodings:
-        found = (sniff(image) or "no known image").upper()
-        yield f"the tile is {found}, the package's format is {expected.tile_format}."
+    encoding = sniff(image)
+    if expected.tile_format is not None and encoding not in expected.tile_format.encodings:
+        found = encoding.upper() if encoding else "in an unknown format"
+        yield f"the tile is {found}; the package's format is {expected.tile_format}."
     pixels, side = image_size(image), expected.tile_size
     if pixels is not None and side is not None and pixels != (side, side):
         yield f"the tile has {pixels[1]} x {pixels[0]} pixels instead of {side} x {side}."

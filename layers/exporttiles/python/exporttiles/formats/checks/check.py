@@ -6,12 +6,13 @@ from typing import BinaryIO
 
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.folder_file import read_folder
-from exporttiles.formats.archives.ranged_file import RangedFile, StoredMember
+from exporttiles.formats.archives.ranged_file import RangedFile
+from exporttiles.formats.caches.documents import ROOT_JSON
 from exporttiles.formats.checks.archive_check import Scope
-from exporttiles.formats.checks.cache_check import check_cache_members, is_conf_xml
-from exporttiles.formats.checks.findings import Findings
-from exporttiles.formats.checks.package_check import PackageReport, check_archive_with, check_package_members
-from exporttiles.formats.packages.tpkx import BUNDLE_FOLDER, ROOT
+from exporttiles.formats.checks.cache_check import check_cache_files, is_conf_xml
+from exporttiles.formats.checks.checked_files import CheckedFiles, PackageReport, check_archive_with
+from exporttiles.formats.checks.package_check import check_package_files
+from exporttiles.formats.packages.tpkx import BUNDLE_FOLDER
 
 TPK, TPKX = ".tpk", ".tpkx"
 _TPK_FOLDER = "esriinfo/"
@@ -32,20 +33,18 @@ def check_archive_file(file: RangedFile, suffix: str, scope: Scope) -> PackageRe
     return check_archive_with(partial(_check_by_contents, suffix=suffix.lower()), file, scope)
 
 
-def _check_by_contents(
-    file: RangedFile, members: Sequence[StoredMember], scope: Scope, damage: Findings, remarks: Findings, *, suffix: str
-) -> dict[int, int]:
-    names = [member.name for member in members]
-    is_tpk = suffix == TPK or any(name.startswith(_TPK_FOLDER) for name in names)
+def _check_by_contents(files: CheckedFiles, *, suffix: str) -> Mapping[int, int]:
+    names = [member.name for member in files.members]
     if _is_tile_package(names):
-        remarks.require(suffix in {"", TPKX}, "", f"Its name ends in '{suffix}'; readers want {TPKX}, which it is.")
-        return _check_package(file, members, scope, damage, remarks)
-    if any(map(is_conf_xml, names)) or is_tpk:
-        is_called_so = suffix in {"", TPK if is_tpk else ".zip"}
+        text = f"Its name ends in '{suffix}'; readers want {TPKX}, which it is."
+        files.remarks.require(suffix in {"", TPKX}, "", text)
+        return _check_package(files, names)
+    is_tpk = suffix == TPK or any(name.startswith(_TPK_FOLDER) for name in names)
+    if is_tpk or any(map(is_conf_xml, names)):
         text = f"Its name ends in '{suffix}'; it is a {TPK if is_tpk else 'dataset as .zip'}."
-        remarks.require(is_called_so, "", text)
-        return check_cache_members(file, members, scope, damage, remarks, is_package=is_tpk)
-    damage.add("", _unknown_contents("a zip archive", names))
+        files.remarks.require(suffix in {"", TPK if is_tpk else ".zip"}, "", text)
+        return check_cache_files(files, is_package=is_tpk)
+    files.damage.add("", _unknown_contents("a zip archive", names))
     return {}
 
 
@@ -58,23 +57,21 @@ def check_folder(sizes_bytes: Mapping[str, int], open_file: Callable[[str], Bina
         sizes_bytes: of all files, by their paths below the folder.
         open_file: opens one of them, seekable, for reading bytes.
     """
-    damage, remarks = Findings(), Findings()
     file, members = read_folder({name: size for name, size in sizes_bytes.items() if not _is_leftover(name)}, open_file)
-    names = [member.name for member in members]
+    files, names = CheckedFiles(file, members), [member.name for member in members]
     if _is_tile_package(names):
-        tile_counts = _check_package(file, members, Scope(), damage, remarks)
-    elif any(map(is_conf_xml, names)):
-        tile_counts = check_cache_members(file, members, Scope(), damage, remarks, is_package=False)
-    else:
-        tile_counts = {}
-        damage.add("", _unknown_contents("a folder", names))
-    return PackageReport(file.size_bytes, members, tile_counts, tuple(damage.all), tuple(remarks.all))
+        return files.report(_check_package(files, names))
+    if any(map(is_conf_xml, names)):
+        return files.report(check_cache_files(files, is_package=False))
+    files.damage.add("", _unknown_contents("a folder", names))
+    return files.report({})
 
 
 def _is_tile_package(names: Sequence[str]) -> bool:
     """Return True if a file is there that only a .tpkx has: root.json, or a bundle below tile/."""
     return any(
-        name.rpartition("/")[2].lower() == ROOT or (name.startswith(f"{BUNDLE_FOLDER}/") and name.endswith(".bundle"))
+        name.rpartition("/")[2].lower() == ROOT_JSON
+        or (name.startswith(f"{BUNDLE_FOLDER}/") and name.endswith(".bundle"))
         for name in names
     )
 
@@ -84,15 +81,12 @@ def _unknown_contents(container: str, names: Sequence[str]) -> str:
     return f"It is {container} of {count}, neither a tile package nor a dataset: nothing in it describes a cache."
 
 
-def _check_package(
-    file: RangedFile, members: Sequence[StoredMember], scope: Scope, damage: Findings, remarks: Findings
-) -> dict[int, int]:
-    names = [member.name for member in members]
-    below = [name for name in names if name.lower().endswith(f"/{ROOT}")]
-    if below and not any(name.lower() == ROOT for name in names):
-        damage.add(below[0], "It belongs at the top of the package, with all that is beside it.")
+def _check_package(files: CheckedFiles, names: Sequence[str]) -> Mapping[int, int]:
+    below = [name for name in names if name.lower().endswith(f"/{ROOT_JSON}")]
+    if below and not any(name.lower() == ROOT_JSON for name in names):
+        files.damage.add(below[0], "It belongs at the top of the package, with all that is beside it.")
         return {}
-    return check_package_members(file, members, scope, damage, remarks)
+    return check_package_files(files)
 
 
 def _is_leftover(path: str) -> bool:

@@ -23,10 +23,10 @@ def read_object(path: str, data: bytes, types: Mapping[str, JsonType], findings:
     try:
         document = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        findings.add(path, f"It is no JSON in UTF-8 without a byte order mark: {str(error)[:120]}.")
+        findings.add(path, f"It is not JSON in UTF-8 without a byte order mark: {str(error)[:120]}.")
         return {}
     if not isinstance(document, dict):
-        findings.add(path, "It is no JSON object.")
+        findings.add(path, "It is not a JSON object.")
         return {}
     for key, wanted in types.items():
         value = document.get(key)

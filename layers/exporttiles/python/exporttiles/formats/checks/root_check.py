@@ -13,6 +13,7 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TilingScheme
 from exporttiles.domain.wording import counted
+from exporttiles.formats.caches.documents import ROOT_JSON
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.checks.json_check import (
     NUMBER,
@@ -28,7 +29,7 @@ from exporttiles.formats.esri.esri_json import read_tile_info
 from exporttiles.formats.esri.scheme_values import MAX_LEVELS
 from exporttiles.formats.esri.tiling_schemes import snap_to_well_known
 from exporttiles.formats.esri.values import DocumentValueError
-from exporttiles.formats.packages.tpkx import BUNDLE_FOLDER, MIN_ROOT_BYTES, ROOT, STORAGE_FORMAT, units
+from exporttiles.formats.packages.tpkx import BUNDLE_FOLDER, MIN_ROOT_BYTES, STORAGE_FORMAT, units
 
 _FIRST_KILOBYTE = 1024
 _FIRST_BLOCK = 8192  # GDAL reads on to here from version 3.9.1, where it finds a key of a tile package before
@@ -57,41 +58,43 @@ _ROOT_TYPES: Mapping[str, JsonType] = {
 def check_root(data: bytes, findings: Findings) -> dict[str, Any]:
     """Check root.json; return its members as far as they can be read."""
     long_enough = len(data) >= MIN_ROOT_BYTES
-    findings.require(long_enough, ROOT, f"It has {counted(len(data), 'byte')}; GDAL needs {MIN_ROOT_BYTES}.")
+    findings.require(long_enough, ROOT_JSON, f"It has {counted(len(data), 'byte')}; GDAL needs {MIN_ROOT_BYTES}.")
     start = data[:_FIRST_KILOBYTE]
     looked_through = data[:_FIRST_BLOCK] if any(key in start for key in (b'"tileInfo"', b'"tileImageInfo"')) else start
     early = b'"tileBundlesPath"' in looked_through
     findings.require(
-        early, ROOT, f"tileBundlesPath is not in the first {counted(len(looked_through), 'byte')}, where GDAL looks."
+        early,
+        ROOT_JSON,
+        f"tileBundlesPath is not in the first {counted(len(looked_through), 'byte')}, where GDAL looks.",
     )
-    root = read_object(ROOT, data, _ROOT_TYPES, findings)
+    root = read_object(ROOT_JSON, data, _ROOT_TYPES, findings)
 
     for key, wanted in (("version", 1.0), ("tileBundlesPath", f"./{BUNDLE_FOLDER}")):
         is_right = key not in root or root[key] == wanted
-        findings.require(is_right, ROOT, f"{key} is {shown(root.get(key))} instead of {shown(wanted)}.")
+        findings.require(is_right, ROOT_JSON, f"{key} is {shown(root.get(key))} instead of {shown(wanted)}.")
     # Members that are missing or of another type are reported already.
     if is_object(root, "storageInfo"):
         storage_info = root["storageInfo"]
         for key, value in (("storageFormat", STORAGE_FORMAT), ("packetSize", PACKET_SIZE)):
             text = f"storageInfo.{key} is {shown(storage_info.get(key))} instead of {shown(value)}."
-            findings.require(storage_info.get(key) == value, ROOT, text)
+            findings.require(storage_info.get(key) == value, ROOT_JSON, text)
     if is_object(root, "tileImageInfo"):
         _check_image_info(root["tileImageInfo"], findings)
     for key in ("spatialReference", "tileInfo", "initialExtent", "fullExtent"):
         if is_object(root, key):
             inner = root[key] if key == "spatialReference" else part(root[key], "spatialReference")
-            check_reference(ROOT, key, inner, findings)
+            check_reference(ROOT_JSON, key, inner, findings)
     return root
 
 
 def _check_image_info(image_info: Mapping[str, Any], findings: Findings) -> None:
     bands = image_info.get("bandCount")
-    findings.require(bands == 1, ROOT, f"tileImageInfo.bandCount is {shown(bands)} instead of 1.")
+    findings.require(bands == 1, ROOT_JSON, f"tileImageInfo.bandCount is {shown(bands)} instead of 1.")
     image_format = image_info.get("format")
-    findings.require(image_format in list(TileFormat), ROOT, f"tileImageInfo.format is {shown(image_format)}.")
+    findings.require(image_format in list(TileFormat), ROOT_JSON, f"tileImageInfo.format is {shown(image_format)}.")
     quality = image_info.get("compressionQuality")
     legal = isinstance(quality, int) and 0 <= quality <= 100
-    findings.require(legal, ROOT, f"tileImageInfo.compressionQuality is {shown(quality)}, not 0-100.")
+    findings.require(legal, ROOT_JSON, f"tileImageInfo.compressionQuality is {shown(quality)}, not 0-100.")
 
 
 def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | None:
@@ -100,16 +103,16 @@ def check_scheme(root: Mapping[str, Any], findings: Findings) -> TilingScheme | 
         scheme = read_tile_info(part(root, "tileInfo"))
         own_units = units(scheme.spatial_reference)
     except (ExportTilesError, DocumentValueError) as error:
-        findings.add(ROOT, f"tileInfo cannot be used: {error}")
+        findings.add(ROOT_JSON, f"tileInfo cannot be used: {error}")
         return None
     is_right = "units" not in root or root["units"] == own_units
-    findings.require(is_right, ROOT, f"units is {shown(root.get('units'))}, not '{own_units}'.")
+    findings.require(is_right, ROOT_JSON, f"units is {shown(root.get('units'))}, not '{own_units}'.")
     reference = part(root, "spatialReference")
     same = not is_object(root, "spatialReference") or reference.get("wkid") == scheme.spatial_reference.wkid
-    findings.require(same, ROOT, "spatialReference is not the one of tileInfo.")
-    if not findings.require(is_usable(scheme), ROOT, "tileInfo has numbers that no tiling scheme can have."):
+    findings.require(same, ROOT_JSON, "spatialReference is not the one of tileInfo.")
+    if not findings.require(is_usable(scheme), ROOT_JSON, "tileInfo has numbers that no tiling scheme can have."):
         return None
-    check_lods(ROOT, scheme, findings, used=[lod for lod in scheme.lods if _is_packed(root, lod.level)])
+    check_lods(ROOT_JSON, scheme, findings, used=[lod for lod in scheme.lods if _is_packed(root, lod.level)])
     return scheme
 
 
@@ -148,11 +151,13 @@ def check_extents(root: Mapping[str, Any], scheme: TilingScheme, findings: Findi
     for key in ("initialExtent", "fullExtent"):
         if not is_object(root, key):
             continue
-        extents[key] = extent = check_extent(ROOT, key, part(root, key), scheme.spatial_reference.is_same_as, findings)
+        extents[key] = extent = check_extent(
+            ROOT_JSON, key, part(root, key), scheme.spatial_reference.is_same_as, findings
+        )
         if extent:
             edge = scheme.lods[0].resolution
             inside = extent.xmin >= scheme.origin_x - edge and extent.ymax <= scheme.origin_y + edge
-            findings.require(inside, ROOT, f"{key} reaches beyond the origin of the tiling scheme.")
+            findings.require(inside, ROOT_JSON, f"{key} reaches beyond the origin of the tiling scheme.")
     return extents.get("fullExtent")
 
 

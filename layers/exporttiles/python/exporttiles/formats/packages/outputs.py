@@ -12,13 +12,15 @@ from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import BundleIndex, TilingScheme
+from exporttiles.domain.wording import gap_names
 from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.bundles.v1 import bundlx_path, write_bundle_v1
 from exporttiles.formats.bundles.v2 import DATASET_RECORD_COUNT, bundle_path, write_bundle
-from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML
+from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML, ROOT_JSON
 from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.cache_check import check_cache_archive
-from exporttiles.formats.checks.package_check import PackageReport, check_package, gap_names
+from exporttiles.formats.checks.checked_files import PackageReport
+from exporttiles.formats.checks.package_check import check_package
 from exporttiles.formats.packages import conf, gdal, tpk, tpkx
 
 Tiles = Mapping[tuple[int, int], bytes | memoryview]
@@ -106,7 +108,7 @@ class TilePackage:
         service, extent = self.service, contents.extent
         return {
             tpkx.ITEMINFO: tpkx.write_iteminfo(service, extent, job_id=contents.job_id),
-            tpkx.ROOT: tpkx.write_root(service, contents.levels, extent, compression_quality=self.compression_quality),
+            ROOT_JSON: tpkx.write_root(service, contents.levels, extent, compression_quality=self.compression_quality),
             tpkx.THUMBNAIL: tpkx.thumbnail(contents.read_overview()),
         }
 

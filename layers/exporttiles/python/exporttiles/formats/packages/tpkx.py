@@ -17,13 +17,13 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import PACKET_SIZE
+from exporttiles.formats.caches.documents import ROOT_JSON
 from exporttiles.formats.esri.esri_json import write_extent, write_spatial_reference, write_tile_info
 
 ITEMINFO = "iteminfo.json"
-ROOT = "root.json"
 THUMBNAIL = "thumbnail.png"
 BUNDLE_FOLDER = "tile"
-MEMBER_ORDER = (ITEMINFO, ROOT, THUMBNAIL)
+MEMBER_ORDER = (ITEMINFO, ROOT_JSON, THUMBNAIL)
 """The members before the bundles; these follow as ``tile/`` and `bundle_path`, by level."""
 
 STORAGE_FORMAT = "esriMapCacheStorageModeCompactV2"
