@@ -154,3 +154,16 @@ def test_the_memory_of_every_function_is_the_one_that_is_reasoned_for():
         size = properties["MemorySize"]
         told = f"`WorkerMemory`, {default}" if size == {"Ref": "WorkerMemory"} else f"{size:,} MB"
         assert reasoned[name.removesuffix("Function")] == told, name
+
+
+def test_only_functions_that_nobody_waits_for_are_patient_with_a_busy_store():
+    patient = {
+        name: function["Timeout"]
+        for name, function in FUNCTIONS.items()
+        if "STORE_PATIENCE_SECONDS" in function.get("Environment", {}).get("Variables", {})
+    }
+
+    assert patient.keys() == {
+        f"{step}Function" for step in ("ExportAtOnce", "PlanExport", "ExportTileRange", "PackTilePackage")
+    }
+    assert min(patient.values()) > 2 * 120

@@ -13,6 +13,7 @@ from exporttiles.domain.plan import (
     FragmentSize,
     PlannedBundle,
     concurrency,
+    file_readers,
     group_bundles,
     largest_fragment_bytes,
     limited,
@@ -145,6 +146,13 @@ def test_an_export_of_a_million_tiles_takes_all_that_it_may_have():
     seconds = worker_seconds(1_000_000, 1_000_000 * TILE_BYTES, from_files=True, recompressed=False)
 
     assert concurrency(900, seconds, 50) == 50
+
+
+def test_a_cache_of_files_has_the_workers_that_s3_can_answer():
+    seconds = worker_seconds(1_000_000, 1_000_000 * TILE_BYTES, from_files=True, recompressed=False)
+
+    assert file_readers(1_000_000, seconds, 5_500) == 6
+    assert file_readers(0, 0.0, 5_500) == 0
 
 
 def test_files_and_recompression_make_tiles_heavier():

@@ -15,7 +15,7 @@ from exporttiles.formats.checks.package_check import check_package
 from exporttiles.messages.execution import Failure
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
-from tests.builders import a_request, a_service, put_bundles
+from tests.builders import a_request, a_service, put_bundles, put_files
 from tests.fakes import a_runtime, memory, run_workflow
 
 LEVELS = range(4)
@@ -296,3 +296,27 @@ def test_a_failed_start_of_a_resumed_job_is_retried_by_the_watchman(runtime, fai
     runtime.watch_jobs()
 
     assert f"{failed}-2" in runtime.resume_export.workflow.started
+
+
+def resumed_plan(runtime, service):
+    """Return the plan of a resumed job that lost all of its work."""
+    job_id = runtime.submit_export(service, a_request(service, LEVELS), {}).job_id
+    runtime.plan_export(job_id)
+    runtime.close_job.fail(job_id, Failure("SourceError", "gone"))
+    runtime.resume_export(job_id)
+    return runtime.plan_export(job_id)
+
+
+def test_a_resumed_job_has_the_workers_that_its_remaining_work_deserves(runtime, tiles):
+    assert resumed_plan(runtime, a_service(tiles)).max_concurrency == 1
+
+
+@pytest.mark.parametrize(("reads_per_second", "workers"), [(2_000, 2), (5_500, 4)])
+def test_a_resumed_job_reads_files_no_faster_than_another(monkeypatch, reads_per_second, workers):
+    for name, value in {"FRAGMENT_TARGET_BYTES": 1, "_WORKER_SECONDS": 1e-9}.items():  # a worker for each bundle
+        monkeypatch.setattr(f"exporttiles.domain.plan.{name}", value)
+    put_files(files := memory(), 3)
+    runtime = a_runtime(files)
+    runtime = replace(runtime, settings=replace(runtime.settings, file_reads_per_second=reads_per_second))
+
+    assert resumed_plan(runtime, a_service(files)).max_concurrency == workers

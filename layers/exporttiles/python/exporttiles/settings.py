@@ -26,6 +26,8 @@ class Settings:
         token_security: True if every request needs an API key.
         max_concurrency: greatest number of workers of one export at a time.
         worker_memory_bytes: memory of each worker.
+        file_reads_per_second: requests to a cache of single files that one export may send.
+        store_patience: how long an object store that asks to slow down is asked again.
     """
 
     tile_bucket: str
@@ -47,6 +49,8 @@ class Settings:
     token_security: bool = False
     max_concurrency: int = 200
     worker_memory_bytes: int = 10_240 * 2**20
+    file_reads_per_second: int = 5_500
+    store_patience: timedelta = timedelta(seconds=15)
 
     def __post_init__(self) -> None:
         """Check that no package is removed before its job.
@@ -86,6 +90,8 @@ class Settings:
                 token_security=_is_on("TOKEN_SECURITY", variables.get("TOKEN_SECURITY", "off")),
                 max_concurrency=int(variables.get("MAX_CONCURRENCY", "200")),
                 worker_memory_bytes=int(variables.get("WORKER_MEMORY", "10240")) * 2**20,
+                file_reads_per_second=int(variables.get("FILE_READS_PER_SECOND", "5500")),
+                store_patience=timedelta(seconds=int(variables.get("STORE_PATIENCE_SECONDS", "15"))),
             )
         except KeyError as error:
             raise ValueError(f"The environment variable {error} is not set.") from error

@@ -2,11 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
 
-from exporttiles.adapters.object_stores import open_store
+from exporttiles.adapters.object_stores import PATIENCE, open_store
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.formats.archives.zip_reader import (
     LOCAL_HEADER_BYTES,
@@ -25,14 +25,18 @@ _EXTRA_BYTES = 64
 """Expected size of the extra field in a local header; NTFS times take 36 bytes."""
 
 
-def open_cache(url: str) -> ObjectReader:
+def open_cache(url: str, patience: timedelta = PATIENCE) -> ObjectReader:
     """Return the objects of a cache: below its folder, or inside of its archive.
+
+    Args:
+        url: of the cache.
+        patience: see `open_store`.
 
     Raises:
         SourceError: the address names no store.
     """
     folder, _, name = url.rpartition("/")
-    return within(open_store(folder), name) if _is_one_file(name) else open_store(url)
+    return within(open_store(folder, patience), name) if _is_one_file(name) else open_store(url, patience)
 
 
 def require_cache(objects: ObjectReader, name: str) -> None:
@@ -67,14 +71,18 @@ def require_cache(objects: ObjectReader, name: str) -> None:
         )
 
 
-def archive_version(url: str) -> str | None:
+def archive_version(url: str, patience: timedelta = PATIENCE) -> str | None:
     """Return the version of an archive, such as its ETag; None for a folder.
+
+    Args:
+        url: of the cache.
+        patience: see `open_store`.
 
     Raises:
         SourceError: the address names no store.
     """
     folder, _, name = url.rpartition("/")
-    return open_store(folder).version(name) if _is_one_file(name) else None
+    return open_store(folder, patience).version(name) if _is_one_file(name) else None
 
 
 def _is_one_file(name: str) -> bool:

@@ -24,7 +24,7 @@ from exporttiles.ports.tiles import Tile
 
 if TYPE_CHECKING:  # stubs without a runtime module
     from obstore import GetOptions
-    from obstore.store import RetryConfig
+    from obstore.store import ClientConfig, RetryConfig
 
 _READERS = 32
 _VERSIONS = 1_000
@@ -38,18 +38,33 @@ _BLOCK_BYTES = 2**20
 _AHEAD_BYTES = 64 * 2**20
 """Ranges to read ahead of the consumer."""
 
-# S3 answers 503 SlowDown while it scales: back off from 0.1 to 5 s, with jitter. No retry begins after 15 s, because
-# API Gateway ends a request after 30 s; the workflow retries its steps later.
-_RETRIES: "RetryConfig" = {
-    "max_retries": 30,
-    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5), "base": 2},
-    "retry_timeout": timedelta(seconds=15),
-}
+PATIENCE = timedelta(seconds=15)
+"""How long a store is asked again where somebody waits: API Gateway ends a request after 30 s."""
+
+
+def retries(patience: timedelta) -> "RetryConfig":
+    """Return the retries of a request to S3, which answers 503 SlowDown until it has split a busy prefix.
+
+    Waits are drawn between 0.1 s and three times the last one, up to 5 s; with a base of 2 they would hardly grow.
+    `tests/unit/adapters/test_request_rates.py` simulates how workers share a prefix.
+
+    Args:
+        patience: no retry begins after this time.
+    """
+    return {
+        "max_retries": 400,
+        "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5), "base": 3},
+        "retry_timeout": patience,
+    }
 
 
 @cache
-def open_store(url: str) -> "ObstoreObjects":
+def open_store(url: str, patience: timedelta = PATIENCE) -> "ObstoreObjects":
     """Return the store at ``s3://bucket/prefix`` or ``file:///folder``.
+
+    Args:
+        url: of the store.
+        patience: how long S3 is asked again when it answers that it is busy.
 
     Raises:
         SourceError: the address names no store.
@@ -58,7 +73,8 @@ def open_store(url: str) -> "ObstoreObjects":
         if url.startswith("file:"):
             return ObstoreObjects(LocalStore.from_url(url))
         # Plain HTTP is used only if AWS_ENDPOINT_URL is an http address.
-        return ObstoreObjects(S3Store.from_url(url, client_options={"allow_http": True}, retry_config=_RETRIES))
+        options: ClientConfig = {"allow_http": True}
+        return ObstoreObjects(S3Store.from_url(url, client_options=options, retry_config=retries(patience)))
     except (BaseError, ValueError) as error:
         raise SourceError(f"'{url}' is no address of a tile cache, such as s3://bucket/caches/Name.") from error
 

@@ -66,7 +66,7 @@ class AwsRuntime(Runtime):
         """Return the package bucket."""
         from exporttiles.adapters.object_stores import open_store
 
-        return open_store(f"s3://{self.settings.package_bucket}")
+        return open_store(f"s3://{self.settings.package_bucket}", self.settings.store_patience)
 
     @cached_property
     def packages(self) -> PackageStore:
@@ -80,7 +80,7 @@ class AwsRuntime(Runtime):
         """Return the opener of tile caches."""
         from exporttiles.adapters.tile_sources import TileCaches
 
-        return TileCaches()
+        return TileCaches(self.settings.store_patience)
 
     @cached_property
     def workflow(self) -> Workflow:
@@ -129,7 +129,7 @@ class AwsRuntime(Runtime):
     def _tiles(self) -> ObjectStore:
         from exporttiles.adapters.object_stores import open_store
 
-        return open_store(f"s3://{self.settings.tile_bucket}")
+        return open_store(f"s3://{self.settings.tile_bucket}", self.settings.store_patience)
 
     @cached_property
     def _s3(self) -> "S3Client":

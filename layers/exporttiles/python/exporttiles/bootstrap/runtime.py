@@ -116,9 +116,16 @@ class Runtime:
         from exporttiles.domain.plan import largest_fragment_bytes
         from exporttiles.usecases.plan_export import PlanExport
 
-        largest_bytes = largest_fragment_bytes(self.settings.worker_memory_bytes)
         settings = self.settings
-        return PlanExport(self.jobs, self.objects, self.sources, self.meter, settings.max_concurrency, largest_bytes)
+        return PlanExport(
+            self.jobs,
+            self.objects,
+            self.sources,
+            self.meter,
+            settings.max_concurrency,
+            largest_fragment_bytes(settings.worker_memory_bytes),
+            settings.file_reads_per_second,
+        )
 
     @cached_property
     def export_tile_range(self) -> "ExportTileRange":

@@ -35,6 +35,10 @@ BUNDLE_OVERHEAD_BYTES = 64 + 128 * 128 * 8
 MAX_BUNDLES = 1_000_000
 """Limit of the bundles of one export."""
 
+FILE_READS_PER_SECOND = 5_500
+"""Requests that S3 answers in a second below one prefix, before it has split it.
+Source: Amazon S3 User Guide, "Best practices design patterns: optimizing Amazon S3 performance"."""
+
 _WORKER_BYTES = 200 * 10**6
 """Memory of a worker without its fragment."""
 
@@ -175,6 +179,17 @@ def worker_seconds(tile_count: int, size_bytes: int, *, from_files: bool, recomp
     if recompressed:
         seconds += tile_count / _RECOMPRESSED_PER_SECOND
     return seconds
+
+
+def file_readers(tile_count: int, seconds: float, reads_per_second: int) -> int:
+    """Return how many workers together send the given number of requests to a cache of single files.
+
+    Args:
+        tile_count: files to read, one request each.
+        seconds: of work for one worker.
+        reads_per_second: of all workers.
+    """
+    return math.ceil(seconds * reads_per_second / max(1, tile_count))
 
 
 def concurrency(work_items: int, seconds: float, most: int) -> int:

@@ -8,9 +8,11 @@ from exporttiles.domain.errors import EmptyExportError, ExportCancelledError
 from exporttiles.domain.job import Job, JobStatus
 from exporttiles.domain.parts import MAX_PART_BYTES
 from exporttiles.domain.plan import (
+    FILE_READS_PER_SECOND,
     FragmentSize,
     PlannedBundle,
     concurrency,
+    file_readers,
     group_bundles,
     limited,
     shares,
@@ -37,6 +39,7 @@ class PlanExport:
         objects: the package bucket.
         max_concurrency: limit of concurrent workers for one export.
         largest_fragment_bytes: limit for the fragment of one worker.
+        file_reads_per_second: limit of requests to a cache of single files.
     """
 
     jobs: JobTable
@@ -45,6 +48,7 @@ class PlanExport:
     meter: UsageMeter
     max_concurrency: int
     largest_fragment_bytes: int = MAX_PART_BYTES
+    file_reads_per_second: int = FILE_READS_PER_SECOND
 
     def __call__(self, job_id: str) -> Plan:
         """Write the work items to the package bucket; return their key, and how many may run at a time.
@@ -60,10 +64,12 @@ class PlanExport:
             raise ExportCancelledError(job_id)
         keys = JobKeys(job_id)
         job = self.jobs.get(job_id)
-        if job.attempt > 1 and (remaining := plan_remaining(self.jobs, self.objects, job_id, job.attempt)):
-            return Plan(remaining.key, min(remaining.item_count, self.max_concurrency))
         export = Export.from_json(self.objects.read(keys.export))
         tile_bytes = export.service.cache.average_tile_bytes
+        if job.attempt > 1 and (remaining := plan_remaining(self.jobs, self.objects, job_id, job.attempt)):
+            left = job.tile_count - self.jobs.get(job_id).progress.done_tile_count
+            workers = self._concurrency(export, remaining.item_count, left, left * tile_bytes)
+            return Plan(remaining.key, workers)
         before = self.meter.snapshot()
         bundles = list(limited(self._bundles(export)))
         if not bundles:
@@ -83,13 +89,18 @@ class PlanExport:
         self.jobs.advance(job_id, JobChange(JobStatus.EXECUTING, work_items=len(items)))
         # One at a time: as dictionaries, a million bundles take much more memory than as text.
         self.objects.write(keys.work_items, f"[{', '.join(json.dumps(item.to_json()) for item in items)}]".encode())
-        seconds = worker_seconds(
-            sum(bundle.wanted_count for bundle in bundles),
-            total_bytes,
-            from_files=export.service.cache.layout is CacheLayout.FILES,
-            recompressed=export.request.compression_quality is not None,
-        )
-        return Plan(keys.work_items, concurrency(len(items), seconds, self.max_concurrency))
+        wanted_count = sum(bundle.wanted_count for bundle in bundles)
+        return Plan(keys.work_items, self._concurrency(export, len(items), wanted_count, total_bytes))
+
+    def _concurrency(self, export: Export, item_count: int, tile_count: int, size_bytes: int) -> int:
+        """Return how many work items may run at a time; the numbers of tiles and bytes are estimates."""
+        from_files = export.service.cache.layout is CacheLayout.FILES
+        recompressed = export.request.compression_quality is not None
+        seconds = worker_seconds(tile_count, size_bytes, from_files=from_files, recompressed=recompressed)
+        most = self.max_concurrency
+        if from_files:
+            most = min(most, file_readers(tile_count, seconds, self.file_reads_per_second))
+        return concurrency(item_count, seconds, most)
 
     def _item(self, job: Job, number: int, bundles: Sequence[PlannedBundle], absent_count: int) -> WorkItem:
         """Return a work item; store the places of its tiles if they are known."""

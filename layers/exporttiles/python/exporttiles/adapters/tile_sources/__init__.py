@@ -2,8 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import timedelta
 
 from exporttiles.adapters.archives import archive_version, open_cache
+from exporttiles.adapters.object_stores import PATIENCE
 from exporttiles.adapters.tile_sources.bundles import CompactV1Tiles, CompactV2Tiles
 from exporttiles.adapters.tile_sources.files import FileTiles
 from exporttiles.adapters.tile_sources.pmtiles import PmtilesTiles
@@ -33,17 +35,22 @@ class TileCaches:
 
     A map client requests one tile after the other: the reader of an archive, with
     its directories, is kept for the next request until the archive is replaced.
+
+    Args:
+        patience: how long S3 is asked again when it answers that it is busy.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: timedelta = PATIENCE) -> None:
+        self._patience = patience
         self._kept: OrderedDict[tuple[TileCache, str], TileSource] = OrderedDict()
 
     def open(self, cache: TileCache) -> TileSource:
         """Return a reader of a cache; the same one for an archive that was opened recently."""
-        version = archive_version(cache.url)
+        version = archive_version(cache.url, self._patience)
+        source = self._kept.pop((cache, version), None) if version else None
+        source = source or read_cache(open_cache(cache.url, self._patience), cache)
         if version is None:
-            return read_cache(open_cache(cache.url), cache)
-        source = self._kept.pop((cache, version), None) or read_cache(open_cache(cache.url), cache)
+            return source
         self._kept[cache, version] = source
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
