@@ -33,3 +33,17 @@ def test_the_lifetime_of_kept_packages_is_not_shorter_than_that_of_others():
     assert Settings.from_environment(VARIABLES).kept_lifetime == timedelta(days=35)
     with pytest.raises(ValueError, match="KEPT_LIFETIME_DAYS must be at least JOB_LIFETIME_DAYS"):
         Settings.from_environment(VARIABLES | {"JOB_LIFETIME_DAYS": "36"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "legal"),
+    [
+        ("JOB_LIFETIME_DAYS", "three", "a whole number"),
+        ("KEPT_LIFETIME_DAYS", "9" * 20, "a whole number"),
+        ("WORKER_MEMORY", "1 GB", "a whole number"),
+        ("TOKEN_SECURITY", "yes", "on or off"),
+    ],
+)
+def test_an_illegal_value_is_shown_with_its_variable(name, text, legal):
+    with pytest.raises(ValueError, match=f"{name} is '{text}'. It must be {legal}."):
+        Settings.from_environment(VARIABLES | {name: text})

@@ -1,9 +1,10 @@
 """Settings of a Lambda function, read from its environment variables."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Settings:
     tile_bucket: str
     package_bucket: str
     job_table: str
-    job_lifetime: timedelta
+    job_lifetime: timedelta = timedelta(days=3)
     kept_lifetime: timedelta = timedelta(days=35)
     state_machine_arn: str = ""
     export_timeout: timedelta = timedelta(days=1)
@@ -69,36 +70,54 @@ class Settings:
             ValueError: a variable is missing or has no legal value; the message names it.
         """
         variables = os.environ if environment is None else environment
-        try:
-            return cls(
-                tile_bucket=variables["TILE_BUCKET"],
-                package_bucket=variables["PACKAGE_BUCKET"],
-                job_table=variables["JOB_TABLE"],
-                job_lifetime=timedelta(days=int(variables.get("JOB_LIFETIME_DAYS", "3"))),
-                kept_lifetime=timedelta(days=int(variables.get("KEPT_LIFETIME_DAYS", "35"))),
-                state_machine_arn=variables.get("STATE_MACHINE_ARN", ""),
-                export_timeout=timedelta(seconds=int(variables.get("EXPORT_TIMEOUT_SECONDS", "86400"))),
-                reuse_window=timedelta(hours=int(variables.get("REUSE_HOURS", "0"))),
-                resume_window=timedelta(hours=int(variables.get("RESUME_HOURS", "24"))),
-                inbox_bucket=variables.get("INBOX_BUCKET", ""),
-                event_bus=variables.get("EVENT_BUS", ""),
-                event_bus_arn=variables.get("EVENT_BUS_ARN", ""),
-                timer_group=variables.get("TIMER_GROUP", ""),
-                timer_role_arn=variables.get("TIMER_ROLE_ARN", ""),
-                public_base_url=variables.get("PUBLIC_BASE_URL", "").rstrip("/"),
-                download_link_seconds=int(variables.get("DOWNLOAD_LINK_SECONDS", "3600")),
-                token_security=_is_on("TOKEN_SECURITY", variables.get("TOKEN_SECURITY", "off")),
-                max_concurrency=int(variables.get("MAX_CONCURRENCY", "200")),
-                worker_memory_bytes=int(variables.get("WORKER_MEMORY", "10240")) * 2**20,
-                file_reads_per_second=int(variables.get("FILE_READS_PER_SECOND", "5500")),
-                store_patience=timedelta(seconds=int(variables.get("STORE_PATIENCE_SECONDS", "15"))),
-            )
-        except KeyError as error:
-            raise ValueError(f"The environment variable {error} is not set.") from error
+        for name in ("TILE_BUCKET", "PACKAGE_BUCKET", "JOB_TABLE"):
+            if name not in variables:
+                raise ValueError(f"The environment variable {name} is not set.")
+        values = {}
+        for name, (attribute, read) in _VARIABLES.items():
+            if name in variables:
+                try:
+                    values[attribute] = read(variables[name])
+                except (ValueError, OverflowError) as error:
+                    legal = "on or off" if read is _is_on else "a whole number"
+                    raise ValueError(
+                        f"The environment variable {name} is '{variables[name]}'. It must be {legal}."
+                    ) from error
+        return cls(**values)
 
 
-def _is_on(name: str, value: str) -> bool:
+def _is_on(text: str) -> bool:
     """Return True for on and False for off. Refuse all else: a typo must not turn security off."""
-    if value not in ("on", "off"):
-        raise ValueError(f"The environment variable {name} is '{value}'. Legal are on and off.")
-    return value == "on"
+    if text not in ("on", "off"):
+        raise ValueError(text)
+    return text == "on"
+
+
+def _period(unit: str) -> Callable[[str], timedelta]:
+    return lambda text: timedelta(**{unit: int(text)})
+
+
+_VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "TILE_BUCKET": ("tile_bucket", str),
+    "PACKAGE_BUCKET": ("package_bucket", str),
+    "JOB_TABLE": ("job_table", str),
+    "JOB_LIFETIME_DAYS": ("job_lifetime", _period("days")),
+    "KEPT_LIFETIME_DAYS": ("kept_lifetime", _period("days")),
+    "STATE_MACHINE_ARN": ("state_machine_arn", str),
+    "EXPORT_TIMEOUT_SECONDS": ("export_timeout", _period("seconds")),
+    "RESUME_HOURS": ("resume_window", _period("hours")),
+    "REUSE_HOURS": ("reuse_window", _period("hours")),
+    "INBOX_BUCKET": ("inbox_bucket", str),
+    "EVENT_BUS": ("event_bus", str),
+    "EVENT_BUS_ARN": ("event_bus_arn", str),
+    "TIMER_GROUP": ("timer_group", str),
+    "TIMER_ROLE_ARN": ("timer_role_arn", str),
+    "PUBLIC_BASE_URL": ("public_base_url", lambda text: text.rstrip("/")),
+    "DOWNLOAD_LINK_SECONDS": ("download_link_seconds", int),
+    "TOKEN_SECURITY": ("token_security", _is_on),
+    "MAX_CONCURRENCY": ("max_concurrency", int),
+    "WORKER_MEMORY": ("worker_memory_bytes", lambda text: int(text) * 2**20),
+    "FILE_READS_PER_SECOND": ("file_reads_per_second", int),
+    "STORE_PATIENCE_SECONDS": ("store_patience", _period("seconds")),
+}
+"""Environment variables: the attribute that each sets, and how its text is read."""
