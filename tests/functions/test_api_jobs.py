@@ -28,7 +28,7 @@ def test_the_recorded_event_starts_an_export(client):
     assert json.loads(response["body"]) == {"jobId": job_id, "jobStatus": "esriJobSubmitted"}
     request = Export.from_json(client.runtime.objects.read(JobKeys(job_id).export)).request
     assert (request.levels, request.compression_quality) == ((0, 1, 2, 3, 4, 5, 6, 7), 90)
-    assert client.runtime.read_parameters(job_id)["levels"] == "0-7"
+    assert client.runtime.browse_job.parameters(job_id)["levels"] == "0-7"
 
 
 def test_the_folder_of_a_job_is_json_except_for_browsers(done):
@@ -292,7 +292,7 @@ def test_sent_parameters_are_stored_without_secrets(client):
     client.get(f"{SERVICE}/exportTiles", "f=json&tilePackage=true&storageFormat=CompactV2&token=secret&polygon=")
 
     (job_id,) = client.runtime.jobs.jobs
-    kept = client.runtime.read_parameters(job_id)
+    kept = client.runtime.browse_job.parameters(job_id)
     assert kept == {"tilePackage": "true", "storageFormat": "CompactV2", "polygon": ""}
 
 

@@ -25,7 +25,7 @@ def test_a_tile_is_sent_unchanged(done, service):
     ("body", "media_type"), [(b"\x89PNG\r\n\x1a\n", "image/png"), (b"Lerc2 ", "application/octet-stream")]
 )
 def test_a_tile_has_the_media_type_of_its_bytes(client, body, media_type):
-    client.runtime.read_tile.sources.objects.write("World/3/2/1.jpg", body)
+    client.runtime.browse_service.sources.objects.write("World/3/2/1.jpg", body)
 
     assert client.get(f"{SERVICE}/tile/3/1/2", "")["headers"]["content-type"] == media_type
 

@@ -247,7 +247,7 @@ def test_the_first_value_of_a_repeated_parameter_counts(client):
     client.get(f"{SERVICE}/exportTiles", "f=json&f=html&tilePackage=true&levels=1&levels=99")
 
     (job_id,) = client.started
-    assert client.runtime.read_parameters(job_id)["levels"] == "1"
+    assert client.runtime.browse_job.parameters(job_id)["levels"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_a_tile_map_of_files_makes_a_bounded_number_of_requests_to_the_store(cli
 
 
 def test_a_reply_beyond_the_limit_of_lambda_is_an_error_in_words(client):
-    client.runtime.read_tile.sources.objects.write("World/3/2/1.jpg", b"\xff\xd8\xff" + bytes(5 * 2**20))
+    client.runtime.browse_service.sources.objects.write("World/3/2/1.jpg", b"\xff\xd8\xff" + bytes(5 * 2**20))
 
     response = client.get(f"{SERVICE}/tile/3/1/2", "")
 

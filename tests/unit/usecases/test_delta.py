@@ -107,14 +107,14 @@ def test_the_tiles_of_a_delta_are_listed_beside_it(files):
         "since": "2026-11-22T18:00:00Z",
         "changed": [{"level": 3, "rows": [2, 3], "columns": [5, 7], "tiles": 2}],
     }
-    assert files.runtime.browse_package(job).files == (job.package.name, CHANGES_NAME)
+    assert files.runtime.browse_job.files(job).files == (job.package.name, CHANGES_NAME)
 
 
 def test_an_export_without_since_has_no_list(files):
     job = files.export(since=None)
 
     assert (job.delivery.tile_count, job.delivery.up_to_date_count) == (85, None)
-    assert files.runtime.browse_package(job).files == (job.package.name,)
+    assert files.runtime.browse_job.files(job).files == (job.package.name,)
 
 
 def test_a_delta_without_changes_ends_without_a_package_and_says_so(files):

@@ -132,7 +132,7 @@ def test_the_files_of_a_job_can_be_browsed_from_the_top(output):
     found = {}
 
     def walk(path):
-        here = runtime.browse_package(job, path)
+        here = runtime.browse_job.files(job, path)
         if isinstance(here, PackageFolder):
             for name in (*here.files, *here.folders):
                 walk(f"{path}/{name}" if path else name)
@@ -158,7 +158,7 @@ def test_the_files_of_a_job_can_be_browsed_from_the_top(output):
 def test_paths_outside_of_a_job_are_not_found(path):
     runtime, job = export("V2/World_Imagery.zip", levels=(0,))
 
-    assert runtime.browse_package(job, path) is None
+    assert runtime.browse_job.files(job, path) is None
 
 
 def test_a_job_that_is_not_finished_shows_nothing():
@@ -166,7 +166,7 @@ def test_a_job_that_is_not_finished_shows_nothing():
     service = a_service(WORLD)
     job_id = runtime.submit_export(service, a_request(service, (0,)), {}).job_id
 
-    assert runtime.browse_package(runtime.jobs.get(job_id)) is None
+    assert runtime.browse_job.files(runtime.jobs.get(job_id)) is None
 
 
 def test_a_cancelled_dataset_leaves_nothing():

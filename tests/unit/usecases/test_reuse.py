@@ -77,8 +77,8 @@ def test_the_files_of_a_reused_dataset_are_found(runtime, tiles):
     first = export(runtime, tiles, request={"tile_package": False})
     second = submit(runtime, tiles, request={"tile_package": False})
 
-    assert runtime.browse_package(second) == runtime.browse_package(first)
-    assert runtime.browse_package(second, "World_Imagery/Layers/conf.xml")
+    assert runtime.browse_job.files(second) == runtime.browse_job.files(first)
+    assert runtime.browse_job.files(second, "World_Imagery/Layers/conf.xml")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_removed_package_has_a_message_and_no_link(runtime):
     assert job.package is None
     assert job.messages[-1].kind is MessageKind.ERROR
     assert job.messages[-1].text == ("The package was removed to make room for newer ones: 2 of this series are kept.")
-    assert runtime.browse_package(job, first.package.name) is None
+    assert runtime.browse_job.files(job, first.package.name) is None
 
 
 def test_a_job_with_a_removed_package_lives_as_long_as_other_jobs(runtime):

@@ -281,6 +281,6 @@ def test_tiles_that_do_not_exist_are_reported():
 def test_the_report_can_be_downloaded_but_is_not_listed(output):
     runtime, job = export(output)
 
-    assert runtime.browse_package(job, "verification.json").size_bytes > 0
-    folder = runtime.browse_package(job)
+    assert runtime.browse_job.files(job, "verification.json").size_bytes > 0
+    folder = runtime.browse_job.files(job)
     assert (folder.files, "verification.json" in folder.folders) == ((job.package.name,), False)

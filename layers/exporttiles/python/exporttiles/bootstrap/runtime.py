@@ -17,8 +17,8 @@ from exporttiles.settings import Settings
 if TYPE_CHECKING:
     from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog, Subscriptions
     from exporttiles.usecases.authenticate import Authenticate
-    from exporttiles.usecases.browse_package import BrowsePackage
-    from exporttiles.usecases.browse_service import ReadTile, ReadTilemap
+    from exporttiles.usecases.browse_job import BrowseJob
+    from exporttiles.usecases.browse_service import BrowseService
     from exporttiles.usecases.cancel_export import CancelExport
     from exporttiles.usecases.close_job import CloseJob
     from exporttiles.usecases.estimate_export import EstimateExport
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from exporttiles.usecases.export_tile_range import ExportTileRange
     from exporttiles.usecases.pack_tile_package import PackTilePackage
     from exporttiles.usecases.plan_export import PlanExport
-    from exporttiles.usecases.read_parameters import ReadParameters
     from exporttiles.usecases.remove_leftovers import RemoveLeftovers
     from exporttiles.usecases.resume_export import ResumeExport
     from exporttiles.usecases.reuse_package import ReusePackage
@@ -194,32 +193,18 @@ class Runtime:
         return RemoveLeftovers(self.jobs, self.objects, self.clock)
 
     @cached_property
-    def browse_package(self) -> "BrowsePackage":
-        """Return the use case that finds the delivered files of a job."""
-        from exporttiles.usecases.browse_package import BrowsePackage
+    def browse_job(self) -> "BrowseJob":
+        """Return the use case that finds the delivered files and the parameters of a job."""
+        from exporttiles.usecases.browse_job import BrowseJob
 
-        return BrowsePackage(self.objects)
-
-    @cached_property
-    def read_parameters(self) -> "ReadParameters":
-        """Return the use case that reads the request parameters of a job."""
-        from exporttiles.usecases.read_parameters import ReadParameters
-
-        return ReadParameters(self.objects)
+        return BrowseJob(self.objects)
 
     @cached_property
-    def read_tile(self) -> "ReadTile":
-        """Return the use case that reads a tile of a service."""
-        from exporttiles.usecases.browse_service import ReadTile
+    def browse_service(self) -> "BrowseService":
+        """Return the use case that reads tiles of a service."""
+        from exporttiles.usecases.browse_service import BrowseService
 
-        return ReadTile(self.sources)
-
-    @cached_property
-    def read_tilemap(self) -> "ReadTilemap":
-        """Return the use case that checks which tiles of a block exist."""
-        from exporttiles.usecases.browse_service import ReadTilemap
-
-        return ReadTilemap(self.sources)
+        return BrowseService(self.sources)
 
     @cached_property
     def meter(self) -> UsageMeter:

@@ -11,7 +11,7 @@ from typing import Any
 from exporttiles.domain.job import Job, JobStatus, MessageKind, Operation
 from exporttiles.messages.keys import CHANGES_NAME
 from exporttiles.ports.events import Event
-from exporttiles.rest import addresses
+from exporttiles.rest.addresses import JobUrls, rest_url
 from exporttiles.rest.job_documents import esri_status
 
 STATUS_CHANGE = "ExportTiles Job Status Change"
@@ -54,14 +54,14 @@ def _passes_mark(before: Job, now: Job) -> bool:
 
 
 def _event(status: str, job: Job, base_url: str) -> Event:
-    rest_url = addresses.rest_url(base_url)
+    urls = JobUrls(rest_url(base_url), job)
     detail: dict[str, Any] = {
         "version": 1,
         "jobId": job.job_id,
         "status": status,
         "jobStatus": esri_status(job.status),
         "service": job.service_name,
-        "jobUrl": addresses.job_url(rest_url, job),
+        "jobUrl": urls.status,
         "submittedAt": _time(job.submitted_at),
         "percent": 100 if job.package else job.percent,
         "tiles": {"selected": job.tile_count, "done": job.progress.done_tile_count},
@@ -80,13 +80,13 @@ def _event(status: str, job: Job, base_url: str) -> Event:
         detail["estimatedCost"] = {"currency": "USD", "amount": round(job.delivery.cost_dollars, 6)}
     if job.package:
         detail["result"] = {
-            "url": addresses.package_url(rest_url, job),
+            "url": urls.package,
             "fileName": job.package.name,
-            "verificationUrl": addresses.verification_url(rest_url, job),
+            "verificationUrl": urls.verification,
             "expiresAt": _time(job.expires_at),
         }
         if job.delivery and job.delivery.up_to_date_count is not None:
-            detail["result"]["changesUrl"] = f"{addresses.listing_url(rest_url, job)}/{CHANGES_NAME}"
+            detail["result"]["changesUrl"] = f"{urls.files}/{CHANGES_NAME}"
     errors = [message.text for message in job.messages if message.kind is MessageKind.ERROR]
     if errors and status != "submitted":
         detail["reason"] = errors[-1]

@@ -17,8 +17,8 @@ from exporttiles.domain.export import LAST
 from exporttiles.domain.job import Job, JobStatus, MessageKind, Series, SubmitOptions, job_id_of
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, RequestDocument, read_request_document
 from exporttiles.ports.events import Event
-from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller
+from exporttiles.rest.addresses import JobUrls, rest_url
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.parameters import area_parameter, read_export_request
 
@@ -84,10 +84,9 @@ def outcome_document(outcome: Outcome, runtime: Runtime) -> dict[str, Any]:
     """Return the outcome of a request as JSON."""
     document: dict[str, Any] = {"request": outcome.origin}
     if outcome.job:
-        rest_url = addresses.rest_url(runtime.settings.public_base_url)
         document |= {
             "jobId": outcome.job.job_id,
-            "jobUrl": addresses.job_url(rest_url, outcome.job),
+            "jobUrl": JobUrls(rest_url(runtime.settings.public_base_url), outcome.job).status,
             "service": outcome.job.service_name,
             "tiles": outcome.job.tile_count,
         }

@@ -1,5 +1,6 @@
 """URLs of services, jobs and packages."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from exporttiles.domain.job import Job
@@ -36,21 +37,36 @@ def service_url(rest_url: str, service_name: str, service_type: ServiceType = Se
     return f"{rest_url}/services/{service_name}/{service_type}"
 
 
-def job_url(rest_url: str, job: Job, service_type: ServiceType = ServiceType.IMAGE) -> str:
-    """Return the URL of a job, where its true status is reported."""
-    return f"{service_url(rest_url, job.service_name, service_type)}/jobs/{job.job_id}"
+@dataclass(frozen=True, slots=True)
+class JobUrls:
+    """URLs of a job and its files.
 
+    Attributes:
+        rest_url: scheme, host and `ROOT`.
+        service_type: the type that the client requested.
+    """
 
-def listing_url(rest_url: str, job: Job, service_type: ServiceType = ServiceType.IMAGE) -> str:
-    """Return the URL of the folder of a job's package, without a final slash."""
-    return f"{rest_url}/directories/arcgisoutput/{job.service_name}_{service_type}/{job.job_id}"
+    rest_url: str
+    job: Job
+    service_type: ServiceType = ServiceType.IMAGE
 
+    @property
+    def status(self) -> str:
+        """Return the URL of the job, where its true status is reported."""
+        return f"{service_url(self.rest_url, self.job.service_name, self.service_type)}/jobs/{self.job.job_id}"
 
-def verification_url(rest_url: str, job: Job, service_type: ServiceType = ServiceType.IMAGE) -> str:
-    """Return the URL that redirects to the verification report of a job's package."""
-    return f"{listing_url(rest_url, job, service_type)}/{VERIFICATION_NAME}"
+    @property
+    def files(self) -> str:
+        """Return the URL of the folder of the delivered files, without a final slash."""
+        folder = f"{self.job.service_name}_{self.service_type}"
+        return f"{self.rest_url}/directories/arcgisoutput/{folder}/{self.job.job_id}"
 
+    @property
+    def package(self) -> str | None:
+        """Return the URL that redirects to a fresh download link; None if the job has no package."""
+        return f"{self.files}/{self.job.package.name}" if self.job.package else None
 
-def package_url(rest_url: str, job: Job, service_type: ServiceType = ServiceType.IMAGE) -> str | None:
-    """Return the URL that redirects to a fresh download link; None if the job has no package."""
-    return f"{listing_url(rest_url, job, service_type)}/{job.package.name}" if job.package else None
+    @property
+    def verification(self) -> str:
+        """Return the URL that redirects to the verification report of the package."""
+        return f"{self.files}/{VERIFICATION_NAME}"

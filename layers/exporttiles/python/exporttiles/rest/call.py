@@ -11,7 +11,7 @@ from exporttiles.domain.job import Job, is_job_id
 from exporttiles.domain.service import ImageService
 from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller
-from exporttiles.rest.addresses import ServiceType
+from exporttiles.rest.addresses import JobUrls, ServiceType
 from exporttiles.rest.http import Request
 
 
@@ -91,24 +91,9 @@ class Call:
         raise JobNotFoundError("No job has this id, or it has expired.")
 
     @property
-    def job_url(self) -> str:
-        """Return the URL of the job, where its true status is reported."""
-        return addresses.job_url(self.rest_url, self.job, self.service_type)
-
-    @property
-    def listing_url(self) -> str:
-        """Return the URL of the folder of the job's package, without a final slash."""
-        return addresses.listing_url(self.rest_url, self.job, self.service_type)
-
-    @property
-    def package_url(self) -> str | None:
-        """Return the URL that redirects to the job's package; None if it has none."""
-        return addresses.package_url(self.rest_url, self.job, self.service_type)
-
-    @property
-    def verification_url(self) -> str:
-        """Return the URL that redirects to the verification report of the job's package."""
-        return addresses.verification_url(self.rest_url, self.job, self.service_type)
+    def job_urls(self) -> JobUrls:
+        """Return the URLs of the job in the path."""
+        return JobUrls(self.rest_url, self.job, self.service_type)
 
     @property
     def trail(self) -> Mapping[str, str]:

@@ -7,7 +7,8 @@ from typing import Any
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
 from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder, SubmitOptions
 from exporttiles.domain.wording import counted
-from exporttiles.rest import addresses, pages
+from exporttiles.rest import pages
+from exporttiles.rest.addresses import JobUrls
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.client_token import read_client_token
 from exporttiles.rest.errors import InvalidUrlError, NotFoundError, naming_parameter
@@ -44,7 +45,7 @@ def job(call: Call) -> Document:
     poll there wait for success or failure only. ``<service>/jobs`` reports the true status.
     """
     is_below_operation = bool(call.arguments["operation"])
-    content = job_document(call.job, call.package_url, report_unhappy_ends_as_failed=is_below_operation)
+    content = job_document(call.job, call.job_urls.package, report_unhappy_ends_as_failed=is_below_operation)
     refresh_seconds = 0 if call.job.status.is_final else pages.REFRESH_SECONDS
     return Document(content, f"Job {call.job.job_id}", _job_sections(call), refresh_seconds)
 
@@ -62,8 +63,8 @@ def job_result(call: Call) -> Document:
     if name == VERIFICATION:
         if call.job.package is None:
             raise InvalidUrlError("Only the job of an export has a package that was verified.")
-        return Document(verification_document(call.verification_url), "Verification")
-    return Document(result_document(call.job, call.listing_url), "Result")
+        return Document(verification_document(call.job_urls.verification), "Verification")
+    return Document(result_document(call.job, call.job_urls.files), "Result")
 
 
 def job_input(call: Call) -> Document:
@@ -71,7 +72,7 @@ def job_input(call: Call) -> Document:
     name = call.arguments["name"]
     if name not in INPUT_NAMES:
         raise InvalidUrlError(f"The inputs are {', '.join(INPUT_NAMES)}.")
-    return Document(input_document(name, call.runtime.read_parameters(call.job.job_id)), f"Input {name}")
+    return Document(input_document(name, call.runtime.browse_job.parameters(call.job.job_id)), f"Input {name}")
 
 
 def cancel(call: Call) -> Document | Response:
@@ -101,8 +102,8 @@ def listing(call: Call) -> Document:
         JobStateError: the job has not succeeded.
     """
     _require_success(call.job)
-    found = call.runtime.browse_package(call.job)
-    return Document(listing_document(found if isinstance(found, PackageFolder) else None, call.listing_url), "Files")
+    found = call.runtime.browse_job.files(call.job)
+    return Document(listing_document(found if isinstance(found, PackageFolder) else None, call.job_urls.files), "Files")
 
 
 def file(call: Call) -> Document | Response:
@@ -121,11 +122,11 @@ def file(call: Call) -> Document | Response:
         raise NotFoundError(str(error)) from error
     if job.status is not JobStatus.SUCCEEDED:
         raise NotFoundError(f"There is no such file: the job is {job.status}.")
-    found = call.runtime.browse_package(job, path)
+    found = call.runtime.browse_job.files(job, path)
     if found is None:
         raise NotFoundError("There is no such file.")
     if isinstance(found, PackageFolder):
-        return Document(listing_document(found, f"{call.listing_url}/{path}"), f"Files of {path}")
+        return Document(listing_document(found, f"{call.job_urls.files}/{path}"), f"Files of {path}")
     if call.request.method == "HEAD":
         headers = {"content-type": BINARY, "content-length": str(found.size_bytes)}
         return Response(200, headers)
@@ -152,7 +153,7 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
 def _changed(call: Call, job: Job, content: Mapping[str, Any], title: str) -> Document | Response:
     """Return the reply after starting or changing a job. Redirect browsers to its page."""
     if call.format == "html":
-        page = redirect(f"{addresses.job_url(call.rest_url, job, call.service_type)}?f=html", 303)
+        page = redirect(f"{JobUrls(call.rest_url, job, call.service_type).status}?f=html", 303)
         return replace(page, job_id=job.job_id)
     return Document(content, title, job_id=job.job_id)
 
@@ -165,13 +166,13 @@ def _require_success(job: Job) -> None:
 def _job_sections(call: Call) -> tuple[str, ...]:
     if not call.job.status.is_final:
         percent = call.job.percent if call.job.progress.work_items else None
-        return pages.progress_bar(percent), pages.button("Cancel", f"{call.job_url}/cancel")
+        return pages.progress_bar(percent), pages.button("Cancel", f"{call.job_urls.status}/cancel")
     if call.job.status is JobStatus.SUCCEEDED:
-        targets = {"Result": f"{call.job_url}/results/{RESULT_NAME}?f=html"}
-        if call.job.package and call.package_url:
+        targets = {"Result": f"{call.job_urls.status}/results/{RESULT_NAME}?f=html"}
+        if call.job.package and call.job_urls.package:
             text = f"Download {call.job.package.name} ({counted(call.job.package.size_bytes, 'byte')})"
-            targets = {text: call.package_url, "Verification": call.verification_url, **targets}
+            targets = {text: call.job_urls.package, "Verification": call.job_urls.verification, **targets}
         return (pages.links(targets),)
     if call.job.resumable_until:
-        return (pages.button("Resume", f"{call.job_url}/resume"),)
+        return (pages.button("Resume", f"{call.job_urls.status}/resume"),)
     return ()

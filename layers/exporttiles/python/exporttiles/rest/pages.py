@@ -5,7 +5,9 @@ operations.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from html import escape
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -14,55 +16,6 @@ from exporttiles.rest.levels import ExportBy
 from exporttiles.rest.parameters import PARAMETERS
 
 REFRESH_SECONDS = 3
-
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --accent: #0b66c3 }
-@media (prefers-color-scheme: dark) { :root { --accent: #7bb8ff } }
-* { box-sizing: border-box }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem }
-nav, footer { display: flex; gap: 1rem; justify-content: space-between; padding: .5rem 0 }
-nav { border-bottom: 1px solid var(--line) }
-footer { border-top: 1px solid var(--line); margin-top: 2rem }
-h1 { font-size: 1.6rem; line-height: 1.2; overflow-wrap: anywhere }
-a { color: var(--accent); overflow-wrap: anywhere }
-main { overflow-x: auto }
-ul { padding-left: 1.2rem }
-table { border-collapse: collapse; margin: .2rem 0 }
-th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; overflow-wrap: break-word }
-th { font-weight: 600 }
-tr + tr > * { border-top: 1px solid var(--line) }
-input:not([type=hidden]), select, textarea { width: 30rem; max-width: 100%; font: inherit; padding: .3rem }
-textarea { font-family: monospace }
-button { font: inherit; margin: 1rem 0; padding: .4rem 1.2rem; cursor: pointer }
-progress { width: 100%; height: 1.2rem; accent-color: var(--accent) }
-small { display: block; opacity: .75 }
-.error { border-left: 4px solid #c00; padding-left: 1rem; overflow-wrap: anywhere }
-@media (max-width: 40rem) {
-  :is(main, form) > table > tbody > tr, :is(main, form) > table > tbody > tr > * { display: block }
-  :is(main, form) > table > tbody > tr > * { border: 0; padding-right: 0 }
-  form > table > tbody > tr > * { padding: .1rem 0 }
-  td { overflow-wrap: anywhere }
-}
-"""
-
-_LAYOUT = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">$refresh
-<title>$title</title>
-<style>$style</style>
-</head>
-<body>
-<nav><span>$trail</span></nav>
-<main>
-<h1>$title</h1>
-$body
-</main>
-$footer
-</body>
-</html>
-""")
 
 _CHOICES: dict[str, Sequence[str]] = {
     "tilePackage": ("true", "false"),
@@ -87,9 +40,12 @@ def page(title: str, trail: Mapping[str, str], *sections: str, json_url: str = "
     breadcrumbs = " / ".join(link(text, url) for text, url in trail.items())
     footer = f"<footer>{link('JSON', json_url)}</footer>" if json_url else ""
     body = "\n".join(sections)
-    return _LAYOUT.substitute(
-        title=escape(title), trail=breadcrumbs, body=body, footer=footer, refresh=refresh, style=_STYLE
-    )
+    return _layout().substitute(title=escape(title), trail=breadcrumbs, body=body, footer=footer, refresh=refresh)
+
+
+@cache
+def _layout() -> Template:
+    return Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 
 
 def link(text: str, url: str) -> str:
@@ -122,6 +78,8 @@ def value(content: Any) -> str:
             return link(content, content)
         case bool():
             return str(content).lower()
+        case None:
+            return "none"
     return escape(str(content))
 
 

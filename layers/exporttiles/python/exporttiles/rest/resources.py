@@ -63,7 +63,7 @@ def tile(call: Call) -> Response:
     """
     level, row, column = _numbers(call, "level", "row", "column")
     known = any(lod.level == level for lod in call.service.tiling_scheme.lods)
-    body = call.runtime.read_tile(call.service, level, row, column) if known else None
+    body = call.runtime.browse_service.tile(call.service, level, row, column) if known else None
     if body is None:
         raise NotFoundError("There is no such tile.")
     headers = {
@@ -92,7 +92,7 @@ def tilemap(call: Call) -> Document:
     tiles = asked.intersection(BundleIndex.of_tile(level, row, column).tile_range)
     if call.service.cache.layout is CacheLayout.FILES:
         tiles = tiles.intersection(TileRange(level, row, row + MAX_FILE_ROWS, column, column + MAX_FILE_ROWS))
-    data = call.runtime.read_tilemap(call.service, tiles)
+    data = call.runtime.browse_service.tilemap(call.service, tiles)
     content = tilemap_document(tiles, adjusted=tiles != asked, data=data)
     return Document(content, f"Tile map of {call.service.name}")
 

@@ -11,12 +11,12 @@ from exporttiles.ports.tiles import Mask, TileSources
 
 
 @dataclass(frozen=True, slots=True)
-class ReadTile:
-    """Reads single tiles."""
+class BrowseService:
+    """Reads tiles of a service without exporting them."""
 
     sources: TileSources
 
-    def __call__(self, service: ImageService, level: int, row: int, column: int) -> bytes | None:
+    def tile(self, service: ImageService, level: int, row: int, column: int) -> bytes | None:
         """Return an encoded tile as it is stored in the cache, or None if it does not exist.
 
         Raises:
@@ -27,14 +27,7 @@ class ReadTile:
             return bytes(tile) or None  # no bytes: its record is damaged
         return None
 
-
-@dataclass(frozen=True, slots=True)
-class ReadTilemap:
-    """Reads which tiles exist."""
-
-    sources: TileSources
-
-    def __call__(self, service: ImageService, tiles: TileRange) -> Sequence[int]:
+    def tilemap(self, service: ImageService, tiles: TileRange) -> Sequence[int]:
         """Return 1 for each tile that exists and 0 for each that does not, row by row.
 
         Args:

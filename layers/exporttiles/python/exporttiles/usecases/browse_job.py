@@ -1,15 +1,18 @@
-"""Browse the delivered files of a job: a package, or a dataset in its folders."""
+"""Browse a job: its delivered files, which are a package or a dataset in its folders, and its parameters."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import Job, Package, PackageFolder
-from exporttiles.messages.keys import VERIFICATION_NAME
+from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
 from exporttiles.ports.objects import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
-class BrowsePackage:
-    """Finds the delivered files of a job.
+class BrowseJob:
+    """Finds the delivered files and the request parameters of a job.
 
     Attributes:
         objects: the package bucket.
@@ -17,7 +20,7 @@ class BrowsePackage:
 
     objects: ObjectStore
 
-    def __call__(self, job: Job, path: str = "") -> Package | PackageFolder | None:
+    def files(self, job: Job, path: str = "") -> Package | PackageFolder | None:
         """Return a file or a folder; None if there is neither.
 
         The package itself is found without a request to the store.
@@ -46,6 +49,18 @@ class BrowsePackage:
             return Package(key, path.rpartition("/")[2], size_bytes)
         found = self._look(f"{key}/")
         return found if found.files or found.folders else None
+
+    def parameters(self, job_id: str) -> Mapping[str, str]:
+        """Return the parameters as the client sent them.
+
+        Raises:
+            JobNotFoundError: they are no longer stored.
+        """
+        try:
+            parameters: dict[str, str] = json.loads(self.objects.read(JobKeys(job_id).parameters))
+        except KeyError as error:
+            raise JobNotFoundError(f"The parameters of job {job_id} are no longer stored.") from error
+        return parameters
 
     def _look(self, prefix: str) -> PackageFolder:
         found = self.objects.list_folder(prefix)
