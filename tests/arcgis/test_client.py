@@ -104,7 +104,7 @@ def test_too_many_tiles_come_back_as_a_failed_job_that_says_so(layer):
 
 
 def test_a_mistake_in_the_request_is_raised_with_our_words(layer):
-    with pytest.raises(Exception, match=r"levels: '0-99' cannot be used. Legal are the levels 0 to 23"):
+    with pytest.raises(Exception, match=r"levels: '0-99' cannot be used. It must list levels from 0 to 23"):
         layer.tiles.export(tile_package=True, levels="0-99")
 
 

@@ -11,6 +11,7 @@ from tests.functions.api_client import BASES, FILES, HOST, JOB, SERVICE
 
 DOCUMENTS = [
     "/arcgis/rest/info",
+    "/arcgis/rest",
     "/arcgis/rest/services",
     "/arcgis/rest/services/Survey",
     SERVICE,
@@ -52,7 +53,7 @@ def test_html_is_the_default(done, path):
     assert done.get(path, "")["headers"]["content-type"] == "text/html; charset=utf-8"
 
 
-@pytest.mark.parametrize("path", ["/", "/arcgis/info", "/arcgis/sharing/rest/info", f"{SERVICE}/query", "/arcgis/rest"])
+@pytest.mark.parametrize("path", ["/", "/arcgis/info", "/arcgis/sharing/rest/info", f"{SERVICE}/query"])
 def test_an_unknown_url_is_an_error_in_the_body(client, path):
     error = client.error(path)
 

@@ -15,7 +15,18 @@ from functions.api.app import handler
 from tests.builders import a_request, a_service, put_files
 from tests.builders_rest import a_job
 from tests.fakes import FakeSources, a_runtime, memory, run_workflow
-from tests.functions.api_client import BASES, CONTEXT, EVENT, EXAMPLE_THREE_AREA, FILES, HOST, JOB, SERVICE, Client
+from tests.functions.api_client import (
+    BASES,
+    CONTEXT,
+    EVENT,
+    EXAMPLE_THREE_AREA,
+    FILES,
+    HOST,
+    JOB,
+    MAP_SERVICE,
+    SERVICE,
+    Client,
+)
 
 
 def test_the_recorded_event_starts_an_export(client):
@@ -75,15 +86,17 @@ def test_the_report_on_a_package_is_a_result_that_can_be_downloaded(client):
     assert client.get(url.removeprefix(HOST), "")["headers"]["location"].split("?")[0].endswith("/verification.json")
 
 
-def test_too_many_tiles_are_accepted_and_fail_with_the_error_code_that_clients_expect(client):
+@pytest.mark.parametrize("service", [SERVICE, MAP_SERVICE])
+def test_too_many_tiles_are_accepted_and_fail_with_the_error_code_that_clients_expect(client, service):
     query = "f=json&tilePackage=true&levels=13-19&areaOfInterest=" + quote(EXAMPLE_THREE_AREA)
-    submitted = client.json(f"{SERVICE}/exportTiles", query)
-    job = client.json(f"{SERVICE}/exportTiles/jobs/{submitted['jobId']}")
+    submitted = client.json(f"{service}/exportTiles", query)
+    job = client.json(f"{service}/exportTiles/jobs/{submitted['jobId']}")
 
     assert submitted["jobStatus"] == "esriJobSubmitted"
     assert job["jobStatus"] == "esriJobFailed"
     told = {message["type"]: message["description"] for message in job["messages"]}
     assert told["esriJobMessageTypeError"].startswith("ERROR 001564: Requested tile count(")
+    assert told["esriJobMessageTypeError"].endswith(f"World_Imagery:{service.rpartition('/')[2]}.")
     assert "brackets do not match" in told["esriJobMessageTypeWarning"]
     assert client.started == []
 
@@ -253,7 +266,7 @@ def test_a_job_without_a_result_says_so(client):
     client.put(a_job(JobStatus.EXECUTING))
 
     for path in (f"{SERVICE}/jobs/{JOB}/results/out_service_url", FILES):
-        assert client.error(path)["details"] == ["The job has no result: it is Executing."]
+        assert client.error(path)["details"] == ["The job has no result: it is Executing. Ask again later."]
 
 
 @pytest.mark.parametrize("status", sorted(set(JobStatus) - {JobStatus.SUCCEEDED}))
@@ -272,8 +285,9 @@ def test_no_file_of_an_unfinished_or_failed_job_is_downloaded_even_if_it_exists(
         "details": [],
     }
     assert "location" not in refused["headers"]
+    advice = "" if status.is_final else " Ask again later."
     for path in (FILES, f"{SERVICE}/jobs/{JOB}/results/out_service_url", f"{SERVICE}/jobs/{JOB}/results/verification"):
-        assert client.error(path)["details"] == [f"The job has no result: it is {status}."]
+        assert client.error(path)["details"] == [f"The job has no result: it is {status}.{advice}"]
 
 
 @pytest.mark.parametrize("tail", ["results/other", "inputs/other"])
@@ -285,6 +299,7 @@ def test_the_page_of_a_finished_job_offers_the_file_and_does_not_reload(done):
     page = done.get(f"{SERVICE}/jobs/{JOB}", "f=html")["body"]
 
     assert "http-equiv" not in page
+    assert "<th>itemId</th><td>none</td>" in page
     assert f'<a href="{HOST}{FILES}/World_Imagery.tpkx">Download World_Imagery.tpkx (4,200,000 bytes)</a>' in page
 
 

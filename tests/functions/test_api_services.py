@@ -60,6 +60,7 @@ def test_an_empty_tilemap_is_refused(done, tail):
 
 def test_services_are_listed_by_folder(client):
     root = client.json("/arcgis/rest/services")
+    assert client.json("/arcgis/rest") == root
 
     assert root["folders"] == ["Survey"]
     assert {"name": "World_Imagery", "type": "ImageServer"} in root["services"]

@@ -237,7 +237,7 @@ def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("out.tpkx --levels 99", "--levels: '99' cannot be used. Legal are the levels 0 to 23"),
+        ("out.tpkx --levels 99", "--levels: '99' cannot be used. It must list levels from 0 to 23"),
         ("out.tpkx --extent 1,2,3 --extent-wkid 4326", "--extent: '1,2,3' cannot be used"),
         ("out.tpkx --extent 1,2,3,4,5 --extent-wkid 4326", "--extent: '1,2,3,4,5' cannot be used"),
         ("out.tpkx --extent west,0,1,1", "--extent: 'west,0,1,1' cannot be used"),
@@ -252,7 +252,7 @@ def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path
         ("out.tpkx --extent=", "--extent: It is empty"),
         ("out.tpkx --levels=", "--levels: It is empty"),
         ("out.tpkx --extent-wkid 4326", "--extent-wkid: It is the reference of the four numbers of --extent"),
-        ("out.tpkx --quality 101", "--quality: '101' cannot be used. Legal are whole numbers from 0 to 100"),
+        ("out.tpkx --quality 101", "--quality: '101' cannot be used. It must be a whole number from 0 to 100"),
         ("out.tpkx --levels 5", "None of the 1,024 selected tiles exists"),
         ("out.tpkx --area nowhere.json", "--area nowhere.json: No such file"),
         ("out.gpkg", "Legal are .tpkx, .tpk, .zip, and a folder"),

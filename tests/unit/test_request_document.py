@@ -42,7 +42,7 @@ def test_a_name_may_contain_the_date():
 
 @pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "-x", "a b", "a" * 101, "{time}", "ä", "a\n", 1, None, ["a"]])
 def test_a_name_that_is_not_a_file_name_is_refused(name):
-    with pytest.raises(RequestError, match="Legal are up to 100"):
+    with pytest.raises(RequestError, match="It must have 1 to 100"):
         read(name=name)
 
 
@@ -75,7 +75,7 @@ def test_a_series_is_identified_by_the_name_pattern():
 
 @pytest.mark.parametrize("keep", [0, -1, 1.5, 1001, "4", True, [4], 1e300])
 def test_an_invalid_number_of_packages_is_refused(keep):
-    with pytest.raises(RequestError, match="Legal are whole numbers from 1 to 1,000"):
+    with pytest.raises(RequestError, match="It must be a whole number from 1 to 1,000"):
         read(name="district", keep=keep)
 
 

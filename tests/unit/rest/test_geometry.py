@@ -105,7 +105,7 @@ def test_an_extent_may_cross_the_antimeridian_and_a_warning_says_so():
     ],
 )
 def test_a_value_that_is_not_an_extent_is_refused_with_the_parameter_name(text):
-    with pytest.raises(InvalidParameterError, match=r"^extent: .* cannot be used\. .*Legal are four numbers"):
+    with pytest.raises(InvalidParameterError, match=r"^extent: .* cannot be used\. .*It must be four numbers"):
         area_of_extent("extent", text, SERVICE)
 
 
@@ -263,7 +263,7 @@ def test_a_hole_stays_with_its_polygon():
     ],
 )
 def test_a_value_that_is_not_a_polygon_is_refused(document):
-    with pytest.raises(InvalidParameterError, match=r"^areaOfInterest: .*Legal is a polygon or a set of"):
+    with pytest.raises(InvalidParameterError, match=r"^areaOfInterest: .*It must be a polygon or a set of"):
         area_of(document)
 
 

@@ -81,12 +81,14 @@ def test_an_exponent_is_part_of_its_number_and_not_a_range():
     "text", ["24", "13-99", "-1", "--", "1.5", "a", "1;2", "0x1", "1-2-3", ",", "\u0661", "9" * 5000]
 )
 def test_a_level_outside_the_scheme_is_refused_with_the_legal_levels(text):
-    with pytest.raises(InvalidParameterError, match="Legal are the levels 0 to 23"):
+    with pytest.raises(InvalidParameterError, match="It must list levels from 0 to 23"):
         read_levels(text, ExportBy.LEVEL_ID, SCHEME)
 
 
 def test_a_scale_between_two_levels_is_refused_with_the_legal_scales():
-    with pytest.raises(InvalidParameterError, match=r"Legal with exportBy=Scale are 591657527\.592, 295828763\.796"):
+    with pytest.raises(
+        InvalidParameterError, match=r"With exportBy=Scale it must list some of 591657527\.592, 295828763\.796"
+    ):
         read_levels("400000000", ExportBy.SCALE, SCHEME)
 
 

@@ -64,7 +64,9 @@ def test_a_storage_format_has_a_long_and_a_short_name_under_two_parameters(name,
 
 
 def test_an_unknown_storage_format_is_refused():
-    with pytest.raises(InvalidParameterError, match="Legal are esriMapCacheStorageModeCompact, esriMapCacheStorage"):
+    with pytest.raises(
+        InvalidParameterError, match="It must be one of esriMapCacheStorageModeCompact, esriMapCacheStorage"
+    ):
         read(storageFormatType="esriMapCacheStorageModeExploded")
 
 
@@ -80,7 +82,7 @@ def test_false_values(value):
 
 @pytest.mark.parametrize("name", ["tilePackage", "optimizeTilesForSize"])
 def test_a_value_that_is_neither_true_nor_false_is_refused(name):
-    with pytest.raises(InvalidParameterError, match=f"^{name}: 'maybe' cannot be used. Legal are true and false"):
+    with pytest.raises(InvalidParameterError, match=f"^{name}: 'maybe' cannot be used. It must be true or false"):
         read(**{name: "maybe"})
 
 
@@ -90,7 +92,7 @@ def test_keywords_are_read_in_any_case(value):
 
 
 def test_an_unknown_export_by_is_refused():
-    with pytest.raises(InvalidParameterError, match="Legal are LevelID, Scale, Resolution"):
+    with pytest.raises(InvalidParameterError, match="It must be one of LevelID, Scale, Resolution"):
         read(exportBy="zoom")
 
 
@@ -129,7 +131,7 @@ def test_the_quality_of_esris_python_client_is_the_default():
 
 @pytest.mark.parametrize("value", ["101", "-1", "60.5", "high", "\u0666\u0660", "9" * 5000])
 def test_an_invalid_quality_is_refused(value):
-    with pytest.raises(InvalidParameterError, match="Legal are whole numbers from 0 to 100"):
+    with pytest.raises(InvalidParameterError, match="It must be a whole number from 0 to 100"):
         read(optimizeTilesForSize="true", compressionQuality=value)
 
 

@@ -1,7 +1,6 @@
 """Documents of services, the catalog and the server."""
 
-from exporttiles.domain.service import TileFormat
-from exporttiles.rest.addresses import ServiceType
+from exporttiles.domain.service import ServiceType, TileFormat
 from exporttiles.rest.service_documents import catalog_document, info_document, service_document
 from tests.builders_rest import HALF_WORLD, a_service
 

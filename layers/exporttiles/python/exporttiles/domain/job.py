@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
+from exporttiles.domain.service import ServiceType
+
 _JOB_ID = re.compile(r"j[0-9a-f]{32}")
 
 
@@ -135,6 +137,7 @@ class SubmitOptions:
             request finds its job, and another request is refused.
         callback_data: JSON that each event of the job carries.
         series: which keeps some of its packages for longer than others.
+        service_type: the type that the client requested, for messages.
     """
 
     owner: str = ""
@@ -142,6 +145,7 @@ class SubmitOptions:
     client_token: str = ""
     callback_data: str = ""
     series: Series | None = None
+    service_type: ServiceType = ServiceType.IMAGE
 
 
 NO_OPTIONS = SubmitOptions()

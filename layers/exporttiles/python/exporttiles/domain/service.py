@@ -16,6 +16,13 @@ class CacheLayout(StrEnum):
     PMTILES = "pmtiles"
 
 
+class ServiceType(StrEnum):
+    """Types under which every service is served: some clients export only from map services."""
+
+    IMAGE = "ImageServer"
+    MAP = "MapServer"
+
+
 class TileFormat(StrEnum):
     """Formats of the tiles of a cache, in Esri's words."""
 

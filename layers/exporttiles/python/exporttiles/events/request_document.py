@@ -32,7 +32,7 @@ OWN_NAMES = ("service", "name", "callbackData", "key", "keep")
 _LEGAL = 'It must be a JSON object such as {"service": "World_Imagery", "levels": "0-7", "tilePackage": true}.'
 # It becomes a file name and part of a URL.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", re.ASCII)
-_LEGAL_NAME = "Legal are up to 100 letters, digits and _ . -, with {date} for the day, not beginning with . or -."
+_LEGAL_NAME = "It must have 1 to 100 letters, digits and _ . -, with {date} for the day, and not begin with . or -."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ def read_request_document(body: bytes, now: datetime) -> RequestDocument:
     document = read_object("request", text, _LEGAL)
     unknown = sorted(document.keys() - KNOWN_NAMES - set(OWN_NAMES))
     if unknown:
-        legal = f"Legal are {', '.join(sorted({*KNOWN_NAMES, *OWN_NAMES}))}."
-        raise InvalidParameterError("request", ", ".join(unknown), f"No such member is known. {legal}")
+        legal = f"The members are {', '.join(sorted({*KNOWN_NAMES, *OWN_NAMES}))}."
+        raise InvalidParameterError("request", ", ".join(unknown), f"There is no such member. {legal}")
     service_name = document.get("service")
     if not isinstance(service_name, str) or not service_name:
         raise InvalidParameterError("service", service_name, "It must be the name of an image service, as text.")
@@ -138,7 +138,7 @@ def _read_keep(document: Mapping[str, Any]) -> int:
     if keep is None:
         return 0
     if not isinstance(keep, float) or not keep.is_integer() or not 1 <= keep <= MAX_KEPT:
-        raise InvalidParameterError("keep", keep, f"Legal are whole numbers from 1 to {MAX_KEPT:,}.")
+        raise InvalidParameterError("keep", keep, f"It must be a whole number from 1 to {MAX_KEPT:,}.")
     if not document.get("name"):
         raise InvalidParameterError(
             "keep", int(keep), "Give the packages a name, such as district-{date}, to keep some."

@@ -1,9 +1,9 @@
 """URLs of services, jobs and packages."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from exporttiles.domain.job import Job
+from exporttiles.domain.service import ServiceType
 from exporttiles.messages.keys import VERIFICATION_NAME
 
 ROOT = "/arcgis/rest"
@@ -17,13 +17,6 @@ def rest_url(base_url: str) -> str:
         base_url: scheme and host that clients use.
     """
     return f"{base_url}{ROOT}"
-
-
-class ServiceType(StrEnum):
-    """Types under which every service is served: some clients export only from map services."""
-
-    IMAGE = "ImageServer"
-    MAP = "MapServer"
 
 
 def service_url(rest_url: str, service_name: str, service_type: ServiceType = ServiceType.IMAGE) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import Job, is_job_id
-from exporttiles.domain.service import ImageService
+from exporttiles.domain.service import ImageService, ServiceType
 from exporttiles.rest import addresses
 from exporttiles.rest.access import Caller
-from exporttiles.rest.addresses import JobUrls, ServiceType
+from exporttiles.rest.addresses import JobUrls
 from exporttiles.rest.http import Request
 
 

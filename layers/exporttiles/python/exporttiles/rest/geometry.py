@@ -30,9 +30,9 @@ MAX_REFERENCES = 8
 LOOKS_LIKE_DEGREES = 360.0, 90.0
 """Largest x and y of coordinates that look like degrees; x may run on past the antimeridian."""
 
-_LEGAL_EXTENT = "Legal are four numbers xmin,ymin,xmax,ymax, an envelope as JSON, or DEFAULT."
+_LEGAL_EXTENT = "It must be four numbers xmin,ymin,xmax,ymax, an envelope as JSON, or DEFAULT."
 _LEGAL_AREA = (
-    "Legal is a polygon or a set of polygon features as JSON, as in "
+    "It must be a polygon or a set of polygon features as JSON, such as "
     '{"rings":[[[0,0],[0,1],[1,1],[0,0]]],"spatialReference":{"wkid":4326}}, or as GeoJSON.'
 )
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*", re.ASCII)
@@ -114,7 +114,9 @@ def area_of_interest(
         raise InvalidParameterError(name, text, f"{error} {_LEGAL_AREA}") from error
     references = {reference or target for reference in geometries.polygons}
     if len(references) > MAX_REFERENCES:
-        raise AreaError(f"It has polygons in {len(references)} spatial references. Legal are {MAX_REFERENCES}.")
+        raise AreaError(
+            f"It has polygons in {len(references)} spatial references; at most {MAX_REFERENCES} are possible."
+        )
     warnings = [_repair_warning(name, next(iter(references), target))] if is_repaired else []
     if geometries.left_out:
         left_out = " and ".join(counted(count, *kind) for kind, count in geometries.left_out.items())
@@ -314,7 +316,7 @@ def _named_reference(value: dict[str, Any]) -> SpatialReference | None:
     try:
         return read_crs(crs)
     except (ValueError, OverflowError) as error:
-        raise _GeometryError(f"{error}. Legal is a name such as EPSG:25832.") from error
+        raise _GeometryError(f"{error}. It must be a name such as EPSG:25832.") from error
 
 
 def _require_vertices(ring: Any) -> None:

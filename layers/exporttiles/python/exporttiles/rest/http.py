@@ -75,7 +75,7 @@ class Request:
             raise InvalidParameterError("callback", self.parameters["callback"], "JSONP is not served; CORS is.")
         name = self.parameters.get("f", "").strip().lower() or default
         if name not in FORMATS:
-            raise InvalidParameterError("f", name, f"Legal are {', '.join(FORMATS)}.")
+            raise InvalidParameterError("f", name, f"It must be one of {', '.join(FORMATS)}.")
         return name
 
     @property

@@ -142,9 +142,8 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
     token = read_client_token(call.request) if operation is Operation.EXPORT_TILES else ""
     with naming_parameter(area_parameter(sent)):  # the area may turn out too complex
         if operation is Operation.EXPORT_TILES:
-            submitted = call.runtime.submit_export(
-                service, request, sent, SubmitOptions(owner=call.caller.owner, client_token=token)
-            )
+            options = SubmitOptions(owner=call.caller.owner, client_token=token, service_type=call.service_type)
+            submitted = call.runtime.submit_export(service, request, sent, options)
         else:
             submitted = call.runtime.estimate_export(service, request, sent, call.caller.owner)
     return _changed(call, submitted, submit_document(submitted), operation)
@@ -160,7 +159,8 @@ def _changed(call: Call, job: Job, content: Mapping[str, Any], title: str) -> Do
 
 def _require_success(job: Job) -> None:
     if job.status is not JobStatus.SUCCEEDED:
-        raise JobStateError(f"The job has no result: it is {job.status}.")
+        advice = "" if job.status.is_final else " Ask again later."
+        raise JobStateError(f"The job has no result: it is {job.status}.{advice}")
 
 
 def _job_sections(call: Call) -> tuple[str, ...]:

@@ -83,6 +83,6 @@ def _select(first: str, last: str | None, export_by: ExportBy, scheme: TilingSch
 def _legal(export_by: ExportBy, scheme: TilingScheme) -> str:
     levels = [lod.level for lod in scheme.lods]
     if export_by is ExportBy.LEVEL_ID and levels == list(range(levels[0], levels[-1] + 1)):
-        return f"Legal are the levels {levels[0]} to {levels[-1]}, as a list or in ranges, as in 1-4,7-9."
+        return f"It must list levels from {levels[0]} to {levels[-1]}, singly or as ranges, such as 1-4,7-9."
     values = ", ".join(f"{_MEASURES[export_by](lod):.12g}" for lod in scheme.lods)
-    return f"Legal with exportBy={export_by} are {values}, as a list or in ranges."
+    return f"With exportBy={export_by} it must list some of {values}, singly or as ranges."

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from exporttiles.domain.service import ServiceType
 from exporttiles.rest import client_token
-from exporttiles.rest.addresses import ROOT, ServiceType
+from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.http import FORMATS
 from exporttiles.rest.job_documents import INPUT_NAMES, RESULT_NAME, VERIFICATION
 from exporttiles.rest.job_resources import export_tiles
@@ -111,7 +112,7 @@ def _path_parameter(path: str, name: str) -> dict[str, Any]:
 def _operation(path: str, route: Route, method: str) -> dict[str, Any]:
     summary = (route.resource.__doc__ or "").partition("\n")[0]
     operation: dict[str, Any] = {
-        "operationId": re.sub(r"\W+", "_", f"{method}{path.removeprefix(ROOT)}").strip("_"),
+        "operationId": re.sub(r"\W+", "_", f"{method}{path.removeprefix(ROOT) or '/root'}").strip("_"),
         "summary": summary,
         "responses": _responses(route),
     }

@@ -128,7 +128,7 @@ def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int |
         return None, ()
     text = sent.get("compressionQuality", str(DEFAULT_QUALITY))
     if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= 100):
-        raise InvalidParameterError("compressionQuality", text, "Legal are whole numbers from 0 to 100.")
+        raise InvalidParameterError("compressionQuality", text, "It must be a whole number from 0 to 100.")
     if service.tile_format not in (TileFormat.JPEG, TileFormat.MIXED):
         return None, (f"Tiles are copied unchanged: {service.tile_format} tiles have no JPEG quality.",)
     if 0 < service.compression_quality <= int(text):
@@ -151,7 +151,7 @@ def _read_since(sent: Mapping[str, str]) -> tuple[datetime | None, str]:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC), ""
     except (ValueError, OverflowError, OSError) as error:
-        legal = "Legal are a time, such as 2026-11-23T05:00:00Z, and the id of an earlier job."
+        legal = "It must be a time, such as 2026-11-23T05:00:00Z, or the id of an earlier job."
         raise InvalidParameterError("since", text, legal) from error
 
 
@@ -161,7 +161,7 @@ def _read_storage_format(sent: Mapping[str, str]) -> StorageFormat:
             word = sent[name].lower()
             found = _STORAGE_FORMATS.get(word) or _SHORT_STORAGE_FORMATS.get(word)
             if found is None:
-                raise InvalidParameterError(name, sent[name], f"Legal are {', '.join(StorageFormat)}.")
+                raise InvalidParameterError(name, sent[name], f"It must be one of {', '.join(StorageFormat)}.")
             return found
     return StorageFormat.COMPACT_V2
 
@@ -171,12 +171,12 @@ def _read_export_by(sent: Mapping[str, str]) -> ExportBy:
     for word in ExportBy:
         if word.lower() == sent_word.lower():
             return word
-    raise InvalidParameterError("exportBy", sent_word, f"Legal are {', '.join(ExportBy)}.")
+    raise InvalidParameterError("exportBy", sent_word, f"It must be one of {', '.join(ExportBy)}.")
 
 
 def _read_boolean(sent: Mapping[str, str], name: str) -> bool:
     """Return a boolean parameter; False, as documented, if it is absent."""
     value = _BOOLEANS.get(sent.get(name, "false").lower())
     if value is None:
-        raise InvalidParameterError(name, sent[name], "Legal are true and false.")
+        raise InvalidParameterError(name, sent[name], "It must be true or false.")
     return value

@@ -86,7 +86,7 @@ def tilemap(call: Call) -> Document:
     """
     level, row, column, width, height = _numbers(call, "level", "row", "column", "width", "height")
     if not (width and height):
-        raise InvalidParameterError("width and height", f"{width} x {height}", "Legal are numbers from 1.")
+        raise InvalidParameterError("width and height", f"{width} x {height}", "Both must be at least 1.")
     call.service.tiling_scheme.lod(level)
     asked = TileRange(level, row, row + height, column, column + width)
     tiles = asked.intersection(BundleIndex.of_tile(level, row, column).tile_range)

@@ -8,9 +8,10 @@ from urllib.parse import quote
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import InvalidTokenError, RequestError
 from exporttiles.domain.job import Operation
+from exporttiles.domain.service import ServiceType
 from exporttiles.rest import job_resources, pages, resources, sign_in
 from exporttiles.rest.access import Caller, identify
-from exporttiles.rest.addresses import ROOT, ServiceType
+from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import InvalidUrlError, TokenRequiredError, code_of, error_document
 from exporttiles.rest.http import Request, Response, html_response, json_response
@@ -43,6 +44,7 @@ _FILES = "/directories/arcgisoutput/{service}_{service_type}/{job_id}"
 ROUTES = (
     Route("/info", resources.server_info, is_public=True),
     Route("/generateToken", sign_in.generate_token, is_public=True, changes_state=True),
+    Route("", resources.catalog),  # people type the root
     Route("/services", resources.catalog),
     Route("/services/{folder}", resources.catalog),
     Route(_SERVICE, resources.service),

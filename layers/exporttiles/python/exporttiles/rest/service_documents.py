@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from exporttiles.domain.export import StorageFormat
-from exporttiles.domain.service import ImageService, TileFormat
+from exporttiles.domain.service import ImageService, ServiceType, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TileRange
 from exporttiles.formats.esri.esri_json import write_extent, write_spatial_reference, write_tile_info
 from exporttiles.formats.packages.tpkx import units
-from exporttiles.rest.addresses import ServiceType
 
 CURRENT_VERSION = 10.91
 """The ArcGIS release to report: the oldest (10.9.1) from which clients expect .tpkx packages."""

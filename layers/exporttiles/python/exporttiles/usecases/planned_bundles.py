@@ -8,7 +8,6 @@ from exporttiles.domain.plan import MAX_BUNDLES, PlannedBundle
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import PACKET_SIZE
-from exporttiles.domain.wording import counted
 from exporttiles.messages.documents import read_document
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
@@ -68,8 +67,7 @@ def read_places(objects: ObjectStore, item: WorkItem) -> Sequence[Sequence[int] 
 
 def no_tile_exists(service: ImageService, selected_count: int) -> str:
     """Return the message on an export without tiles."""
-    none = "None" if selected_count > 1 else "Not one"
-    return (
-        f"{none} of the {counted(selected_count, 'selected tile')} exists in the cache, "
-        f"which has tiles of the levels {service.min_level}-{service.max_level}."
+    found = (
+        f"None of the {selected_count:,} selected tiles exists" if selected_count > 1 else "The selected tile is not"
     )
+    return f"levels: {found} in the cache, which has tiles of the levels {service.min_level}-{service.max_level}."

@@ -20,7 +20,7 @@ from exporttiles.domain.job import (
     job_id_of,
 )
 from exporttiles.domain.selection import TileSelection
-from exporttiles.domain.service import ImageService
+from exporttiles.domain.service import ImageService, ServiceType
 from exporttiles.domain.wording import counted, level_names
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys, owner_of
@@ -99,7 +99,7 @@ class SubmitExport:
         selection = TileSelection.of_service(service, request.area)
         tile_count = selection.count_all(request.levels)
         now = self.clock.now()
-        refusal = _refusal(service, selection, tile_count)
+        refusal = _refusal(service, options.service_type, selection, tile_count)
         messages = (
             Message(MessageKind.INFORMATIVE, f"Start Time: {in_words(now)}"),
             *(Message(MessageKind.WARNING, text) for text in request.warnings),
@@ -189,7 +189,7 @@ def _parameters_json(parameters: Mapping[str, str]) -> bytes:
     return json.dumps(dict(sorted(parameters.items()))).encode()
 
 
-def _refusal(service: ImageService, selection: TileSelection, tile_count: int) -> str:
+def _refusal(service: ImageService, service_type: ServiceType, selection: TileSelection, tile_count: int) -> str:
     """Return why the job fails at once; '' if it does not.
 
     Clients look for the number 001564 and its words.
@@ -198,7 +198,7 @@ def _refusal(service: ImageService, selection: TileSelection, tile_count: int) -
         return (
             f"ERROR 001564: Requested tile count({tile_count}) exceeds the maximum allowed number "
             f"of tiles({service.max_export_tiles_count}) to be exported for service "
-            f"{service.name}:ImageServer."
+            f"{service.name}:{service_type}."
         )
     if tile_count == 0:
         return f"The area and levels select no tile of the service {service.name}: {selection.why_empty}."
