@@ -1,5 +1,6 @@
 """The templates of the stack: template.yaml, and the nested stacks that it names."""
 
+import json
 import re
 from pathlib import Path
 
@@ -69,3 +70,7 @@ RESOURCES = TEMPLATE["Resources"] | {
     for name, resource in inlined(_read(path)["Resources"], parameters).items()
 }
 """All resources, those of nested stacks as if they stood in template.yaml."""
+
+MACHINE_TEXT = (ROOT / "statemachine" / "export_tiles.asl.json").read_text()
+MACHINE = json.loads(re.sub(r"(?<=: )\$\{\w+\}", "1", MACHINE_TEXT))
+"""The state machine, with 1 for the numbers that the template puts in."""

@@ -1,17 +1,14 @@
 """The state machine file: every transition lands, every name exists."""
 
 import inspect
-import json
 import re
 
 import pytest
 
 from exporttiles.domain import errors
-from tests.workflow.stack import RESOURCES, ROOT, TEMPLATE
+from tests.workflow.stack import MACHINE, MACHINE_TEXT, RESOURCES, ROOT, TEMPLATE
 
-TEXT = (ROOT / "statemachine" / "export_tiles.asl.json").read_text()
-SUBSTITUTIONS = set(re.findall(r"\$\{(\w+)\}", TEXT))
-MACHINE = json.loads(re.sub(r"(?<=: )\$\{\w+\}", "1", TEXT))
+SUBSTITUTIONS = set(re.findall(r"\$\{(\w+)\}", MACHINE_TEXT))
 
 
 def machines(machine):
@@ -148,7 +145,7 @@ def test_a_small_export_takes_two_functions_and_any_other_the_map():
     (small,) = first["Choices"]
 
     assert (small["Variable"], small["Next"]) == ("$.expected_bytes", "ExportAtOnce")
-    assert '"NumericLessThan": ${SmallExportBytes}' in TEXT
+    assert '"NumericLessThan": ${SmallExportBytes}' in MACHINE_TEXT
     assert MACHINE["States"]["ExportAtOnce"]["Next"] == "CloseJob"
     assert first["Default"] == "PlanExport"
 
