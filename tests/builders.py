@@ -18,7 +18,7 @@ from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundles.v2 import bundle_path, write_bundle
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
-from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
+from exporttiles.usecases.inspection.readings import XYZ, FileOrder
 
 WEB_MERCATOR = WEB_MERCATOR_256.spatial_reference
 

@@ -79,19 +79,19 @@ def test_a_shard_before_the_level_is_recognised(template):
     places = [TilePlace(7, row, column) for row in range(9) for column in range(40, 50)]
     listing = CacheListing.of((PathTemplate(template).path(place), 1) for place in places)
 
-    assert listing.files.template(is_row_first=False, row_field="row") == template
+    assert listing.files.template("row", 10) == template
 
 
 def test_a_shard_that_no_rule_explains_is_refused():
     listing = CacheListing.of((f"t/{column}x/7/{column}/3.png", 1) for column in range(9))
 
     with pytest.raises(DamagedCacheError, match="named in several ways"):
-        listing.files.template(is_row_first=False, row_field="row")
+        listing.files.template("row", 10)
 
 
 def test_braces_in_the_names_of_a_cache_stand_for_themselves():
     for folder in ("a{b}c/", "{level:>99999999}/", "{0}/", "{{/", "{md5}/", "{row.__class__}/"):
         listing = CacheListing.of([(f"{folder}0/0/0.png", 1), (f"{folder}1/0/1.png", 1)])
-        template = listing.files.template(is_row_first=False, row_field="row")
+        template = listing.files.template("row", 10)
 
         assert PathTemplate(template).path(PLACE) == f"{folder}5/31/10.png"

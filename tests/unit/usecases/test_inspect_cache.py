@@ -17,7 +17,7 @@ from exporttiles.domain.service import CacheLayout, TileFormat
 from exporttiles.formats.caches.service_descriptor import read_service, write_service
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WELL_KNOWN
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
-from exporttiles.usecases.inspection.tile_readings import FileOrder
+from exporttiles.usecases.inspection.readings import FileOrder
 from tests.builders import a_service, put_files
 from tests.caches import CACHES, put_pmtiles, put_v1, put_v2, put_xyz
 from tests.fakes import memory

@@ -15,7 +15,7 @@ from exporttiles.formats.caches.paths import tiles_at
 from exporttiles.formats.caches.service_descriptor import read_service, write_service
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
-from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
+from exporttiles.usecases.inspection.readings import XYZ, FileOrder
 from tests.fakes import memory
 
 URL = "s3://tiles/caches/World"

@@ -13,7 +13,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import MessageKind
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
-from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
+from exporttiles.usecases.inspection.readings import XYZ, FileOrder
 from tests.fakes import memory
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\1\0\0\0\1\0\x08\2"  # of 256 x 256 pixels, as far as anyone looks
@@ -268,7 +268,7 @@ GOOD = {"srs": "EPSG:2056", "profile": "raster", "origin": (2600000, 1200000), "
     ("change", "why"),
     [
         ({"srs": "EPSG:999999"}, "SRS 'EPSG:999999' is not known"),
-        ({"srs": ""}, "SRS is missing, and the profile 'raster' does not tell it"),
+        ({"srs": ""}, "SRS is missing, and the profile 'raster' does not imply one"),
         ({"srs": "OSGEO:7"}, "SRS 'OSGEO:7' is not known"),
         ({"srs": "somewhere"}, "SRS 'somewhere' is not known"),
         ({"origin": None}, "Origin is missing"),

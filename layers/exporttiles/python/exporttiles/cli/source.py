@@ -23,7 +23,7 @@ from exporttiles.formats.esri.tiling_schemes import WELL_KNOWN
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile, TileSource
 from exporttiles.usecases.inspection.inspect_cache import InspectCache, InspectedCache
-from exporttiles.usecases.inspection.tile_readings import FileOrder
+from exporttiles.usecases.inspection.readings import FileOrder
 
 if TYPE_CHECKING:
     import numpy as np

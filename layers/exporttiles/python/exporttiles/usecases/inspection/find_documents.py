@@ -1,4 +1,4 @@
-"""Choose the documents that describe a cache: conf.xml with its conf.cdi, or root.json."""
+"""Choose the documents that describe a cache: conf.xml with its conf.cdi, root.json, or those of TMS and TileJSON."""
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -9,6 +9,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.tiling import TilingScheme
 from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML, ROOT_JSON, CacheInfo, read_conf_xml, read_root_json
+from exporttiles.formats.caches.tms_documents import TILE_JSONS, TILE_MAP
 
 _SAME_RESOLUTION = 1e-6
 _SHOWN_DOCUMENTS = 5
@@ -48,6 +49,41 @@ def find_documents(
     in_order = sorted(info.tiling_scheme.lods, key=attrgetter("level"))  # some programs begin with the finest
     scheme = replace(info.tiling_scheme, lods=tuple(in_order))
     return replace(info, tiling_scheme=scheme), [Message(MessageKind.WARNING, text) for text in warnings]
+
+
+def documents_of_files(documents: Collection[str], folders: Collection[str]) -> tuple[list[str], list[Message]]:
+    """Return the documents that may state the grid of files, nearest first, and a warning about others.
+
+    A document that does not lie above the tiles is used if it is the only one.
+
+    Args:
+        documents: paths of all documents.
+        folders: parents of the level folders.
+    """
+    if above := [path for path in documents if any(folder.startswith(folder_of(path)) for folder in folders)]:
+        return sorted(above, key=lambda path: -path.count("/")), []
+    apart = sorted(path for path in documents if name_of(path) in {TILE_MAP, *TILE_JSONS})
+    if len(apart) == 1:
+        text = f"{apart[0]} does not lie in a folder above the tiles. It is used, as no other document does."
+        return apart, [Message(MessageKind.WARNING, text)]
+    if apart:
+        text = (
+            f"{apart[0]} and {apart[1]} do not lie in a folder above the tiles. They are not used, nor any like them."
+        )
+        return [], [Message(MessageKind.WARNING, text)]
+    return [], []
+
+
+def passed_over(documents: Collection[str]) -> list[Message]:
+    """Return warnings about documents that do not apply to caches of ArcGIS."""
+    return [
+        Message(
+            MessageKind.WARNING,
+            f"{path} is not used: it describes files named level/column/row. A cache of ArcGIS has conf.xml.",
+        )
+        for path in documents
+        if name_of(path) in {TILE_MAP, *TILE_JSONS}
+    ]
 
 
 def _apart(

@@ -4,7 +4,7 @@ The tiling scheme comes from the cache's own documents, or is a well-known one
 that fits the listing. The format comes from a sample of the tiles.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from exporttiles.domain.errors import DamagedCacheError
@@ -13,10 +13,12 @@ from exporttiles.domain.service import CacheLayout, ImageService, TileCache, Til
 from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.domain.wording import counted
 from exporttiles.formats.caches.documents import CacheInfo
-from exporttiles.formats.caches.listing import CacheListing, ListedFiles
+from exporttiles.formats.caches.listed_tiles import ListedBundles, ListedFiles, only_one
+from exporttiles.formats.caches.listing import CacheListing
 from exporttiles.formats.esri.tiling_schemes import snap_to_well_known
 from exporttiles.formats.tiles.tile_format import detect_format, tile_side
 from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.tiles import TileSource
 from exporttiles.usecases.inspection.cache_claims import (
     TILES,
     Sources,
@@ -25,12 +27,15 @@ from exporttiles.usecases.inspection.cache_claims import (
     snapped,
     statement,
 )
-from exporttiles.usecases.inspection.find_documents import find_documents
-from exporttiles.usecases.inspection.survey_cache import Reader, SurveyCache
-from exporttiles.usecases.inspection.survey_tiles import Survey
-from exporttiles.usecases.inspection.tile_readings import XYZ, FileOrder
+from exporttiles.usecases.inspection.find_documents import documents_of_files, find_documents, passed_over
+from exporttiles.usecases.inspection.readings import XYZ, FileOrder, Reading, settle_level_base
+from exporttiles.usecases.inspection.survey import Survey, survey_bundles, survey_files, survey_pmtiles
+from exporttiles.usecases.inspection.tile_grid import TileGrid, settle_grid
 
 MAX_DOCUMENT_BYTES = 16 * 2**20
+
+Reader = Callable[[ObjectReader, TileCache], TileSource]
+"""Opens a cache once its layout is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +86,75 @@ class InspectCache:
         try:
             listing = self._listing(url)
             info, doubts = self._documents(listing)
-            scheme, stated = (info.tiling_scheme, info.full_extent) if info else (self.scheme, None)
-            survey_cache = SurveyCache(
-                self.objects,
-                self.reader,
-                self._document,
-                scheme,
-                info is not None or self.is_scheme_chosen,
-                stated,
-                self.order,
-            )
-            cache, survey = survey_cache(url, listing)
+            cache, survey = self._survey(url, listing, info)
             found = self._inspected(name, cache, survey, info)
             return replace(found, messages=(*found.messages, *doubts, *self._unused_options(cache, info)))
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{url}: {error}") from error
+
+    def _survey(self, url: str, listing: CacheListing, info: CacheInfo | None) -> tuple[TileCache, Survey]:
+        """Return the cache with its layout, and the survey of its tiles."""
+        if listing.bundles.levels:
+            cache, survey = self._survey_bundles(url, listing.bundles, info)
+        elif files := listing.files:
+            cache, survey = self._survey_files(url, files, listing.documents, info)
+        elif listing.archives:
+            cache = TileCache(url, CacheLayout.PMTILES, only_one(listing.archives, "archives"), 1)
+            survey = survey_pmtiles(self.objects, cache, self.reader(self.objects, cache), self._scheme(info))
+        else:
+            raise DamagedCacheError(listing.refusal)
+        survey.messages += listing.left_out
+        if not self._is_scheme_known(info) and (listing.bundles.levels or listing.exploded):
+            survey.messages += passed_over(listing.documents)
+        return cache, survey
+
+    def _survey_bundles(self, url: str, listed: ListedBundles, info: CacheInfo | None) -> tuple[TileCache, Survey]:
+        stated_extent = info.full_extent if info else None
+        base, messages = settle_level_base(listed, self._scheme(info), stated_extent, self.order)
+        names = listed.names(base)
+        if listed.offset_count not in {0, listed.count}:
+            raise DamagedCacheError(
+                f"{counted(listed.count, 'bundle')} and {counted(listed.offset_count, 'file')} of offsets (.bundlx) "
+                "do not match."
+            )
+        layout = CacheLayout.COMPACT_V1 if listed.offset_count else CacheLayout.COMPACT_V2
+        cache = TileCache(url, layout, names.path_template, 1, () if names.is_usual else names.extensions)
+        survey = survey_bundles(self.reader(self.objects, cache), listed.by_level(base))
+        survey.messages += messages
+        return cache, survey
+
+    def _survey_files(
+        self, url: str, listed: ListedFiles, documents: Collection[str], info: CacheInfo | None
+    ) -> tuple[TileCache, Survey]:
+        scheme, stated_extent = self._scheme(info), info.full_extent if info else None
+        base, messages = settle_level_base(listed, scheme, stated_extent, self.order)
+        near, doubts = ([], []) if listed.is_exploded else documents_of_files(documents, listed.prefixes)
+        grid = settle_grid(
+            self._document,
+            near,
+            listed.spans(base),
+            scheme,
+            is_scheme_known=self._is_scheme_known(info),
+            is_from_bottom=self.order.is_from_bottom,
+        )
+        cache, survey = survey_files(self.objects, url, listed, grid, base)
+        survey.messages += [*messages, *grid.messages, *doubts]
+        return cache, survey
+
+    def _scheme(self, info: CacheInfo | None) -> TilingScheme:
+        """Return the scheme that a document of ArcGIS states, or else the chosen or assumed one."""
+        return info.tiling_scheme if info else self.scheme
+
+    def _is_scheme_known(self, info: CacheInfo | None) -> bool:
+        return info is not None or self.is_scheme_chosen
 
     def _listing(self, url: str) -> CacheListing:
         name = url.rpartition("/")[2]
         if name.lower().endswith(".pmtiles"):
             (size,) = self.objects.sizes_bytes([name])
             return CacheListing.of([(name, size)] if size is not None else [])
-        return CacheListing.of((stored.key, stored.size_bytes) for stored in self.objects.list(""))
+        objects = ((stored.key, stored.size_bytes) for stored in self.objects.list(""))
+        return CacheListing.of(objects, is_row_first=self.order.is_row_first)
 
     def _unused_options(self, cache: TileCache, info: CacheInfo | None) -> list[Message]:
         """Return warnings that choices of the user have no effect on this cache."""
@@ -115,11 +167,13 @@ class InspectCache:
 
     def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:
         tile_format, quality = detect_format(survey.tiles, info.tile_format if info else None)
+        grid = survey.grid or TileGrid(Reading(self._scheme(info)))
+        document = info.document if info else grid.scheme_source
         own = _fitting(
-            info.tiling_scheme if info else survey.scheme or self.scheme,
+            grid.reading.scheme,
             tile_side(survey.tiles),
             is_own=info is not None,
-            source=info.document if info else survey.scheme_source.removeprefix("from ") or "the tiling scheme",
+            source=document or "the tiling scheme",
         )
         scheme = snap_to_well_known(own)
         _require_levels(scheme, survey.levels)
@@ -138,16 +192,16 @@ class InspectCache:
         )
         is_format_stated = info is not None and info.tile_format == tile_format
         sources = Sources(
-            scheme=f"from {info.document}" if info else survey.scheme_source or self.scheme_source,
+            scheme=f"from {document}" if document else self.scheme_source,
             tile_format=info.document if info and is_format_stated else TILES,
             extent=claim.extent_source if claim.full_extent else TILES,
-            row_order=survey.row_order,
+            row_order=grid.row_order,
         )
         messages = [statement(service, sources), *snapped(own, scheme), *contradictions(service, info)]
         return InspectedCache(service, (*messages, *warnings, *survey.messages))
 
     def _documents(self, listing: CacheListing) -> tuple[CacheInfo | None, list[Message]]:
-        folders = listing.bundles.folders or (listing.files or ListedFiles(is_exploded=False)).prefixes
+        folders = listing.bundles.folders or (listing.files.prefixes if listing.files else ())
         return find_documents(self._document, listing.documents, folders)
 
     def _document(self, key: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Survey a cache that has indexes: a sample of its bundles and tiles, large enough to describe it."""
+"""Survey a cache: its levels, and a sample of its bundles and tiles that is large enough to describe it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +9,16 @@ import numpy as np
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message, MessageKind
-from exporttiles.domain.service import TileCache
+from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
+from exporttiles.formats.caches.listed_tiles import ListedFiles
 from exporttiles.formats.caches.pmtiles import MAX_LEVEL, START_BYTES, PmtilesHeader, read_header
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.formats.tiles.image import kind_of_compression, sniff
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
+from exporttiles.usecases.inspection.tile_grid import TileGrid
 
 _READ_BUNDLES = 64
 """Bundles of a level whose index is read; more add little."""
@@ -29,6 +31,9 @@ _LISTED_BUNDLES = 100_000
 
 _SAMPLED_BUNDLES = 4
 """Bundles of a level from which the first, middle and last tile are read."""
+
+_SAMPLED_FILES = 64
+"""Files that are read of a cache of files."""
 
 _Item = TypeVar("_Item")
 
@@ -44,9 +49,7 @@ class Survey:
         tiles: a sample.
         full_extent: None if the cache does not state it.
         extent_source: where `full_extent` is stated, as in `cache_claims.Sources`.
-        row_order: of the files, as in `cache_claims.Sources`.
-        scheme: as a document for this layout states it; None if there is none.
-        scheme_source: that document, as in `cache_claims.Sources`.
+        grid: of tiles in files; None for other layouts.
         messages: warnings about the tiles, their names and the documents of their layout.
     """
 
@@ -56,9 +59,7 @@ class Survey:
     total_bytes: int = 0
     full_extent: Extent | None = None
     extent_source: str = ""
-    row_order: str = "from the top"
-    scheme: TilingScheme | None = None
-    scheme_source: str = ""
+    grid: TileGrid | None = None
     messages: list[Message] = field(default_factory=list)
 
     @property
@@ -97,6 +98,51 @@ def _survey_level(survey: Survey, source: TileSource, bundles: Sequence[BundleIn
     ranges += _look_at(Survey(), source, edge)  # not counted: bundles at the edge would bias the mean size
     if ranges:
         survey.levels[bundles[0].level] = _union(ranges)
+
+
+def survey_files(
+    objects: ObjectReader, url: str, files: ListedFiles, grid: TileGrid, level_base: int
+) -> tuple[TileCache, Survey]:
+    """Survey a cache of files; return the cache and the survey.
+
+    Args:
+        objects: the store.
+        url: of the cache.
+        files: the listing.
+        grid: of the tiles.
+        level_base: 10 or 16, of the digits of the levels.
+
+    Raises:
+        DamagedCacheError: the paths have nothing in common, or do not fit the grid.
+    """
+    reading, level_rows = grid.reading, grid.reading.level_rows
+    spans = files.spans(level_base)
+    if level_rows and max(spans) >= len(level_rows):
+        raise DamagedCacheError(f"There are tiles of level {max(spans)}; the tiling scheme does not have it.")
+    cache = TileCache(
+        url,
+        CacheLayout.FILES,
+        files.template("row_from_bottom" if level_rows else "row", level_base),
+        average_tile_bytes=1,
+        extensions=files.file_extensions,
+        level_rows=level_rows,
+    )
+    for level, (rows, _) in spans.items():
+        if level_rows and rows[1] > level_rows[level]:
+            raise DamagedCacheError(
+                f"There is a tile in row {rows[1] - 1} of level {level}, which has {level_rows[level]} rows. "
+                "If they count from the top, --rows-from-top says so."
+            )
+    keys = [key for key, _ in files.places(level_base)]
+    keys = keys[:: -(-len(keys) // _SAMPLED_FILES)]
+    survey = Survey(
+        levels={level: reading.tiles(level, rows, columns) for level, (rows, columns) in spans.items()},
+        tiles=[tile for tile in objects.read_many(keys) if tile is not None],
+        count=files.count,
+        total_bytes=sum(level.size_bytes for level in files.levels.values()),
+        grid=grid,
+    )
+    return cache, survey
 
 
 def survey_pmtiles(objects: ObjectReader, cache: TileCache, source: TileSource, scheme: TilingScheme) -> Survey:

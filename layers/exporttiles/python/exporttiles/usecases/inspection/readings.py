@@ -1,22 +1,29 @@
-"""Readings: possible meanings of the numbers in file names, and how well each fits the bounds of the map."""
+"""Readings: possible meanings of the numbers in names, and how well each fits the bounds of the map.
+
+Levels: ArcGIS wrote hexadecimal digits before version 10.1 (``L10`` is level
+16), and decimal ones since. If the names allow both, the tiles decide: only one
+base puts them into the area of the map.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporttiles.domain.errors import AreaError, DamagedCacheError
+from exporttiles.domain.errors import AreaError, DamagedCacheError, UnknownSpatialReferenceError
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.job import Message
-from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.spatial_reference import WGS84, SpatialReference
 from exporttiles.domain.tiling import TileRange, TilingScheme
+from exporttiles.formats.caches.listed_tiles import ListedBundles, ListedFiles, Span
 from exporttiles.formats.caches.tms_documents import Box
 
 LevelRows = tuple[int, ...]
 """Number of rows of each level, from level 0."""
 
-Spans = Mapping[int, tuple[tuple[int, int], tuple[int, int]]]
+Spans = Mapping[int, Span]
 """Level -> half-open ranges of rows, as the files count them, and of columns."""
 
 CHOICE = "--rows-from-bottom and --rows-from-top choose"
+_LEVEL_CHOICE = "--hexadecimal-levels and --decimal-levels choose"
 
 _ROUNDING_ROWS = 0.01  # Esri's resolutions deviate from the powers of two by less
 
@@ -37,24 +44,6 @@ class FileOrder:
 
 
 XYZ = FileOrder()
-
-
-@dataclass(frozen=True, slots=True)
-class TileGrid:
-    """The grid of tiles in files.
-
-    Attributes:
-        scheme: tiling scheme.
-        level_rows: for rows that count from the bottom; empty if they count from the top.
-        scheme_source: the document that states the scheme; '' if none does.
-        row_order: in words, with its source.
-    """
-
-    scheme: TilingScheme
-    level_rows: LevelRows
-    scheme_source: str = ""
-    row_order: str = "from the top"
-    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +136,68 @@ def boxes_in(boxes: Iterable[Box], reference: SpatialReference, target: SpatialR
         except AreaError:
             continue
     return found
+
+
+def settle_level_base(
+    listed: ListedFiles | ListedBundles,
+    scheme: TilingScheme,
+    stated: Extent | None,
+    order: FileOrder,
+) -> tuple[int, tuple[Message, ...]]:
+    """Return the base of the level digits, 10 or 16, and messages on the choice.
+
+    Args:
+        listed: the files or bundles.
+        scheme: of the cache.
+        stated: the extent that a document states, in the scheme's reference.
+        order: of the numbers in the names; `has_hexadecimal_levels` states the base, if it is not None.
+
+    Raises:
+        DamagedCacheError: the names contradict an option, or the tiles fit neither base.
+    """
+    if isinstance(listed, ListedFiles) and not listed.is_exploded:
+        return 10, ()
+    finest = max(listed.levels, key=lambda digits: int(digits, 16))
+    if any(not digits.isdecimal() for digits in listed.levels):
+        if order.has_hexadecimal_levels is False:
+            raise DamagedCacheError(f"L{finest} has hexadecimal digits, against --decimal-levels.")
+        return 16, ()
+    if int(finest) < 10:
+        return 10, ()
+    if order.has_hexadecimal_levels is not None:
+        return (16 if order.has_hexadecimal_levels else 10), ()
+    decimal, hexadecimal = int(finest), int(finest, 16)
+    known = {lod.level for lod in scheme.lods}
+    if hexadecimal not in known:
+        return 10, ()
+    rows, columns = listed.span(finest)
+    areas = [area for area in (stated, area_of_use(scheme.spatial_reference)) if area is not None]
+    for area in areas or (None,):
+        fits_decimal, fits_hexadecimal = (
+            level in known
+            and (not area or scheme.tile_range(area, level).intersection(TileRange(level, *rows, *columns)).count > 0)
+            for level in (decimal, hexadecimal)
+        )
+        if fits_decimal:
+            text = f"L{finest} is read as level {decimal}: the folders of levels are taken as decimal. {_LEVEL_CHOICE}."
+            is_open = fits_hexadecimal and isinstance(listed, ListedFiles)  # bundles came with decimal levels, almost
+            return 10, (Message(MessageKind.INFORMATIVE, text),) if is_open else ()
+        if fits_hexadecimal:
+            text = (
+                f"L{finest} is read as level {hexadecimal}: the folders of levels are taken as hexadecimal, as before "
+                f"ArcGIS 10.1, for as level {decimal} its tiles lie outside of the map. {_LEVEL_CHOICE}."
+            )
+            return 16, (Message(MessageKind.WARNING, text),)
+    raise DamagedCacheError(
+        f"L{finest} is level {decimal}, or {hexadecimal} in hexadecimal digits; in both its tiles lie outside of the "
+        f"map: rows {rows[0]}-{rows[1] - 1}, columns {columns[0]}-{columns[1] - 1}. {_LEVEL_CHOICE}."
+    )
+
+
+def area_of_use(reference: SpatialReference) -> Extent | None:
+    """Return the area of use of a reference, in its own units; None if it is unknown."""
+    try:
+        use = reference.crs.area_of_use
+        return Extent(*use.bounds, WGS84).to(reference) if use else None
+    except (AreaError, UnknownSpatialReferenceError):
+        return None
