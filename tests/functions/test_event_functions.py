@@ -88,7 +88,7 @@ def test_a_job_that_was_not_started_is_started_by_the_next_delivery(runtime, mon
         (b"\xff\xfe", "not UTF-8"),
         (b"[1]", "must be a JSON object"),
         (b" " * (MAX_REQUEST_BYTES + 1), "too large"),
-        (b'{"service":' + b"[" * 200_000, "nested too deep"),
+        (b'{"service":' + b"[" * 200_000, "nested too deeply"),
         (b'{"service": "World_Imagery", "areaOfInterest": ' + b"[" * 900 + b"]" * 900 + b"}", ""),
         ({"levels": "0-2"}, "must be the name of an image service"),
         ({"service": "Nowhere"}, "There is no image service 'Nowhere'."),

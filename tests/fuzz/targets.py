@@ -43,7 +43,7 @@ from exporttiles.formats.packages import conf
 from exporttiles.formats.packages.tpkx import thumbnail
 from exporttiles.formats.tiles import codec, image
 from exporttiles.ports.objects import StoredObject
-from exporttiles.rest.geometry import area_of_extent, area_of_interest
+from exporttiles.rest.areas import area_of_extent, area_of_interest
 from exporttiles.rest.http import Request
 from exporttiles.rest.levels import ExportBy, read_levels
 from exporttiles.rest.parameters import read_export_request

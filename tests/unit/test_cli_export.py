@@ -193,7 +193,7 @@ def test_an_area_may_be_in_any_encoding_of_unicode(world, tmp_path, encoding):
         (b"<?xml version='1.0'?><kml/>", "It is KML: convert it to GeoJSON."),
         (b"POLYGON((7 50,7 51,8 51,8 50,7 50))", "It is well-known text (WKT): convert it to GeoJSON."),
         (b'{"type": "Topology"}', "cannot be used. It is TopoJSON: convert it to GeoJSON."),
-        (b"[]", "'[]' cannot be used. [] is no geometry."),
+        (b"[]", "'[]' cannot be used. [] is not a geometry."),
         (b"null", "The area has no coordinates."),
         (
             b'{"rings": [[[7, 50], [7, 51], [8, 51]]]}',
@@ -241,7 +241,7 @@ def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path
         ("out.tpkx --extent 1,2,3 --extent-wkid 4326", "--extent: '1,2,3' cannot be used"),
         ("out.tpkx --extent 1,2,3,4,5 --extent-wkid 4326", "--extent: '1,2,3,4,5' cannot be used"),
         ("out.tpkx --extent west,0,1,1", "--extent: 'west,0,1,1' cannot be used"),
-        ("out.tpkx --extent west,0,1,1 --extent-wkid 4326", 'xmin is "west", which is no number'),
+        ("out.tpkx --extent west,0,1,1 --extent-wkid 4326", 'xmin is "west", which is not a number'),
         ("out.tpkx --extent 10,0,0,10 --extent-wkid 3857", "--extent: xmin (10) must be less than xmax (0)"),
         ("out.tpkx --extent 7,50,8,51", "--extent: The coordinates look like degrees"),
         (

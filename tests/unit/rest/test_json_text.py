@@ -76,8 +76,8 @@ def test_more_than_a_typo_is_not_repaired():
         ("features", "Expecting value at character 1, near 'features'"),
         ('{"a":NaN}', "NaN is not a number in JSON"),
         ('{"a":-Infinity}', "-Infinity is not a number in JSON"),
-        ("[" * 200_000, "nested too deep"),
-        ('{"a":' * 200_000, "nested too deep"),
+        ("[" * 200_000, "nested too deeply"),
+        ('{"a":' * 200_000, "nested too deeply"),
         ("[1]", "Legal is a polygon."),
     ],
 )

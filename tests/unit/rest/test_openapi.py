@@ -13,9 +13,9 @@ import pytest
 from exporttiles.domain.errors import RequestError
 from exporttiles.rest.errors import InvalidUrlError
 from exporttiles.rest.http import Request
-from exporttiles.rest.openapi import openapi_document
 from exporttiles.rest.routes import ROUTES, find_route, respond
 from tests.builders_rest import a_rest_runtime
+from tests.openapi import openapi_document
 
 PUBLISHED = Path("docs/openapi.json")
 RUNTIME = a_rest_runtime()

@@ -100,7 +100,7 @@ def read_request_document(body: bytes, now: datetime) -> RequestDocument:
             is_since_last=is_since_last,
         )
     except RecursionError as error:
-        raise RequestError("It is nested too deep.", "request") from error
+        raise RequestError("It is nested too deeply.", "request") from error
 
 
 def _as_text(value: Any) -> str:

@@ -10,8 +10,6 @@ from exporttiles.rest.http import Request
 
 HEADER, PARAMETER = "Idempotency-Key", "clientToken"
 MIN_CHARACTERS, MAX_CHARACTERS = 16, 128
-_LENGTH = f"{MIN_CHARACTERS} to {MAX_CHARACTERS}"
-DESCRIPTION = f"{_LENGTH} characters of your own, such as a UUID: the same request with the same token starts one job"
 
 # A short token could be guessed, and the job id is derived from it.
 _TOKEN = re.compile(rf"[\x21-\x7e]{{{MIN_CHARACTERS},{MAX_CHARACTERS}}}")
@@ -30,7 +28,8 @@ def read_client_token(request: Request) -> str:
     tokens = {name: token for name, token in found.items() if token}
     for name, token in tokens.items():
         if not _TOKEN.fullmatch(token):
-            raise InvalidParameterError(name, token, f"It must have {_LENGTH} visible ASCII characters.")
+            legal = f"It must have {MIN_CHARACTERS} to {MAX_CHARACTERS} visible ASCII characters."
+            raise InvalidParameterError(name, token, legal)
     if len(set(tokens.values())) > 1:
         raise InvalidParameterError(PARAMETER, found[PARAMETER], f"The header {HEADER} has another value.")
     return next(iter(tokens.values()), "")

@@ -38,7 +38,12 @@ def submit_document(job: Job) -> dict[str, Any]:
     The status is always esriJobSubmitted: on any other, clients take this reply
     for the document of the job and look for results in it.
     """
-    return {"jobId": job.job_id, "jobStatus": esri_status(JobStatus.SUBMITTED)}
+    return status_document(job.job_id, JobStatus.SUBMITTED)
+
+
+def status_document(job_id: str, status: JobStatus) -> dict[str, Any]:
+    """Return the status of a job, without its messages and results."""
+    return {"jobId": job_id, "jobStatus": esri_status(status)}
 
 
 def job_document(job: Job, file_url: str | None, *, report_unhappy_ends_as_failed: bool) -> dict[str, Any]:
@@ -55,13 +60,11 @@ def job_document(job: Job, file_url: str | None, *, report_unhappy_ends_as_faile
             for ever on any other end.
     """
     unhappy = job.status in _UNHAPPY_ENDS
-    document: dict[str, Any] = {
-        "jobId": job.job_id,
-        "jobStatus": esri_status(JobStatus.FAILED if unhappy and report_unhappy_ends_as_failed else job.status),
-        "messages": [
-            {"type": f"esriJobMessageType{message.kind}", "description": message.text} for message in _messages(job)
-        ],
-    }
+    status = JobStatus.FAILED if unhappy and report_unhappy_ends_as_failed else job.status
+    document = status_document(job.job_id, status)
+    document["messages"] = [
+        {"type": f"esriJobMessageType{message.kind}", "description": message.text} for message in _messages(job)
+    ]
     if job.status is JobStatus.EXECUTING:
         document["progress"] = _progress(job)
     if job.status is JobStatus.SUCCEEDED:
@@ -89,11 +92,6 @@ def verification_document(url: str) -> dict[str, Any]:
 def input_document(name: str, parameters: Mapping[str, str]) -> dict[str, Any]:
     """Return one input as the client sent it, or ''."""
     return {"paramName": name, "dataType": "GPString", "value": parameters.get(INPUT_NAMES[name], "")}
-
-
-def cancel_document(job: Job) -> dict[str, Any]:
-    """Return the reply to a cancellation."""
-    return {"jobId": job.job_id, "jobStatus": esri_status(job.status)}
 
 
 def listing_document(folder: PackageFolder | None, url: str) -> dict[str, Any]:

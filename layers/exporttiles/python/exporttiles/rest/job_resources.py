@@ -17,11 +17,11 @@ from exporttiles.rest.job_documents import (
     INPUT_NAMES,
     RESULT_NAME,
     VERIFICATION,
-    cancel_document,
     input_document,
     job_document,
     listing_document,
     result_document,
+    status_document,
     submit_document,
     verification_document,
 )
@@ -82,7 +82,7 @@ def cancel(call: Call) -> Document | Response:
         JobStateError: the job has ended.
     """
     cancelled = call.runtime.cancel_export(call.job.job_id)
-    return _changed(call, cancelled, cancel_document(cancelled), "Cancel")
+    return _changed(call, cancelled, status_document(cancelled.job_id, cancelled.status), "Cancel")
 
 
 def resume(call: Call) -> Document | Response:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from exporttiles.domain.errors import InvalidParameterError
 
 MAX_REPAIRS = 16
-"""Limit of brackets that the repair may drop or append: more than that is no typo."""
+"""Limit of brackets that the repair may drop or append: more than that is not a typo."""
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # a lone surrogate, which UTF-8 cannot encode
 _MAX_DEPTH = 1000  # of open brackets; Python's JSON parser stops sooner
@@ -59,9 +59,9 @@ def read_json(name: str, text: str, legal: str, parse_constant: Callable[[str], 
         where = f"It is not JSON: {error.msg} at character {error.pos + 1}, near '{excerpt}'."
         raise InvalidParameterError(name, text, f"{where} {legal}") from error
     except UnicodeEncodeError as error:
-        raise InvalidParameterError(name, text, f"It holds half of a character. {legal}") from error
+        raise InvalidParameterError(name, text, f"It contains half of a surrogate pair. {legal}") from error
     except RecursionError as error:
-        raise InvalidParameterError(name, text, f"It is nested too deep. {legal}") from error
+        raise InvalidParameterError(name, text, f"It is nested too deeply. {legal}") from error
     except _ConstantError as error:
         raise InvalidParameterError(name, text, f"{error} is not a number in JSON. {legal}") from error
     return document

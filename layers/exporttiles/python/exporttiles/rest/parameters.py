@@ -92,7 +92,7 @@ def _read_area(
     sent: Mapping[str, str], service: ImageService, *, must_name_reference: bool
 ) -> "tuple[Area, tuple[str, ...]]":
     from exporttiles.domain.area import Area
-    from exporttiles.rest.geometry import area_of_extent, area_of_interest
+    from exporttiles.rest.areas import area_of_extent, area_of_interest
 
     name = area_parameter(sent)
     if name not in sent:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporttiles.domain.errors import AreaError, InvalidParameterError, RequestError, UnknownSpatialReferenceError
-from exporttiles.rest.geometry import MAX_REFERENCES, area_of_extent, area_of_interest
+from exporttiles.rest.areas import MAX_REFERENCES, area_of_extent, area_of_interest
 from tests.builders_rest import HALF_WORLD, WORLD, a_service
 
 SERVICE = a_service()

@@ -1,4 +1,4 @@
-"""Generate the OpenAPI document from the route table.
+"""Generate `docs/openapi.json` from the route table.
 
 Source: OpenAPI specification 3.1.0.
 """
@@ -50,11 +50,15 @@ _RESPONSES = {
     },
 }
 
+_CLIENT_TOKEN_TEXT = (
+    f"{client_token.MIN_CHARACTERS} to {client_token.MAX_CHARACTERS} characters of your own, such as a UUID: "
+    "the same request with the same token starts one job"
+)
 _CLIENT_TOKEN = {
     "type": "string",
     "minLength": client_token.MIN_CHARACTERS,
     "maxLength": client_token.MAX_CHARACTERS,
-    "description": client_token.DESCRIPTION,
+    "description": _CLIENT_TOKEN_TEXT,
 }
 _CARRIERS = {
     "EsriHeader": {"type": "apiKey", "in": "header", "name": "X-Esri-Authorization", "description": "Bearer TOKEN"},
