@@ -12,8 +12,8 @@ FAST_TESTS = tests/field tests/functions tests/fuzz tests/unit tests/workflow
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo demo-events serve lint check test chaos test-arcgis fuzz audit bench build deploy lock \
-	clean
+.PHONY: help setup setup-demo demo demo-events serve lint check test chaos test-arcgis fuzz audit bench build deploy \
+	destroy lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -49,7 +49,7 @@ check: lint .venv-audit/installed ## style, types, import contracts, the fast te
 
 test: setup lint .venv-audit/installed ## all tests, with exports on the emulator
 	.venv/bin/pytest -n auto $(FAST_TESTS) tests/contracts tests/oracles tests/chaos --cov --cov-report=term
-	.venv/bin/pytest tests/local tests/e2e
+	.venv/bin/pytest tests/local tests/deployment tests/e2e
 
 chaos: .venv/installed ## a thousand exports with faults, at most five minutes of them; SEED=n runs one again
 	.venv/bin/python -m tests.chaos $(SEED)
@@ -78,6 +78,10 @@ deploy: audit .venv-build/installed ## audit, build and deploy to your AWS accou
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
 	.venv-build/bin/sam deploy $(or $(DEPLOY_OPTIONS),--guided --stack-name exporttiles --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND)
 
+destroy: .venv/installed ## delete a STACK: says what goes, asks; TILE_BUCKET=name deletes that, too
+	@.venv/bin/python -m deployment.destroy --stack "$(or $(STACK),exporttiles)" --confirm "$(CONFIRM)" \
+		--tile-bucket "$(TILE_BUCKET)"
+
 lock: .venv-uv/installed ## resolve the dependencies anew
 	$(COMPILE) layers/exporttiles/pyproject.toml $(IN_LAMBDA:%=--no-emit-package %) -o layers/dependencies/requirements.txt
 	$(COMPILE) layers/exporttiles/pyproject.toml --extra cli --group dev -c layers/dependencies/requirements.txt \
@@ -95,7 +99,7 @@ lock: .venv-uv/installed ## resolve the dependencies anew
 clean: ## remove environments, caches and what the demo made
 	rm -rf .venv .venv-* .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache .coverage demo
-	find benchmarks functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find benchmarks deployment functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is the one package that pip installs; it installs the rest, several at a time.
 .venv-uv/installed: requirements/uv.txt

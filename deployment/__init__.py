@@ -1,0 +1,1 @@
+"""Stacks on AWS: prove one (`make prove`), delete one (`make destroy`), describe its parameters."""
