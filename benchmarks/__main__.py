@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
+
 from benchmarks.caches import LARGE, SMALL
 from benchmarks.growth import growth
 from benchmarks.limits import client, memory, planning, requests
@@ -17,7 +19,6 @@ from benchmarks.results import Section, page
 from benchmarks.sparse import sparse
 from benchmarks.speed import copying, recompressing
 from benchmarks.starts import starts
-from exporttiles.cli.terminal import say
 from local.cloud import ROOT, LocalCloudError
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--remark", default="", help="to stand on the page")
     options = parser.parse_args()
     folder = options.folder or _folder(_NEEDED_BYTES[options.quick])
-    say(f"caches and packages lie in {folder}")
+    click.echo(f"caches and packages lie in {folder}")
     measured = sections(folder, is_quick=options.quick)
     if unknown := set(options.sections) - measured.keys():
         parser.error(f"there is no section {', '.join(unknown)}; there are {', '.join(measured)}")
@@ -65,16 +66,16 @@ def main() -> None:
     for name, measure in measured.items():
         kept = KEPT / f"{name}.json"
         if name in options.sections or not options.sections:
-            say(f"measuring: {name}")
+            click.echo(f"measuring: {name}")
             found.append(section := measure())
-            say(page([section]))
+            click.echo(page([section]))
             if not options.quick:
                 section.write(kept)
         elif kept.exists() and not options.quick:
             found.append(Section.read(kept))
     if not options.quick:
         RESULTS.write_text(page(found, options.remark))
-        say(f"{RESULTS.relative_to(ROOT)} is written")
+        click.echo(f"{RESULTS.relative_to(ROOT)} is written")
 
 
 def _folder(needed_bytes: int) -> Path:
@@ -84,7 +85,7 @@ def _folder(needed_bytes: int) -> Path:
     here = memory / name if memory.is_dir() else KEPT
     there = sum(path.stat().st_size for path in here.rglob("*") if path.is_file())
     if here != KEPT and shutil.disk_usage(memory).free + there < needed_bytes:
-        say(f"{memory} has no room for {needed_bytes / 1e9:.0f} GB: a disk will do, and make times uneven")
+        click.echo(f"{memory} has no room for {needed_bytes / 1e9:.0f} GB: a disk will do, and make times uneven")
         return KEPT
     return here
 

@@ -14,10 +14,11 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+import click
 import rasterio
 from PIL import Image
 
-from exporttiles.cli.terminal import ProgressBar, say
+from exporttiles.cli.progress import progress_bar
 from exporttiles.formats.bundles.v2 import RECORDS_OFFSET, parse_bundle_path, read_index
 from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.services import exporttiles, upload_and_publish
@@ -47,20 +48,20 @@ EXPORT = {
 def main() -> None:
     """Run the demo; Ctrl-C stops everything that it started."""
     DELIVERED.mkdir(exist_ok=True)
-    with ProgressBar("cutting a world cache") as bar:
+    with progress_bar("cutting a world cache") as bar:
         make_xyz_cache(CACHE, progress=bar)
-    with LocalCloud(say=say) as cloud:
+    with LocalCloud(say=click.echo) as cloud:
         service_url = upload_and_publish(cloud, CACHE)
         request = f"{service_url}/exportTiles?{urlencode(EXPORT)}"
-        say(f"\nGET {request}\n")
+        click.echo(f"\nGET {request}\n")
         start = time.monotonic()
         job_url = f"{service_url}/exportTiles/jobs/{get_json(request)['jobId']}"
         job = wait_for_job(job_url)
         elapsed_seconds = time.monotonic() - start
         download(package_url(job_url, job), PACKAGE)
     for message in job["messages"]:
-        say(f"  {message['description']}")
-    say("")
+        click.echo(f"  {message['description']}")
+    click.echo("")
     exporttiles(cloud, "check", str(PACKAGE))
     describe(PACKAGE, elapsed_seconds)
     draw_preview(PACKAGE, PREVIEW)
@@ -85,7 +86,7 @@ def wait_for_job(job_url: str) -> dict[str, Any]:
     Raises:
         SystemExit: the job did not succeed.
     """
-    with ProgressBar("exporting") as bar:
+    with progress_bar("exporting") as bar:
         while True:
             job = get_json(f"{job_url}?f=json")
             progress = job.get("progress", {})
@@ -94,7 +95,7 @@ def wait_for_job(job_url: str) -> dict[str, Any]:
                 return job
             if job["jobStatus"] not in {"esriJobNew", "esriJobWaiting", "esriJobSubmitted", "esriJobExecuting"}:
                 raise SystemExit(f"{job['jobStatus']}: {[message['description'] for message in job['messages']]}")
-            bar(progress.get("percent", 0), 100, progress.get("message", job["jobStatus"]))
+            bar(progress.get("percent", 0), 100)
             time.sleep(POLL_SECONDS)
 
 
@@ -107,7 +108,7 @@ def package_url(job_url: str, job: dict[str, Any]) -> str:
 
 def download(url: str, path: Path) -> None:
     """Stream a file to disk; the redirect to S3 is followed."""
-    with urlopen(url) as response, path.open("wb") as file, ProgressBar("downloading") as bar:  # noqa: S310
+    with urlopen(url) as response, path.open("wb") as file, progress_bar("downloading") as bar:  # noqa: S310
         size_bytes = int(response.headers["Content-Length"])
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
@@ -128,11 +129,11 @@ def describe(package: Path, elapsed_seconds: float) -> None:
                 tiles[level] += int((index.size > 0).sum())
                 size_bytes[level] += int(index.size.sum())
                 bundles[level] += 1
-    say(f"\n{package.name}: {package.stat().st_size / 1e6:.1f} MB\n\n  level  bundles    tiles         bytes")
+    click.echo(f"\n{package.name}: {package.stat().st_size / 1e6:.1f} MB\n\n  level  bundles    tiles         bytes")
     for level in sorted(tiles):
-        say(f"  {level:5}  {bundles[level]:7}  {tiles[level]:7,}  {size_bytes[level]:12,}")
-    say(f"  {'all':>5}  {bundles.total():7}  {tiles.total():7,}  {size_bytes.total():12,}\n")
-    say(f"exported in {elapsed_seconds:.1f} s: {tiles.total() / elapsed_seconds:,.0f} tiles a second")
+        click.echo(f"  {level:5}  {bundles[level]:7}  {tiles[level]:7,}  {size_bytes[level]:12,}")
+    click.echo(f"  {'all':>5}  {bundles.total():7}  {tiles.total():7,}  {size_bytes.total():12,}\n")
+    click.echo(f"exported in {elapsed_seconds:.1f} s: {tiles.total() / elapsed_seconds:,.0f} tiles a second")
 
 
 def draw_preview(package: Path, path: Path) -> None:
@@ -140,10 +141,10 @@ def draw_preview(package: Path, path: Path) -> None:
     with rasterio.open(package, EXTENT_SOURCE="TILING_SCHEME") as dataset:
         levels = 1 + len(dataset.overviews(1))
         size = f"{dataset.width} x {dataset.height} pixels"
-        say(f"GDAL {rasterio.__gdal_version__} sees {dataset.crs}, {size}, {levels} levels")
+        click.echo(f"GDAL {rasterio.__gdal_version__} sees {dataset.crs}, {size}, {levels} levels")
         pixels = dataset.read((1, 2, 3), out_shape=(3, PREVIEW_PIXELS, PREVIEW_PIXELS))
     Image.fromarray(pixels.transpose(1, 2, 0)).save(path)
-    say(f"preview in {path.relative_to(ROOT)}")
+    click.echo(f"preview in {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from exporttiles.cli.terminal import ProgressBar, say
+import click
+
+from exporttiles.cli.progress import progress_bar
 from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.demo import DELIVERED, download
 from local.services import exporttiles, upload_and_publish
@@ -32,27 +34,27 @@ PATIENCE_SECONDS = 120
 def main() -> None:
     """Run the demo; Ctrl-C stops everything that it started."""
     DELIVERED.mkdir(exist_ok=True)
-    with ProgressBar("cutting a world cache") as bar:
+    with progress_bar("cutting a world cache") as bar:
         make_xyz_cache(CACHE, progress=bar)
-    with LocalCloud(say=say) as cloud:
+    with LocalCloud(say=click.echo) as cloud:
         upload_and_publish(cloud, CACHE)
         ear = listen(cloud)
         inbox = cloud.outputs["InboxBucketName"]
-        say(f"\nput s3://{inbox}/{KEY}\n{json.dumps(REQUEST)}\n")
+        click.echo(f"\nput s3://{inbox}/{KEY}\n{json.dumps(REQUEST)}\n")
         cloud.client("s3").put_object(Bucket=inbox, Key=KEY, Body=json.dumps(REQUEST))
         for detail in events(cloud, ear):
-            say(
+            click.echo(
                 json.dumps({name: detail.get(name) for name in ("status", "percent", "tiles", "bytes", "callbackData")})
             )
         if "result" not in detail:
             raise SystemExit(detail.get("reason"))
         package = DELIVERED / detail["result"]["fileName"]
-        say(f"\nGET {detail['result']['url']}")
+        click.echo(f"\nGET {detail['result']['url']}")
         download(detail["result"]["url"], package)
         exporttiles(cloud, "check", str(package))
         answer = cloud.client("s3").get_object(Bucket=inbox, Key=KEY.replace("requests/", "accepted/"))
-        say(f"\naccepted/nightly.json says {json.dumps(json.load(answer['Body']))}")
-        say(f"{package.relative_to(ROOT)} is there.")
+        click.echo(f"\naccepted/nightly.json says {json.dumps(json.load(answer['Body']))}")
+        click.echo(f"{package.relative_to(ROOT)} is there.")
 
 
 def listen(cloud: LocalCloud) -> str:

@@ -6,7 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
-from exporttiles.cli.terminal import ProgressBar, say
+import click
+
+from exporttiles.cli.progress import progress_bar
 from local.cloud import ROOT, LocalCloud, LocalCloudError
 from local.compact_cache import make_compact_cache
 from local.services import upload_and_publish
@@ -23,9 +25,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8080, help="port on 127.0.0.1 (8080)")
     port: int = parser.parse_args().port
     cut_caches()
-    with LocalCloud(port=port, say=say) as cloud:
+    with LocalCloud(port=port, say=click.echo) as cloud:
         imagery_url, relief_url = (upload_and_publish(cloud, CACHES / name) for name in (IMAGERY, RELIEF))
-        say(instructions(cloud, imagery_url, relief_url))
+        click.echo(instructions(cloud, imagery_url, relief_url))
         signal.pause()
 
 
@@ -49,10 +51,10 @@ Ctrl-C stops it."""
 
 def cut_caches() -> None:
     """Make World_Imagery as single files and World_Relief as a compact cache, unless they exist."""
-    with ProgressBar(f"cutting {IMAGERY}") as bar:
+    with progress_bar(f"cutting {IMAGERY}") as bar:
         make_xyz_cache(CACHES / IMAGERY, progress=bar)
     tiles, relief = CACHES / f"{RELIEF}_tiles", CACHES / RELIEF
-    with ProgressBar(f"cutting {RELIEF}") as bar:
+    with progress_bar(f"cutting {RELIEF}") as bar:
         make_xyz_cache(tiles, source="etopo", max_level=RELIEF_MAX_LEVEL, progress=bar)
     if not (relief / "conf.xml").exists():
         make_compact_cache(tiles, relief, max_level=RELIEF_MAX_LEVEL, quality=JPEG_QUALITY)

@@ -10,7 +10,7 @@ from pathlib import Path
 import obstore
 from obstore.store import S3Store
 
-from exporttiles.cli.terminal import ProgressBar
+from exporttiles.cli.progress import progress_bar
 from local.cloud import CREDENTIALS, REGION, LocalCloud
 
 UPLOADS_AT_A_TIME = 16
@@ -62,7 +62,7 @@ def publish(cloud: LocalCloud, name: str) -> str:
 
 def upload_and_publish(cloud: LocalCloud, folder: Path) -> str:
     """Upload a cache and publish it under the name of its folder; return the address of the service."""
-    with ProgressBar(f"uploading {folder.name}") as bar:
+    with progress_bar(f"uploading {folder.name}") as bar:
         upload_folder(cloud, folder, f"caches/{folder.name}", bar)
     return publish(cloud, folder.name)
 

@@ -74,7 +74,7 @@ def test_schedules_of_both_kinds_are_listed_and_removed(schedule, capsys):
     weekly, fresh = capsys.readouterr().out.splitlines()
     assert weekly.split()[:2] == ["weekly", "cron(0"]
     assert weekly.endswith("World_Imagery levels 5-6, newest 4 kept")
-    assert fresh.endswith("World_Imagery levels 5-6, newest 2 kept, only what has changed")
+    assert fresh.endswith("World_Imagery levels 5-6, newest 2 kept, changed tiles only")
 
     assert [schedule("remove", "weekly"), schedule("remove", "fresh")] == [0, 0]
     schedule("list")
@@ -100,51 +100,52 @@ WEEKLY = ["--cron", "0 5 ? * MON *"]
     ("options", "reason"),
     [
         ([*WEEKLY, "--since-last"], "--since-last: 'last' cannot be used. Say with keep and name of which series"),
-        ([*WEEKLY, "--keep", "0"], "--keep: '0.0' cannot be used. It must be a whole number from 1 to 1,000"),
+        ([*WEEKLY, "--keep", "0"], "--keep: 0 is not in the range 1<=x<=1000"),
         ([*WEEKLY, "--package-name", "a b"], "--package-name: 'a b' cannot be used. It must have 1 to 100"),
         ([*WEEKLY, "--service", "Nowhere"], "--service: There is no image service 'Nowhere'. Published are: World_Im"),
         ([*WEEKLY, "--service", "../x"], "--service: There is no image service '../x'."),
         ([*WEEKLY, "--levels", "10-99"], "--levels: '10-99' cannot be used. It must list levels from 0 to 23"),
-        ([*WEEKLY, "--levels", "0-19"], "tiles would be exported; legal are 1 to "),
+        ([*WEEKLY, "--levels", "0-19"], "tiles would be exported; the service allows 1 to "),
         ([*WEEKLY, "--levels", ""], "--levels: It is empty."),
-        ([*WEEKLY, "--quality", "101"], "--quality: '101' cannot be used."),
-        ([*WEEKLY, "--timezone", "Europe/Zurick"], "--timezone: 'Europe/Zurick' is not known."),
-        ([*WEEKLY, "--quiet-minutes", "5"], "--quiet-minutes: It goes with --on-new-imagery."),
+        ([*WEEKLY, "--quality", "101"], "--quality: 101 is not in the range"),
+        ([*WEEKLY, "--timezone", "Europe/Zurick"], "--timezone: 'Europe/Zurick' is not a known time zone."),
+        ([*WEEKLY, "--quiet-minutes", "5"], "--quiet-minutes and --cron exclude each other."),
         ([*WEEKLY, "--area", "nowhere.json"], "--area nowhere.json: No such file or directory."),
-        (["--cron", "0 5 * * MON *"], "--cron: One of day of month and day of week must be ?"),
-        (["--cron", "0 5 ? * MON"], "--cron: '0 5 ? * MON' has 5 fields. Legal are six fields"),
-        (["--cron", "rate(1 day)"], "--cron: 'rate(1 day)' has 2 fields. Legal are six fields"),
-        (["--cron", "60 5 ? * MON *"], "--cron: '60' is no minute (0 to 59)."),
-        (["--on-new-imagery", "--quiet-minutes", "0"], "--quiet-minutes: '0' cannot be used. Legal are 1 to 1,440"),
-        (["--on-new-imagery", "--timezone", "UTC"], "--timezone: It goes with --cron."),
+        (["--cron", "0 5 * * MON *"], "--cron: Either day of month or day of week must be ?"),
+        (["--cron", "0 5 ? * MON"], "--cron: '0 5 ? * MON' has 5 fields. Use six fields"),
+        (["--cron", "rate(1 day)"], "--cron: 'rate(1 day)' has 2 fields. Use six fields"),
+        (["--cron", "60 5 ? * MON *"], "--cron: '60' is not a valid minute (0 to 59)."),
+        (["--on-new-imagery", "--quiet-minutes", "0"], "--quiet-minutes: 0 is not in the range 1<=x<=1440"),
+        (["--on-new-imagery", "--timezone", "UTC"], "--timezone and --on-new-imagery exclude each other."),
     ],
 )
 def test_a_schedule_with_an_invalid_request_is_refused_at_once(schedule, capsys, options, reason):
-    assert schedule("add", "district", *WHAT, *options) == 1
-    assert capsys.readouterr().err.startswith("exporttiles: --")
+    assert schedule("add", "district", *WHAT, *options) == 2
 
-    assert schedule("add", "district", *WHAT, *options) == 1
-    assert reason in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("exporttiles schedule add: --")
+    assert said.count("\n") == 1
+    assert reason in said
     schedule("list")
     assert capsys.readouterr().out == ""
 
 
 def test_a_name_that_no_schedule_can_have_is_refused(schedule, capsys):
-    assert schedule("add", "a b", *WEEKLY, *WHAT) == 1
+    assert schedule("add", "a b", *WEEKLY, *WHAT) == 2
 
-    assert "NAME: 'a b' cannot be used. Legal are 1 to 64 letters" in capsys.readouterr().err
+    assert "NAME: 'a b' cannot be used. It must have 1 to 64 letters" in capsys.readouterr().err
 
 
 def test_an_area_in_degrees_without_a_reference_is_refused(schedule, tmp_path, capsys):
     area = tmp_path / "area.json"
     area.write_text(json.dumps({"rings": [[[7, 50], [7, 51], [8, 51], [8, 50]]]}))
 
-    assert schedule("add", "district", *WEEKLY, *WHAT, "--area", str(area)) == 1
+    assert schedule("add", "district", *WEEKLY, *WHAT, "--area", str(area)) == 2
     assert f"--area {area}: The coordinates look like degrees" in capsys.readouterr().err
 
 
 def test_a_stack_that_does_not_exist_is_named(capsys):
-    assert main(["schedule", "list", "--stack", "nowhere"]) == 1
+    assert main(["schedule", "list", "--stack", "nowhere"]) == 2
 
     assert "--stack: 'nowhere' cannot be used in us-east-1: " in capsys.readouterr().err
 
@@ -166,7 +167,7 @@ COMMANDS = [
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["AWS_REGION", "AWS_DEFAULT_REGION"], "AWS_REGION: No region is set. Set AWS_REGION, such as"),
+        (["AWS_REGION", "AWS_DEFAULT_REGION"], "AWS_REGION: No region is set. Set it, as in export AWS_REGION="),
         (
             ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
             "AWS_ACCESS_KEY_ID: No credentials are found. Set AWS_ACCESS_K",
@@ -184,6 +185,7 @@ def test_a_setting_of_aws_that_is_missing_is_named_in_one_line(command, names, w
 
     said = capsys.readouterr().err
     assert said.startswith(f"exporttiles: {words}")
+    assert "For the local stack, run the export line that make serve prints." in said
     assert len(said.splitlines()) == 1
 
 
@@ -191,18 +193,18 @@ def test_an_area_that_no_event_can_carry_is_refused(schedule, tmp_path, capsys):
     area = tmp_path / "area.json"
     area.write_text(json.dumps({"rings": [[[0.123456789, 47.123456789]] * 20_000], "spatialReference": 4326}))
 
-    assert schedule("add", "district", "--cron", "0 5 ? * MON *", *WHAT, "--area", str(area)) == 1
+    assert schedule("add", "district", "--cron", "0 5 ? * MON *", *WHAT, "--area", str(area)) == 2
     assert "more than 200,000 bytes: simplify its area" in capsys.readouterr().err
 
 
 def test_a_stack_without_imagery_events_says_how_to_enable_them(make_stack, capsys):
-    assert main(["schedule", "add", "a", "--on-new-imagery", *WHAT, "--stack", make_stack()]) == 1
+    assert main(["schedule", "add", "a", "--on-new-imagery", *WHAT, "--stack", make_stack()]) == 2
 
-    assert "deploy it with NewImageryEvents=on" in capsys.readouterr().err
+    assert "Deploy it with NewImageryEvents=on" in capsys.readouterr().err
 
 
 def test_a_schedule_that_is_not_there_cannot_be_removed(schedule, capsys):
-    assert schedule("remove", "nothing") == 1
+    assert schedule("remove", "nothing") == 2
 
     assert "There is no schedule 'nothing'." in capsys.readouterr().err
 

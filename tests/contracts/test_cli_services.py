@@ -64,6 +64,35 @@ def test_a_cache_is_published_with_its_address(stack, world, store, capsys):
     assert ServiceCatalog(store).get("Maps/World").cache.url == world
 
 
+def test_a_service_that_takes_the_place_of_another_is_said_to(bucket, world, capsys):
+    main(["publish", "World", world, "--bucket", bucket])
+    capsys.readouterr()
+
+    assert main(["publish", "World", world, "--bucket", bucket]) == 0
+
+    assert capsys.readouterr().out.splitlines()[-1] == "Replaced World: JPEG, levels 0-3, compact-v2 cache."
+
+
+@pytest.mark.parametrize("name", ["a b", "A/B/C", "../World", "Welt-Karte"])
+def test_a_name_that_no_service_can_have_is_refused(bucket, world, store, capsys, name):
+    before = keys(store)
+
+    assert main(["publish", name, world, "--bucket", bucket]) == 2
+
+    assert capsys.readouterr().err.startswith(f"exporttiles publish: NAME: '{name}' cannot be used. It must be Name")
+    assert keys(store) == before
+
+
+def test_a_folder_without_tiles_is_named_as_the_user_named_it(bucket, store, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my photos").mkdir()
+
+    assert main(["publish", "World", "my photos", "--bucket", bucket]) == 1
+
+    assert capsys.readouterr().err.startswith("exporttiles: my photos: There is no tile cache")
+    assert keys(store) == []
+
+
 def test_no_address_is_printed_where_only_the_bucket_is_known(bucket, world, capsys):
     assert main(["publish", "World", world, "--bucket", bucket]) == 0
 
@@ -118,9 +147,9 @@ def test_a_service_that_does_not_exist_cannot_be_unpublished(bucket, world, stor
     main(["publish", "World", world, "--bucket", bucket])
     before = keys(store)
 
-    assert main(["unpublish", name, "--yes", "--bucket", bucket]) == 1
+    assert main(["unpublish", name, "--yes", "--bucket", bucket]) == 2
 
-    assert capsys.readouterr().err == f"exporttiles: NAME: There is no image service '{name}'.\n"
+    assert capsys.readouterr().err == f"exporttiles unpublish: NAME: There is no image service '{name}'.\n"
     assert keys(store) == before
 
 
@@ -162,17 +191,17 @@ def test_an_emulator_reads_a_folder_of_this_machine(bucket, store, tmp_path, mon
 def test_a_stack_on_aws_is_given_no_folder_of_this_machine(bucket, tmp_path, monkeypatch, capsys, prefix):
     monkeypatch.delenv("AWS_ENDPOINT_URL")
 
-    assert main(["publish", "World", f"{prefix}{tmp_path}", "--bucket", bucket]) == 1
+    assert main(["publish", "World", f"{prefix}{tmp_path}", "--bucket", bucket]) == 2
 
     said = capsys.readouterr().err
     assert said.startswith(
-        f"exporttiles: URL: '{prefix}{tmp_path}' is on this machine, where the stack cannot read it."
+        f"exporttiles publish: SOURCE: '{prefix}{tmp_path}' is on this machine, where the stack cannot read it."
     )
     assert "aws s3 cp --recursive" in said
 
 
 def test_a_folder_that_does_not_exist_is_not_published(bucket, store, tmp_path, capsys):
-    assert main(["publish", "World", str(tmp_path / "nowhere"), "--bucket", bucket]) == 1
+    assert main(["publish", "World", str(tmp_path / "nowhere"), "--bucket", bucket]) == 2
 
-    assert capsys.readouterr().err == f"exporttiles: There is no file or folder {tmp_path}/nowhere.\n"
+    assert capsys.readouterr().err == f"exporttiles publish: SOURCE: There is no file or folder {tmp_path}/nowhere.\n"
     assert keys(store) == []

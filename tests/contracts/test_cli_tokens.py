@@ -1,11 +1,13 @@
 """The command `exporttiles token`, on S3 (moto)."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from exporttiles.adapters.json_folders import ApiKeys
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.cli.main import main
-from exporttiles.domain.api_key import is_token, key_id_of
+from exporttiles.domain.api_key import ApiKey, is_token, key_id_of
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +44,8 @@ def test_a_key_is_made_and_its_token_printed_alone(token, keys, capsys):
 
 def test_keys_are_listed_and_revoked_by_name(token, keys, capsys):
     token("create", "one", "--services", "*")
-    token("create", "two", "--services", "A", "--days", "-1")
+    two = ApiKey(key_id_of("two"), "two", ("A",), 1, datetime(2026, 1, 1, tzinfo=UTC))
+    keys.put(two)
     capsys.readouterr()
 
     token("list")
@@ -55,28 +58,28 @@ def test_keys_are_listed_and_revoked_by_name(token, keys, capsys):
 def test_a_name_is_used_once(token, keys, capsys):
     token("create", "one", "--services", "*")
 
-    assert token("create", "one", "--services", "A") == 1
-    assert "there is a key 'one' already" in capsys.readouterr().err
+    assert token("create", "one", "--services", "A") == 2
+    assert "NAME: There is a key 'one' already" in capsys.readouterr().err
     assert len(keys.list()) == 1
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["a b", "--services", "*"], "no name of a key"),
-        (["a", "--services", "A/B/C"], "names no services"),
-        (["a", "--services", ","], "one service and one tile"),
-        (["a", "--services", "*", "--max-tiles", "0"], "one service and one tile"),
-        (["a", "--services", "*", "--days", "1e99"], "too large"),
-        (["a", "--services", "*", "--days", "nan"], "NaN"),
+        (["a b", "--services", "*"], "NAME: 'a b' cannot be used. It must have 1 to 80 letters"),
+        (["a", "--services", "A/B/C"], "--services: 'A/B/C' cannot be used. It must be Name, Folder/Name"),
+        (["a", "--services", ","], "--services: '' cannot be used. It must be Name, Folder/Name"),
+        (["a", "--services", "*", "--max-tiles", "0"], "--max-tiles: 0 is not in the range"),
+        (["a", "--services", "*", "--days", "0"], "--days: 0 is not in the range"),
+        (["a", "--services", "*", "--days", "36501"], "--days: 36501 is not in the range"),
     ],
 )
 def test_invalid_properties_of_a_key_are_refused(token, keys, capsys, options, words):
-    assert token("create", *options) == 1
+    assert token("create", *options) == 2
     assert words in capsys.readouterr().err
     assert keys.list() == []
 
 
 def test_a_key_that_is_not_there_is_not_revoked(token, capsys):
-    assert token("revoke", "nobody") == 1
-    assert "there is no key 'nobody'" in capsys.readouterr().err
+    assert token("revoke", "nobody") == 2
+    assert "NAME: There is no key 'nobody'" in capsys.readouterr().err

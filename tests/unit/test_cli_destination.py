@@ -55,7 +55,7 @@ def is_refused(folder, *arguments):
     """Run an export; return whether it was refused with all files as they were."""
     before = state(folder)
     status = main(["export", *map(str, arguments)])
-    return status == 1 and state(folder) == before
+    return status == 2 and state(folder) == before
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]])
@@ -69,7 +69,7 @@ def test_an_output_never_overlaps_its_source(world, tmp_path, monkeypatch, capsy
 
     assert is_refused(tmp_path, world, out, *force)
     assert is_refused(tmp_path, "link", out, *force)
-    assert capsys.readouterr().err.startswith("exporttiles: out: ")
+    assert capsys.readouterr().err.startswith("exporttiles export: OUT: ")
 
 
 def test_folders_that_the_source_only_links_to_are_its_own(world, tmp_path):
@@ -136,7 +136,7 @@ def test_force_replaces_nothing_else(world, outputs, tmp_path, capsys, *, suffix
         copy(outputs[".tpk" if suffix == ".tpkx" else ".tpkx"], out)
 
     assert is_refused(tmp_path, world, out, "--force")
-    assert f"out: {out} is not replaced, even with --force: " in capsys.readouterr().err
+    assert f"OUT: {out} is not replaced, even with --force: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,8 @@ def test_the_same_command_makes_the_same_bytes_and_force_replaces(world, tmp_pat
     assert main(command) == 0
     first = out.read_bytes()
 
-    assert main(command) == 1
-    assert f"{out} exists already. --force replaces it." in capsys.readouterr().err
+    assert main(command) == 2
+    assert f"OUT: {out} exists already. --force replaces it." in capsys.readouterr().err
     assert main([*command, "--force"]) == 0
     assert out.read_bytes() == first
 
@@ -204,16 +204,16 @@ def test_an_area_may_be_in_any_encoding_of_unicode(world, tmp_path, encoding):
 def test_a_file_that_is_no_area_is_refused_by_its_name_and_kind(world, empty_folder, capsys, body, words):
     Path("my area").write_bytes(body)
 
-    assert main(["export", str(world), "out.tpkx", "--area", "my area"]) == 1
+    assert main(["export", str(world), "out.tpkx", "--area", "my area"]) == 2
 
     said = capsys.readouterr().err
-    assert said.startswith("exporttiles: --area my area: ")
+    assert said.startswith("exporttiles export: --area my area: ")
     assert words in said
     assert listing(empty_folder) == ["my area"]
 
 
 def test_a_folder_is_no_file_of_an_area(world, tmp_path, capsys):
-    assert main(["export", str(world), str(tmp_path / "out.tpkx"), "--area", str(tmp_path)]) == 1
+    assert main(["export", str(world), str(tmp_path / "out.tpkx"), "--area", str(tmp_path)]) == 2
 
     assert f"--area {tmp_path}: It is a folder." in capsys.readouterr().err
 
@@ -251,18 +251,21 @@ def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path
         ("out.tpkx --extent 7,50,8,51 --extent-wkid 5773", "--extent-wkid: 'EGM96 height' is not a coordinate system"),
         ("out.tpkx --extent=", "--extent: It is empty"),
         ("out.tpkx --levels=", "--levels: It is empty"),
-        ("out.tpkx --extent-wkid 4326", "--extent-wkid: It is the reference of the four numbers of --extent"),
-        ("out.tpkx --quality 101", "--quality: '101' cannot be used. It must be a whole number from 0 to 100"),
-        ("out.tpkx --levels 5", "None of the 1,024 selected tiles exists"),
+        ("out.tpkx --extent-wkid 4326", "--extent-wkid: It is the spatial reference of the four numbers of --extent"),
+        ("out.tpkx --quality 101", "--quality: 101 is not in the range 0<=x<=100"),
+        ("out.tpkx --levels 5", "--levels: None of the 1,024 selected tiles exists"),
         ("out.tpkx --area nowhere.json", "--area nowhere.json: No such file"),
-        ("out.gpkg", "Legal are .tpkx, .tpk, .zip, and a folder"),
-        ("nowhere/out.tpkx", "There is no folder"),
+        ("out.gpkg", "OUT: 'out.gpkg' is not a known kind of output. Use .tpkx"),
+        ("nowhere/out.tpkx", "OUT: There is no folder"),
     ],
 )
 def test_what_cannot_be_exported_is_told_and_leaves_nothing(world, empty_folder, capsys, arguments, words):
-    assert main(["export", str(world), *arguments.split()]) == 1
+    assert main(["export", str(world), *arguments.split()]) == 2
 
-    assert words in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("exporttiles export: ")
+    assert words in said
+    assert said.count("\n") == 1
     assert listing(empty_folder) == []
 
 
@@ -297,11 +300,23 @@ def test_a_command_imports_nothing_of_the_others():
 
 
 def test_a_source_that_is_none_is_told(tmp_path, capsys):
-    assert main(["export", str(tmp_path / "nowhere"), str(tmp_path / "out.tpkx")]) == 1
-    assert "There is no file or folder" in capsys.readouterr().err
+    assert main(["export", str(tmp_path / "nowhere"), str(tmp_path / "out.tpkx")]) == 2
+    assert "export: SOURCE: There is no file or folder" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main(["export", str(tmp_path / "empty"), str(tmp_path / "out.tpkx")]) == 1
     assert "There is no tile cache" in capsys.readouterr().err
+
+
+def test_a_damaged_source_is_named_once_as_the_user_named_it(empty_folder, capsys):
+    Path("my maps").mkdir()
+    Path("my maps/trunc.tpkx").write_bytes(b"PK\3\4" + bytes(100))
+
+    assert main(["export", "my maps/trunc.tpkx", "out.tpkx"]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith("exporttiles: my maps/trunc.tpkx: ")
+    assert said.count("trunc.tpkx") == 1
+    assert listing(empty_folder) == ["my maps"]
 
 
 @pytest.mark.parametrize("stem", ["地図", "Übersicht", "Plan_2024-05", "карта мира", "a & b <c>", "خريطة"])
@@ -365,17 +380,18 @@ def test_tiles_that_do_not_exist_are_counted_in_a_warning(tmp_path, capsys):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_export_that_is_stopped_leaves_nothing(world, tmp_path, number):
     program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    program += "from exporttiles.cli import main, source; "
-    program += "source.SingleSource.read_bundle = lambda *_: (print('reading', flush=True), signal.pause()); "
+    program += "from exporttiles.cli import export, main; "
+    program += "export._ReportingSource.read_bundle = lambda *_: (print('reading', flush=True), signal.pause()); "
     program += "sys.exit(main.main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, "export", str(world), str(tmp_path / "out.tpkx")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().startswith("Tiling scheme assumed")
+        assert process.stdout.readline() == "exporting\n"
         assert process.stdout.readline() == "reading\n"
         process.send_signal(number)
         _, said = process.communicate(timeout=20)
 
-    assert (process.returncode, said) == (130, "exporttiles: stopped\n")
+    assert (process.returncode, said.lstrip()) == (130, "exporttiles: stopped\n")
     assert listing(tmp_path) == []
 
 
@@ -387,7 +403,9 @@ def test_a_disk_that_is_full_leaves_nothing(world, tmp_path, monkeypatch, capsys
 
     assert main(["export", str(world), str(tmp_path / "out.tpkx")]) == 1
 
-    words = f"There is no room for out.tpkx in {tmp_path}: No space left on device. Make room, or write elsewhere."
+    words = (
+        f"There is no room for out.tpkx in {tmp_path}: No space left on device. Free some space, or write elsewhere."
+    )
     assert capsys.readouterr().err == f"exporttiles: {words}\n"
     assert listing(tmp_path) == []
 

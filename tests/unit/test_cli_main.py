@@ -3,13 +3,20 @@
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 
 import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporttiles import __version__
-from exporttiles.cli import resume
+from exporttiles.cli import recovery
+from exporttiles.cli.command import filled, label
+from exporttiles.cli.cron import cron_expression, time_zone
 from exporttiles.cli.main import COMMANDS, exporttiles, load_command, main
+from exporttiles.cli.source import read_source
 
 
 def leaves(command, *names):
@@ -26,8 +33,10 @@ ALL = [found for name in COMMANDS for found in leaves(load_command(name), name)]
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_has_the_help_of_each(name):
-    assert load_command(name).get_short_help_str(limit=1000) == COMMANDS[name]
-    assert len(COMMANDS[name]) <= 60  # longer texts are cut off on a terminal of 80 columns
+    _, text = COMMANDS[name]
+
+    assert load_command(name).get_short_help_str(limit=1000) == text
+    assert len(text) <= 60  # longer texts are cut off on a terminal of 80 columns
 
 
 @pytest.mark.parametrize(("names", "command"), ALL, ids=[" ".join(names) for names, _ in ALL])
@@ -52,29 +61,25 @@ def test_the_version_is_that_of_the_package(capsys):
         (["bogus"], "exporttiles: No such command 'bogus'."),
         (["token", "bogus"], "exporttiles token: No such command 'bogus'."),
         (["export"], "exporttiles export: Missing argument 'SOURCE'."),
-        (["export", "in", "out", "more"], "exporttiles export: Got unexpected extra argument (more)"),
-        (["export", "in", "out", "--level", "1"], "exporttiles export: No such option"),
-        (["export", "in", "out", "--extent"], "exporttiles export: Option '--extent' requires an argument."),
-        (["export", "in", "out", "--quality", "high"], "exporttiles export: --quality: 'high' is not a whole number"),
-        (["export", "in", "out", "--scheme", "x"], "exporttiles export: --scheme: 'x' is not one of"),
-        (["publish", "a", "b", "--max-tiles", "0"], "exporttiles publish: --max-tiles: 0 is not in the range"),
+        (["export", ".", "out", "more"], "exporttiles export: Got unexpected extra argument (more)"),
+        (["export", ".", "out", "--level", "1"], "exporttiles export: No such option"),
+        (["export", ".", "out", "--extent"], "exporttiles export: Option '--extent' requires an argument."),
+        (["export", ".", "out", "--quality", "high"], "exporttiles export: --quality: 'high' is not a whole number"),
+        (["export", ".", "out", "--scheme", "x"], "exporttiles export: --scheme: 'x' is not one of"),
+        (["publish", "a", ".", "--max-tiles", "0"], "exporttiles publish: --max-tiles: 0 is not in the range"),
         (["token", "create", "a"], "exporttiles token create: Missing option '--services'."),
         (
             ["schedule", "add", "a", "--service", "A", "--levels", "1"],
             "exporttiles schedule add: Missing option '--cron' or '--on-new-imagery'.",
         ),
         (
-            ["schedule", "add", "a", "--service", "A", "--levels", "1", "--cron", "x", "--on-new-imagery"],
+            ["schedule", "add", "a", "--service", "A", "--levels", "1", "--cron", "0 5 ? * 2 *", "--on-new-imagery"],
             "exporttiles schedule add: --on-new-imagery and --cron exclude each other.",
         ),
-        (["export", "in", "out", "--area", "a", "--extent", "b"], "export: --area and --extent exclude each other."),
+        (["export", ".", "out", "--area", "a", "--extent", "b"], "export: --area and --extent exclude each other."),
         (
-            ["export", "in", "out", "--rows-from-top", "--rows-from-bottom"],
-            "--rows-from-top and --rows-from-bottom exclude each other.",
-        ),
-        (
-            ["export", "in", "out", "--decimal-levels", "--hexadecimal-levels"],
-            "--decimal-levels and --hexadecimal-levels exclude each other.",
+            ["schedule", "add", "a", "--service", "A", "--levels", "1", "--on-new-imagery", "--timezone", "UTC"],
+            "--timezone and --on-new-imagery exclude each other.",
         ),
         (["token", "list", "--bucket", "a", "--stack", "b"], "--bucket and --stack exclude each other."),
     ],
@@ -88,6 +93,55 @@ def test_wrong_usage_is_one_line_that_names_the_command_and_ends_with_2(capsys, 
     assert (printed.out, printed.err.count("\n")) == ("", 1)
 
 
+GOOD = {"source": ".", "package": ".", "service": "World", "levels": "0-3", "cron": "0 5 ? * MON *"}
+BLANK = st.sampled_from(["", " ", "\t "])
+WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
+NO_INTEGER = WORDS.filter(lambda text: not text.strip().lstrip("+-").replace("_", "").isdigit())
+
+
+def bad_values(parameter):
+    """Return a strategy of values that a parameter refuses by itself, or None if a command has to look at it."""
+    kind = parameter.type
+    if isinstance(kind, click.IntRange):
+        below = [st.integers(max_value=kind.min - 1)]
+        above = [] if kind.max is None else [st.integers(min_value=kind.max + 1)]
+        return st.one_of(NO_INTEGER, *(numbers.map(str) for numbers in below + above))
+    if isinstance(kind, click.Choice):
+        return WORDS.filter(lambda text: text not in kind.choices)
+    return {
+        filled: BLANK,
+        read_source: BLANK | WORDS.map(lambda text: f"/nowhere/{text}"),
+        cron_expression: WORDS,
+        time_zone: WORDS.map(lambda text: f"{text}!"),
+    }.get(parameter.callback)
+
+
+CHECKED = [
+    pytest.param(names, command, found, id=f"{' '.join(names)} {label(found)}")
+    for names, command in ALL
+    for found in command.params
+    if bad_values(found) is not None
+]
+
+
+@pytest.mark.parametrize(("names", "command", "wrong"), CHECKED)
+@given(data=st.data())
+def test_any_wrong_value_is_refused_in_one_line_that_begins_with_its_option(names, command, wrong, data):
+    value = data.draw(bad_values(wrong))
+    others = [found for found in command.params if found is not wrong]
+    given_others = {found: GOOD.get(found.name, "a") for found in others if found.required}
+    values = {**given_others, wrong: value}
+    options = [f"{found.opts[0]}={text}" for found, text in values.items() if isinstance(found, click.Option)]
+    arguments = [values[found] for found in command.params if isinstance(found, click.Argument)]
+    said = StringIO()
+
+    with redirect_stderr(said):
+        assert main([*names, *options, "--", *arguments]) == 2
+
+    assert said.getvalue().startswith(f"exporttiles {' '.join(names)}: {label(wrong)}: ")
+    assert len(said.getvalue().splitlines()) == 1
+
+
 @pytest.mark.parametrize("arguments", [[], ["token"], ["schedule"]])
 def test_a_command_that_is_not_named_is_wrong_usage_and_shows_the_help(capsys, arguments):
     assert main(arguments) == 2
@@ -95,40 +149,45 @@ def test_a_command_that_is_not_named_is_wrong_usage_and_shows_the_help(capsys, a
     assert "Commands:" in capsys.readouterr().err
 
 
-def test_a_command_that_could_not_do_it_ends_with_1_in_one_line(capsys):
-    assert main(["check", "/nowhere.tpkx"]) == 1
+def test_a_command_that_could_not_do_it_ends_with_1_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
 
-    assert capsys.readouterr().err == "exporttiles: There is no file or folder /nowhere.tpkx.\n"
+    assert main(["export", "photos", "out.tpkx"]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith("exporttiles: photos: There is no tile cache")
+    assert said.count("\n") == 1
 
 
 def test_a_command_that_is_stopped_ends_with_130(capsys, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(resume, "Outputs", stop)
+    monkeypatch.setattr(recovery, "Outputs", stop)
 
     assert main(["resume", "j0"]) == 130
-    assert capsys.readouterr().err == "exporttiles: stopped\n"
+    assert capsys.readouterr().err.lstrip("\n") == "exporttiles: stopped\n"
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):
     def fail(*_):
         raise LookupError
 
-    monkeypatch.setattr(resume, "Outputs", fail)
+    monkeypatch.setattr(recovery, "Outputs", fail)
 
     with pytest.raises(LookupError):
         main(["resume", "j0"])
 
 
 def test_a_package_that_is_not_installed_is_named_with_the_way_to_get_it(capsys, monkeypatch):
-    monkeypatch.delitem(sys.modules, "exporttiles.cli.replay", raising=False)
+    monkeypatch.delitem(sys.modules, "exporttiles.cli.recovery", raising=False)
     monkeypatch.delitem(sys.modules, "exporttiles.cli.stack", raising=False)
     monkeypatch.setitem(sys.modules, "boto3", None)
 
     assert main(["replay"]) == 1
     assert capsys.readouterr().err == (
-        "exporttiles: boto3 is not installed, which commands on AWS need: pip install 'exporttiles[cli]'\n"
+        "exporttiles: boto3 is not installed. Commands that use AWS need it: pip install 'exporttiles[cli]'\n"
     )
     assert main(["--help"]) == 0
 

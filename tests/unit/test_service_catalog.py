@@ -53,7 +53,7 @@ def test_a_name_that_could_climb_out_of_the_catalog_finds_nothing(tiles, name):
 def test_no_service_is_published_under_such_a_name(tiles, name):
     service = replace(a_service(tiles), name=name)
 
-    with pytest.raises(InvalidParameterError, match="Legal are Name and Folder/Name"):
+    with pytest.raises(InvalidParameterError, match="It must be Name or Folder/Name"):
         ServiceCatalog(tiles).put(service)
 
     assert not list(tiles.list("services/"))

@@ -52,11 +52,11 @@ def test_a_key_opens_its_services_and_no_other(services, opens, shuts):
     "changes", [{"name": "a b"}, {"name": ""}, {"name": "a\n"}, {"name": "../x"}, {"max_tile_count": 0}]
 )
 def test_a_key_without_a_proper_name_or_limit_is_none(changes):
-    with pytest.raises(ValueError, match="key"):
+    with pytest.raises(ValueError, match=r"(?s)^(name|max_tiles): .* cannot be used. It must"):
         a_key("*", **changes)
 
 
 @pytest.mark.parametrize("services", [[], [""], ["*/A"], ["A/B/C"], ["A*"], ["A/"], ["../A"]])
 def test_a_key_without_proper_services_is_none(services):
-    with pytest.raises(ValueError, match=r"legal are|at least"):
+    with pytest.raises(ValueError, match=r"^services: .* cannot be used. It must"):
         a_key(*services)

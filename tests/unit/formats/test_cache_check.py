@@ -175,7 +175,7 @@ def test_the_command_recognises_packages_and_datasets(tmp_path, capsys, kind):
 
 
 @pytest.mark.parametrize("options", [[], ["--structure"]])
-def test_the_command_reads_from_a_store_by_ranges(tmp_path, capsys, options):
+def test_the_command_takes_the_url_of_a_file(tmp_path, capsys, options):
     (tmp_path / "World.tpk").write_bytes(pack(TPK))
 
     assert main(["check", (tmp_path / "World.tpk").as_uri(), *options]) == 0

@@ -164,9 +164,9 @@ def test_a_file_that_is_not_a_package_is_named_in_one_sentence(tmp_path, capsys,
 
 
 def test_a_missing_file_is_named(tmp_path, capsys):
-    assert main(["check", str(tmp_path / "World.tpkx")]) == 1
+    assert main(["check", str(tmp_path / "World.tpkx")]) == 2
 
-    assert "There is no file or folder" in capsys.readouterr().err
+    assert "PACKAGE: There is no file or folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

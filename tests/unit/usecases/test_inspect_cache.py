@@ -242,7 +242,7 @@ def test_a_cache_that_cannot_be_published_is_refused_with_a_reason(put, why):
     objects = memory()
     put(objects)
 
-    with pytest.raises(DamagedCacheError, match=f"^memory:///: .*{why}"):
+    with pytest.raises(DamagedCacheError, match=why):
         a_service(objects)
 
 

@@ -68,7 +68,7 @@ class ServiceCatalog(_JsonFolder):
             InvalidParameterError: no service can have this name.
         """
         if not _SERVICE_NAME.fullmatch(service.name):
-            legal = "Legal are Name and Folder/Name of up to 120 letters, digits and _ each."
+            legal = "It must be Name or Folder/Name, each of 1 to 120 letters, digits and _."
             raise InvalidParameterError("name", service.name, legal)
         self.objects.write(self._key(service.name), service_to_json(service))
 

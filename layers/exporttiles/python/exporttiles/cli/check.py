@@ -1,13 +1,14 @@
 """The command ``exporttiles check``."""
 
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import click
 
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.cli.command import Command
-from exporttiles.domain.errors import SourceError
+from exporttiles.cli.source import Source, read_source
+from exporttiles.domain.errors import RequestError
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.checks.archive_check import Scope
@@ -16,22 +17,22 @@ from exporttiles.formats.checks.checked_files import PackageReport
 
 
 @click.command(cls=Command)
-@click.argument("package", type=click.Path())
+@click.argument("package", type=click.Path(), callback=read_source)
 @click.option(
     "--structure",
     is_flag=True,
-    help="Of an archive read directory, documents, headers and indexes, and no tile: quick, by few ranges.",
+    help="Check only the directory, documents, headers and indexes of an archive, not its tiles: fast, reads little.",
 )
-def check(package: str, *, structure: bool) -> int:
+def check(package: Source, *, structure: bool) -> int:
     """Check the structure of a package or a dataset.
 
-    PACKAGE is a .tpkx or .tpk, or a cache raster dataset as .zip: a path, or an address such as
-    s3://bucket/World.tpkx. It may be a folder: a dataset, or an unpacked .tpkx.
+    PACKAGE is a .tpkx, a .tpk, or a cache raster dataset as .zip: a path, or an address such as
+    s3://bucket/World.tpkx. On this machine it may also be a folder: a dataset, or an unpacked .tpkx.
 
-    The exit status is 1 if anything is found.
+    The exit status is 1 if there are findings.
     """
     report = _report(package, structure_only=structure)
-    name = package.rstrip("/").rpartition("/")[2]
+    name = package.address.rstrip("/").rpartition("/")[2]
     for finding in report.findings:
         print(f"{finding.path or name}: {finding.text}")
     for level, tile_count in report.tile_counts.items():
@@ -41,26 +42,21 @@ def check(package: str, *, structure: bool) -> int:
     return 1 if count else 0
 
 
-def _report(package: str, *, structure_only: bool) -> PackageReport:
+def _report(package: Source, *, structure_only: bool) -> PackageReport:
     """Return the findings of a package or a dataset."""
     scope = Scope(contents=(), tiles=False) if structure_only else Scope()
-    if "://" in package:
-        return check_archive_file(_in_store(package), PurePath(package).suffix, scope)
-    path = Path(package)
-    if not path.exists():
-        raise SourceError(f"There is no file or folder {path}.")
-    if path.is_dir():
+    path = package.path
+    if path and path.is_dir():
         files = {found.relative_to(path).as_posix(): found for found in sorted(path.rglob("*")) if found.is_file()}
         sizes_bytes = {name: found.stat().st_size for name, found in files.items()}
         return check_folder(sizes_bytes, lambda name: files[name].open("rb"))
-    with path.open("rb") as file:
-        return check_archive_file(RangedFile.of(file), path.suffix, scope)
-
-
-def _in_store(url: str) -> RangedFile:
-    folder, _, name = url.rpartition("/")
+    if path:
+        with path.open("rb") as file:
+            return check_archive_file(RangedFile.of(file), path.suffix, scope)
+    folder, _, name = package.address.rpartition("/")
     store = open_store(folder)
     (size_bytes,) = store.sizes_bytes([name])
     if size_bytes is None:
-        raise SourceError(f"There is no object {url}.")
-    return RangedFile(size_bytes, partial(store.read_ranges, name))
+        raise RequestError(f"There is no object {package}.", "package")
+    archive = RangedFile(size_bytes, partial(store.read_ranges, name))
+    return check_archive_file(archive, PurePath(name).suffix, scope)

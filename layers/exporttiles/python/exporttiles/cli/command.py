@@ -1,35 +1,37 @@
 """Commands of click that end in one line and an exit status when they cannot do what was asked."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
-from exporttiles.cli.option_names import with_option
 from exporttiles.domain.errors import ExportTilesError
 
-STOPPED_STATUS = 130
 _METADATA_SERVICE = "169.254.169.254"  # asked for credentials where the environment has none
-_NO_CREDENTIALS = "AWS_ACCESS_KEY_ID: No credentials are found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-
-
-class Stopped(click.ClickException):
-    """The user stopped the command."""
-
-    exit_code = STOPPED_STATUS
-
-    def __init__(self) -> None:
-        super().__init__("stopped")
+NO_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID: No credentials are found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or "
+    "run aws configure. For the local stack, run the export line that make serve prints."
+)
+_STAND_FOR = {
+    "areaOfInterest": "area",
+    "exportExtent": "extent",
+    "compressionQuality": "quality",
+    "name": "package_name",
+    "since": "since_last",
+    "quietMinutes": "quiet_minutes",
+}
+"""Parameter of a request -> the option that stands for it, where their names differ."""
 
 
 class Command(click.Command):
-    """A command that turns errors which a user can mend into messages; any other is a bug, and keeps its traceback."""
+    """A command that turns errors a user can fix into one line. Any other error is a bug and keeps its traceback."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments.
 
         Raises:
-            UsageError: they cannot be used; it always knows the command.
+            UsageError: they cannot be used; it names the command.
         """
         try:
             return super().parse_args(ctx, args)
@@ -41,30 +43,30 @@ class Command(click.Command):
         """Run the command.
 
         Raises:
-            ClickException: it could not do what was asked.
+            UsageError: an argument or option cannot be used.
+            ClickException: the command failed for another reason.
         """
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            raise Stopped from error
         except Exception as error:
             text = _message(error)
             if not text:
                 raise
-            raise click.ClickException(with_option(text)) from error
+            named = with_option(text)
+            raise (click.ClickException(text) if named == text else click.UsageError(named, ctx)) from error
 
 
 class CommandGroup(click.Group):
-    """A command with commands of its own."""
+    """A command with sub-commands."""
 
     command_class = Command
 
 
 class ExclusiveOption(click.Option):
-    """An option that cannot be given together with certain others.
+    """An option that cannot be combined with certain others.
 
     Args:
-        excludes: names of the parameters of the others.
+        excludes: parameter names of the others.
     """
 
     def __init__(self, *declarations: Any, excludes: Sequence[str], **attributes: Any) -> None:
@@ -77,7 +79,7 @@ class ExclusiveOption(click.Option):
         """Return the value of the option.
 
         Raises:
-            UsageError: another option was given that it excludes.
+            UsageError: an excluded option is given, too.
         """
         for other in self._excludes:
             if self.name in opts and other in opts:
@@ -85,10 +87,43 @@ class ExclusiveOption(click.Option):
         return super().handle_parse_result(ctx, opts, args)
 
 
+def filled(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    """Refuse an empty text: it is most likely a shell variable that is not set.
+
+    Raises:
+        BadParameter: the text is empty.
+    """
+    if text is not None and not text.strip():
+        raise click.BadParameter("It is empty.")
+    return text
+
+
+def with_option(text: str) -> str:
+    """Rename the request parameter that a message begins with to the option or argument of the running command.
+
+    Args:
+        text: any message; one that begins with something else is returned unchanged.
+    """
+    name, colon, rest = text.partition(": ")
+    context = click.get_current_context()
+    parameters = {parameter.name or "": parameter for parameter in context.command.params}
+    found = parameters.get(_STAND_FOR.get(name, name)) or parameters.get(name)
+    if not colon or found is None:
+        return text
+    value = context.params.get(found.name or "")
+    file = f" {value}" if isinstance(found, click.Option) and isinstance(value, Path) else ""
+    return f"{label(found)}{file}: {rest}"
+
+
+def label(parameter: click.Parameter) -> str:
+    """Return a parameter as the usage line shows it: `--area`, `SOURCE`."""
+    return parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+
+
 def _message(error: Exception) -> str:
-    """Return the message of an error that a user can mend, or '' for any other."""
+    """Return the message of an error that a user can fix, or '' for any other."""
     if isinstance(error, ExportTilesError):
-        return _NO_CREDENTIALS if _METADATA_SERVICE in str(error) else str(error)
+        return NO_CREDENTIALS if _METADATA_SERVICE in str(error) else str(error)
     if isinstance(error, OSError):
         return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
     if type(error).__module__.startswith("botocore."):  # which export does not load

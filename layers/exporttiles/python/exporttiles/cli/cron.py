@@ -1,90 +1,63 @@
-"""Cron expressions and time zones of EventBridge Scheduler, checked before they are sent.
+"""Callbacks of options that check cron expressions and time zones of EventBridge Scheduler.
 
 Source: EventBridge Scheduler User Guide, "Schedule types", cron-based schedules.
 """
 
 import re
-from dataclasses import dataclass
 from zoneinfo import available_timezones
 
-from exporttiles.domain.errors import RequestError
+import click
+
 from exporttiles.domain.wording import counted
 
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_LEGAL = "Use six fields: minute hour day-of-month month day-of-week year, such as '0 5 ? * MON *'."
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """A field of a cron expression.
-
-    Attributes:
-        name: in words.
-        low, high: the numbers that it may hold, both included.
-        names: words for the numbers from `low` on.
-        special: a pattern of further entries.
-    """
-
-    name: str
-    low: int
-    high: int
-    names: tuple[str, ...] = ()
-    special: str = ""
-
-    def holds(self, text: str) -> bool:
-        """Return True if a text is legal in this field."""
-        return all(map(self._is_entry, text.split(",")))
-
-    def _is_entry(self, entry: str) -> bool:
-        if self.special and re.fullmatch(self.special, entry):
-            return True
-        values, slash, step = entry.partition("/")
-        if slash and not (re.fullmatch(r"[0-9]{1,4}", step) and 1 <= int(step) <= self.high):
-            return False
-        if values == "*":
-            return True
-        first, dash, last = values.partition("-")
-        return self._is_value(first) and (not dash or self._is_value(last))
-
-    def _is_value(self, text: str) -> bool:
-        if re.fullmatch(r"[0-9]{1,4}", text):
-            return self.low <= int(text) <= self.high
-        return text.upper() in self.names
+def _field(value: str, special: str = "") -> re.Pattern[str]:
+    """Return the pattern of a field: a list of values, ranges, `*`, all with or without a step, and special entries."""
+    entry = rf"(?:\*|{value}(?:-{value})?)(?:/[1-9]\d{{0,3}})?" + (f"|{special}" if special else "")
+    return re.compile(rf"(?:{entry})(?:,(?:{entry}))*", re.ASCII | re.IGNORECASE)
 
 
-_FIELDS = (
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day of month", 1, 31, special=r"\?|L|L-(?:[1-9]|[12]\d|30)|(?:[1-9]|[12]\d|3[01]|L)W"),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("day of week", 1, 7, _DAYS, rf"(?i:\?|L|(?:[1-7]|{'|'.join(_DAYS)})(?:L|#[1-5]))"),
-    _Field("year", 1970, 2199),
-)
-_LEGAL = "Legal are six fields, minute hour day-of-month month day-of-week year, as in '0 5 ? * MON *'."
+_DAY = r"(?:0?[1-9]|[12]\d|3[01])"
+_MONTH = r"(?:0?[1-9]|1[0-2]|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)"
+_WEEKDAY = r"(?:[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)"
+_FIELDS = {
+    "minute (0 to 59)": _field(r"[0-5]?\d"),
+    "hour (0 to 23)": _field(r"(?:[01]?\d|2[0-3])"),
+    "day of month (1 to 31)": _field(_DAY, rf"\?|L(?:-(?:[1-9]|[12]\d|30))?|(?:{_DAY}|L)W"),
+    "month (1 to 12)": _field(_MONTH),
+    "day of week (1 to 7)": _field(_WEEKDAY, rf"\?|L|{_WEEKDAY}(?:L|#[1-5])"),
+    "year (1970 to 2199)": _field(r"(?:19[7-9]\d|2[01]\d\d)"),
+}
 
 
-def check_cron(text: str) -> None:
-    """Check a cron expression.
+def cron_expression(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
+    """Return a legal cron expression, or None for None.
 
     Raises:
-        RequestError: EventBridge Scheduler would refuse it; says which field.
+        BadParameter: EventBridge Scheduler would refuse it; says which field.
     """
+    if text is None:
+        return None
     parts = text.split()
     if len(parts) != len(_FIELDS):
-        raise RequestError(f"'{text[:80]}' has {counted(len(parts), 'field')}. {_LEGAL}", "--cron")
-    for field, part in zip(_FIELDS, parts, strict=True):
-        if not field.holds(part):
-            raise RequestError(f"'{part[:80]}' is no {field.name} ({field.low} to {field.high}). {_LEGAL}", "--cron")
+        raise click.BadParameter(f"'{text[:80]}' has {counted(len(parts), 'field')}. {_LEGAL}")
+    for part, (name, pattern) in zip(parts, _FIELDS.items(), strict=True):
+        if not pattern.fullmatch(part):
+            raise click.BadParameter(f"'{part[:80]}' is not a valid {name}. {_LEGAL}")
     if (parts[2] == "?") == (parts[4] == "?"):
-        raise RequestError(f"One of day of month and day of week must be ?, and only one. {_LEGAL}", "--cron")
+        raise click.BadParameter(f"Either day of month or day of week must be ?, not both. {_LEGAL}")
+    return text
 
 
-def check_timezone(name: str) -> None:
-    """Check a time zone; where the machine has no database of them, none is refused.
+def time_zone(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Return a time zone of the IANA database; any name where the machine does not have the database.
 
     Raises:
-        RequestError: the IANA database does not have it.
+        BadParameter: there is no such time zone.
     """
     known = available_timezones()
     if known and name not in known:
-        raise RequestError(f"'{name[:80]}' is not known. Legal are names such as Europe/Berlin and UTC.", "--timezone")
+        raise click.BadParameter(f"'{name[:80]}' is not a known time zone. Use a name such as Europe/Berlin or UTC.")
+    return name

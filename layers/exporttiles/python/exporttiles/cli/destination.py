@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporttiles.domain.errors import DamagedCacheError, ExportTilesError
+from exporttiles.domain.errors import DamagedCacheError, RequestError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.formats.archives.zip_reader import TAIL_BYTES, find_directory, read_directory
 
@@ -36,8 +36,11 @@ Identity = tuple[int, int]
 """Device and inode."""
 
 
-class OutputError(ExportTilesError):
-    """The output cannot be written where it is wanted."""
+class OutputError(RequestError):
+    """The output cannot be written to this place."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, "out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,10 @@ class Destination:
         """
         if self.path.suffix.lower() not in OUTPUTS:
             raise OutputError(
-                f"out: {self.path.name} is of no known kind. Legal are .tpkx, .tpk, .zip, and a folder: no suffix."
+                f"'{self.path.name}' is not a known kind of output. Use .tpkx, .tpk or .zip, or no suffix for a folder."
             )
         if not self.path.parent.is_dir():
-            raise OutputError(f"out: There is no folder {self.path.parent}.")
+            raise OutputError(f"There is no folder {self.path.parent}.")
         for input_path in filter(None, (source, *other_inputs)):
             if input_path.exists():
                 self._require_apart_from(input_path, is_source=input_path is source)
@@ -99,9 +102,9 @@ class Destination:
         around_target = _identities([*([target] if target_identity else []), *target.parents])
         found = _identity(input_path)
         if found == target_identity:
-            raise OutputError(f"out: {self.path} is {name}. An export never replaces what it reads.")
+            raise OutputError(f"{self.path} is {name}. An export never replaces what it reads.")
         if target_identity in _identities(Path(os.path.realpath(input_path)).parents):
-            raise OutputError(f"out: {self.path} holds {name}. An export never replaces what it reads.")
+            raise OutputError(f"{self.path} holds {name}. An export never replaces what it reads.")
         if not is_source:
             return
         folder = input_path.parent if input_path.suffix.lower() in _DOCUMENTS else input_path
@@ -109,20 +112,20 @@ class Destination:
             return
         inside = next((place for place in _folders(folder) if _identity(place) in around_target), None)
         if inside:
-            raise OutputError(f"out: {self.path} lies inside {name}. Write the output elsewhere.")
+            raise OutputError(f"{self.path} lies inside {name}. Write the output elsewhere.")
         if target_identity and any(
             target_identity in _identities([linked, *linked.parents]) for linked in _targets_of_links(folder)
         ):
-            raise OutputError(f"out: {self.path} is read by way of a link in {name}. Write the output elsewhere.")
+            raise OutputError(f"{self.path} is read by way of a link in {name}. Write the output elsewhere.")
 
     def _require_replaceable(self) -> None:
         path = self.path
         if not os.path.lexists(path):
             return
         if path.is_symlink():  # neither the link nor a file that the user did not name is replaced
-            raise OutputError(f"out: {path} is a link to {path.readlink()}. Name the file or folder itself.")
+            raise OutputError(f"{path} is a link to {path.readlink()}. Name the file or folder itself.")
         if not self.is_replaced:
-            raise OutputError(f"out: {path} exists already. --force replaces it.")
+            raise OutputError(f"{path} exists already. --force replaces it.")
         _require_output(path, path.suffix.lower())
 
     def _put_where_free(self, made: Path) -> None:
@@ -140,7 +143,7 @@ class Destination:
                 made.replace(self.path)
         except OSError as error:
             if os.path.lexists(self.path):
-                raise OutputError(f"out: {self.path} has come into being meanwhile; it stays as it is.") from error
+                raise OutputError(f"{self.path} has come into being meanwhile; it stays as it is.") from error
             raise
 
     def _exchange_folder(self, made: Path) -> None:
@@ -156,7 +159,7 @@ class Destination:
 
 def _require_output(path: Path, suffix: str, shown: Path | None = None) -> None:
     """Refuse to replace a file or folder unless its content is that of an earlier output."""
-    refusal = f"out: {shown or path} is not replaced, even with --force: "
+    refusal = f"{shown or path} is not replaced, even with --force: "
     if not suffix:
         _require_dataset_folder(path, refusal)
         return

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -15,6 +15,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 
@@ -22,27 +23,22 @@ from exporttiles.adapters.allocator import collect_garbage_less_often, keep_free
 from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.process import METER, SystemClock
+from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.cli.area_file import read_area_file
-from exporttiles.cli.command import Command, ExclusiveOption
-from exporttiles.cli.destination import OUTPUTS, Destination, OutputError
-from exporttiles.cli.option_names import with_option
-from exporttiles.cli.source import (
-    SingleSource,
-    SourceOptions,
-    inspect,
-    local_path,
-    open_source,
-    print_messages,
-    source_options,
-)
-from exporttiles.cli.terminal import ProgressBar
+from exporttiles.cli.command import Command, ExclusiveOption, filled, with_option
+from exporttiles.cli.destination import OUTPUTS, Destination
+from exporttiles.cli.progress import progress_bar
+from exporttiles.cli.source import Source, cache_options, inspect, open_source, print_messages, read_source
 from exporttiles.domain.errors import ExportTilesError, RequestError
 from exporttiles.domain.job import Job, Message, MessageKind, job_id_of
+from exporttiles.domain.service import TileCache
 from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.tiling import BundleIndex
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.packed_package import PackedPackage
 from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.tiles import Mask, PlacedTile, TileSource
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.parameters import read_export_request
 from exporttiles.usecases.build_fragment import RunAll
@@ -59,28 +55,42 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _LONGEST_MEMBER_NAME = 100  # file systems take 255 bytes, with suffixes
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TILES_A_MESSAGE = 16
+_TILES_A_REPORT = 256
 _LIFETIME = timedelta(days=365)  # of a job that ends with its process
 
 
 @click.command(cls=Command)
-@click.argument("source", type=click.Path())
+@click.argument("source", type=click.Path(), callback=read_source)
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--levels", help="As in 0-7 or 1-4,7-9 (default: all that have tiles).")
-@click.option("--extent", metavar="XMIN,YMIN,XMAX,YMAX", help="In the reference of the cache (default: all).")
+@click.option(
+    "--levels", callback=filled, metavar="LEVELS", help="Levels, such as 0-7 or 1-4,7-9.  [default: all with tiles]"
+)
+@click.option(
+    "--extent",
+    callback=filled,
+    metavar="XMIN,YMIN,XMAX,YMAX",
+    help="Extent, in the spatial reference of the cache or of --extent-wkid.  [default: all]",
+)
 @click.option(
     "--area",
     type=click.Path(path_type=Path),
     cls=ExclusiveOption,
     excludes=["extent"],
-    help="File with polygons, as Esri JSON or GeoJSON.",
+    metavar="FILE",
+    help="File of polygons, as Esri JSON or GeoJSON, instead of --extent.",
 )
-@click.option("--extent-wkid", type=click.IntRange(min=1), help="Reference of the extent, such as 4326 for degrees.")
-@click.option("--quality", type=int, help="Recompress JPEG tiles to this quality, 0 to 100.")
-@click.option("--name", default="", help="Title of the map in the package (default: the name of the file).")
+@click.option(
+    "--extent-wkid",
+    type=click.IntRange(min=1),
+    metavar="WKID",
+    help="Spatial reference of --extent, such as 4326 for degrees.",
+)
+@click.option("--quality", type=click.IntRange(0, 100), metavar="N", help="Recompress JPEG tiles with this quality.")
+@click.option("--name", default="", metavar="TITLE", help="Title of the map.  [default: the file name]")
 @click.option("--force", is_flag=True, help="Replace an earlier output of the same kind.")
-@source_options
+@cache_options
 def export(
-    source: str,
+    source: Source,
     out: Path,
     *,
     levels: str | None,
@@ -89,12 +99,12 @@ def export(
     extent_wkid: int | None,
     quality: int | None,
     name: str,
-    cache: SourceOptions,
     force: bool,
+    **cache: Any,
 ) -> None:
     """Export tiles of a cache into a package, without AWS.
 
-    SOURCE is a folder, .tpkx, .tpk or .pmtiles: a path, or an address such as s3://bucket/caches/Name.
+    SOURCE is a folder, .tpkx, .tpk, .zip or .pmtiles: a path, or an address such as s3://bucket/caches/Name.
 
     OUT is a .tpkx or .tpk, or a cache raster dataset: a .zip or a folder.
     """
@@ -102,17 +112,27 @@ def export(
     collect_garbage_less_often()
     out = out.absolute()
     destination = Destination(out, is_replaced=force)
-    destination.check(local_path(source), *filter(None, [area]))
-    parameters = _parameters(out, levels=levels, extent=extent, extent_wkid=extent_wkid, area=area, quality=quality)
+    destination.check(source.path, *filter(None, [area]))
+    tile_package, storage_format = OUTPUTS[out.suffix.lower()]
+    parameters = {
+        "tilePackage": tile_package,
+        "storageFormatType": storage_format,
+        "levels": levels,
+        "exportExtent": _with_reference(extent, extent_wkid) if extent_wkid else extent,
+        "areaOfInterest": read_area_file(area) if area else None,
+    }
+    if quality is not None:
+        parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(quality)}
     objects, url = open_source(source)
     title = (name or out.stem).encode(errors="replace").decode()  # a name of a file may hold any bytes
     member_name = _member_name(title)
-    found = inspect(cache, objects, member_name, url)
+    found = inspect(source, objects, member_name, url, **cache)
     print_messages(found.messages)
     service = replace(found.service, title="" if title == member_name else title, max_export_tiles_count=sys.maxsize)
-    request = read_export_request(parameters, service, must_name_reference=True)
+    given = {parameter: value for parameter, value in parameters.items() if value is not None}
+    request = read_export_request(given, service, must_name_reference=True)
     warnings = tuple(with_option(text) for text in request.warnings)
-    # What lies here is known: an area that is too complex for levels without tiles is not refused because of them.
+    # The levels of the cache are known: an area too complex for levels without tiles is not refused because of them.
     wanted = [level for level in request.levels if service.min_level <= level <= service.max_level] or request.levels
     asked = Export(service, replace(request, levels=tuple(wanted), warnings=warnings))
     job_id = job_id_of(asked.to_json().decode())  # equal exports are equal jobs, and so make equal packages
@@ -134,42 +154,39 @@ def _member_name(title: str) -> str:
     return name if name.strip("_") else "Map"
 
 
-def _parameters(
-    out: Path,
-    *,
-    levels: str | None,
-    extent: str | None,
-    extent_wkid: int | None,
-    area: Path | None,
-    quality: int | None,
-) -> dict[str, str]:
-    """Return the parameters of `exportTiles` that ask for the same."""
-    tile_package, storage_format = OUTPUTS[out.suffix.lower()]
-    parameters = {"tilePackage": tile_package, "storageFormatType": storage_format}
-    for name, value in (("levels", levels), ("exportExtent", extent)):
-        if value is not None:
-            if not value.strip():  # most likely a variable that is not set; it does not mean everything
-                raise RequestError("It is empty. Leave the option out for everything.", name)
-            parameters[name] = value
-    if area is not None:
-        parameters["areaOfInterest"] = read_area_file(area)
-    if extent_wkid is not None:
-        parameters["exportExtent"] = _with_reference(extent, extent_wkid)
-    if quality is not None:
-        parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(quality)}
-    return parameters
-
-
 def _with_reference(extent: str | None, wkid: int) -> str:
-    """Return an extent of four numbers as an envelope with its reference."""
+    """Return an extent of four numbers as an envelope with its spatial reference."""
     if extent is None or extent.lstrip().startswith("{"):
-        raise RequestError("It is the reference of the four numbers of --extent.", "--extent-wkid")
+        raise RequestError("It is the spatial reference of the four numbers of --extent.", "extent_wkid")
     sides = extent.split(",")
     if len(sides) != len(_SIDES):
         return extent  # to be refused with the rest of the request
-    with naming_parameter("--extent-wkid"):
-        SpatialReference(wkid).crs  # noqa: B018  it is known, or refused here by the name of its own option
+    with naming_parameter("extent_wkid"):
+        SpatialReference(wkid).crs  # noqa: B018  raises if the reference is unknown
     return json.dumps(dict(zip(_SIDES, sides, strict=True)) | {"spatialReference": {"wkid": wkid}})
+
+
+class _ReportingSource:
+    """The one cache of an export, which reports how many of the selected tiles were looked for."""
+
+    def __init__(self, source: TileSource, report: Callable[[int], None]) -> None:
+        self._source, self._report = source, report
+        self._done = 0
+        self.find_bundles, self.tile_sizes = source.find_bundles, source.tile_sizes
+        self.unmodified_since = source.unmodified_since
+
+    def open(self, _cache: TileCache) -> TileSource:
+        """Return the reader of the cache."""
+        return self
+
+    def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
+        """Yield the tiles of the cache, and report every few hundred."""
+        for number, tile in enumerate(self._source.read_bundle(bundle, selected)):
+            if number % _TILES_A_REPORT == 0:
+                self._report(self._done + number)
+            yield tile
+        self._done += int(selected.sum())
+        self._report(self._done)
 
 
 @contextmanager
@@ -184,7 +201,7 @@ def _codecs(export: Export) -> Iterator[RunAll]:
 
 
 class _AtOnce:
-    """A workflow that ends before it returns."""
+    """A workflow that runs the whole export when it is started."""
 
     def __init__(self, export_at_once: ExportAtOnce) -> None:
         self._export_at_once = export_at_once
@@ -200,13 +217,13 @@ def _export(
     """Submit an export and run it; return the package and the warnings of the request."""
     clock = SystemClock()
     jobs = MemoryJobs(clock)
-    with ProgressBar("exporting") as bar, _codecs(export) as run_all:
+    with progress_bar("exporting") as show, _codecs(export) as run_all:
 
-        def report_progress(done: int) -> None:
+        def report(done: int) -> None:
             job = jobs.get(job_id)
-            bar(max(done, job.progress.done_tile_count), job.tile_count)
+            show(max(done, job.progress.done_tile_count), job.tile_count)
 
-        sources = SingleSource(export.service.cache, objects, report_progress)
+        sources = _ReportingSource(read_cache(objects, export.service.cache), report)
         at_once = _AtOnce(
             ExportAtOnce(
                 local,
@@ -229,19 +246,21 @@ def _export(
 
 @contextmanager
 def _room_for(out: Path) -> Iterator[None]:
-    """Say in words that a disk is full."""
+    """Explain a full disk."""
     try:
         yield
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        text = f"There is no room for {out.name} in {out.parent}: {error.strerror}. Make room, or write elsewhere."
-        raise OutputError(text) from error
+        text = (
+            f"There is no room for {out.name} in {out.parent}: {error.strerror}. Free some space, or write elsewhere."
+        )
+        raise ExportTilesError(text) from error
 
 
 @contextmanager
 def _stopped_in_order() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does, so that nothing stays behind."""
+    """Treat SIGTERM like Ctrl-C, so that temporary files are removed."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

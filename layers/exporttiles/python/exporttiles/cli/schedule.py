@@ -1,12 +1,10 @@
-"""The command ``exporttiles schedule``, with its own commands."""
+"""The command ``exporttiles schedule`` and its sub-commands."""
 
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 from botocore.exceptions import ClientError
@@ -14,102 +12,182 @@ from botocore.exceptions import ClientError
 from exporttiles.adapters.json_folders import ServiceCatalog, Subscriptions
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.cli.area_file import read_area_file
-from exporttiles.cli.command import CommandGroup, ExclusiveOption
-from exporttiles.cli.cron import check_cron, check_timezone
-from exporttiles.cli.option_names import with_option
+from exporttiles.cli.command import CommandGroup, ExclusiveOption, filled, with_option
+from exporttiles.cli.cron import cron_expression, time_zone
 from exporttiles.cli.stack import Outputs, StackError, aws_client, stack_option
-from exporttiles.domain.errors import InvalidParameterError, RequestError, ServiceNotFoundError
+from exporttiles.domain.errors import RequestError, ServiceNotFoundError
 from exporttiles.domain.export import LAST
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.subscription import NAME, Subscription
 from exporttiles.domain.wording import counted
-from exporttiles.events.request_document import read_request_document
+from exporttiles.events.request_document import MAX_KEPT, read_request_document
 from exporttiles.events.requests import REQUESTED
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.parameters import read_export_request
 
 SOURCE = "exporttiles.schedule"
 
-_QUIET_MINUTES = 15
 _MAX_REQUEST_BYTES = 200_000  # an event, a message and a schedule hold 256 KiB, envelopes included
 
 
 @click.group(cls=CommandGroup)
 def schedule() -> None:
-    """Add, list and remove schedules of exports."""
+    """Add, list and remove scheduled exports."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Options:
-    """The options of `add`."""
+def _schedule_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Return a legal name of a schedule.
 
-    name: str
-    cron: str | None
-    on_new_imagery: bool
-    quiet_minutes: float | None
-    timezone: str | None
-    service: str
-    levels: str
-    area: Path | None
-    package_name: str | None
-    keep: int | None
-    since_last: bool
-    key: str | None
-    quality: int | None
-    stack: str
+    Raises:
+        BadParameter: it is not one.
+    """
+    if not NAME.fullmatch(name):
+        raise click.BadParameter(f"'{name[:80]}' cannot be used. It must have 1 to 64 letters, digits and _ . -.")
+    return name
 
 
 @schedule.command("add")
-@click.argument("name")
-@click.option("--cron", help="Minute hour day month weekday year, as in '0 5 ? * MON *'.")
+@click.argument("name", callback=_schedule_name)
+@click.option(
+    "--cron",
+    callback=cron_expression,
+    metavar="EXPRESSION",
+    help="Export at these times: minute hour day-of-month month day-of-week year, such as '0 5 ? * MON *'.",
+)
+@click.option(
+    "--timezone",
+    callback=time_zone,
+    metavar="ZONE",
+    default="UTC",
+    show_default=True,
+    cls=ExclusiveOption,
+    excludes=["on_new_imagery"],
+    help="Time zone of --cron, such as Europe/Berlin.",
+)
 @click.option(
     "--on-new-imagery",
     is_flag=True,
     cls=ExclusiveOption,
     excludes=["cron"],
-    help="Whenever tiles that it holds have come.",
+    help="Export whenever new tiles of the selection have arrived.",
 )
-@click.option("--quiet-minutes", type=float, help="With --on-new-imagery: since the last came (default: 15).")
-@click.option("--timezone", help="With --cron: in which it is meant, such as Europe/Berlin (default: UTC).")
-@click.option("--service", required=True, help="Name or Folder/Name.")
-@click.option("--levels", required=True, help="As in 10-16.")
+@click.option(
+    "--quiet-minutes",
+    type=click.IntRange(1, 1440),
+    metavar="N",
+    default=15,
+    show_default=True,
+    cls=ExclusiveOption,
+    excludes=["cron"],
+    help="With --on-new-imagery: minutes to wait after the last new tile.",
+)
+@click.option("--service", required=True, metavar="NAME", help="Service to export: Name or Folder/Name.")
+@click.option("--levels", callback=filled, required=True, metavar="LEVELS", help="Levels, such as 10-16.")
 @click.option(
     "--area",
     type=click.Path(path_type=Path),
-    help="File with the area of interest as Esri JSON or GeoJSON (default: all).",
+    metavar="FILE",
+    help="File of polygons, as Esri JSON or GeoJSON.  [default: all]",
 )
-@click.option("--package-name", help="Of the package; {date} stands for the day (default: name-{date}).")
-@click.option("--keep", type=int, help="Packages that are kept, the newest; older ones are removed.")
-@click.option("--since-last", is_flag=True, help="With --keep: only tiles changed since the last package.")
-@click.option("--key", help="Name of the API key in whose name it is made, if the stack asks for tokens.")
-@click.option("--quality", type=int, help="Recompress JPEG tiles to this quality.")
+@click.option(
+    "--package-name",
+    callback=filled,
+    metavar="NAME",
+    help="Name of the packages; {date} is replaced by the day.  [default: NAME-{date}]",
+)
+@click.option(
+    "--keep", type=click.IntRange(1, MAX_KEPT), metavar="N", help="Keep the newest N packages and remove older ones."
+)
+@click.option("--since-last", is_flag=True, help="With --keep: export only tiles changed since the last package.")
+@click.option(
+    "--key",
+    callback=filled,
+    metavar="NAME",
+    help="API key whose services and limits apply; required if the stack requires tokens.",
+)
+@click.option("--quality", type=click.IntRange(0, 100), metavar="N", help="Recompress JPEG tiles with this quality.")
 @stack_option
-def add_schedule(**values: Any) -> None:
-    """Schedule an export; replace the schedule of the same name.
+def add_schedule(
+    name: str,
+    *,
+    cron: str | None,
+    timezone: str,
+    on_new_imagery: bool,
+    quiet_minutes: int,
+    service: str,
+    levels: str,
+    area: Path | None,
+    package_name: str | None,
+    keep: int | None,
+    since_last: bool,
+    key: str | None,
+    quality: int | None,
+    stack: str,
+) -> None:
+    """Schedule an export, or replace the schedule of this name.
 
-    NAME of the schedule: letters, digits and _ . -
+    NAME is the name of the schedule: letters, digits and _ . -
+
+    Either --cron or --on-new-imagery is required.
     """
-    options = _Options(**values)
-    if options.cron is None and not options.on_new_imagery:
+    if cron is None and not on_new_imagery:
         raise click.UsageError("Missing option '--cron' or '--on-new-imagery'.", click.get_current_context())
-    _check_options(options)
-    request = _request(options)
+    members = {
+        "service": service,
+        "name": package_name or f"{name}-{{date}}",
+        "levels": levels,
+        "tilePackage": True,
+        "areaOfInterest": read_area_file(area) if area else None,
+        "keep": keep,
+        "since": LAST if since_last else None,
+        "key": key,
+        "optimizeTilesForSize": None if quality is None else True,
+        "compressionQuality": quality,
+    }
+    request = json.dumps({member: value for member, value in members.items() if value is not None})
     document = read_request_document(request.encode(), datetime.now(UTC))
     if len(request.encode()) > _MAX_REQUEST_BYTES:
+        text = f"The request has more than {_MAX_REQUEST_BYTES:,} bytes: simplify its area."
+        raise RequestError(text, "areaOfInterest")
+    outputs = Outputs(stack)
+    _check_request(service, document.parameters, ServiceCatalog(open_store(f"s3://{outputs['TileBucketName']}")))
+    if cron is None:
+        when = _subscribe(Subscription(name, timedelta(minutes=quiet_minutes), request), outputs)
+    else:
+        when = _put_schedule(name, cron, timezone, request, outputs)
+    print(f"{name}: {when}")
+
+
+def _check_request(name: str, parameters: Mapping[str, str], services: ServiceCatalog) -> None:
+    """Check a request against its service, as it will be when it is due.
+
+    Raises:
+        RequestError: there is no such service, or it would refuse the request.
+    """
+    try:
+        service = services.get(name)
+    except ServiceNotFoundError as error:
+        published = ", ".join(services.names()) or "none"
+        raise RequestError(f"{error} Published are: {published}.", "service") from error
+    request = read_export_request(parameters, service, must_name_reference=True)
+    with naming_parameter("areaOfInterest"):  # it may be too complex to count
+        tile_count = TileSelection.of_service(service, request.area).count_all(request.levels)
+    limit = service.max_export_tiles_count
+    if not 0 < tile_count <= limit:
         raise RequestError(
-            f"The request has more than {_MAX_REQUEST_BYTES:,} bytes: simplify its area.", "areaOfInterest"
+            f"{counted(tile_count, 'tile')} would be exported; the service allows 1 to {limit:,}.", "levels"
         )
-    outputs = Outputs(options.stack)
-    _check_request(options, document.parameters, ServiceCatalog(open_store(f"s3://{outputs['TileBucketName']}")))
-    if options.on_new_imagery:
-        _subscribe(options, outputs, request)
-        return
+    for warning in request.warnings:
+        print(f"Warning: {with_option(warning)}")
+
+
+def _put_schedule(name: str, cron: str, timezone: str, request: str, outputs: Outputs) -> str:
+    """Create or replace a schedule. Return when it is due."""
     scheduler = aws_client("scheduler")
-    timezone = options.timezone or "UTC"
     definition = {
-        "Name": options.name,
+        "Name": name,
         "GroupName": outputs["ScheduleGroupName"],
-        "ScheduleExpression": f"cron({options.cron})",
+        "ScheduleExpression": f"cron({cron})",
         "ScheduleExpressionTimezone": timezone,
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "Target": {
@@ -127,85 +205,18 @@ def add_schedule(**values: Any) -> None:
     except ClientError as error:
         raise StackError(f"The schedule was refused: {error.response['Error']['Message']}") from error
     with suppress(KeyError):  # a name stands for one schedule, of either kind
-        _subscriptions(outputs).delete(options.name)
-    print(f"{options.name}: cron({options.cron}) {timezone}")
+        _subscriptions(outputs).delete(name)
+    return f"cron({cron}) {timezone}"
 
 
-def _check_options(options: _Options) -> None:
-    """Check what the options say without AWS.
-
-    Raises:
-        RequestError: one cannot be used, or does not go with another.
-    """
-    if not NAME.fullmatch(options.name):
-        raise InvalidParameterError("NAME", options.name, "Legal are 1 to 64 letters, digits and _ . -.")
-    if not options.levels.strip():
-        raise RequestError("It is empty. Name the levels, as in 10-16.", "--levels")
-    if options.cron is None:
-        if options.timezone is not None:
-            raise RequestError("It goes with --cron.", "--timezone")
-        return
-    if options.quiet_minutes is not None:
-        raise RequestError("It goes with --on-new-imagery.", "--quiet-minutes")
-    check_cron(options.cron)
-    check_timezone(options.timezone or "UTC")
-
-
-def _check_request(options: _Options, parameters: Mapping[str, str], services: ServiceCatalog) -> None:
-    """Check a request against its service, as it will be when it is due.
-
-    Raises:
-        RequestError: there is no such service, or it would refuse the request.
-    """
-    try:
-        service = services.get(options.service)
-    except ServiceNotFoundError as error:
-        published = ", ".join(services.names()) or "none"
-        raise RequestError(f"{error} Published are: {published}.", "--service") from error
-    request = read_export_request(parameters, service, must_name_reference=True)
-    with naming_parameter("areaOfInterest"):  # it may be too complex to count
-        tile_count = TileSelection.of_service(service, request.area).count_all(request.levels)
-    limit = service.max_export_tiles_count
-    if not 0 < tile_count <= limit:
-        raise RequestError(f"{counted(tile_count, 'tile')} would be exported; legal are 1 to {limit:,}.", "--levels")
-    for warning in request.warnings:
-        print(f"Warning: {with_option(warning)}")
-
-
-def _subscribe(options: _Options, outputs: Outputs, request: str) -> None:
+def _subscribe(subscription: Subscription, outputs: Outputs) -> str:
+    """Create or replace a subscription to new imagery. Return when it is due."""
     if "ImageryQueueUrl" not in outputs:
-        raise StackError(f"--stack: '{options.stack}' hears of no new imagery: deploy it with NewImageryEvents=on.")
-    subscription = Subscription(
-        options.name,
-        timedelta(minutes=_QUIET_MINUTES if options.quiet_minutes is None else options.quiet_minutes),
-        request,
-    )
+        text = "The stack receives no events of new imagery. Deploy it with NewImageryEvents=on."
+        raise RequestError(text, "on_new_imagery")
     _subscriptions(outputs).put(subscription)
-    scheduler = aws_client("scheduler")
-    with suppress(scheduler.exceptions.ResourceNotFoundException):
-        scheduler.delete_schedule(Name=options.name, GroupName=outputs["ScheduleGroupName"])
-    print(f"{options.name}: {_when(subscription)}")
-
-
-def _request(options: _Options) -> str:
-    """Return the request that comes again."""
-    request: dict[str, Any] = {
-        "service": options.service,
-        "name": options.package_name or f"{options.name}-{{date}}",
-        "levels": options.levels,
-        "tilePackage": True,
-    }
-    if options.area is not None:
-        request["areaOfInterest"] = read_area_file(options.area)
-    if options.keep is not None:
-        request["keep"] = options.keep
-    if options.since_last:
-        request["since"] = LAST
-    if options.key:
-        request["key"] = options.key
-    if options.quality is not None:
-        request |= {"optimizeTilesForSize": True, "compressionQuality": options.quality}
-    return json.dumps(request)
+    _delete_schedule(subscription.name, outputs)
+    return _when(subscription)
 
 
 @schedule.command("list")
@@ -227,7 +238,7 @@ def list_schedules(stack: str) -> None:
 def _print_line(name: str, when: str, request_text: str) -> None:
     request = json.loads(request_text)
     kept = f", newest {request['keep']} kept" if "keep" in request else ""
-    changed = ", only what has changed" if "since" in request else ""
+    changed = ", changed tiles only" if "since" in request else ""
     print(f"{name:24} {when:44} {request['service']} levels {request.get('levels') or 'all'}{kept}{changed}")
 
 
@@ -237,21 +248,28 @@ def _when(subscription: Subscription) -> str:
 
 
 @schedule.command("remove")
-@click.argument("name")
+@click.argument("name", callback=_schedule_name)
 @stack_option
 def remove_schedule(name: str, stack: str) -> None:
-    """Remove a schedule; exports that run go on."""
-    scheduler, outputs = aws_client("scheduler"), Outputs(stack)
-    found = False
-    with suppress(scheduler.exceptions.ResourceNotFoundException):
-        scheduler.delete_schedule(Name=name, GroupName=outputs["ScheduleGroupName"])
-        found = True
+    """Remove a schedule. Running exports continue."""
+    outputs = Outputs(stack)
+    is_found = _delete_schedule(name, outputs)
     with suppress(KeyError):
         _subscriptions(outputs).delete(name)
-        found = True
-    if not found:
-        raise StackError(f"NAME: There is no schedule '{name}'.")
+        is_found = True
+    if not is_found:
+        raise RequestError(f"There is no schedule '{name}'.", "name")
     print(f"Removed {name}.")
+
+
+def _delete_schedule(name: str, outputs: Outputs) -> bool:
+    """Delete a schedule. Return False if there is none."""
+    scheduler = aws_client("scheduler")
+    try:
+        scheduler.delete_schedule(Name=name, GroupName=outputs["ScheduleGroupName"])
+    except scheduler.exceptions.ResourceNotFoundException:
+        return False
+    return True
 
 
 def _subscriptions(outputs: Outputs) -> Subscriptions:

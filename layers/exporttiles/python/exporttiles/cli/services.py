@@ -1,11 +1,61 @@
-"""The command ``exporttiles services``."""
+"""The commands ``exporttiles publish``, ``services`` and ``unpublish``."""
+
+import os
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import click
 
 from exporttiles.adapters.json_folders import ServiceCatalog
-from exporttiles.cli.command import Command
+from exporttiles.cli.command import Command, filled
+from exporttiles.cli.source import Source, cache_options, inspect, open_address, print_messages, read_source
 from exporttiles.cli.stack import services_url, tile_bucket, tile_bucket_options
-from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.errors import DamagedCacheError, RequestError
+
+
+@click.command(cls=Command)
+@click.argument("name", callback=filled)
+@click.argument("source", type=click.Path(), callback=read_source)
+@tile_bucket_options
+@cache_options
+@click.option(
+    "--max-tiles",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=100_000,
+    show_default=True,
+    help="Maximum number of tiles that one export may select.",
+)
+def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_tiles: int, **cache: Any) -> None:
+    """Publish a tile cache as an image service.
+
+    NAME is the name of the service: Name or Folder/Name. An existing service of this name is replaced.
+
+    SOURCE is a folder, .tpkx, .tpk, .zip or .pmtiles in S3, such as s3://bucket/caches/Name. A local stack (make
+    serve) also reads paths on this machine.
+    """
+    if source.path and "AWS_ENDPOINT_URL" not in os.environ:
+        raise RequestError(
+            f"'{source}' is on this machine, where the stack cannot read it. Copy it into the tile bucket and name it "
+            "as s3://BUCKET/caches/NAME: aws s3 cp --recursive FOLDER s3://BUCKET/caches/NAME. For the local stack, "
+            "run the export line that make serve prints.",
+            "source",
+        )
+    catalog, directory = ServiceCatalog(tile_bucket(stack, bucket)), services_url(stack, bucket)
+    url = source.path.resolve().as_uri() if source.path else source.address
+    print(f"Inspecting {source} ...")
+    found = inspect(source, open_address(url), name, url, **cache)
+    print_messages(found.messages)
+    published_at = datetime.now(UTC).isoformat()
+    service = replace(found.service, max_export_tiles_count=max_tiles, published_at=published_at)
+    verb = "Replaced" if name in catalog.names() else "Published"
+    catalog.put(service)
+    levels = f"levels {service.min_level}-{service.max_level}"
+    print(f"{verb} {name}: {service.tile_format}, {levels}, {service.cache.layout} cache.")
+    if directory:
+        print(f"{directory}/{name}/ImageServer")
 
 
 @click.command(cls=Command)
@@ -13,12 +63,34 @@ from exporttiles.domain.errors import DamagedCacheError
 def services(stack: str, bucket: str | None) -> None:
     """List the published services.
 
-    One line each: name, layout of the cache, levels, format of the tiles, and the address, if the stack is known.
+    One line per service: name, cache layout, levels, tile format, and, unless --bucket is used, its address.
     """
     catalog, directory = ServiceCatalog(tile_bucket(stack, bucket)), services_url(stack, bucket)
     for name in catalog.names():
         address = f"{directory}/{name}/ImageServer" if directory else ""
         print(f"{name:24} {_description(catalog, name):32} {address}".rstrip())
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@tile_bucket_options
+def unpublish(name: str, stack: str, bucket: str | None, *, yes: bool) -> None:
+    """Remove a published service, but not its tiles.
+
+    NAME is the name of the service: Name or Folder/Name.
+    """
+    catalog = ServiceCatalog(tile_bucket(stack, bucket))
+    if name not in catalog.names():
+        raise RequestError(f"There is no image service '{name}'.", "name")
+    if not yes and not _is_confirmed(f"Remove the service {name}? Its tiles stay."):
+        raise click.ClickException("Nothing was removed. --yes removes without asking.")
+    try:
+        place = f" at {catalog.get(name).cache.url}"
+    except DamagedCacheError:  # its descriptor cannot be read, and is removed all the same
+        place = ""
+    catalog.delete(name)
+    print(f"Unpublished {name}. The tiles stay{place}.")
 
 
 def _description(catalog: ServiceCatalog, name: str) -> str:
@@ -28,3 +100,13 @@ def _description(catalog: ServiceCatalog, name: str) -> str:
         return f"cannot be read: {error}"
     levels = f"levels {service.min_level}-{service.max_level}"
     return f"{service.cache.layout:10} {levels:13} {service.tile_format}"
+
+
+def _is_confirmed(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():  # Ctrl-C
+            raise
+        click.echo(err=True)  # ends the line of the question
+        return False  # there is nobody to answer

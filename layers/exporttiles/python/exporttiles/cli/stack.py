@@ -9,32 +9,30 @@ import click
 from botocore.exceptions import ClientError
 
 from exporttiles.adapters.object_stores import ObstoreObjects, open_store
-from exporttiles.cli.command import ExclusiveOption
-from exporttiles.domain.errors import ExportTilesError
-
-CREDENTIALS_HINT = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run aws configure."
+from exporttiles.cli.command import NO_CREDENTIALS, ExclusiveOption, filled
+from exporttiles.domain.errors import ExportTilesError, RequestError
 
 _REFRESHED = {"env", "iam-role", "container-role"}
-"""Ways to credentials that the store of objects knows by itself."""
+"""Providers of credentials that the object store reads by itself."""
+
+stack_option = click.option(
+    "--stack", callback=filled, metavar="NAME", default="exporttiles", show_default=True, help="Name of the stack."
+)
 
 
 class StackError(ExportTilesError):
-    """There is no such stack, or it is not one of this project."""
-
-
-def stack_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option --stack."""
-    add = click.option("--stack", default="exporttiles", show_default=True, help="Name of the stack.")
-    return add(command)
+    """AWS is not set up, or the stack does not allow what is asked."""
 
 
 def tile_bucket_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options --stack and --bucket, which name the tile bucket."""
     add = click.option(
         "--bucket",
+        callback=filled,
         cls=ExclusiveOption,
         excludes=["stack"],
-        help="Name of the tile bucket, where the stack itself may not be looked at.",
+        metavar="NAME",
+        help="Name of the tile bucket, instead of --stack, for users who may not describe the stack.",
     )
     return stack_option(add(command))
 
@@ -43,7 +41,8 @@ def tile_bucket(stack: str, bucket: str | None) -> ObstoreObjects:
     """Return the tile bucket that the options name.
 
     Raises:
-        StackError: there is no such stack, or AWS is not set up.
+        RequestError: there is no such stack.
+        StackError: AWS is not set up.
     """
     session()  # S3 needs its settings, too
     return open_store(f"s3://{bucket or Outputs(stack)['TileBucketName']}")
@@ -55,19 +54,22 @@ def services_url(stack: str, bucket: str | None) -> str:
 
 
 def session() -> boto3.Session:
-    """Return the settings of AWS: those that boto3 finds, in the environment for S3 as well.
+    """Return the AWS settings that boto3 finds, and put them into the environment, where the object store reads them.
 
     Raises:
         StackError: there is no region, or there are no credentials; says how to set them.
     """
     found = boto3.Session(region_name=os.environ.get("AWS_REGION"))
     if not found.region_name:
-        raise StackError("AWS_REGION: No region is set. Set AWS_REGION, such as AWS_REGION=eu-central-1.")
+        raise StackError(
+            "AWS_REGION: No region is set. Set it, as in export AWS_REGION=eu-central-1. For the local stack, run the "
+            "export line that make serve prints."
+        )
     credentials = found.get_credentials()
     if credentials is None:
-        raise StackError(f"AWS_ACCESS_KEY_ID: No credentials are found. {CREDENTIALS_HINT}")
+        raise StackError(NO_CREDENTIALS)
     os.environ.setdefault("AWS_REGION", found.region_name)
-    if credentials.method not in _REFRESHED:  # a profile, which the store of objects does not read
+    if credentials.method not in _REFRESHED:  # a profile, which the object store does not read
         frozen = credentials.get_frozen_credentials()
         values = {
             "AWS_ACCESS_KEY_ID": frozen.access_key,
@@ -79,7 +81,7 @@ def session() -> boto3.Session:
 
 
 def aws_client(service: str) -> Any:
-    """Return a client of a service of AWS; its types are not among those that we install.
+    """Return the client of an AWS service; its types are not among those that we install.
 
     Raises:
         StackError: AWS is not set up.
@@ -88,10 +90,10 @@ def aws_client(service: str) -> Any:
 
 
 class Outputs:
-    """The outputs of a stack by their keys.
+    """The outputs of a stack, by key.
 
     Raises:
-        StackError: when one that is not there is asked for.
+        RequestError: there is no such stack, or it has no such output.
     """
 
     def __init__(self, stack: str) -> None:
@@ -99,7 +101,8 @@ class Outputs:
             (found,) = aws_client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         except ClientError as error:
             reason = error.response["Error"]["Message"]
-            raise StackError(f"--stack: '{stack}' cannot be used in {session().region_name}: {reason}") from error
+            text = f"'{stack}' cannot be used in {session().region_name}: {reason}"
+            raise RequestError(text, "stack") from error
         self._stack = stack
         self._values = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
@@ -110,5 +113,5 @@ class Outputs:
     def __getitem__(self, key: str) -> str:
         """Return an output."""
         if key not in self._values:
-            raise StackError(f"--stack: '{self._stack}' has no output {key}. Is it a stack of exporttiles?")
+            raise RequestError(f"'{self._stack}' has no output {key}. Is it a stack of exporttiles?", "stack")
         return str(self._values[key])

@@ -1,15 +1,15 @@
-"""The command ``exporttiles token``, with its own commands."""
+"""The command ``exporttiles token`` and its sub-commands."""
 
 import secrets
-import sys
 from datetime import UTC, datetime, timedelta
 
 import click
 
 from exporttiles.adapters.json_folders import ApiKeys
-from exporttiles.cli.command import CommandGroup
+from exporttiles.cli.command import CommandGroup, filled
 from exporttiles.cli.stack import tile_bucket, tile_bucket_options
 from exporttiles.domain.api_key import SECRET_BYTES, ApiKey, key_id_of, token_of
+from exporttiles.domain.errors import RequestError
 from exporttiles.domain.wording import counted
 
 
@@ -17,28 +17,36 @@ from exporttiles.domain.wording import counted
 def token() -> None:
     """Create, list and revoke API keys.
 
-    A stack asks for them if it was deployed with TokenSecurity=on.
+    A stack deployed with TokenSecurity=on requires them.
     """
 
 
 @token.command("create")
-@click.argument("name")
+@click.argument("name", callback=filled)
 @click.option(
     "--services",
     required=True,
-    help="Services that it opens, with commas between: Name, Folder/Name, Folder/*, or * for all.",
+    metavar="NAMES",
+    help="Services that the key opens, separated by commas: Name, Folder/Name, Folder/*, or * for all.",
 )
-@click.option("--max-tiles", type=int, default=100_000, show_default=True, help="Tiles that one export may select.")
-@click.option("--days", type=float, default=365, show_default=True, help="Days until it expires.")
+@click.option(
+    "--max-tiles",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=100_000,
+    show_default=True,
+    help="Maximum number of tiles that one export may select.",
+)
+@click.option(
+    "--days", type=click.IntRange(1, 36_500), metavar="N", default=365, show_default=True, help="Days until it expires."
+)
 @tile_bucket_options
-def create_key(name: str, *, services: str, max_tiles: int, days: float, stack: str, bucket: str | None) -> None:
+def create_key(name: str, *, services: str, max_tiles: int, days: int, stack: str, bucket: str | None) -> None:
     """Create a key and print its token, which is shown only once.
 
-    NAME of the key: letters, digits and _ . @ -
+    NAME is the name of the key: letters, digits and _ . @ -
     """
-    keys, secret = ApiKeys(tile_bucket(stack, bucket)), token_of(secrets.token_bytes(SECRET_BYTES))
-    if any(key.name == name for key in keys.list()):
-        raise click.ClickException(f"there is a key '{name}' already: revoke it, or choose another name")
+    secret = token_of(secrets.token_bytes(SECRET_BYTES))
     try:
         key = ApiKey(
             key_id=key_id_of(secret),
@@ -47,11 +55,14 @@ def create_key(name: str, *, services: str, max_tiles: int, days: float, stack: 
             max_tile_count=max_tiles,
             expires_at=datetime.now(UTC).replace(microsecond=0) + timedelta(days=days),
         )
-    except (ValueError, OverflowError) as error:
-        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+    keys = ApiKeys(tile_bucket(stack, bucket))
+    if any(found.name == name for found in keys.list()):
+        raise RequestError(f"There is a key '{name}' already. Revoke it, or choose another name.", "name")
     keys.put(key)
-    print(secret)  # alone on standard output, for a pipe
-    print(f"{key.name} works until {key.expires_at:%Y-%m-%d %H:%M} UTC. The token is not shown again.", file=sys.stderr)
+    click.echo(secret)  # alone on standard output, for a pipe
+    click.echo(f"{name} works until {key.expires_at:%Y-%m-%d %H:%M} UTC. The token is not shown again.", err=True)
 
 
 @token.command("list")
@@ -61,19 +72,18 @@ def list_keys(stack: str, bucket: str | None) -> None:
     for key in ApiKeys(tile_bucket(stack, bucket)).list():
         state = "expired" if key.expires_at <= datetime.now(UTC) else "until"
         until = f"{state} {key.expires_at:%Y-%m-%d %H:%M} UTC"
-        tiles = counted(key.max_tile_count, "tile", "tiles")
-        print(f"{key.name:24} {until:29} {tiles:>17}  {','.join(key.services)}")
+        print(f"{key.name:24} {until:29} {counted(key.max_tile_count, 'tile'):>17}  {','.join(key.services)}")
 
 
 @token.command("revoke")
 @click.argument("name")
 @tile_bucket_options
 def revoke_key(name: str, stack: str, bucket: str | None) -> None:
-    """Revoke a key, at once."""
+    """Revoke a key immediately."""
     keys = ApiKeys(tile_bucket(stack, bucket))
-    found = [key for key in keys.list() if key.name == name]
+    found = [key.key_id for key in keys.list() if key.name == name]
     if not found:
-        raise click.ClickException(f"there is no key '{name}'")
-    for key in found:
-        keys.delete(key.key_id)
+        raise RequestError(f"There is no key '{name}'.", "name")
+    for key_id in found:
+        keys.delete(key_id)
     print(f"Revoked {name}.")

@@ -42,7 +42,7 @@ class ApiKey:
         expires_at: in UTC.
 
     Raises:
-        ValueError: a name or a limit is not legal.
+        ValueError: a name or a limit is not legal; the message begins with which.
     """
 
     key_id: str
@@ -53,12 +53,15 @@ class ApiKey:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.@-]{1,80}", self.name):
-            raise ValueError(f"'{self.name[:80]}' is no name of a key: legal are letters, digits and the signs _ . @ -")
-        for scope in self.services:
+            raise ValueError(
+                f"name: '{self.name[:80]}' cannot be used. It must have 1 to 80 letters, digits and _ . @ -"
+            )
+        for scope in self.services or ("",):
             if not _SCOPE.fullmatch(scope):
-                raise ValueError(f"'{scope[:80]}' names no services: legal are Name, Folder/Name, Folder/* and *.")
-        if not self.services or self.max_tile_count < 1:
-            raise ValueError("A key opens one service and one tile at least.")
+                text = f"services: '{scope[:80]}' cannot be used. It must be Name, Folder/Name, Folder/* or *."
+                raise ValueError(text)
+        if self.max_tile_count < 1:
+            raise ValueError(f"max_tiles: '{self.max_tile_count}' cannot be used. It must be a whole number from 1.")
 
     def allows(self, service_name: str) -> bool:
         """Return True if the key grants access to a service."""

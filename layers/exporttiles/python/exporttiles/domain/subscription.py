@@ -30,7 +30,7 @@ class Subscription:
     def __post_init__(self) -> None:
         """Validate name and quiet time."""
         if not NAME.fullmatch(self.name):
-            raise InvalidParameterError("name", self.name, "Legal are 1 to 64 letters, digits and _ . -.")
+            raise InvalidParameterError("name", self.name, "It must have 1 to 64 letters, digits and _ . -.")
         if not MIN_QUIET <= self.quiet <= MAX_QUIET:
             minutes = f"{self.quiet.total_seconds() / 60:g}"
-            raise InvalidParameterError("quietMinutes", minutes, "Legal are 1 to 1,440.")
+            raise InvalidParameterError("quietMinutes", minutes, "It must be from 1 to 1,440.")

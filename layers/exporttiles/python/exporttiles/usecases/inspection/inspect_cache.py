@@ -83,14 +83,11 @@ class InspectCache:
             DamagedCacheError: there is no readable cache; the message says why.
             SourceError: the store failed or did not answer.
         """
-        try:
-            listing = self._listing(url)
-            info, doubts = self._documents(listing)
-            cache, survey = self._survey(url, listing, info)
-            found = self._inspected(name, cache, survey, info)
-            return replace(found, messages=(*found.messages, *doubts, *self._unused_options(cache, info)))
-        except DamagedCacheError as error:
-            raise DamagedCacheError(f"{url}: {error}") from error
+        listing = self._listing(url)
+        info, doubts = self._documents(listing)
+        cache, survey = self._survey(url, listing, info)
+        found = self._inspected(name, cache, survey, info)
+        return replace(found, messages=(*found.messages, *doubts, *self._unused_options(cache, info)))
 
     def _survey(self, url: str, listing: CacheListing, info: CacheInfo | None) -> tuple[TileCache, Survey]:
         """Return the cache with its layout, and the survey of its tiles."""
