@@ -13,7 +13,6 @@ from exporttiles.adapters.archives import within
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.process import METER
 from exporttiles.adapters.tile_sources import read_cache
-from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.formats.archives.zip_reader import TAIL_BYTES
@@ -144,7 +143,7 @@ def test_tiles_are_unmodified_if_they_exist_and_were_written_before(source):
     exist = {
         (bundle.level, *place)
         for bundle in BUNDLES
-        for place in selected_places(bundle, source.unmodified_since(bundle, around(bundle), later))
+        for place in bundle.places(source.unmodified_since(bundle, around(bundle), later))
     }
 
     assert exist == TILES.keys()

@@ -107,7 +107,7 @@ def test_an_unusable_root_json_is_named(body):
         ("tileInfo.origin.x", None, "tileInfo.origin.x is missing."),
         ("tileInfo.origin.x", True, "tileInfo.origin.x 'true' is not a number."),
         ("tileInfo.lods", {}, "tileInfo.lods is not a list of levels."),
-        ("tileInfo.lods", [], "tileInfo.lods has 0 levels. Legal is 1 to 64."),
+        ("tileInfo.lods", [], "tileInfo.lods has 0 levels. It must have 1 to 64."),
         ("tileInfo.lods.3.level", 2, "tileInfo.lods: level 2 is there more than once."),
         ("tileInfo.lods.3.level", None, "tileInfo.lods: level is missing. Legal is a whole number from 0 to 99."),
         ("tileInfo.lods.3.resolution", -1, "resolution of level 3 '-1' is not a number greater than 0."),

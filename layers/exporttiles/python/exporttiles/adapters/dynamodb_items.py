@@ -1,6 +1,7 @@
 """Conversion of jobs to items of the DynamoDB table, and back."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -31,29 +32,18 @@ def message_item(message: Message) -> dict[str, str]:
 
 def progress_item(progress: Progress) -> dict[str, int]:
     """Return the attributes of a job's progress."""
-    return {
-        "work_items": progress.work_items,
-        "done_work_items": progress.done_work_items,
-        "done_tile_count": progress.done_tile_count,
-        "done_bytes": progress.done_bytes,
-    }
+    return asdict(progress)
 
 
 def package_item(package: Package) -> dict[str, Any]:
     """Return a package as a map attribute."""
-    return {"key": package.key, "name": package.name, "size_bytes": package.size_bytes}
+    return asdict(package)
 
 
 def delivery_item(delivery: Delivery) -> dict[str, Any]:
     """Return a delivery as a map attribute."""
-    item: dict[str, Any] = {
-        "tile_count": delivery.tile_count,
-        "missing_count": delivery.missing_count,
-        "cost_dollars": Decimal(f"{delivery.cost_dollars:.6f}"),
-    }
-    if delivery.up_to_date_count is not None:
-        item["up_to_date_count"] = delivery.up_to_date_count
-    return item
+    item = asdict(delivery) | {"cost_dollars": Decimal(f"{delivery.cost_dollars:.6f}")}
+    return {name: value for name, value in item.items() if value is not None}
 
 
 def job_item(job: Job) -> dict[str, Any]:
@@ -79,10 +69,7 @@ def job_item(job: Job) -> dict[str, Any]:
     if job.package:
         item["package"] = package_item(job.package)
     if job.estimate:
-        item["estimate"] = {
-            "tile_count": job.estimate.tile_count,
-            "size_bytes": job.estimate.size_bytes,
-        }
+        item["estimate"] = asdict(job.estimate)
     if job.delivery:
         item["delivery"] = delivery_item(job.delivery)
     if job.series:
@@ -119,12 +106,7 @@ def job_of_item(item: Mapping[str, Any]) -> Job:
         expires_at=datetime.fromtimestamp(int(item["expires_at"]), UTC),
         tile_count=int(item["tile_count"]),
         messages=tuple(Message(MessageKind(m["kind"]), m["text"]) for m in item["messages"]),
-        progress=Progress(
-            work_items=int(item["work_items"]),
-            done_work_items=int(item["done_work_items"]),
-            done_tile_count=int(item["done_tile_count"]),
-            done_bytes=int(item["done_bytes"]),
-        ),
+        progress=Progress(**{field.name: int(item[field.name]) for field in fields(Progress)}),
         package=Package(package["key"], package["name"], int(package["size_bytes"])) if package else None,
         estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
         owner=item.get("owner", ""),

@@ -6,10 +6,15 @@ scheme a tile matrix set and a level of detail a tile matrix.
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.spatial_reference import SpatialReference
+
+if TYPE_CHECKING:  # NumPy is slow to import, and a function that reports a status needs none
+    import numpy as np
+    from numpy.typing import NDArray
 
 PACKET_SIZE = 128
 """Rows and columns of tiles in one bundle."""
@@ -92,6 +97,15 @@ class BundleIndex:
             slice(tiles.row_start - self.row, tiles.row_stop - self.row),
             slice(tiles.column_start - self.column, tiles.column_stop - self.column),
         )
+
+    def places(self, selected: "NDArray[np.bool_]") -> list[tuple[int, int]]:
+        """Return row and column in the scheme of each selected tile, in row-major order.
+
+        Args:
+            selected: (128, 128) mask of tiles, row before column.
+        """
+        rows, columns = selected.nonzero()
+        return list(zip((rows + self.row).tolist(), (columns + self.column).tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

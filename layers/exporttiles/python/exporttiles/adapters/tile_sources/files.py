@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporttiles.adapters.tile_sources.listing import list_sparse
-from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.formats.bundles.v2 import MAX_TILE_BYTES
@@ -32,7 +31,7 @@ class FileTiles:
 
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         """Yield the selected tiles that exist; those with the most frequent extension first."""
-        places = selected_places(bundle, selected)
+        places = bundle.places(selected)
         for extension in self._extensions:
             missing = []
             tiles = self._objects.read_many(self._keys(bundle, places, extension))
@@ -60,7 +59,7 @@ class FileTiles:
         sizes = np.zeros(selected.shape, np.int32)
         unknown = selected.copy()
         for extension in self._extensions:
-            keys = self._keys(bundle, selected_places(bundle, unknown), extension)
+            keys = self._keys(bundle, bundle.places(unknown), extension)
             sizes[unknown] = [size or 0 for size in self._objects.sizes_bytes(keys)]
             unknown &= sizes == 0
         return sizes
@@ -69,7 +68,7 @@ class FileTiles:
         """Return the mask of tiles written before a time, with one request for each."""
         unmodified, unknown = np.zeros_like(selected), selected.copy()
         for extension in self._extensions:
-            keys = self._keys(bundle, selected_places(bundle, unknown), extension)
+            keys = self._keys(bundle, bundle.places(unknown), extension)
             written = list(self._objects.modified_at(keys))
             places = unknown.nonzero()
             unmodified[places] = [moment is not None and moment < since.replace(microsecond=0) for moment in written]

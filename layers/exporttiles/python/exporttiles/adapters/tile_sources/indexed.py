@@ -11,7 +11,6 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from exporttiles.adapters.tile_sources.places import selected_places
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.domain.wording import counted
@@ -39,12 +38,12 @@ class IndexedTiles(ABC):
         """Yield the selected tiles that exist."""
         offsets, lengths = self._find(bundle, selected)
         wanted, outside = selected & (lengths > 0), selected & (lengths < 0)
-        places = selected_places(bundle, wanted)
+        places = bundle.places(wanted)
         for number, record in self._read(bundle, offsets[wanted], lengths[wanted]):
             tile = self._image(record)
             if tile is not None:
                 yield places[number], tile
-        for place in selected_places(bundle, outside):
+        for place in bundle.places(outside):
             yield place, b""
 
     def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:

@@ -8,10 +8,10 @@ Source: the tags of CacheInfo as ArcGIS Server 9.3 to 10.9 writes them;
 tile-package-spec, docs/root.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
 from exporttiles.domain.errors import DamagedCacheError, ExportTilesError, RequestError, UnknownSpatialReferenceError
@@ -21,7 +21,7 @@ from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import TilingScheme
 from exporttiles.formats.esri.esri_json import read_extent, read_spatial_reference, read_tile_info
 from exporttiles.formats.esri.esri_xml import read_document
-from exporttiles.formats.esri.scheme_values import MAX_COORDINATE, SchemeNames, read_scheme, well_known_id
+from exporttiles.formats.esri.scheme_values import MAX_COORDINATE, read_scheme, well_known_id
 from exporttiles.formats.esri.values import (
     DocumentValueError,
     is_decimal_comma,
@@ -34,21 +34,12 @@ from exporttiles.formats.esri.values import (
 
 CONF_XML, CONF_CDI, ROOT_JSON = "conf.xml", "conf.cdi", "root.json"
 
-_SCHEME = SchemeNames(
-    rows="TileRows",
-    columns="TileCols",
-    dpi="DPI",
-    origin_x="TileOrigin/X",
-    origin_y="TileOrigin/Y",
-    lods="LODInfos",
-    level="LevelID",
-    resolution="Resolution",
-    scale="Scale",
-)
 _FORMATS = {"JPG": TileFormat.JPEG, "LERC2D": TileFormat.LERC} | {name.value: name for name in TileFormat}
 """Tile formats by name: some programs write file extensions, ArcGIS Server the LERC version."""
 
 _MAX_QUALITY = 100
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,30 +74,29 @@ def read_root_json(body: bytes, path: str = ROOT_JSON) -> CacheInfo:
     Raises:
         DamagedCacheError: a member of the tiling scheme is missing or unusable.
     """
-    remarks: list[str] = []
     with _naming_document(path):
         root = read_json(body)
         outer = root.get("spatialReference")
         scheme = read_tile_info(member(root, "tileInfo"), read_spatial_reference(outer) if outer else None)
         scheme = _with_registered_reference(scheme, "tileInfo.spatialReference")
     image, storage = _optional_object(root, "tileImageInfo"), _optional_object(root, "storageInfo")
-    full_extent = None
-    if "fullExtent" in root:
-        with _collecting_remarks(remarks, f"{path}: fullExtent: "):
-            stated = read_extent(root["fullExtent"], scheme.spatial_reference)
-            full_extent = _convert_extent(stated, scheme.spatial_reference)
+    reference, optional = scheme.spatial_reference, _OptionalValues()
     return CacheInfo(
         document=path,
         tiling_scheme=scheme,
         storage_format=_stripped_text(storage.get("storageFormat")),
-        tile_format=_tile_format(remarks, path, "tileImageInfo.format", image.get("format")),
-        compression_quality=_quality(
-            remarks, path, "tileImageInfo.compressionQuality", image.get("compressionQuality")
+        full_extent=optional.read(
+            f"{path}: fullExtent", lambda: _convert_extent(read_extent(root["fullExtent"], reference), reference)
+        )
+        if "fullExtent" in root
+        else None,
+        tile_format=optional.read(path, lambda: _tile_format("tileImageInfo.format", image.get("format"))),
+        compression_quality=optional.read(
+            path, lambda: _quality("tileImageInfo.compressionQuality", image.get("compressionQuality"))
         ),
-        lerc_error=_lerc_error(remarks, path, "tileImageInfo.lercError", image.get("lercError")),
-        full_extent=full_extent,
+        lerc_error=optional.read(path, lambda: _lerc_error("tileImageInfo.lercError", image.get("lercError"))) or 0.0,
         extent_source=f"{path} fullExtent",
-        remarks=tuple(remarks),
+        remarks=tuple(optional.remarks),
     )
 
 
@@ -122,27 +112,25 @@ def read_conf_xml(conf: bytes, cdi: bytes | None, path: str = CONF_XML, cdi_path
     Raises:
         DamagedCacheError: an element of the tiling scheme is missing or unusable.
     """
-    remarks: list[str] = []
     with _naming_document(path):
         info = read_document(conf)
-        tiles = _child(info, "TileCacheInfo")
-        scheme = _with_registered_reference(_scheme(tiles), "SpatialReference")
-    full_extent = None
-    if cdi is not None:
-        with _collecting_remarks(remarks, f"{cdi_path}: "):
-            full_extent = _convert_extent(_envelope(cdi, scheme.spatial_reference), scheme.spatial_reference)
+        scheme = _with_registered_reference(_scheme(_child(info, "TileCacheInfo")), "SpatialReference")
+    reference, optional = scheme.spatial_reference, _OptionalValues()
+    image = {
+        name: _text(info, f"TileImageInfo/{name}") for name in ("CacheTileFormat", "CompressionQuality", "LERCError")
+    }
     return CacheInfo(
         document=path,
         tiling_scheme=scheme,
         storage_format=_stripped_text(_text(info, "CacheStorageInfo/StorageFormat")),
-        tile_format=_tile_format(remarks, path, "CacheTileFormat", _text(info, "TileImageInfo/CacheTileFormat")),
-        compression_quality=_quality(
-            remarks, path, "CompressionQuality", _text(info, "TileImageInfo/CompressionQuality")
-        ),
-        lerc_error=_lerc_error(remarks, path, "LERCError", _text(info, "TileImageInfo/LERCError")),
-        full_extent=full_extent,
+        full_extent=optional.read(cdi_path, lambda: _convert_extent(_envelope(cdi, reference), reference))
+        if cdi is not None
+        else None,
+        tile_format=optional.read(path, lambda: _tile_format("CacheTileFormat", image["CacheTileFormat"])),
+        compression_quality=optional.read(path, lambda: _quality("CompressionQuality", image["CompressionQuality"])),
+        lerc_error=optional.read(path, lambda: _lerc_error("LERCError", image["LERCError"])) or 0.0,
         extent_source=cdi_path,
-        remarks=tuple(remarks),
+        remarks=tuple(optional.remarks),
     )
 
 
@@ -155,13 +143,18 @@ def _naming_document(path: str) -> Iterator[None]:
         raise DamagedCacheError(f"{path}: {error}") from error
 
 
-@contextmanager
-def _collecting_remarks(remarks: list[str], before: str) -> Iterator[None]:
-    """Turn errors about an optional value into remarks."""
-    try:
-        yield
-    except (DocumentValueError, RequestError) as error:
-        remarks.append(f"{before}{error}")
+class _OptionalValues:
+    """Reads values that a cache can do without: errors about them become remarks."""
+
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+
+    def read(self, where: str, value: Callable[[], _Value]) -> _Value | None:
+        try:
+            return value()
+        except (DocumentValueError, RequestError) as error:
+            self.remarks.append(f"{where}: {error}")
+            return None
 
 
 def _with_registered_reference(scheme: TilingScheme, name: str) -> TilingScheme:
@@ -186,14 +179,21 @@ def _scheme(tiles: Element) -> TilingScheme:
     has_decimal_commas = any(is_decimal_comma((found.text or "").strip()) for found in tiles.iter())
     # DPI is PreciseDPI, rounded; 0 means that it is unknown.
     dpi = next((found for name in ("PreciseDPI", "DPI") if (found := _text(tiles, name)) and found.strip("0.")), None)
-    lods = [
-        {name: _text(lod, name) for name in (_SCHEME.level, _SCHEME.resolution, _SCHEME.scale)}
-        for lod in tiles.iterfind("{*}LODInfos/{*}LODInfo")
-    ]
-    names = (_SCHEME.rows, _SCHEME.columns, _SCHEME.origin_x, _SCHEME.origin_y)
-    values = {name: _text(tiles, name) for name in names} | {_SCHEME.dpi: dpi}
-    reference = _reference(_child(tiles, "SpatialReference"))
-    return read_scheme(reference, values, lods, _SCHEME, has_decimal_commas=has_decimal_commas)
+    return read_scheme(
+        _reference(_child(tiles, "SpatialReference")),
+        columns=("TileCols", _text(tiles, "TileCols")),
+        rows=("TileRows", _text(tiles, "TileRows")),
+        dpi=("DPI", dpi),
+        origin=[(name, _text(tiles, name)) for name in ("TileOrigin/X", "TileOrigin/Y")],
+        lods=(
+            "LODInfos",
+            [
+                [(name, _text(lod, name)) for name in ("LevelID", "Resolution", "Scale")]
+                for lod in tiles.iterfind("{*}LODInfos/{*}LODInfo")
+            ],
+        ),
+        has_decimal_commas=has_decimal_commas,
+    )
 
 
 def _reference(element: Element) -> SpatialReference:
@@ -248,26 +248,18 @@ def _stripped_text(value: object) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _tile_format(remarks: list[str], path: str, name: str, value: object) -> TileFormat | None:
+def _tile_format(name: str, value: object) -> TileFormat | None:
     if value is None or not str(value).strip():
         return None
     found = _FORMATS.get(str(value).strip().upper())
     if found is None:
-        remarks.append(f"{path}: {name} '{shown(value)}' is not a format of Esri's caches.")
+        raise DocumentValueError(f"{name} '{shown(value)}' is not a format of Esri's caches.")
     return found
 
 
-def _quality(remarks: list[str], path: str, name: str, value: object) -> int | None:
-    if value is None or value == "":
-        return None
-    with _collecting_remarks(remarks, f"{path}: "):
-        return whole_number(name, value, maximum=_MAX_QUALITY)
-    return None
+def _quality(name: str, value: object) -> int | None:
+    return None if value is None or value == "" else whole_number(name, value, maximum=_MAX_QUALITY)
 
 
-def _lerc_error(remarks: list[str], path: str, name: str, value: object) -> float:
-    if value is None or value == "":
-        return 0.0
-    with _collecting_remarks(remarks, f"{path}: "):
-        return number(name, value)
-    return 0.0
+def _lerc_error(name: str, value: object) -> float:
+    return 0.0 if value is None or value == "" else number(name, value)

@@ -8,20 +8,8 @@ from typing import Any
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import TilingScheme
-from exporttiles.formats.esri.scheme_values import SchemeNames, read_scheme, well_known_id
+from exporttiles.formats.esri.scheme_values import read_scheme, well_known_id
 from exporttiles.formats.esri.values import DocumentValueError, member, number, shown
-
-_SCHEME = SchemeNames(
-    rows="tileInfo.rows",
-    columns="tileInfo.cols",
-    dpi="tileInfo.dpi",
-    origin_x="tileInfo.origin.x",
-    origin_y="tileInfo.origin.y",
-    lods="tileInfo.lods",
-    level="level",
-    resolution="resolution",
-    scale="scale",
-)
 
 
 def write_spatial_reference(reference: SpatialReference) -> dict[str, Any]:
@@ -36,7 +24,7 @@ def read_spatial_reference(document: object) -> SpatialReference:
     """Return the reference that a JSON object names, in any capitals (``LatestWkid``), or an id alone.
 
     Raises:
-        DocumentValueError: it names none.
+        DocumentValueError: it names no reference.
         UnknownSpatialReferenceError: an id is too large.
     """
     if isinstance(document, int) and not isinstance(document, bool):
@@ -66,7 +54,7 @@ def read_extent(document: object, default: SpatialReference) -> Extent:
     """Return the envelope of a JSON object; its reference if it carries one.
 
     Raises:
-        DocumentValueError: it is no envelope.
+        DocumentValueError: it is not an envelope.
     """
     if not isinstance(document, dict):
         raise DocumentValueError(f"'{shown(document)}' is not an object of xmin, ymin, xmax and ymax.")
@@ -90,10 +78,10 @@ def write_tile_info(scheme: TilingScheme) -> dict[str, Any]:
 def read_tile_info(document: object, default: SpatialReference | None = None) -> TilingScheme:
     """Return the tiling scheme of a ``tileInfo`` object.
 
-    The specification of packages calls rows ``row``; so do some programs.
+    The specification of packages, and some programs, write ``row`` for ``rows``.
 
     Args:
-        document: JSON, whatever it holds.
+        document: JSON of any kind.
         default: the reference if the object carries none.
 
     Raises:
@@ -111,11 +99,11 @@ def read_tile_info(document: object, default: SpatialReference | None = None) ->
         )
     if not (isinstance(lods, list) and all(isinstance(lod, dict) for lod in lods)):
         raise DocumentValueError("tileInfo.lods is not a list of levels.")
-    values = {
-        _SCHEME.rows: tile_info.get("rows", tile_info.get("row")),
-        _SCHEME.columns: tile_info.get("cols", tile_info.get("col")),
-        _SCHEME.dpi: tile_info.get("dpi"),
-        _SCHEME.origin_x: origin.get("x"),
-        _SCHEME.origin_y: origin.get("y"),
-    }
-    return read_scheme(reference, values, lods, _SCHEME)
+    return read_scheme(
+        reference,
+        columns=("tileInfo.cols", tile_info.get("cols", tile_info.get("col"))),
+        rows=("tileInfo.rows", tile_info.get("rows", tile_info.get("row"))),
+        dpi=("tileInfo.dpi", tile_info.get("dpi")),
+        origin=[(f"tileInfo.origin.{axis}", origin.get(axis)) for axis in ("x", "y")],
+        lods=("tileInfo.lods", [[(name, lod.get(name)) for name in ("level", "resolution", "scale")] for lod in lods]),
+    )

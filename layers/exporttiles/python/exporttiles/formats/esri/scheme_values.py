@@ -1,7 +1,6 @@
 """Tiling schemes from the values of conf.xml or root.json."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from exporttiles.domain.errors import UnknownSpatialReferenceError
 from exporttiles.domain.spatial_reference import SpatialReference
@@ -21,27 +20,18 @@ _USUAL_DPI = 96
 _SAME_DPI = 1e-3  # Esri counts 39.37 inches to a metre in some schemes
 
 
-@dataclass(frozen=True, slots=True)
-class SchemeNames:
-    """Names of the values of a tiling scheme in one kind of document."""
-
-    rows: str
-    columns: str
-    dpi: str
-    origin_x: str
-    origin_y: str
-    lods: str
-    level: str
-    resolution: str
-    scale: str
+Named = tuple[str, object]
+"""A value of a document after its name there, for messages; None if it is missing."""
 
 
 def read_scheme(
     reference: SpatialReference,
-    values: Mapping[str, object],
-    lods: Sequence[Mapping[str, object]],
-    names: SchemeNames,
     *,
+    columns: Named,
+    rows: Named,
+    dpi: Named,
+    origin: Sequence[Named],
+    lods: tuple[str, Sequence[Sequence[Named]]],
     has_decimal_commas: bool = False,
 ) -> TilingScheme:
     """Return a tiling scheme, its levels in the order of the document.
@@ -51,48 +41,43 @@ def read_scheme(
 
     Args:
         reference: of the scheme.
-        values: of the document, by their names; None for missing ones.
-        lods: the values of each level.
-        names: of the values in the document.
+        columns: width of a tile in pixels.
+        rows: height of a tile in pixels.
+        dpi: dots per inch.
+        origin: x and y.
+        lods: the name of the list of levels; level, resolution and scale of each.
         has_decimal_commas: see `values.number`.
 
     Raises:
         DocumentValueError: a value is missing or unusable; its name begins the text.
     """
-    columns, rows = (
-        whole_number(name, values.get(name), maximum=MAX_SIDE_PIXELS) for name in (names.columns, names.rows)
-    )
-    if columns != rows or not rows:
-        raise DocumentValueError(
-            f"{names.columns} {columns} and {names.rows} {rows}: tiles must be square, 1 pixel or more."
-        )
-    origin_x, origin_y = (
-        number(name, values.get(name), has_decimal_commas=has_decimal_commas)
-        for name in (names.origin_x, names.origin_y)
-    )
-    for name, found in ((names.origin_x, origin_x), (names.origin_y, origin_y)):
+    width, height = (whole_number(name, value, maximum=MAX_SIDE_PIXELS) for name, value in (columns, rows))
+    if width != height or not width:
+        raise DocumentValueError(f"{columns[0]} {width} and {rows[0]} {height}: tiles must be square, 1 pixel or more.")
+    x, y = (number(name, value, has_decimal_commas=has_decimal_commas) for name, value in origin)
+    for (name, _), found in zip(origin, (x, y), strict=True):
         if abs(found) > MAX_COORDINATE:
             raise DocumentValueError(f"{name} '{found:g}' is too large for a map.")
-    if not 0 < len(lods) <= MAX_LEVELS:
-        raise DocumentValueError(f"{names.lods} has {len(lods)} levels. Legal is 1 to {MAX_LEVELS}.")
-    read = [_read_lod(lod, names, has_decimal_commas=has_decimal_commas) for lod in lods]
+    lods_name, listed = lods
+    if not 0 < len(listed) <= MAX_LEVELS:
+        raise DocumentValueError(f"{lods_name} has {len(listed)} levels. It must have 1 to {MAX_LEVELS}.")
+    read = [_read_lod(lods_name, *lod, has_decimal_commas=has_decimal_commas) for lod in listed]
     levels = [level for level, _, _ in read]
     if twice := sorted({level for level in levels if levels.count(level) > 1}):
-        raise DocumentValueError(f"{names.lods}: {names.level} {twice[0]} is there more than once.")
-    stated_dpi = values.get(names.dpi)
-    dpi = None
-    if stated_dpi is not None and str(stated_dpi).strip():
-        dpi = positive_number(names.dpi, stated_dpi, has_decimal_commas=has_decimal_commas)
-    if dpi is None:
-        dpi = _implied_dpi(reference, read)
+        raise DocumentValueError(f"{lods_name}: {listed[0][0][0]} {twice[0]} is there more than once.")
+    name, value = dpi
+    if value is None or not str(value).strip():
+        dots = _implied_dpi(reference, read)
+    else:
+        dots = positive_number(name, value, has_decimal_commas=has_decimal_commas)
     return TilingScheme(
         spatial_reference=reference,
-        origin_x=origin_x,
-        origin_y=origin_y,
-        tile_size=rows,
-        dpi=dpi,
+        origin_x=x,
+        origin_y=y,
+        tile_size=width,
+        dpi=dots,
         lods=tuple(
-            LevelOfDetail(level, resolution, scale or _scale(reference, resolution, dpi))
+            LevelOfDetail(level, resolution, scale or _scale(reference, resolution, dots))
             for level, resolution, scale in read
         ),
     )
@@ -116,18 +101,18 @@ def well_known_id(name: str, value: object) -> int | None:
 
 
 def _read_lod(
-    lod: Mapping[str, object], names: SchemeNames, *, has_decimal_commas: bool
+    lods_name: str, level: Named, resolution: Named, scale: Named, *, has_decimal_commas: bool
 ) -> tuple[int, float, float | None]:
     """Return level, resolution and scale; None for a scale that is missing."""
-    level = whole_number(f"{names.lods}: {names.level}", lod.get(names.level), maximum=_MAX_LEVEL)
-    name, value = f"{names.resolution} of level {level}", lod.get(names.resolution)
-    resolution = positive_number(name, value, has_decimal_commas=has_decimal_commas)
-    if not _RESOLUTIONS[0] <= resolution <= _RESOLUTIONS[1]:
+    found = whole_number(f"{lods_name}: {level[0]}", level[1], maximum=_MAX_LEVEL)
+    name, value = f"{resolution[0]} of level {found}", resolution[1]
+    units = positive_number(name, value, has_decimal_commas=has_decimal_commas)
+    if not _RESOLUTIONS[0] <= units <= _RESOLUTIONS[1]:
         raise DocumentValueError(f"{name} '{shown(value)}' is not of a map.")
-    name, value = f"{names.scale} of level {level}", lod.get(names.scale)
+    name, value = f"{scale[0]} of level {found}", scale[1]
     if value is None or not str(value).strip():
-        return level, resolution, None
-    return level, resolution, positive_number(name, value, has_decimal_commas=has_decimal_commas)
+        return found, units, None
+    return found, units, positive_number(name, value, has_decimal_commas=has_decimal_commas)
 
 
 def _implied_dpi(reference: SpatialReference, lods: Sequence[tuple[int, float, float | None]]) -> float:

@@ -6,7 +6,6 @@ neither depends on the kind. A new kind is a new class here.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.extent import Extent
@@ -48,47 +47,13 @@ class Contents:
     read_overview: Callable[[], Tiles]
 
 
-class Output(Protocol):
-    """One kind of output, for one export."""
-
-    @property
-    def file_name(self) -> str:
-        """Return the name of the package or archive."""
-        ...
-
-    @property
-    def is_folder(self) -> bool:
-        """Return True if the members are also delivered as single files in folders."""
-        ...
-
-    def bundle_members(self, bundle: BundleIndex, tiles: Tiles) -> list[Member]:
-        """Return the files that hold the tiles of a bundle.
-
-        Raises:
-            PackageError: the tiles are not of one bundle, or cannot be written.
-        """
-        ...
-
-    def documents(self, contents: Contents) -> dict[str, bytes]:
-        """Return the other files by name, in their order.
-
-        Raises:
-            AreaError: the extent cannot be expressed as the format requires.
-        """
-        ...
-
-    def warnings(self, contents: Contents) -> list[str]:
-        """Return warnings: readers that cannot show the output, levels without tiles."""
-        ...
-
-    def check(self, file: RangedFile, scope: Scope) -> PackageReport:
-        """Check the package or archive within a scope and report on it."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class TilePackage:
-    """Tile package ``.tpkx``: Compact Cache V2 and JSON documents."""
+    """Tile package ``.tpkx``: Compact Cache V2 and JSON documents.
+
+    Attributes:
+        is_folder: the members are also delivered as single files in folders.
+    """
 
     service: ImageService
     compression_quality: int | None
@@ -100,11 +65,19 @@ class TilePackage:
         return f"{self.service.short_name}.tpkx"
 
     def bundle_members(self, bundle: BundleIndex, tiles: Tiles) -> list[Member]:
-        """Return the bundle."""
+        """Return the files that hold the tiles of a bundle: one.
+
+        Raises:
+            PackageError: the tiles are not of one bundle, or cannot be written.
+        """
         return [(f"{tpkx.BUNDLE_FOLDER}/{bundle_path(bundle)}", write_bundle(tiles))]
 
     def documents(self, contents: Contents) -> dict[str, bytes]:
-        """Return iteminfo.json, root.json and the thumbnail."""
+        """Return the other files by name, in their order: iteminfo.json, root.json and the thumbnail.
+
+        Raises:
+            AreaError: the extent cannot be expressed in degrees.
+        """
         service, extent = self.service, contents.extent
         return {
             tpkx.ITEMINFO: tpkx.write_iteminfo(service, extent, job_id=contents.job_id),
@@ -122,7 +95,7 @@ class TilePackage:
         return [text if dataset.obstacle(contents) else f"{text} {_USE_A_DATASET}", *gaps]
 
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
-        """Check the package."""
+        """Check the package within a scope, and report on it."""
         return check_package(file, scope)
 
 
@@ -187,7 +160,7 @@ class CacheDataset:
         return gdal.dataset_obstacle(self._scheme(contents), contents.extent)
 
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
-        """Check the archive."""
+        """Check the archive within a scope, and report on it."""
         return check_cache_archive(file, scope, is_package=not self.is_folder)
 
     def _scheme(self, contents: Contents) -> TilingScheme:
@@ -228,6 +201,10 @@ def _gap_warnings(levels: Iterable[int]) -> list[str]:
     """Return a warning if levels between others are missing, which `check` reports as a fault."""
     gaps = gap_names(levels)
     return [f"The export holds no tiles of {gaps}, but of coarser and of finer levels."] if gaps else []
+
+
+Output = TilePackage | CacheDataset
+"""One kind of output, for one export."""
 
 
 def output_of(service: ImageService, request: ExportRequest) -> Output:
