@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployment.removal import Holding, delete_bucket, delete_stack, holdings, remaining, running_executions
 from deployment.stack import DeploymentError, Stack, client
-from exporttiles.cli.terminal import say
 from exporttiles.domain.wording import counted
 
 _OUTPUTS = {"ServicesUrl", "StateMachineArn", "TileBucketName"}
@@ -45,31 +45,31 @@ def _destroy(name: str, confirmed: str, tile_bucket: str) -> None:
     confirmed = confirmed or _typed(name)
     if confirmed != name:
         raise DeploymentError(f"CONFIRM: '{confirmed}' is not the name of the stack, '{name}'. Nothing was deleted.")
-    delete_stack(stack, say)
+    delete_stack(stack, click.echo)
     if tile_bucket:
-        say(f"deleting the tile bucket {tile_bucket}")
+        click.echo(f"deleting the tile bucket {tile_bucket}")
         delete_bucket(tile_bucket)
     left = remaining(found)
-    say(f"{name} is deleted.")
+    click.echo(f"{name} is deleted.")
     if left:
-        say("These remain, and are paid for until you delete them:")
+        click.echo("These remain, and are paid for until you delete them:")
     for each in left:
-        say(f"  {each}")
+        click.echo(f"  {each}")
 
 
 def _announce(stack: Stack, found: Sequence[Holding], tile_bucket: str) -> None:
     """Say what will be deleted and what stays."""
     region = client("cloudformation").meta.region_name
-    say(f"The stack {stack.name} in {region} ({stack.services_url}) will be deleted with")
+    click.echo(f"The stack {stack.name} in {region} ({stack.services_url}) will be deleted with")
     for each in found:
         if each.name == tile_bucket or not each.is_retained:
-            say(f"  {each}")
-    say(f"  and {len(stack.resources) - len(found)} resources without data: functions, roles, queues, alarms")
+            click.echo(f"  {each}")
+    click.echo(f"  and {len(stack.resources) - len(found)} resources without data: functions, roles, queues, alarms")
     if running := len(running_executions(stack)):
-        say(f"It will stop {counted(running, 'running export')}")
+        click.echo(f"It will stop {counted(running, 'running export')}")
     for each in found:
         if each.is_retained and each.name != tile_bucket:
-            say(f"It will leave {each}")
+            click.echo(f"It will leave {each}")
 
 
 def _typed(name: str) -> str:
