@@ -34,7 +34,7 @@ class LocalCloudError(Exception):
 
 
 class LocalCloud:
-    """An emulator on 127.0.0.1 with the stack deployed; whatever happens, leaving the context stops all of it.
+    """An emulator on 127.0.0.1 with the stack deployed. Leaving the context stops all of it, errors or not.
 
         with LocalCloud() as cloud:
             cloud.client("s3").list_objects_v2(Bucket=cloud.outputs["TileBucketName"])
@@ -55,10 +55,10 @@ class LocalCloud:
 
         Args:
             port: TCP port to serve; 0 takes a free one.
-            template: what to deploy.
+            template: the template to deploy.
             parameters: of the template; `PublicBaseUrl` and `MaxConcurrency` have values fit for one machine.
             enforce_roles: functions may do only what their roles allow; slower.
-            say: hears a line before each step that takes a while.
+            say: is called with a line of text before each slow step.
         """
         self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -117,9 +117,8 @@ class LocalCloud:
         self._exit.__exit__(kind, error, trace)
 
     def _start_emulator(self, stack: ExitStack) -> None:
-        if not _is_free(self.port):
-            raise LocalCloudError(f"port {self.port} is taken")
-        self._say(f"starting the AWS emulator on {self.url}")
+        require_free(self.port)
+        self._say(f"Starting the AWS emulator on {self.url}")
         log_path = self._folder / "emulator.log"
         with log_path.open("wb") as log:
             self._emulator = subprocess.Popen(
@@ -143,7 +142,7 @@ class LocalCloud:
             time.sleep(0.05)
 
     def _deploy(self) -> None:
-        self._say(f"deploying {self._template.name}")
+        self._say(f"Deploying {self._template.name}")
         self.client("s3").create_bucket(Bucket=ARTIFACT_BUCKET)
         packaged = self._folder / "packaged.yaml"
         self._cloudformation(
@@ -181,12 +180,27 @@ class LocalCloud:
             raise LocalCloudError(f"aws cloudformation {command} failed:\n{_tail(done.stdout + done.stderr)}")
 
     def _clean_environment(self) -> dict[str, str]:
-        """Nothing of the caller's AWS settings reaches the emulator, its functions, or the AWS CLI."""
+        """Return an environment without the AWS settings of the caller, for the emulator and the AWS CLI."""
         return {"PATH": os.defpath, "HOME": str(self._folder), "TMPDIR": str(self._folder), "LANG": "C.UTF-8"}
 
 
+def require_free(port: int) -> None:
+    """Check that a port of 127.0.0.1 can be served.
+
+    Raises:
+        LocalCloudError: it is in use, or reserved.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            text = f"Port {port} cannot be used: {error.strerror}. Name another one, as in make serve PORT=8081."
+            raise LocalCloudError(text) from error
+
+
 def _emulator_python() -> Path:
-    """Interpreter with the emulator and the AWS CLI; EMULATOR_PYTHON names another one."""
+    """Return the interpreter of the emulator and the AWS CLI; the variable EMULATOR_PYTHON names another one."""
     python = Path(os.environ.get("EMULATOR_PYTHON", ROOT / ".venv-emulator" / "bin" / "python"))
     if not python.exists():
         raise LocalCloudError(f"{python} is missing: run `make setup`")
@@ -200,16 +214,6 @@ def _free_port() -> int:
         return port
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
 def _answers(url: str) -> bool:
     try:
         with urlopen(url, timeout=5) as response:  # noqa: S310 (http, on this machine)
@@ -219,7 +223,7 @@ def _answers(url: str) -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all of its group, politely first."""
+    """Stop a process and all of its group, by SIGTERM first."""
     try:
         with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, signal.SIGTERM)

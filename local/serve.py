@@ -1,15 +1,15 @@
 """Run the stack with two image services until Ctrl-C: `make serve PORT=8080`."""
 
-import argparse
 import shlex
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from exporttiles.cli.progress import progress_bar
-from local.cloud import ROOT, LocalCloud, LocalCloudError
+from local.cloud import ROOT, LocalCloud, LocalCloudError, require_free
 from local.compact_cache import make_compact_cache
 from local.services import upload_and_publish
 from local.world_cache import JPEG_QUALITY, make_xyz_cache
@@ -19,16 +19,33 @@ IMAGERY, RELIEF = "World_Imagery", "World_Relief"
 RELIEF_MAX_LEVEL = 5
 
 
-def main() -> None:
-    """Serve until SIGINT or SIGTERM, then stop every process that was started."""
-    parser = argparse.ArgumentParser(prog="python -m local.serve", description=__doc__)
-    parser.add_argument("--port", type=int, default=8080, help="port on 127.0.0.1 (8080)")
-    port: int = parser.parse_args().port
-    cut_caches()
-    with LocalCloud(port=port, say=click.echo) as cloud:
-        imagery_url, relief_url = (upload_and_publish(cloud, CACHES / name) for name in (IMAGERY, RELIEF))
-        click.echo(instructions(cloud, imagery_url, relief_url))
-        signal.pause()
+@click.command(help=(__doc__ or "").partition("\n")[0])
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="TCP port on 127.0.0.1.")
+def main(port: int) -> None:
+    """Serve until SIGINT or SIGTERM, then stop every process that was started.
+
+    Raises:
+        ClickException: the port is in use, or the stack could not be deployed.
+    """
+    try:
+        require_free(port)  # before the caches are cut, which takes a while
+        cut_caches()
+        with LocalCloud(port=port, say=click.echo) as cloud:
+            imagery_url, relief_url = (upload_and_publish(cloud, CACHES / name) for name in (IMAGERY, RELIEF))
+            click.echo(instructions(cloud, imagery_url, relief_url))
+            wait()
+        click.echo("Stopped.")
+    except LocalCloudError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def wait() -> None:
+    """Return at Ctrl-C, and announce the end."""
+    try:
+        with suppress(KeyboardInterrupt):
+            signal.pause()
+    finally:
+        click.echo("\nStopping the stack ...")
 
 
 def instructions(cloud: LocalCloud, imagery_url: str, relief_url: str) -> str:
@@ -46,7 +63,7 @@ curl '{relief_url}/exportTiles?tilePackage=true&levels=0-3&f=json'
 Publish your own cache, a folder or a .tpkx, .tpk or .pmtiles, from another terminal:
 export {variables}; {command} publish My_Map path/to/cache
 
-Ctrl-C stops it."""
+Ctrl-C stops it. Published services, jobs and packages are lost then; your cache is not touched."""
 
 
 def cut_caches() -> None:
@@ -61,9 +78,4 @@ def cut_caches() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LocalCloudError as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        pass
+    main()
