@@ -36,6 +36,14 @@ def test_a_function_is_a_folder_with_app_py_alone(name):
     assert len((folder / "app.py").read_text().splitlines()) <= 50
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_environment_variables_are_texts(name):
+    """CloudFormation turns numbers into texts; the emulator does not, and cannot start the function."""
+    variables = FUNCTIONS[name].get("Environment", {}).get("Variables", {})
+
+    assert {key: value for key, value in variables.items() if not isinstance(value, str | dict)} == {}
+
+
 def test_every_folder_of_functions_is_deployed():
     folders = {f"functions/{path.name}/" for path in (ROOT / "functions").iterdir() if path.is_dir()}
 
