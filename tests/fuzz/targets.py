@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 import numpy as np
 from PIL import Image
@@ -26,20 +27,25 @@ from exporttiles.domain.job import JobStatus
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.events.request_document import read_request_document
+from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.bundles.v1 import BUNDLX_BYTES
 from exporttiles.formats.bundles.v1 import RECORDS_OFFSET as V1_RECORDS_OFFSET
 from exporttiles.formats.bundles.v2 import HEADER_BYTES, INDEX_BYTES, RECORDS_OFFSET
 from exporttiles.formats.caches.documents import read_conf_xml, read_root_json
 from exporttiles.formats.caches.service_descriptor import service_to_json
 from exporttiles.formats.caches.tms_documents import read_tile_json, read_tile_map
+from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.cache_check import check_cache_archive
-from exporttiles.formats.checks.check import check_folder
+from exporttiles.formats.checks.check import check_archive_file, check_folder
+from exporttiles.formats.checks.database_check import check_database
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.checks.item_check import check_iteminfo, check_thumbnail
 from exporttiles.formats.checks.package_check import check_package
 from exporttiles.formats.checks.root_check import check_extents, check_root, check_scheme
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.formats.packages import conf
+from exporttiles.formats.packages.geopackage import write_geopackage
+from exporttiles.formats.packages.mbtiles import write_mbtiles
 from exporttiles.formats.packages.tpkx import thumbnail
 from exporttiles.formats.tiles import codec, image
 from exporttiles.ports.objects import StoredObject
@@ -172,6 +178,24 @@ def read_pmtiles(data: bytes) -> None:
     with suppress(ExportTilesError):
         read_tiles({"World.pmtiles": data}, CacheLayout.PMTILES, "World.pmtiles")
     inspect({"World.pmtiles": data}, "World.pmtiles")
+    check_archive_file(RangedFile.of(BytesIO(data)), ".pmtiles", Scope())
+
+
+def read_database(data: bytes) -> None:
+    with NamedTemporaryFile(suffix=".mbtiles") as file:
+        file.write(data)
+        file.flush()
+        check_database(Path(file.name), Scope())
+
+
+@cache
+def databases() -> Iterable[bytes]:
+    rows = [(*place, tile) for place, tile in TILES.items()]
+    with TemporaryDirectory() as folder:
+        mbtiles, geopackage = Path(folder, "a.mbtiles"), Path(folder, "a.gpkg")
+        write_mbtiles(mbtiles, rows, {"name": "World", "format": "jpg"}, max_bytes=10**6)
+        write_geopackage(geopackage, rows, a_service(), [1], WORLD, max_bytes=10**6)
+        return [mbtiles.read_bytes(), geopackage.read_bytes()]
 
 
 def archives_pmtiles() -> Iterable[bytes]:
@@ -456,6 +480,7 @@ TARGETS = {
     "bundle_v2": Target(read_bundle_v2, bundles_v2),
     "bundle_v1": Target(read_bundle_v1, bundles_v1),
     "pmtiles": Target(read_pmtiles, archives_pmtiles),
+    "database": Target(read_database, databases),
     "zip": Target(read_zip, archives_zip),
     "conf": Target(read_conf, confs),
     "root_json": Target(read_root, roots),

@@ -139,7 +139,8 @@ def test_a_level_that_is_missing_at_an_end_of_a_package_is_found(lost, told):
     ("name", "body", "words"),
     [
         ("Photo.tif", b"II*\0", "a TIFF image"),
-        ("World.mbtiles", b"SQLite format 3\0", "MBTiles"),
+        ("World.mbtiles", b"SQLite format 3\0", "not an SQLite database"),
+        ("World.gpkg", pack(TPKX), "a zip archive, not an SQLite database"),
         ("World.pmtiles", b"PMTiles\3", "a PMTiles archive"),
         ("empty.tpkx", b"", "It is empty"),
         ("page.zip", b"\n<!DOCTYPE html>", "an HTML page"),

@@ -12,8 +12,9 @@ from exporttiles.domain.errors import RequestError
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.checks.archive_check import Scope
-from exporttiles.formats.checks.check import check_archive_file, check_folder
+from exporttiles.formats.checks.check import check_archive_file, check_folder, is_database
 from exporttiles.formats.checks.checked_files import PackageReport
+from exporttiles.formats.checks.database_check import DATABASES, check_database
 
 
 @click.command(cls=Command)
@@ -26,8 +27,9 @@ from exporttiles.formats.checks.checked_files import PackageReport
 def check(package: Source, *, structure: bool) -> int:
     """Check the structure of a package or a dataset.
 
-    PACKAGE is a .tpkx, a .tpk, or a cache raster dataset as .zip: a path, or an address such as
-    s3://bucket/World.tpkx. On this machine it may also be a folder: a dataset, or an unpacked .tpkx.
+    PACKAGE is a .tpkx, a .tpk, a .pmtiles, or a cache raster dataset as .zip: a path, or an address such as
+    s3://bucket/World.tpkx. On this machine it may also be a folder (a dataset, or an unpacked .tpkx), a .mbtiles
+    or a .gpkg.
 
     The exit status is 1 if there are findings.
     """
@@ -52,11 +54,16 @@ def _report(package: Source, *, structure_only: bool) -> PackageReport:
         return check_folder(sizes_bytes, lambda name: files[name].open("rb"))
     if path:
         with path.open("rb") as file:
-            return check_archive_file(RangedFile.of(file), path.suffix, scope)
+            found = RangedFile.of(file)
+            if is_database(found) or path.suffix.lower() in DATABASES:
+                return check_database(path, scope)
+            return check_archive_file(found, path.suffix, scope)
     folder, _, name = package.address.rpartition("/")
     store = open_store(folder)
     (size_bytes,) = store.sizes_bytes([name])
     if size_bytes is None:
         raise RequestError(f"There is no object {package}.", "package")
     archive = RangedFile(size_bytes, partial(store.read_ranges, name))
+    if is_database(archive):
+        raise RequestError("It is an SQLite database, which is checked on this machine alone. Download it.", "package")
     return check_archive_file(archive, PurePath(name).suffix, scope)

@@ -1,4 +1,4 @@
-"""Reading the header and directories of PMTiles v3 archives.
+"""The header and directories of PMTiles v3 archives.
 
 A header of 127 bytes names the directories. A directory lists tiles by their
 position on a Hilbert curve through all zooms; runs of equal tiles share an
@@ -26,7 +26,7 @@ MAX_DIRECTORY_BYTES = 4 * 2**20
 MAX_LEVEL = 31
 """Positions on finer levels do not fit 64 bits."""
 
-_HEADER = struct.Struct("<7sB11Q6B4i")
+_HEADER = struct.Struct("<7sB11Q6B4iB2i")
 _MAX_VARINT_BYTES = 10
 _COMPRESSIONS = ("unknown", "none", "gzip", "brotli", "zstd")
 _TILE_TYPES = ("unknown", "mvt", "png", "jpeg", "webp", "avif", "mlt")
@@ -45,14 +45,20 @@ class PmtilesHeader:
     """Fields of the header.
 
     Attributes:
+        root, metadata: directory and JSON document.
         leaves, tiles: the sections that directories count from.
         internal_compression, tile_compression: ``none``, ``gzip`` and so on.
         tile_type: ``png``, ``jpeg``, ``mvt`` and so on.
         min_level, max_level: zooms that hold tiles, both included; writers may be wrong.
         bounds: west, south, east and north of the tiles, in degrees; likewise.
+        tile_count, entry_count, content_count: tiles, entries of tiles, and different
+            offsets in them; 0 if unknown.
+        is_clustered: the tiles lie in the order of their positions, equal ones where the first of them is.
+        center_level: zoom at which viewers begin.
     """
 
     root: Section
+    metadata: Section
     leaves: Section
     tiles: Section
     internal_compression: str
@@ -61,6 +67,11 @@ class PmtilesHeader:
     min_level: int
     max_level: int
     bounds: tuple[float, float, float, float]
+    tile_count: int = 0
+    entry_count: int = 0
+    content_count: int = 0
+    is_clustered: bool = False
+    center_level: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,16 +114,17 @@ def read_header(data: bytes | memoryview, file_size_bytes: int) -> PmtilesHeader
     if data[7] != 3:
         raise DamagedCacheError(f"It is a PMTiles archive of version {data[7]}; only version 3 can be read.")
     fields = _HEADER.unpack_from(data)
-    root, _, leaves, tiles = (Section(*fields[at : at + 2]) for at in (2, 4, 6, 8))
+    root, metadata, leaves, tiles = (Section(*fields[at : at + 2]) for at in (2, 4, 6, 8))
     for name, section in (("root directory", root), ("leaf directories", leaves), ("tiles", tiles)):
         if section.offset + section.size_bytes > file_size_bytes:
             raise DamagedCacheError(
                 f"Its {name} reach to byte {section.offset + section.size_bytes} of {file_size_bytes}."
             )
-    _, internal, tile_compression, tile_type, min_level, max_level = fields[13:19]
+    is_clustered, internal, tile_compression, tile_type, min_level, max_level = fields[13:19]
     west, south, east, north = (side / 1e7 for side in fields[19:23])
     return PmtilesHeader(
         root,
+        metadata,
         leaves,
         tiles,
         internal_compression=_name(_COMPRESSIONS, internal),
@@ -121,20 +133,51 @@ def read_header(data: bytes | memoryview, file_size_bytes: int) -> PmtilesHeader
         min_level=min_level,
         max_level=max_level,
         bounds=(west, south, east, north),
+        tile_count=fields[10],
+        entry_count=fields[11],
+        content_count=fields[12],
+        is_clustered=is_clustered == 1,
+        center_level=fields[23],
     )
 
 
-def read_directory(data: bytes | memoryview, compression: str) -> Directory:
+def write_header(header: PmtilesHeader) -> bytes:
+    """Return the header of an archive; the centre is that of the bounds."""
+    sections = (header.root, header.metadata, header.leaves, header.tiles)
+    west, south, east, north = (round(side * 1e7) for side in header.bounds)
+    return _HEADER.pack(
+        b"PMTiles",
+        3,
+        *(number for section in sections for number in (section.offset, section.size_bytes)),
+        header.tile_count,
+        header.entry_count,
+        header.content_count,
+        header.is_clustered,
+        _COMPRESSIONS.index(header.internal_compression),
+        _COMPRESSIONS.index(header.tile_compression),
+        _TILE_TYPES.index(header.tile_type),
+        header.min_level,
+        header.max_level,
+        *(west, south, east, north),
+        header.center_level,
+        *((west + east) // 2, (south + north) // 2),
+    )
+
+
+def read_directory(
+    data: bytes | memoryview, compression: str, *, largest_bytes: int = MAX_DIRECTORY_BYTES
+) -> Directory:
     """Return the entries of a directory.
 
     Args:
         data: as it lies in the archive.
         compression: `PmtilesHeader.internal_compression`.
+        largest_bytes: limit of the uncompressed directory.
 
     Raises:
         DamagedCacheError: it cannot be unpacked or is not a directory.
     """
-    values = _varints(_unpack(data, compression))
+    values = _varints(unpack(data, compression, largest_bytes))
     count = int(values[0]) if len(values) else 0
     if not count or len(values) != 1 + 4 * count:
         raise DamagedCacheError(f"A directory claims {count} entries and has {len(values)} numbers.")
@@ -196,18 +239,24 @@ def tiles_at(level: int, tile_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64]
     return y, x
 
 
-def _unpack(data: bytes | memoryview, compression: str) -> bytes:
+def unpack(data: bytes | memoryview, compression: str, largest_bytes: int = MAX_DIRECTORY_BYTES) -> bytes:
+    """Return an uncompressed directory, or the metadata.
+
+    Raises:
+        DamagedCacheError: the compression is another than none or gzip, or the
+            bytes are damaged or too long.
+    """
     if compression not in {"none", "gzip"}:
         raise DamagedCacheError(f"Its directories are compressed with {compression}; none and gzip can be read.")
     if compression == "none":
         return bytes(data)
     try:
         unpacker = zlib.decompressobj(wbits=31)
-        unpacked = unpacker.decompress(data, MAX_DIRECTORY_BYTES + 1)
+        unpacked = unpacker.decompress(data, largest_bytes + 1)
     except zlib.error as error:
         raise DamagedCacheError(f"A directory cannot be unpacked: {error}.") from error
-    if len(unpacked) > MAX_DIRECTORY_BYTES:
-        raise DamagedCacheError(f"A directory is longer than {MAX_DIRECTORY_BYTES} bytes.")
+    if len(unpacked) > largest_bytes:
+        raise DamagedCacheError(f"A directory is longer than {largest_bytes} bytes.")
     if not unpacker.eof:
         raise DamagedCacheError("A directory is cut short.")
     return unpacked

@@ -1,4 +1,4 @@
-"""Checking a file or folder: the contents decide if it is a .tpkx, a .tpk or a dataset."""
+"""Checking a file or folder: the contents decide what it is."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,9 +12,11 @@ from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.cache_check import check_cache_files, is_conf_xml
 from exporttiles.formats.checks.checked_files import CheckedFiles, PackageReport, check_archive_with
 from exporttiles.formats.checks.package_check import check_package_files
+from exporttiles.formats.checks.pmtiles_check import check_pmtiles
 from exporttiles.formats.packages.tpkx import BUNDLE_FOLDER
 
-TPK, TPKX = ".tpk", ".tpkx"
+PMTILES, TPK, TPKX = ".pmtiles", ".tpk", ".tpkx"
+_PMTILES, _SQLITE = b"PMTiles", b"SQLite format 3\0"
 _TPK_FOLDER = "esriinfo/"
 
 _LEFTOVER_SUFFIXES = (".lock", ".freelist", ".bundle.done")
@@ -22,14 +24,21 @@ _LEFTOVER_NAMES = frozenset({"thumbs.db", "desktop.ini", ".ds_store"})
 _LEFTOVER_FOLDERS = ("status.gdb/", "__macosx/")
 
 
+def is_database(file: RangedFile) -> bool:
+    """Return True if a file is an SQLite database, which `check_database` reads, from a disk alone."""
+    return file.read(0, len(_SQLITE)) == _SQLITE
+
+
 def check_archive_file(file: RangedFile, suffix: str, scope: Scope) -> PackageReport:
-    """Check a tile package, or a dataset in an archive.
+    """Check a tile package, a dataset in an archive, or a PMTiles archive.
 
     Args:
-        file: a .tpkx, a .tpk or a .zip.
+        file: a .tpkx, a .tpk, a .zip or a .pmtiles.
         suffix: of its name, which should fit the contents.
         scope: how much of it is read.
     """
+    if suffix.lower() == PMTILES or file.read(0, len(_PMTILES)) == _PMTILES:
+        return check_pmtiles(file, suffix.lower(), scope)
     return check_archive_with(partial(_check_by_contents, suffix=suffix.lower()), file, scope)
 
 

@@ -1,0 +1,252 @@
+"""Checking SQLite files of tiles: MBTiles 1.3, and the tiles of GeoPackages.
+
+A database from outside may hold views and triggers of any kind: it is opened
+for reading alone, its own functions are not trusted, and its steps and values
+are bounded.
+
+Source: mapbox/mbtiles-spec, 1.3/spec.md; OGC 12-128r17 (GeoPackage 1.3), clause 2.2.
+"""
+
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from exporttiles.domain.wording import counted
+from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes
+from exporttiles.formats.checks.archive_check import Scope
+from exporttiles.formats.checks.checked_files import PackageReport, check_gaps
+from exporttiles.formats.checks.findings import Findings
+from exporttiles.formats.packages import geopackage
+from exporttiles.formats.packages.web_mercator import MAX_ZOOM
+from exporttiles.formats.tiles.image import image_size, kind_of_compression, sniff
+
+DATABASES = (".mbtiles", ".gpkg")
+
+_STEPS_AT_ONCE = 10**6
+_STEPS = 2 * 10**9
+"""Limit of the steps of SQLite's machine, about half a minute, for files up to 64 MB; larger ones have more."""
+
+_STEPS_A_BYTE = 32
+_MAX_VALUE_BYTES = 64 * 2**20
+_MAX_TABLES = 100
+_HEAD_BYTES = 1024
+_GEOPACKAGE_IDS = {geopackage.APPLICATION_ID, 0x47503130, 0x47503131}  # of 1.2 and later, of 1.0, of 1.1
+_MBTILES_FORMATS = {"png": {"png", "jpeg"}, "jpg": {"jpeg"}, "jpeg": {"jpeg"}, "webp": {"webp"}}
+"""Images that each format stands for; PNG is written for caches of both, so that transparency is expected."""
+
+_GEOPACKAGE_TABLES = ("gpkg_spatial_ref_sys", "gpkg_contents", "gpkg_tile_matrix_set", "gpkg_tile_matrix")
+_ROUNDING = 1e-6
+
+_Row = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A database and what was found in it so far."""
+
+    database: sqlite3.Connection
+    scope: Scope
+    damage: Findings = field(default_factory=Findings)
+    remarks: Findings = field(default_factory=Findings)
+    tile_counts: Counter[int] = field(default_factory=Counter)
+
+    def rows(self, query: str, *values: object) -> Iterator[_Row]:
+        """Yield the rows of a query."""
+        yield from self.database.execute(query, values)
+
+
+def check_database(path: Path, scope: Scope) -> PackageReport:
+    """Check a file of tiles, which its tables show to be MBTiles or a GeoPackage.
+
+    Args:
+        path: of the file; nothing is written beside it.
+        scope: if `tiles`, every page of the file and the beginning of every tile is read.
+    """
+    size_bytes = path.stat().st_size
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as database:
+        checked = _Checked(database, scope)
+        _bound(database, size_bytes)
+        try:
+            _check(checked, path.suffix.lower())
+        except sqlite3.Error as error:
+            with path.open("rb") as file:
+                kind = kind_of_bytes(file.read(HEAD_BYTES))
+            checked.damage.add("", _failure(error, kind or ""))
+        except UnicodeDecodeError:
+            checked.damage.add("", "It holds text that is not UTF-8.")
+    held = {level: count for level, count in sorted(checked.tile_counts.items()) if count}
+    return PackageReport(size_bytes, (), held, tuple(checked.damage.all), tuple(checked.remarks.all))
+
+
+def _bound(database: sqlite3.Connection, size_bytes: int) -> None:
+    left = (_STEPS + _STEPS_A_BYTE * size_bytes) // _STEPS_AT_ONCE
+
+    def is_too_much() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    database.set_progress_handler(is_too_much, _STEPS_AT_ONCE)
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
+    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
+        database.execute(f"PRAGMA {pragma}")
+
+
+def _failure(error: sqlite3.Error, kind: str) -> str:
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_NOTADB:
+        is_other = kind and not kind.startswith("an SQLite")
+        return f"It is {kind}, not an SQLite database." if is_other else "It is not an SQLite database."
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return "Reading its tables takes far more steps than a file of this size should."
+    return f"The database cannot be read: {error}."
+
+
+def _check(checked: _Checked, suffix: str) -> None:
+    names = {name for (name,) in checked.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+    is_geopackage = "gpkg_contents" in names
+    kind = ".gpkg" if is_geopackage else ".mbtiles"
+    if not is_geopackage and not {"tiles", "metadata"} <= names:
+        checked.damage.add("", "It is an SQLite database with neither the tables of MBTiles nor of a GeoPackage.")
+        return
+    checked.remarks.require(suffix in {"", kind}, "", f"Its name ends in '{suffix}'; readers want {kind}, which it is.")
+    if checked.scope.tiles:
+        for (text,) in checked.rows("PRAGMA integrity_check(20)"):
+            checked.damage.require(text == "ok", "", f"SQLite finds: {text}")
+    if is_geopackage:
+        _check_geopackage(checked, names)
+    else:
+        _check_mbtiles(checked)
+    checked.damage.require(checked.tile_counts, "", "It holds no tiles.")
+    check_gaps("", checked.tile_counts, checked.remarks)
+
+
+def _check_mbtiles(checked: _Checked) -> None:
+    texts = {str(name): str(value) for name, value in checked.rows("SELECT name, value FROM metadata LIMIT 1000")}
+    for name in ("name", "format"):
+        checked.damage.require(texts.get(name), "metadata", f"It has no row '{name}', which is required.")
+    tile_format = texts.get("format", "")
+    is_known = tile_format in _MBTILES_FORMATS or not tile_format
+    checked.damage.require(is_known, "metadata", f"The format is '{tile_format[:40]}'; viewers show png, jpg and webp.")
+    sides = _numbers(texts.get("bounds", "-180,-85,180,85"))
+    is_box = len(sides) == 4 and sides[0] < sides[2] and sides[1] < sides[3]
+    checked.damage.require(is_box, "metadata", f"The bounds '{texts.get('bounds', '')[:80]}' are no box.")
+    _check_places(checked, "tiles", lambda zoom: (2**zoom, 2**zoom) if 0 <= zoom <= MAX_ZOOM else None)
+    levels = sorted(checked.tile_counts)
+    for name, level in (("minzoom", min(levels, default=0)), ("maxzoom", max(levels, default=0))):
+        text = f"{name} is '{texts.get(name, '')[:40]}'; tiles are there for {level}."
+        checked.remarks.require(texts.get(name) in {None, str(level)}, "metadata", text)
+    if checked.scope.tiles:
+        _check_tiles(checked, "tiles", _MBTILES_FORMATS.get(tile_format, {"png", "jpeg", "webp"}), None)
+
+
+def _check_geopackage(checked: _Checked, names: set[str]) -> None:
+    (application_id,) = next(checked.rows("PRAGMA application_id"))
+    text = "Its application id is not that of a GeoPackage."
+    checked.remarks.require(application_id in _GEOPACKAGE_IDS, "", text)
+    for name in _GEOPACKAGE_TABLES:
+        checked.damage.require(name in names, name, "The table is missing.")
+    if checked.damage.all:
+        return
+    if checked.scope.tiles:
+        for table, row, parent, _ in checked.rows("PRAGMA foreign_key_check"):
+            checked.damage.add(str(table), f"Row {row} refers to a row of {parent} that is missing.")
+    query = "SELECT table_name, srs_id FROM gpkg_contents WHERE data_type = 'tiles' LIMIT ?"
+    for table, srs_id in list(checked.rows(query, _MAX_TABLES)):
+        if checked.damage.require(table in names, str(table)[:80], "The table is missing."):
+            _check_tile_table(checked, table, srs_id)
+
+
+def _check_tile_table(checked: _Checked, table: str, srs_id: object) -> None:
+    damage = checked.damage
+    known = next(checked.rows("SELECT count(*) FROM gpkg_spatial_ref_sys WHERE srs_id IS ?", srs_id))
+    damage.require(known == (1,), table, f"Its spatial reference {srs_id} is not among gpkg_spatial_ref_sys.")
+    sets = list(
+        checked.rows("SELECT max_x - min_x, max_y - min_y FROM gpkg_tile_matrix_set WHERE table_name IS ?", table)
+    )
+    if not damage.require(len(sets) == 1, table, f"It has {len(sets)} rows in gpkg_tile_matrix_set instead of 1."):
+        return
+    matrices = list(
+        checked.rows(
+            "SELECT zoom_level, matrix_width, matrix_height, tile_width, tile_height, pixel_x_size, pixel_y_size "
+            "FROM gpkg_tile_matrix WHERE table_name IS ? ORDER BY zoom_level LIMIT 100",
+            table,
+        )
+    )
+    if not all(isinstance(value, int | float) for row in [*sets, *matrices] for value in row):
+        damage.add(table, "Its tile matrices hold values that are not numbers.")
+        return
+    by_zoom: Mapping[int, _Row] = {row[0]: row[1:] for row in matrices}
+    for zoom, (columns, rows, width, height, pixel_x, pixel_y) in by_zoom.items():
+        is_box = math.isclose(columns * width * pixel_x, sets[0][0], rel_tol=_ROUNDING) and math.isclose(
+            rows * height * pixel_y, sets[0][1], rel_tol=_ROUNDING
+        )
+        text = f"The tiles of zoom level {zoom} do not fill the box of gpkg_tile_matrix_set."
+        checked.remarks.require(is_box, table, text)
+    is_finer = all(before[4] > after[4] for before, after in pairwise(by_zoom.values()))
+    damage.require(is_finer, table, "Its zoom levels are not each finer than the one before.")
+    _check_places(checked, table, lambda zoom: by_zoom[zoom][:2] if zoom in by_zoom else None)
+    if checked.scope.tiles:
+        sizes = {zoom: (int(row[3]), int(row[2])) for zoom, row in by_zoom.items()}
+        _check_tiles(checked, table, {"png", "jpeg", "webp"}, sizes)
+
+
+def _check_places(checked: _Checked, table: str, matrix: Any) -> None:
+    """Count the tiles of each level, and check that they lie inside of it, each once."""
+    columns = (
+        "zoom_level, count(*), min(tile_column), max(tile_column), min(tile_row), max(tile_row), "
+        "count(DISTINCT tile_column || ' ' || tile_row)"
+    )
+    query = f"SELECT {columns} FROM {_quoted(table)} GROUP BY zoom_level LIMIT 100"  # noqa: S608
+    for zoom, count, *sides, places in checked.rows(query):
+        if not all(isinstance(value, int) for value in (zoom, *sides)):
+            checked.damage.add(table, "It holds tiles whose zoom level, column or row is not a whole number.")
+            continue
+        checked.tile_counts[zoom] += count
+        checked.damage.require(places == count, table, f"Tiles of zoom level {zoom} are there more than once.")
+        inside = matrix(zoom)
+        if not checked.damage.require(inside, table, f"There is no place for {counted(count, 'tile')} of zoom {zoom}."):
+            continue
+        left, right, top, bottom = sides
+        is_inside = left >= 0 and top >= 0 and right < inside[0] and bottom < inside[1]
+        text = f"Tiles of zoom level {zoom} lie outside of its {inside[0]:,} columns and {inside[1]:,} rows."
+        checked.damage.require(is_inside, table, text)
+
+
+def _check_tiles(
+    checked: _Checked, table: str, encodings: set[str], sizes: Mapping[int, tuple[int, int]] | None
+) -> None:
+    """Check encoding and size in pixels of every tile; all have one size if it is not stated."""
+    found = Counter[tuple[int, int]]()
+    columns = f"zoom_level, tile_column, tile_row, substr(tile_data, 1, {_HEAD_BYTES})"
+    query = f"SELECT {columns} FROM {_quoted(table)}"  # noqa: S608
+    for zoom, column, row, head in checked.rows(query):
+        place = f"Zoom level {zoom}, column {column}, row {row}"
+        image = sniff(head) if isinstance(head, bytes) else None
+        if image not in encodings:
+            kind = (image or (kind_of_compression(head) if isinstance(head, bytes) else "") or "unknown").upper()
+            checked.damage.add(table, f"{place}: the tile is {kind}; expected is {' or '.join(sorted(encodings))}.")
+            continue
+        if size := image_size(head):
+            found[size] += 1
+            wanted = sizes.get(zoom, size) if sizes else size
+            text = f"{place}: the tile has {size[1]} x {size[0]} pixels instead of {wanted[1]} x {wanted[0]}."
+            checked.damage.require(size == wanted, table, text)
+    checked.damage.require(sizes or len(found) <= 1, table, f"Its tiles have {len(found)} different sizes in pixels.")
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(each) for each in text.split(",")]
+    except ValueError:
+        return []
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
