@@ -187,19 +187,14 @@ class DynamoDbJobs:
 
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
         """Add a finished work item to the progress, if the job is executing."""
-        with suppress(self._table.meta.client.exceptions.ConditionalCheckFailedException):
-            self._table.update_item(
-                Key={"job_id": job_id},
-                UpdateExpression="ADD done_work_items :one, done_tile_count :tiles, done_bytes :bytes",
-                ConditionExpression="#status = :executing",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues={
-                    ":one": 1,
-                    ":tiles": tile_count,
-                    ":bytes": size_bytes,
-                    ":executing": str(JobStatus.EXECUTING),
-                },
-            )
+        values = {
+            ":one": 1,
+            ":tiles": tile_count,
+            ":bytes": size_bytes,
+            ":executing": str(JobStatus.EXECUTING),
+        }
+        update = "ADD done_work_items :one, done_tile_count :tiles, done_bytes :bytes"
+        self._update_if("#status = :executing", job_id, update, values)
 
 
 def _is_refused(error: ClientError) -> bool:

@@ -1,4 +1,4 @@
-"""Names of bundles: case of the letters, and number of the digits, vary between caches."""
+"""Names of bundles. The case of their letters, and the number of their digits, vary between caches."""
 
 import re
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ _BUNDLE = re.compile(r"((?:.*/)?)(L)([0-9a-f]{1,2})(/R)([0-9a-f]{9,31})\.(bundle
 _DIGITS = re.compile(r"[0-9a-f]{2,13}[08]0", re.ASCII | re.IGNORECASE)
 
 USUAL_TEMPLATE = "L{level:02d}/R{row:04x}C{column:04x}"
+"""The digits are lower case: the upper-case ``C`` is the separator."""
+
 _USUAL_EXTENSIONS = ("bundle", "bundlx")
 _EXTENSION = ".{extension}"
 _HEXADECIMAL_LEVEL = re.compile(r"\{level:\w*[xX]\}")
@@ -47,7 +49,7 @@ def split_bundle_name(path: str) -> BundleName | None:
     if match is None:
         return None
     folder, before, level, row_word, text, extension = match.groups()
-    # C is a digit, too: of several ways to part the text, that of numbers of equally many digits is meant.
+    # C is a digit, too: where the text can be split in several ways, both numbers have equally many digits.
     parts = [(text[:at], letter, text[at + 1 :]) for at, letter in enumerate(text) if letter in "cC"]
     parts = [(row, word, column) for row, word, column in parts if _DIGITS.fullmatch(row) and _DIGITS.fullmatch(column)]
     if not parts:
@@ -118,3 +120,7 @@ class BundleNames:
 
     def _path(self, bundle: BundleIndex) -> str:
         return self.folder + self.template.format(level=bundle.level, row=bundle.row, column=bundle.column)
+
+
+USUAL_NAMES = BundleNames("")
+"""The names that ArcGIS gives to bundles, such as ``L05/R0080C0100.bundle``."""

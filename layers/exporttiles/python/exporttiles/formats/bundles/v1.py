@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.formats.bundles.names import USUAL_NAMES
 from exporttiles.formats.bundles.v2 import (
     MAX_TILE_BYTES,
     SIZE_PREFIX_BYTES,
-    bundle_path,
     records,
     require_known_header,
     row_major,
@@ -39,8 +39,8 @@ _EMPTY_OFFSETS = HEADER_BYTES + SIZE_PREFIX_BYTES * np.arange(PACKET_SIZE * PACK
 
 
 def bundlx_path(bundle: BundleIndex) -> str:
-    """Return the path of the offsets, beside ``bundle_path``: ``L05/R0080C0100.bundlx``."""
-    return bundle_path(bundle).removesuffix(".bundle") + ".bundlx"
+    """Return the path of the offsets, beside `v2.bundle_path`: ``L05/R0080C0100.bundlx``."""
+    return USUAL_NAMES.offsets(bundle)
 
 
 def write_bundle_v1(

@@ -7,7 +7,6 @@ Source: Esri/raster-tiles-compactcache, CompactCacheV2.md; header words and
 empty slots as ArcGIS Pro and ArcGIS Server write them.
 """
 
-import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from exporttiles.domain.errors import DamagedCacheError, PackageError
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.domain.wording import counted
+from exporttiles.formats.bundles.names import USUAL_NAMES
 
 HEADER_BYTES = 64
 INDEX_BYTES = PACKET_SIZE * PACKET_SIZE * 8
@@ -42,7 +42,6 @@ HEADER = struct.Struct("<4I3Q6I")
 _USER_HEADER_BYTES = 20 + INDEX_BYTES
 _DISTINCTIVE = frozenset({"version", "offset byte count", "user header offset", "index size"})
 _OFFSET_BITS = 40
-_PATH = re.compile(r"L([0-9]{2,3})/R([0-9a-f]{4,15})C([0-9a-f]{4,15})\.bundle", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,11 +64,8 @@ class TileIndex:
 
 
 def bundle_path(bundle: BundleIndex) -> str:
-    """Return the path below the folder of the level folders, ``L05/R0080C0100.bundle``.
-
-    The digits are lower case: the upper-case ``C`` is the separator.
-    """
-    return f"L{bundle.level:02d}/R{bundle.row:04x}C{bundle.column:04x}.bundle"
+    """Return the path below the folder of the level folders, ``L05/R0080C0100.bundle``."""
+    return USUAL_NAMES.bundle(bundle)
 
 
 def parse_bundle_path(path: str) -> BundleIndex:
@@ -78,13 +74,10 @@ def parse_bundle_path(path: str) -> BundleIndex:
     Raises:
         DamagedCacheError: it is not the path of a bundle.
     """
-    match = _PATH.fullmatch(path)
-    if match:
-        bundle = BundleIndex(int(match[1]), int(match[2], 16), int(match[3], 16))
-        on_grid = bundle.row % PACKET_SIZE == 0 and bundle.column % PACKET_SIZE == 0
-        if on_grid and bundle_path(bundle) == path:
-            return bundle
-    raise DamagedCacheError(f"'{path[:80]}' is not the path of a bundle, like L05/R0080C0100.bundle.")
+    bundle = USUAL_NAMES.parse(path)
+    if bundle is None or path != bundle_path(bundle):
+        raise DamagedCacheError(f"'{path[:80]}' is not the path of a bundle, like L05/R0080C0100.bundle.")
+    return bundle
 
 
 def write_bundle(
