@@ -1,13 +1,24 @@
-"""Tiles that a union of polygons reaches into, row by row.
+"""Find the tiles of one level that a union of polygons reaches into, by rows.
 
-The band of a tile row meets a polygon in pieces. The outline of a piece is
-made of polygon edges cut to the band, and of stretches of the band's upper and
-lower line that lie inside by the even-odd rule. The piece covers the same
-span of x as these. So columns come from edges and crossings alone: no tile is looked
-at, and no ring needs repair.
+All coordinates are in tiles from the origin of the tiling scheme.
 
-Bands and columns leave out the strips along tile edges. `exporttiles.domain.strips`
-finds the parts of a polygon that lie in strips alone.
+1. Each row of tiles is a band. Its upper and lower line lie in the row, away
+   from the edge of the tiles by the margin: to touch a tile is not to reach into it.
+2. Each edge of a polygon is cut to the bands that it meets. A piece reaches
+   into the columns between its ends, again up to the margin.
+3. Where the edges of a polygon cross the upper line of a band, the crossings
+   are sorted from left to right. By the even-odd rule the line is inside the
+   polygon from the first to the second, from the third to the fourth, and so
+   on. The lower line likewise.
+4. These pieces and stretches of lines are the outline of the polygon in the
+   band. Its tiles are the union of theirs: no tile is looked at, and no ring
+   needs repair.
+5. A part of a polygon that lies between the bands, or between columns, reaches
+   into no tile. `exporttiles.domain.strips` finds such parts; each gets the tile
+   that holds its middle.
+
+All rows of all polygons are sorted at once: `_NumberLine` lays them end to end,
+and a run of tiles is an interval of integers on it.
 """
 
 import math
@@ -42,23 +53,27 @@ class RowRuns:
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
-    """One axis for the rows of every polygon, one after the other, with a gap after each row."""
+class _NumberLine:
+    """The rows of the first polygon end to end, those of the second and so on, with a gap of one tile after each row.
+
+    Attributes:
+        width: tiles in a row, and the gap.
+    """
 
     row_start: int
     row_count: int
     column_start: int
     width: int
 
-    def place(self, polygon: Integers, row: Integers, column: Integers) -> Integers:
-        """Return where tiles are on the axis."""
-        line = polygon * self.row_count + row - self.row_start
-        return line * self.width + column - self.column_start
+    def position(self, polygon: Integers, row: Integers, column: Integers) -> Integers:
+        """Return where the tiles of polygons are on the line."""
+        number = polygon * self.row_count + row - self.row_start
+        return number * self.width + column - self.column_start
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Runs:
-    """Half-open runs on an axis, ascending and apart."""
+    """Half-open runs on a number line, ascending and apart."""
 
     start: Integers
     stop: Integers
@@ -72,13 +87,12 @@ class _Runs:
 
     def extended(self, step: int) -> "_Runs":
         """Return the runs joined with themselves a step further on."""
-        return _Runs(
-            *_union(np.concatenate([self.start, self.start + step]), np.concatenate([self.stop, self.stop + step]))
-        )
+        starts, stops = (np.concatenate([ends, ends + step]) for ends in (self.start, self.stop))
+        return _Runs(*_union(starts, stops))
 
 
 class Scanline:
-    """Edges of polygons over the tiles of one level.
+    """The edges of polygons on the tiles of one level.
 
     Args:
         start, stop: (n, 2) column and row of the ends of each edge, in tiles
@@ -99,35 +113,35 @@ class Scanline:
         # An end lies below the upper line of a row if ceil(y - margin) > row, and
         # above its lower line if floor(y + margin) <= row: the very terms of
         # `TilingScheme.tile_range`, so that both select the same tiles.
-        self._start = np.floor(upper[:, 1] + margin).astype(np.int64)
-        self._stop = np.ceil(lower[:, 1] - margin).astype(np.int64)
-        met = np.flatnonzero(self._start < self._stop)
-        self._start, self._stop = self._start[met], self._stop[met]
+        self._row_start = np.floor(upper[:, 1] + margin).astype(np.int64)
+        self._row_stop = np.ceil(lower[:, 1] - margin).astype(np.int64)
+        met = np.flatnonzero(self._row_start < self._row_stop)
+        self._row_start, self._row_stop = self._row_start[met], self._row_stop[met]
         self._all = upper, lower, polygon
         upper, lower = upper[met], lower[met]
         self._upper, self._lower, self._polygon = upper, lower, polygon[met]
         self._polygon_count = int(polygon.max(initial=-1)) + 1
         # The first row whose upper line an edge crosses; the row after the
-        # last whose lower line it crosses.
+        # last one whose lower line it crosses.
         self._enters = np.ceil(upper[:, 1] - margin).astype(np.int64)
         self._leaves = np.floor(lower[:, 1] + margin).astype(np.int64)
         run, fall = (lower - upper).T
         self._slope = np.divide(run, fall, out=np.zeros_like(run), where=fall > 0)
 
     @cached_property
-    def _upright(self) -> StripEdges:
-        """Edges in the strips between columns."""
+    def _vertical(self) -> StripEdges:
+        """The edges in the strips between columns."""
         upper, lower, polygon = self._all
         return StripEdges.cut(upper[:, ::-1], lower[:, ::-1], polygon, self._margin)
 
     @cached_property
-    def _flat(self) -> StripEdges:
-        """Edges in the strips between rows."""
+    def _horizontal(self) -> StripEdges:
+        """The edges in the strips between rows."""
         return StripEdges.cut(*self._all, self._margin)
 
     def work(self, row_start: int, row_stop: int) -> int:
         """Return the number of edge-row pairs, to which time and memory are proportional."""
-        start, stop = np.maximum(self._start, row_start), np.minimum(self._stop, row_stop)
+        start, stop = np.maximum(self._row_start, row_start), np.minimum(self._row_stop, row_stop)
         return int(np.maximum(stop - start, 0).sum())
 
     def runs(self, row_start: int, row_stop: int) -> Iterator[RowRuns]:
@@ -147,56 +161,56 @@ class Scanline:
                 yield self._runs(start, stop)
 
     def _runs(self, row_start: int, row_stop: int) -> RowRuns:
-        axis = self._axis(row_start, row_stop)
-        reached = self._reached(axis, np.arange(len(self._start)), np.arange(row_start, row_stop))
+        line = self._number_line(row_start, row_stop)
+        reached = self._reached_runs(line, np.arange(len(self._row_start)), np.arange(row_start, row_stop))
         start, stop = reached.start, reached.stop
-        row, column = self._for_strips(row_start, row_stop)
-        if self._polygon_count > 1 or len(row):  # bring all polygons together
-            line = start % (axis.row_count * axis.width)
-            beside = axis.place(np.zeros_like(row), row, column)
-            start, stop = _union(np.concatenate([line, beside]), np.concatenate([line + stop - start, beside + 1]))
-        row, column = np.divmod(start, axis.width)
-        column += axis.column_start
+        row, column = self._tiles_of_strips(row_start, row_stop)
+        if self._polygon_count > 1 or len(row):  # lay all polygons onto the rows of the first
+            first = start % (line.row_count * line.width)
+            single = line.position(np.zeros_like(row), row, column)
+            start, stop = _union(np.concatenate([first, single]), np.concatenate([first + stop - start, single + 1]))
+        row, column = np.divmod(start, line.width)
+        column += line.column_start
         return RowRuns(row + row_start, column, column + stop - start)
 
-    def _axis(self, row_start: int, row_stop: int) -> _Axis:
-        return _Axis(row_start, row_stop - row_start, self.columns[0], self.columns[1] - self.columns[0] + 1)
+    def _number_line(self, row_start: int, row_stop: int) -> _NumberLine:
+        return _NumberLine(row_start, row_stop - row_start, self.columns[0], self.columns[1] - self.columns[0] + 1)
 
-    def _reached(self, axis: _Axis, edges: Integers, rows: Integers) -> _Runs:
+    def _reached_runs(self, line: _NumberLine, edges: Integers, rows: Integers) -> _Runs:
         """Return the tiles into which each polygon reaches deeper than the margin.
 
         Args:
-            axis: of the runs.
+            line: of the runs.
             edges: all edges of some polygons.
             rows: ascending.
         """
-        edge, row = self._meetings(edges, rows)
+        edge, row = self._edge_row_pairs(edges, rows)
         upper, lower = self._upper[edge, 0], self._lower[edge, 0]
         enters, leaves = row >= self._enters[edge], row < self._leaves[edge]
-        below = row - self._upper[edge, 1]  # of the row's top, below the edge's upper end
-        first = self._column_at(edge, below + self._margin)
-        last = self._column_at(edge, below + (1 - self._margin))
+        below = row - self._upper[edge, 1]  # from the edge's upper end down to the top of the row
+        first = self._column_below(edge, below + self._margin)
+        last = self._column_below(edge, below + (1 - self._margin))
         first_start, first_stop = self._reach(np.where(enters, first, upper))
         last_start, last_stop = self._reach(np.where(leaves, last, lower))
 
-        # Crossings of a line, paired from left to right within a polygon. They
-        # are ordered by start + stop: those that share it reach the same tiles.
-        bits = (2 * axis.width).bit_length()
-        along = self._polygon[edge] * axis.row_count + (row - axis.row_start)
-        first_key = (2 * along << bits) + first_start + first_stop
-        last_key = (2 * along + 1 << bits) + last_start + last_stop
-        key = _sorted(np.concatenate([first_key[enters], last_key[leaves]]))
+        # Crossings are sorted by polygon, row, upper before lower line, and place from left to right.
+        # The place is start + stop: crossings that share it reach into the same tiles.
+        bits = (2 * line.width).bit_length()
+        number = self._polygon[edge] * line.row_count + (row - line.row_start)
+        upper_key = (2 * number << bits) + first_start + first_stop
+        lower_key = (2 * number + 1 << bits) + last_start + last_stop
+        key = _sorted(np.concatenate([upper_key[enters], lower_key[leaves]]))
         begin, end = key[0::2], key[1::2]
-        inside, sums = (begin >> bits + 1) * axis.width, (1 << bits) - 1
+        inside, place = (begin >> bits + 1) * line.width, (1 << bits) - 1
 
-        along *= axis.width
+        number *= line.width
         start, stop = _union(
-            np.concatenate([along + np.minimum(first_start, last_start), inside + ((begin & sums) >> 1)]),
-            np.concatenate([along + np.maximum(first_stop, last_stop), inside + ((end & sums) + 1 >> 1)]),
+            np.concatenate([number + np.minimum(first_start, last_start), inside + ((begin & place) >> 1)]),
+            np.concatenate([number + np.maximum(first_stop, last_stop), inside + ((end & place) + 1 >> 1)]),
         )
         return _Runs(start, stop)
 
-    def _for_strips(self, row_start: int, row_stop: int) -> tuple[Integers, Integers]:
+    def _tiles_of_strips(self, row_start: int, row_stop: int) -> tuple[Integers, Integers]:
         """Return row and column of the tiles for parts of polygons that lie in strips alone.
 
         A part in the strip of one line is further than the margin from all
@@ -206,82 +220,86 @@ class Scanline:
         into a tile next to these.
         """
         # Where strips cross, the rows before and after count, too.
-        start, stop = self._upright.tiles
-        upright = self._upright[(start <= row_stop) & (stop >= row_start) & (start < stop)]
-        level = self._flat[(self._flat.line >= row_start) & (self._flat.line <= row_stop)]
-        polygons = np.union1d(upright.polygon, level.polygon)
+        start, stop = self._vertical.tiles
+        vertical = self._vertical[(start <= row_stop) & (stop >= row_start) & (start < stop)]
+        horizontal = self._horizontal[(self._horizontal.line >= row_start) & (self._horizontal.line <= row_stop)]
+        polygons = np.union1d(vertical.polygon, horizontal.polygon)
         if not len(polygons):
             return polygons, polygons
-        axis = self._axis(row_start - 1, row_stop + 1)
-        sides = upright.beside_tiles(row_start - 1, row_stop + 1)
-        rows = np.union1d(np.add.outer([-1, 0, 1], sides.tile), np.add.outer([-1, 0], level.line))
+        line = self._number_line(row_start - 1, row_stop + 1)
+        sides = vertical.beside_tiles(row_start - 1, row_stop + 1)
+        rows = np.union1d(np.add.outer([-1, 0, 1], sides.tile), np.add.outer([-1, 0], horizontal.line))
         rows = rows[(rows >= row_start - 1) & (rows <= row_stop)]
-        reached = self._reached(axis, np.flatnonzero(np.isin(self._polygon, polygons)), rows)
+        reached = self._reached_runs(line, np.flatnonzero(np.isin(self._polygon, polygons)), rows)
 
-        side = axis.place(sides.polygon, sides.tile, sides.line)
+        # Parts between two columns.
         left_or_right = reached.extended(1)
-        column, row = sides.middle(_is_left_out(sides, side, left_or_right, axis.width))
+        side = line.position(sides.polygon, sides.tile, sides.line)
+        side_columns, side_rows = sides.middle(_needs_tile(sides, side, left_or_right, line.width))
 
-        above_or_below = reached.extended(axis.width)
-        start, stop = level.tiles
-        covered = above_or_below.hold(axis.place(level.polygon, level.line, start), stop - start)
-        level = level[~covered]
+        # Parts between two rows. Edges with selected tiles all along them need no further look.
+        above_or_below = reached.extended(line.width)
+        start, stop = horizontal.tiles
+        covered = above_or_below.hold(line.position(horizontal.polygon, horizontal.line, start), stop - start)
+        horizontal = horizontal[~covered]
         if np.maximum(stop - start, 0)[~covered].sum() > WORK_LIMIT:
             raise AreaError(
                 f"The area is too complex for level {self._level}: it follows the edge between rows of tiles "
                 f"for more than {WORK_LIMIT:,} tiles."
             )
-        ends = level.beside_tiles(*self.columns)
-        end = axis.place(ends.polygon, ends.line, ends.tile)
-        more_rows, more_columns = ends.middle(_is_left_out(ends, end, above_or_below, 1))
+        ends = horizontal.beside_tiles(*self.columns)
+        end = line.position(ends.polygon, ends.line, ends.tile)
+        end_rows, end_columns = ends.middle(_needs_tile(ends, end, above_or_below, 1))
 
-        corners = level.corners()
-        corner = axis.place(corners.polygon, corners.row, corners.column)
+        # Parts where two strips cross, unless a tile beside them is selected or they continue in a strip.
+        corners = horizontal.corners()
+        corner = line.position(corners.polygon, corners.row, corners.column)
         taken = above_or_below.hold(corner - 1) | above_or_below.hold(corner)
-        taken |= np.isin(corner, side) | np.isin(corner - axis.width, side)
+        taken |= np.isin(corner, side) | np.isin(corner - line.width, side)
         taken |= np.isin(corner, end) | np.isin(corner - 1, end)
+
         corner_rows, corner_columns = corners.middle(~taken)
 
-        row = np.concatenate([row, more_rows, corner_rows])
-        column = np.concatenate([column, more_columns, corner_columns])
+        row = np.concatenate([side_rows, end_rows, corner_rows])
+        column = np.concatenate([side_columns, end_columns, corner_columns])
         here = (row >= row_start) & (row < row_stop)
         return row[here], column[here]
 
-    def _meetings(self, edges: Integers, rows: Integers) -> tuple[Integers, Integers]:
+    def _edge_row_pairs(self, edges: Integers, rows: Integers) -> tuple[Integers, Integers]:
         """Return each pair of an edge and a row it meets."""
-        met = edges[(self._start[edges] <= rows[-1]) & (self._stop[edges] > rows[0])]
-        first = np.searchsorted(rows, self._start[met])
-        count = np.searchsorted(rows, self._stop[met]) - first
+        met = edges[(self._row_start[edges] <= rows[-1]) & (self._row_stop[edges] > rows[0])]
+        first = np.searchsorted(rows, self._row_start[met])
+        count = np.searchsorted(rows, self._row_stop[met]) - first
         return np.repeat(met, count), rows[ranges(first, count)]
 
-    def _column_at(self, edge: Integers, below: Floats) -> Floats:
-        """Return where edges are, this far below their upper ends."""
+    def _column_below(self, edge: Integers, below: Floats) -> Floats:
+        """Return the column of edges at a distance below their upper ends."""
         upper, lower = self._upper[edge, 0], self._lower[edge, 0]
         column = upper + below * self._slope[edge]
         within: Floats = np.clip(column, np.minimum(upper, lower), np.maximum(upper, lower))
         return within
 
     def _reach(self, column: Floats) -> tuple[Integers, Integers]:
-        """Return the tiles that a span from, and a span up to here reach into."""
+        """Return the first tile that a span from here reaches into, and the end of the tiles of a span up to here."""
         start = np.floor(column + self._margin).astype(np.int64)
         stop = np.ceil(column - self._margin).astype(np.int64)
         return start - self.columns[0], stop - self.columns[0]
 
 
-def _is_left_out(parts: StripParts, place: Integers, beside: _Runs, step: int) -> Flags:
+def _needs_tile(parts: StripParts, position: Integers, beside: _Runs, step: int) -> Flags:
     """Return a mask of the parts in strips that need a tile.
 
     Args:
         parts: of polygons.
-        place: (n,) where the parts are on an axis.
-        beside: where on the axis a tile on either side of the line is reached.
-        step: on the axis, from one tile along the line to the next.
+        position: (n,) of the parts on a number line.
+        beside: positions where a tile on either side of the line between tiles is reached.
+        step: from the position of one tile along that line to the next.
     """
     is_tip: Flags = ~parts.is_long & (parts.goes_before | parts.goes_after)
-    is_tip &= ~parts.goes_before | beside.hold(place - step)
-    is_tip &= ~parts.goes_after | beside.hold(place + step)
-    left_out: Flags = ~beside.hold(place) & ~is_tip & (parts.low < parts.high)
-    return left_out
+    is_tip &= ~parts.goes_before | beside.hold(position - step)
+    is_tip &= ~parts.goes_after | beside.hold(position + step)
+    needs_tile: Flags = ~beside.hold(position) & ~is_tip & (parts.low < parts.high)
+    return needs_tile
 
 
 def _touched(places: Floats) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 A line separates two rows or two columns of tiles: line n lies between the tiles
 n - 1 and n. Its strip is as wide as the margin on either side. All coordinates
-are in tiles from the origin.
+are in tiles from the origin; `along` is the coordinate along the lines, `across`
+the other one. So the same code serves rows and columns.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class StripParts:
 
     Attributes:
         polygon, line, tile: (n,) integers.
-        low, high: (n,) from where to where each reaches across the line.
+        low, high: (n,) least and greatest coordinate across the line.
         goes_before, goes_after: (n,) True if it continues beside the previous tile, and the next.
         is_long: (n,) True if it is longer than a tip.
     """
@@ -51,7 +52,7 @@ class CornerParts:
 
     Attributes:
         polygon, row, column: (n,) integers; one line is above the row, one left of the column.
-        low, high: (n, 2) column and row from where to where each reaches.
+        low, high: (n, 2) least and greatest column and row.
     """
 
     polygon: Integers
@@ -70,9 +71,9 @@ class CornerParts:
 class StripEdges:
     """Polygon edges, cut to the strips of parallel lines.
 
-    Only those are here that may lie in a strip beside a tile without reaching
-    deep into one of the two tiles there: edges that end in the strip, and edges
-    so nearly parallel to the line that they follow it past a whole tile.
+    Other edges cross a strip and reach deep into a tile on either side. Kept are
+    those that may not: edges that end in the strip, and edges so nearly
+    parallel to the line that they follow it past a whole tile.
 
     Attributes:
         polygon, line: (n,) integers.
@@ -130,12 +131,12 @@ class StripEdges:
 
     @property
     def tiles(self) -> tuple[Integers, Integers]:
-        """Return along which tiles each edge runs, half-open; none where it lies in two strips."""
+        """Return the tiles along which each edge runs, half-open; none where it stays in a crossing of two strips."""
         start, stop = np.floor(self.along[:, 0] + self.margin), np.ceil(self.along[:, 1] - self.margin)
         return start.astype(np.int64), stop.astype(np.int64)
 
     def beside_tiles(self, tile_start: int, tile_stop: int) -> StripParts:
-        """Return the parts of polygons beside each of some tiles, without the strips between these."""
+        """Return the parts of polygons beside each of some tiles, without the crossings with other strips."""
         start, stop = self.tiles
         start, stop = np.maximum(start, tile_start), np.minimum(stop, tile_stop)
         count = np.maximum(stop - start, 0)
@@ -155,7 +156,7 @@ class StripEdges:
             np.maximum.reduceat(across.max(axis=1)[order], first),
             np.logical_or.reduceat((along[:, 0] <= limits[:, 0])[order], first),
             np.logical_or.reduceat((along[:, 1] >= limits[:, 1])[order], first),
-            # Wherever it is, a part has two edges at least.
+            # The edges of both sides count: a part has at least two wherever it is.
             np.add.reduceat(length[order], first) >= 2 * _TIP_TILES,
         )
 
@@ -191,7 +192,7 @@ def _share(part: Floats, whole: Floats) -> Floats:
 
 
 def _middle_tile(low: Floats, high: Floats) -> Integers:
-    """Return the tiles that hold the middle of spans: the very terms of `TilingScheme.tile_range`."""
+    """Return the tiles that hold the middle of spans, by the same formula as `TilingScheme.tile_range`."""
     tile: Integers = np.minimum(np.floor((low + high) / 2 * ROUNDED_UP), np.ceil(high) - 1).astype(np.int64)
     return tile
 
