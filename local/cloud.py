@@ -56,7 +56,7 @@ class LocalCloud:
         Args:
             port: TCP port to serve; 0 takes a free one.
             template: the template to deploy.
-            parameters: of the template; `PublicBaseUrl` and `MaxConcurrency` have values fit for one machine.
+            parameters: template parameters; by default those that fit one machine, without tokens.
             enforce_roles: functions may do only what their roles allow; slower.
             say: is called with a line of text before each slow step.
         """
@@ -64,7 +64,11 @@ class LocalCloud:
         self.url = f"http://127.0.0.1:{self.port}"
         self.outputs: dict[str, str] = {}
         self._template = template
-        self._parameters = {"PublicBaseUrl": self.url, "MaxConcurrency": str(os.cpu_count() or 2)} | (parameters or {})
+        self._parameters = {
+            "PublicBaseUrl": self.url,
+            "MaxConcurrency": str(os.cpu_count() or 2),
+            "TokenSecurity": "off",
+        } | (parameters or {})
         self._enforce_roles = enforce_roles
         self._say = say
         self._exit = ExitStack()

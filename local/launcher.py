@@ -252,6 +252,25 @@ def transform_nested_stacks() -> None:
     cloudformation.engine._parse_template = parse_and_transform
 
 
+def watch_the_metric_of_an_expression() -> None:
+    """Gap: an alarm on an expression of metrics fails its stack.
+
+    Here it becomes one on the first metric of the expression.
+    """
+    provisioners = cloudformation.provisioners
+    record = provisioners._cw_metric_alarm_record
+
+    @wraps(record)
+    def metric_alarm_record(name: str, props: dict[str, Any]) -> Any:
+        if metrics := props.get("Metrics"):
+            stat = metrics[0]["MetricStat"]
+            watched = stat["Metric"] | {"Statistic": stat["Stat"], "Period": stat["Period"]}
+            props = {key: value for key, value in props.items() if key != "Metrics"} | watched
+        return record(name, props)
+
+    provisioners._cw_metric_alarm_record = metric_alarm_record
+
+
 def end_with_standard_input() -> None:
     """Wait for the end of standard input, then end this process and the functions it started."""
     sys.stdin.buffer.read()
@@ -266,6 +285,7 @@ def main() -> None:
     name_scheduled_events()
     tell_groups_of_schedules()
     transform_nested_stacks()
+    watch_the_metric_of_an_expression()
     bound_maps_by_their_paths()
     checksum_whole_uploads()
     threading.Thread(target=end_with_standard_input, daemon=True).start()

@@ -2,34 +2,38 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exporttiles.bootstrap.aws import from_environment
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.job import Job
-from exporttiles.messages.execution import Failure, read_execution_name
+from exporttiles.messages.execution import Failure, is_execution_name, read_execution_name
 from exporttiles.messages.packed_package import PackedPackage
 
 logger = Logger(service="close_job")
-metrics = Metrics(namespace="ExportTiles", service="close_job")
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
-    """Write the final status of a job."""
+    """Write the final status of a job, and count it if no other call did."""
     job = _close(event, runtime or from_environment())
+    if job is None:
+        logger.info("Nothing to close")
+        return
     end = "Unchanged" if job.is_up_to_date else job.status
-    metrics.add_metric(name=f"Exports{end}", unit=MetricUnit.Count, value=1)
+    with single_metric(name=f"Exports{end}", unit=MetricUnit.Count, value=1, namespace="ExportTiles") as metric:
+        metric.add_dimension(name="service", value="close_job")
     outcome = {"status": job.status, "attempt": job.attempt, "tile_count": job.tile_count}
     logger.info("Closed", extra={**outcome, "said": [message.text for message in job.messages]})
 
 
-def _close(event: dict[str, Any], runtime: Runtime) -> Job:
+def _close(event: dict[str, Any], runtime: Runtime) -> Job | None:
     if "detail" in event:
         execution = event["detail"]
+        if not is_execution_name(execution["name"]):  # an operator's own
+            return None
         job_id, attempt = read_execution_name(execution["name"])
         logger.set_correlation_id(job_id)
         if execution["status"] == "FAILED":

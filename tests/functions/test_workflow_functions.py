@@ -1,6 +1,7 @@
 """The functions of the workflow, called with recorded events."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -109,12 +110,54 @@ def test_close_job_ends_the_job_with_a_message(runtime, name, status, words):
     assert words in job.messages[-1].text
 
 
-def test_close_job_counts_jobs_by_final_status(runtime, capsys):
+def counted(said):
+    """Return the metrics in what a function printed."""
+    return re.findall(r'"(Exports\w+)":\[1.0\]', said)
+
+
+def execution_ended(status):
+    """Return the event of the execution of the job."""
+    ended = event("close_job.execution_timed_out")
+    return ended | {"detail": ended["detail"] | {"status": status}}
+
+
+def test_a_job_that_failed_counts_once_whoever_hears_of_it(runtime, capsys):
     run(plan_export, "plan_export", runtime)
 
-    run(close_job, "close_job.failed", runtime)
+    run(close_job, "close_job.failed", runtime)  # a work item
+    run(close_job, "close_job.failed", runtime)  # the map
+    close_job.handler(execution_ended("FAILED"), Context(), runtime=runtime)
 
-    assert '"ExportsFailed":[1.0]' in capsys.readouterr().out
+    assert counted(capsys.readouterr().out) == ["ExportsFailed"]
+
+
+def test_a_cancelled_job_does_not_count_as_failed(runtime, capsys):
+    run(plan_export, "plan_export", runtime)
+    runtime.cancel_export(event("plan_export")["job_id"])
+
+    run(close_job, "close_job.failed", runtime)
+    close_job.handler(execution_ended("FAILED"), Context(), runtime=runtime)
+
+    assert counted(capsys.readouterr().out) == ["ExportsCancelled"]
+
+
+def test_a_job_that_succeeded_counts_once(runtime, capsys):
+    run(plan_export, "plan_export", runtime)
+
+    run(close_job, "close_job.succeeded", runtime)
+    run(close_job, "close_job.succeeded", runtime)  # tried again
+
+    assert counted(capsys.readouterr().out) == ["ExportsSucceeded"]
+
+
+@pytest.mark.parametrize("name", ["just-looking", "j", "january", f"{'j':0<33}-two"])
+def test_an_execution_of_another_name_is_no_job(runtime, capsys, name):
+    ended = execution_ended("FAILED")
+    ended["detail"]["name"] = name
+
+    close_job.handler(ended, Context(), runtime=runtime)
+
+    assert counted(capsys.readouterr().out) == []
 
 
 def test_the_event_of_an_execution_that_failed_changes_nothing_after_close_job(runtime):

@@ -73,6 +73,20 @@ Resources:
   Stage:
     Type: AWS::ApiGatewayV2::Stage
     Properties: { ApiId: !Ref Api, StageName: $default, AutoDeploy: true }
+  Alarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      Metrics:
+        - Id: some
+          ReturnData: false
+          MetricStat:
+            Metric: { Namespace: AWS/DynamoDB, MetricName: WriteThrottleEvents }
+            Stat: Sum
+            Period: 900
+        - { Id: filled, Expression: "FILL(some, 0)" }
+      EvaluationPeriods: 1
+      Threshold: 1
+      ComparisonOperator: GreaterThanOrEqualToThreshold
   Nested:
     Type: AWS::CloudFormation::Stack
     Properties: { TemplateURL: nested.yaml }
@@ -130,6 +144,12 @@ def test_a_nested_stack_may_hold_functions(cloud):
     answer = cloud.client("lambda").invoke(FunctionName=cloud.outputs["NestedFunction"], Payload="{}")
 
     assert json.load(answer["Payload"])["python"] == sys.executable
+
+
+def test_an_alarm_may_look_at_an_expression(cloud):
+    (alarm,) = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == ("WriteThrottleEvents", "Sum", 900)
 
 
 def test_functions_see_nothing_of_the_callers_environment(invoke):

@@ -19,16 +19,33 @@ def dashboard():
     return json.loads(re.sub(r"\$\{([^}]+)\}", r"\1", RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Sub"]))
 
 
+def metric_of(alarm):
+    """Return namespace, name and dimension of the metric that an alarm looks at, as a dashboard names them."""
+    metric = alarm["Metrics"][0]["MetricStat"]["Metric"] if "Metrics" in alarm else alarm
+    (dimension,) = metric["Dimensions"]
+    match dimension["Value"]:
+        case {"Ref": name}:
+            value = name
+        case {"GetAtt": path} | {"If": [_, {"GetAtt": path}, _]}:
+            value = path.rpartition(".")[2]
+        case value:
+            pass
+    return metric["Namespace"], metric["MetricName"], dimension["Name"], value
+
+
+def shown():
+    """Return the metrics of the dashboard."""
+    return {
+        tuple(part.rpartition(".")[2] for part in metric if isinstance(part, str))
+        for widget in dashboard()["widgets"]
+        for metric in widget["properties"]["metrics"]
+    }
+
+
 def metrics_of_our_own():
-    """Yield service and name of each metric of ours that an alarm or the dashboard looks at."""
-    for alarm in ALARMS.values():
-        if alarm["Namespace"] == "ExportTiles":
-            (dimension,) = alarm["Dimensions"]
-            yield dimension["Value"], alarm["MetricName"]
-    for widget in dashboard()["widgets"]:
-        for namespace, name, *dimension in widget["properties"]["metrics"]:
-            if namespace == "ExportTiles":
-                yield dimension[1], name
+    """Return service and name of each metric of ours that an alarm or the dashboard looks at."""
+    looked_at = shown() | set(map(metric_of, ALARMS.values()))
+    return {(metric[3], metric[1]) for metric in looked_at if metric[0] == "ExportTiles"}
 
 
 def test_every_alarm_says_what_to_do_and_no_other():
@@ -41,7 +58,65 @@ def test_every_alarm_reaches_somebody_and_names_its_section(name):
 
     assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
     assert alarm["AlarmDescription"].endswith(f"What to do: docs/operations.md, {name}.")
-    assert alarm["TreatMissingData"] == ("breaching" if name == "WatchmanSleeps" else "notBreaching")
+    assert alarm["TreatMissingData"] == ("missing" if name == "WatchmanSleeps" else "notBreaching")
+
+
+def test_a_watchman_that_was_not_called_is_told_of_and_one_that_is_new_is_not():
+    alarm = ALARMS["WatchmanSleeps"]
+
+    assert metric_of(alarm) == ("AWS/Lambda", "Invocations", "FunctionName", "WatchJobsFunction")  # none: no data
+    assert alarm["InsufficientDataActions"] == [{"Ref": "AlarmTopic"}]  # a new alarm does not act
+
+
+@pytest.mark.parametrize("name", ["OldestExportWaits", "WatchmanSleeps", "WatchmanFails"])
+def test_an_alarm_on_the_watchman_spans_several_of_its_runs(name):
+    assert RESOURCES["WatchJobsFunction"]["Properties"]["Events"]["EveryFiveMinutes"]
+    assert ALARMS[name]["Period"] >= 3 * 300
+
+
+def test_an_alarm_on_dynamodb_ends():
+    throttles, filled = ALARMS["TableIsThrottled"]["Metrics"]
+
+    assert filled["Expression"] == f"FILL({throttles['Id']}, 0)"  # for these, AWS ignores TreatMissingData
+    assert not [name for name, alarm in ALARMS.items() if alarm.get("Namespace") == "AWS/DynamoDB"]
+
+
+@pytest.mark.parametrize(
+    ("alarm", "queue", "function"),
+    [
+        ("RequestsAreLate", "RequestQueue", "RequestExportFunction"),
+        ("ImageryIsLate", "ImageryQueue", "ReceiveImageryFunction"),
+    ],
+)
+def test_a_message_is_late_when_it_can_no_longer_be_one_that_is_tried_again(alarm, queue, function):
+    properties = RESOURCES[queue]["Properties"]
+    longest = properties["RedrivePolicy"]["maxReceiveCount"] * properties["VisibilityTimeout"]
+
+    assert ALARMS[alarm]["Threshold"] > longest
+    assert RESOURCES[function]
+
+
+def test_an_api_that_does_not_answer_is_heard_of():
+    watched = {metric_of(alarm)[:2] for alarm in ALARMS.values() if "Api" in metric_of(alarm)[3]}
+
+    assert {("AWS/Lambda", "Errors"), ("AWS/Lambda", "Throttles"), ("AWS/ApiGateway", "5xx")} <= watched
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_the_dashboard_shows_the_metric_of_every_alarm(name):
+    assert metric_of(ALARMS[name]) in shown()
+
+
+def test_a_budget_is_opt_in_and_reaches_somebody():
+    budget = RESOURCES["Budget"]
+
+    assert TEMPLATE["Parameters"]["MonthlyBudgetUSD"]["Default"] == 0
+    assert budget["Condition"] == "HasBudget"
+    (rule,) = TEMPLATE["Rules"].values()
+    assert "MonthlyBudgetUSD" in str(rule["RuleCondition"])
+    assert "AlarmEmail" in str(rule["Assertions"][0]["Assert"])
+    for each in budget["Properties"]["NotificationsWithSubscribers"]:
+        assert each["Subscribers"] == [{"SubscriptionType": "EMAIL", "Address": {"Ref": "AlarmEmail"}}]
 
 
 def test_nobody_is_mailed_who_did_not_ask():
@@ -49,10 +124,10 @@ def test_nobody_is_mailed_who_did_not_ask():
     assert RESOURCES["AlarmMail"]["Condition"] == "MailsAlarms"
 
 
-@pytest.mark.parametrize(("service", "name"), sorted(set(metrics_of_our_own())))
+@pytest.mark.parametrize(("service", "name"), sorted(metrics_of_our_own()))
 def test_what_is_looked_at_is_measured(service, name):
     text = (ROOT / "functions" / service / "app.py").read_text()
-    ends = {f"Exports{status}" for status in JobStatus if status.is_final}
+    ends = {f"Exports{status}" for status in JobStatus if status.is_final} | {"ExportsUnchanged"}
 
     assert f'"{name}"' in text or ('f"Exports{end}"' in text and name in ends)
 
@@ -62,7 +137,7 @@ def test_the_dashboard_names_things_of_the_stack():
 
     for name in re.findall(r"\$\{(\w+)[.}]", body):
         assert name in RESOURCES or f"Events.Outputs.{name}" in str(RESOURCES["Monitoring"])
-    assert len(dashboard()["widgets"]) == 10
+    assert len(dashboard()["widgets"]) == 12
 
 
 def test_every_function_of_an_export_tells_of_its_job():

@@ -190,6 +190,13 @@ def test_every_log_has_an_end_and_every_function_its_own():
     assert {name.strip("${}") for name in used} <= groups.keys()
 
 
+@pytest.mark.parametrize("function", of_type("AWS::Lambda::Function"))
+def test_every_function_logs_at_the_level_of_the_stack(function):
+    logging = of_type("AWS::Lambda::Function")[function]["LoggingConfig"]
+
+    assert (logging["LogFormat"], logging["ApplicationLogLevel"]) == ("JSON", {"Ref": "LogLevel"})
+
+
 def test_the_access_log_keeps_no_query_for_it_may_hold_a_token():
     (stage,) = of_type("AWS::ApiGatewayV2::Stage").values()
 

@@ -2,11 +2,13 @@
 
 import re
 
+import botocore.session
 import pytest
 import yaml
 
 from exporttiles.adapters.dynamodb_jobs import OPEN_JOBS_INDEX, SERIES_INDEX
-from tests.workflow.stack import RESOURCES, ROOT, TEMPLATE, CloudFormation, inlined, nested_in
+from exporttiles.domain.job import job_id_of
+from tests.workflow.stack import MACHINE_TEXT, RESOURCES, ROOT, TEMPLATE, CloudFormation, inlined, nested_in
 
 FUNCTIONS = {
     name: resource["Properties"]
@@ -22,9 +24,9 @@ def statements(properties):
     return [s for policy in properties["Policies"] for s in policy["Statement"]]
 
 
-def test_tokens_are_off_unless_the_operator_says_on():
-    assert TEMPLATE["Parameters"]["TokenSecurity"]["Default"] == "off"
-    assert TEMPLATE["Parameters"]["TokenSecurity"]["AllowedValues"] == ["off", "on"]
+def test_who_deploys_must_say_whether_the_api_asks_for_tokens():
+    assert "Default" not in TEMPLATE["Parameters"]["TokenSecurity"]
+    assert TEMPLATE["Parameters"]["TokenSecurity"]["AllowedValues"] == ["on", "off"]
     assert FUNCTIONS["ApiFunction"]["Environment"]["Variables"]["TOKEN_SECURITY"] == {"Ref": "TokenSecurity"}
 
 
@@ -72,9 +74,18 @@ def test_packages_and_broken_uploads_are_forgotten():
     assert parameters["KeptLifetimeDays"]["Default"] >= parameters["JobLifetimeDays"]["Default"]
 
 
-def test_jobs_expire_and_are_paid_by_use():
+def test_pages_of_any_origin_may_fetch_a_package_by_its_link():
+    (rule,) = BUCKETS["PackageBucket"]["CorsConfiguration"]["CorsRules"]
+
+    assert (rule["AllowedMethods"], rule["AllowedOrigins"]) == (["GET", "HEAD"], ["*"])
+    assert {"Content-Length", "Content-Range", "ETag"} <= set(rule["ExposedHeaders"])
+
+
+def test_jobs_expire_are_paid_by_use_and_can_be_restored():
     table = RESOURCES["JobTable"]["Properties"]
 
+    assert RESOURCES["JobTable"]["DeletionPolicy"] == RESOURCES["PackageBucket"]["DeletionPolicy"] == "Delete"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert table["BillingMode"] == "PAY_PER_REQUEST"
 
@@ -152,6 +163,46 @@ def test_executions_that_end_by_themselves_close_their_jobs():
     pattern = FUNCTIONS["CloseJobFunction"]["Events"]["ExecutionEnded"]["Properties"]["Pattern"]
 
     assert pattern["detail"]["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
+    ((name),) = pattern["detail"]["name"]
+    assert job_id_of("any").startswith(name["prefix"])
+
+
+def test_reserved_workers_are_opt_in():
+    reserved = FUNCTIONS["ExportTileRangeFunction"]["ReservedConcurrentExecutions"]
+
+    assert TEMPLATE["Parameters"]["WorkerReservedConcurrency"]["Default"] == 0
+    assert reserved == {"If": ["ReservesWorkers", {"Ref": "WorkerReservedConcurrency"}, {"Ref": "AWS::NoValue"}]}
+
+
+@pytest.mark.parametrize("path", ["template.yaml", "templates/events.yaml", "templates/monitoring.yaml"])
+def test_no_name_of_a_resource_holds_for_one_partition_alone(path):
+    assert "arn:aws:" not in (ROOT / path).read_text()
+    assert "arn:aws:" not in MACHINE_TEXT
+
+
+@pytest.mark.parametrize("suffix_of", ["ScheduleGroup", "TimerGroup"])
+def test_a_stack_whose_name_makes_too_long_names_is_refused(suffix_of):
+    (events,) = [path for path, _ in nested_in(TEMPLATE) if path.name == "events.yaml"]
+    longest = yaml.load(events.read_text(), CloudFormation)["Parameters"]["StackName"]["MaxLength"]  # noqa: S506
+    name = str(next(iter(RESOURCES[suffix_of]["Properties"]["Name"].values())))
+
+    assert longest + len(re.sub(r"\$\{AWS::StackName\}|AWS::StackName", "", name)) <= 64
+
+
+def test_no_level_of_logs_drops_the_metrics_that_alarms_look_at():
+    assert TEMPLATE["Parameters"]["LogLevel"]["AllowedValues"] == ["DEBUG", "INFO"]  # metrics are logged at INFO
+    for function in FUNCTIONS.values():
+        assert "ApplicationLogLevel" not in function["LoggingConfig"]
+    assert TEMPLATE["Globals"]["Function"]["LoggingConfig"]["ApplicationLogLevel"] == {"Ref": "LogLevel"}
+
+
+def test_logs_are_kept_for_a_number_of_days_that_cloudwatch_knows():
+    parameter = TEMPLATE["Parameters"]["LogRetentionDays"]
+    text = botocore.session.get_session().get_service_model("logs").shape_for("Days").documentation
+
+    known = set(map(int, re.findall(r"\d+", text[text.index("Possible values") :].partition("</p>")[0])))
+    assert set(parameter["AllowedValues"]) == known
+    assert parameter["Default"] in known
 
 
 def test_the_memory_of_every_function_is_the_one_that_is_reasoned_for():

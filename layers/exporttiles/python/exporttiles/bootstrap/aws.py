@@ -1,5 +1,6 @@
 """The runtime of a Lambda function: every port backed by AWS."""
 
+import logging
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -158,4 +159,6 @@ def _config(**options: Any) -> "Config":
 @cache
 def from_environment() -> Runtime:
     """Return the runtime of this process, shared by all its requests."""
+    for name in ("boto3", "botocore", "urllib3"):  # at DEBUG they log session tokens and signed links
+        logging.getLogger(name).setLevel(logging.INFO)
     return AwsRuntime()

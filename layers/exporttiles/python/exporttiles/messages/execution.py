@@ -5,10 +5,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from exporttiles.domain.job import is_job_id
+
 
 def execution_name(job_id: str, attempt: int) -> str:
     """Return the name of the execution of an attempt. AWS does not reuse a name within 90 days."""
     return job_id if attempt == 1 else f"{job_id}-{attempt}"
+
+
+def is_execution_name(name: str) -> bool:
+    """Return True if an execution was started for a job."""
+    job_id, dash, attempt = name.partition("-")
+    return is_job_id(job_id) and (attempt.isdecimal() if dash else True)
 
 
 def read_execution_name(name: str) -> tuple[str, int]:

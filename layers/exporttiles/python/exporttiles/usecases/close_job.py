@@ -39,9 +39,10 @@ class CloseJob:
     """Ends a job once, and deletes what it no longer needs.
 
     Called on every path of the workflow, when a work item fails, and by the event
-    of an execution that ended without it. A second call does not change the job,
-    but cleans up what the first one left or what was written later; a call for an
-    earlier attempt does neither.
+    of an execution that ended without it. Each call returns the job if it ended it,
+    and None otherwise, so that a job counts once. A second call does not change the
+    job, but cleans up what the first one left or what was written later; a call for
+    an earlier attempt does neither.
 
     Attributes:
         objects: the package bucket.
@@ -60,8 +61,8 @@ class CloseJob:
     reuse: ReusePackage
     remove_leftovers: RemoveLeftovers
 
-    def succeed(self, job_id: str, packed: PackedPackage, attempt: int = 1) -> Job:
-        """End a job with its package, unless it was cancelled meanwhile; return the job.
+    def succeed(self, job_id: str, packed: PackedPackage, attempt: int = 1) -> Job | None:
+        """End a job with its package, unless it was cancelled meanwhile.
 
         A delta without tiles has no package: its job ends as failed, but with a delivery
         (see `Job.is_up_to_date`).
@@ -92,13 +93,13 @@ class CloseJob:
         self.reuse.remember(job, export)
         return self._cleaned_up(job_id)
 
-    def fail(self, job_id: str, failure: Failure, attempt: int = 1) -> Job:
-        """End a failed job, and return it."""
+    def fail(self, job_id: str, failure: Failure, attempt: int = 1) -> Job | None:
+        """End a failed job."""
         text, is_resumable = f"The export failed: {failure.reason}", failure.error not in NO_RESUME
         return self._end(job_id, JobStatus.FAILED, text, attempt=attempt, is_resumable=is_resumable)
 
-    def stop(self, job_id: str, attempt: int = 1, *, timed_out: bool) -> Job:
-        """End a job whose execution was stopped or timed out; return it."""
+    def stop(self, job_id: str, attempt: int = 1, *, timed_out: bool) -> Job | None:
+        """End a job whose execution was stopped or timed out."""
         if timed_out:
             text = "The export took longer than allowed and was stopped. Export a smaller area."
             return self._end(job_id, JobStatus.TIMED_OUT, text, attempt=attempt)
@@ -128,7 +129,7 @@ class CloseJob:
         attempt: int,
         delivery: Delivery | None = None,
         is_resumable: bool = True,
-    ) -> Job:
+    ) -> Job | None:
         """End a job without a package, unless it has ended."""
         job, now = self.jobs.get(job_id), self.clock.now()
         if job.status is JobStatus.CANCELLING:  # a cancelled job ends as cancelled, even if its workflow failed
@@ -137,7 +138,7 @@ class CloseJob:
         if self.resume_window and status in RESUMABLE and is_resumable:
             until = min(now + self.resume_window, job.expires_at)
             text = f"{text.rstrip('.')}. It can be resumed until {until:%Y-%m-%d %H:%M} UTC."
-        self.jobs.advance(
+        has_ended_now = self.jobs.advance(
             job_id,
             JobChange(
                 status,
@@ -148,7 +149,8 @@ class CloseJob:
                 resumable_until=until,
             ),
         )
-        return self._cleaned_up(job_id)
+        job = self._cleaned_up(job_id)
+        return job if has_ended_now else None
 
     def _cleaned_up(self, job_id: str) -> Job:
         """Delete what an ended job no longer needs, and return the job."""

@@ -75,14 +75,15 @@ class WatchJobs:
                     self.workflow.start(job)
                     started.append(job)
                 else:
-                    closed += self._close(job, execution, is_late=age > self.export_timeout + PATIENCE)
+                    ended = self._close(job, execution, is_late=age > self.export_timeout + PATIENCE)
+                    closed += [job for job in ended if job]
             except Exception as error:  # noqa: BLE001  (one bad job must not block the others)
                 error.add_note(f"while looking at the job {job.job_id}")
                 failures.append(error)
         oldest = now - jobs[0].waiting_since if jobs else timedelta()
         return Watch(len(jobs), oldest, tuple(started), tuple(closed), tuple(failures))
 
-    def _close(self, job: Job, execution: Execution | None, *, is_late: bool) -> Iterator[Job]:
+    def _close(self, job: Job, execution: Execution | None, *, is_late: bool) -> Iterator[Job | None]:
         """Close a job if its execution has ended or is overdue; yield the closed job."""
         try:
             # Read again: the steps may have closed it before they ended.
