@@ -18,7 +18,7 @@ metrics = Metrics(namespace="ExportTiles", service="receive_imagery")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime | None = None) -> None:
-    """Set the timers of all subscriptions whose exports contain one of the objects."""
+    """Set the timers of the subscriptions whose exports contain a new object."""
     events = [json.loads(message["body"]) for message in event["Records"]]
     rescheduled = reschedule_exports(events, runtime or from_environment())
     metrics.add_metric("ObjectsOfImagery", MetricUnit.Count, len(events))

@@ -212,7 +212,7 @@ KINDS = [
         before=_plays("change"),
         words="was replaced|has become shorter",
     ),
-    Kind("objects: wrong bytes", rf"{_STEPS}/objects\.read", after=_garbled, words="not what was written"),
+    Kind("objects: wrong bytes", rf"{_STEPS}/objects\.read", after=_garbled, words="is damaged: it is not JSON"),
     Kind("objects: throttled read", rf"{_STEPS}/objects\.({_READS}|sizes_bytes)", **_fails("SlowDown")),
     Kind("objects: throttled write", rf".*/objects\.{_WRITES}", **_fails("SlowDown")),
     Kind("objects: answer to a write lost", rf".*/objects\.{_WRITES}", **_loses_answer("Timeout")),

@@ -99,7 +99,7 @@ WEEKLY = ["--cron", "0 5 ? * MON *"]
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ([*WEEKLY, "--since-last"], "--since-last: 'last' cannot be used. Say with keep and name of which series"),
+        ([*WEEKLY, "--since-last"], "--since-last: 'last' cannot be used. Set keep and name, too"),
         ([*WEEKLY, "--keep", "0"], "--keep: 0 is not in the range 1<=x<=1000"),
         ([*WEEKLY, "--package-name", "a b"], "--package-name: 'a b' cannot be used. It must have 1 to 100"),
         ([*WEEKLY, "--service", "Nowhere"], "--service: There is no image service 'Nowhere'. Published are: World_Im"),

@@ -167,7 +167,7 @@ def test_levels_without_tiles_are_named_in_a_warning(client, small):
     job = client.export(small, levels="4-5")
 
     assert job["jobStatus"] == "esriJobSucceeded"
-    assert texts(job, "Warning") == ["The cache has no tiles of level 5."]
+    assert texts(job, "Warning") == ["levels: The cache has no tiles of level 5."]
 
 
 def test_no_existing_tile_fails_and_says_so(client, small):

@@ -352,7 +352,7 @@ def test_levels_without_tiles_are_named_and_take_no_work(tmp_path, capsys):
     assert main(["export", str(tmp_path / "src"), str(tmp_path / "out.tpkx"), "--levels", "0-23"]) == 0
 
     printed = capsys.readouterr().out
-    assert "Warning: The cache has no tiles of levels 10-23." in printed
+    assert "Warning: --levels: The cache has no tiles of levels 10-23." in printed
     assert "Warning: The export holds no tiles of levels 1-8, but of coarser" in printed
     assert "2 tiles are in out.tpkx" in printed
 
@@ -386,6 +386,7 @@ def test_an_export_that_is_stopped_leaves_nothing(world, tmp_path, number):
     command = [sys.executable, "-c", program, "export", str(world), str(tmp_path / "out.tpkx")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline().startswith("Tiling scheme assumed")
+        assert process.stdout.readline().startswith("Tiles: format JPEG")
         assert process.stdout.readline() == "exporting\n"
         assert process.stdout.readline() == "reading\n"
         process.send_signal(number)

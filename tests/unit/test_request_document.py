@@ -88,5 +88,5 @@ def test_since_last_requires_a_series():
     assert read(name="district", keep=4, since="last").is_since_last
     assert "since" not in read(name="district", keep=4, since="last").parameters
     assert not read(since="2026-11-23").is_since_last
-    with pytest.raises(RequestError, match="of which series the last is meant"):
+    with pytest.raises(RequestError, match="they define the series"):
         read(name="district", since="last")

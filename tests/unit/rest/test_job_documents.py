@@ -47,7 +47,7 @@ def test_no_job_has_a_member_called_error(status, nested):
     [
         (JobStatus.FAILED, "The export failed."),
         (JobStatus.CANCELLED, "The job was cancelled."),
-        (JobStatus.TIMED_OUT, "The job took longer than it may and was stopped."),
+        (JobStatus.TIMED_OUT, "The job took longer than allowed and was stopped."),
     ],
 )
 def test_an_unhappy_end_has_a_message_of_the_type_error(status, reason):

@@ -100,7 +100,7 @@ def test_levels_without_tiles_are_exported_with_a_warning():
     request = read(levels="18-21")
 
     assert request.levels == (18, 19, 20, 21)
-    assert request.warnings == ("The cache has no tiles of levels 20-21.",)
+    assert request.warnings == ("levels: The cache has no tiles of levels 20-21.",)
 
 
 def test_without_levels_all_levels_with_tiles_are_exported():
@@ -140,7 +140,7 @@ def test_tiles_are_copied_unchanged_unless_their_quality_exceeds_the_requested_o
     request = read(optimizeTilesForSize="true", compressionQuality=quality)
 
     assert request.compression_quality is None
-    assert request.warnings == ("Tiles are copied unchanged: their quality is 95 already.",)
+    assert request.warnings == ("compressionQuality: Tiles are copied unchanged: their quality is 95 already.",)
 
 
 @pytest.mark.parametrize("tile_format", [TileFormat.PNG, TileFormat.PNG8, TileFormat.PNG32, TileFormat.LERC])
@@ -148,7 +148,9 @@ def test_tiles_without_a_quality_are_copied_unchanged(tile_format):
     request = read(a_service(tile_format=tile_format, compression_quality=0), optimizeTilesForSize="true")
 
     assert request.compression_quality is None
-    assert request.warnings == (f"Tiles are copied unchanged: {tile_format} tiles have no JPEG quality.",)
+    assert request.warnings == (
+        f"compressionQuality: Tiles are copied unchanged: {tile_format} tiles have no JPEG quality.",
+    )
 
 
 def test_the_jpeg_tiles_of_a_mixed_cache_are_recompressed():

@@ -161,4 +161,4 @@ def test_a_time_that_has_not_come_is_refused(files):
 def test_an_estimate_says_that_it_ignores_modification_times(files):
     request = replace(a_request(files.service, range(4)), since=SINCE)
 
-    assert "only the export itself looks" in texts(files.runtime.estimate_export(files.service, request, {}))
+    assert "only an export compares times" in texts(files.runtime.estimate_export(files.service, request, {}))

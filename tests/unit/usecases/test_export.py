@@ -140,7 +140,7 @@ def test_levels_of_which_no_tile_exists_are_named_and_their_tiles_are_not_counte
     job = run_workflow(runtime, submit(runtime, service, a_request(service, range(5))).job_id)
 
     assert warnings_of(job) == [
-        "The cache has no tiles of levels 3-4 in the selected area.",
+        "levels: The cache has no tiles of levels 3-4 in the selected area.",
         "The export holds no tiles of level 1, but of coarser and of finer levels.",
     ]
     assert job.delivery.missing_count == 4 + 64 + 256

@@ -349,8 +349,8 @@ def test_names_of_documents_are_read_in_any_capitals(conf, cdi, put):
 
     assert found.service.tiling_scheme.spatial_reference.wkid == 2193
     assert found.service.full_extent.sides == (1, 2, 9e6, 9e6)
-    assert found.messages[0].text.startswith(f"Tiling scheme from Layers/{conf}: EPSG:2193, 256 px, levels 0-4; ")
-    assert found.messages[0].text.endswith(f"extent 1, 2, 9000000, 9000000 from Layers/{cdi}.")
+    assert found.messages[0].text.startswith(f"Tiling scheme from Layers/{conf}: EPSG:2193, 256 px, levels 0-4.")
+    assert found.messages[1].text.endswith(f"extent 1, 2, 9000000, 9000000 from Layers/{cdi}.")
     assert warnings(found) == []
 
 
@@ -385,7 +385,7 @@ def test_conf_xml_goes_before_root_json_and_an_equal_one_needs_no_word():
 def test_a_conf_cdi_of_another_folder_is_not_that_of_the_cache():
     found = inspected({"Layers/conf.xml": conf_xml(), "conf.cdi": conf_cdi(1, 2, 3, 4)})
 
-    assert found.messages[0].text.endswith("from the tiles.")
+    assert found.messages[1].text.endswith("from the tiles.")
 
 
 @pytest.mark.parametrize("path", ["scheme/conf.xml", "Layers/_alllayers/L03/conf.xml", "Scheme/Root.json"])

@@ -261,7 +261,7 @@ def test_a_failure_that_would_recur_is_not_resumable(runtime, tiles, levels):
     if not runtime.jobs.get(job_id).status.is_final:
         run_workflow(runtime, job_id)
 
-    with pytest.raises(JobStateError, match="nothing to go on from"):
+    with pytest.raises(JobStateError, match="left no finished work"):
         runtime.resume_export(job_id)
     assert list(fragments(runtime, job_id)) == []
 

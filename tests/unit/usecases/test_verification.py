@@ -112,7 +112,7 @@ DAMAGES = {
     "nothing": (lambda _: b"", "has 0 bytes instead of"),
     "bytes too many": (lambda p: p + b"x", "bytes instead of"),
     "a bundle is missing": (without_a_bundle, "It is missing."),
-    "two bundles are swapped": (with_swapped_bundles, "listed as something that was not packed"),
+    "two bundles are swapped": (with_swapped_bundles, "differs from what was packed"),
     "halves are swapped": (lambda p: p[len(p) // 2 :] + p[: len(p) // 2], "damaged: "),
 }
 
@@ -239,7 +239,7 @@ def test_of_many_bundles_some_are_looked_at_and_the_report_says_how_many(monkeyp
     [
         (lambda name, body: {name: body[:-1]}, "bytes instead of"),
         (lambda name, body: {name: flipped(body, len(body) - 1)}, "The file's checksum (CRC-32) is wrong"),
-        (lambda _name, _body: {"Stray/file": b"?"}, "It belongs to no dataset"),
+        (lambda _name, _body: {"Stray/file": b"?"}, "It does not belong to the dataset"),
     ],
     ids=["cut short", "a bit", "a stray file"],
 )

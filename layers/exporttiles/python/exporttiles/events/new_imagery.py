@@ -17,7 +17,7 @@ from exporttiles.rest.parameters import read_export_request
 
 @dataclass(frozen=True, slots=True)
 class Rescheduled:
-    """The subscriptions that new imagery concerns.
+    """The subscriptions that new imagery affects.
 
     Attributes:
         names: of the subscriptions whose exports were rescheduled.
@@ -36,7 +36,7 @@ def reschedule_exports(events: Iterable[Mapping[str, Any]], runtime: Runtime) ->
 
     Args:
         events: "Object Created" events of S3.
-        runtime: gives the subscriptions, the services, the timers and the clock.
+        runtime: provides the subscriptions, the services, the timers and the clock.
 
     Raises:
         KeyError: an event has another form.
@@ -48,7 +48,7 @@ def reschedule_exports(events: Iterable[Mapping[str, Any]], runtime: Runtime) ->
         try:
             subscription = runtime.subscriptions.get(name)
             document = read_request_document(subscription.request.encode(), now)
-            if _concerns(document, urls, runtime):
+            if _is_affected(document, urls, runtime):
                 event = Event(REQUESTED, json.loads(subscription.request))
                 runtime.timers.set(name, now + subscription.quiet, event)
                 names.append(name)
@@ -57,7 +57,7 @@ def reschedule_exports(events: Iterable[Mapping[str, Any]], runtime: Runtime) ->
     return Rescheduled(tuple(names), tuple(failures))
 
 
-def _concerns(document: RequestDocument, urls: Iterable[str], runtime: Runtime) -> bool:
+def _is_affected(document: RequestDocument, urls: Iterable[str], runtime: Runtime) -> bool:
     """Return True if the levels and the area of an export contain a tile at one of the URLs."""
     from exporttiles.domain.selection import TileSelection
     from exporttiles.formats.caches.paths import tiles_at

@@ -86,7 +86,7 @@ def read_request_document(body: bytes, now: datetime) -> RequestDocument:
         raise InvalidParameterError("service", service_name, "It must be the name of an image service, as text.")
     keep, is_since_last = _read_keep(document), document.get("since") == LAST
     if is_since_last and not keep:
-        raise InvalidParameterError("since", LAST, "Say with keep and name of which series the last is meant.")
+        raise InvalidParameterError("since", LAST, "Set keep and name, too: they define the series.")
     own_meaning = {"since"} if is_since_last else set()
     try:
         return RequestDocument(
@@ -124,9 +124,7 @@ def _with_integers(value: Any) -> Any:
 def _read_name(name: Any, now: datetime) -> str:
     if name == "":
         return ""
-    if not isinstance(name, str):
-        raise InvalidParameterError("name", name, _LEGAL_NAME)
-    dated = name.replace("{date}", f"{now:%Y-%m-%d}")
+    dated = name.replace("{date}", f"{now:%Y-%m-%d}") if isinstance(name, str) else ""
     if not _NAME.fullmatch(dated):
         raise InvalidParameterError("name", name, _LEGAL_NAME)
     return dated

@@ -143,7 +143,7 @@ def _caller(document: RequestDocument, runtime: Runtime) -> Caller:
         return Caller()
     keys = {key.name: key for key in runtime.api_keys.list() if key.expires_at > runtime.clock.now()}
     if document.key_name not in keys:
-        raise InvalidParameterError("key", document.key_name, "It must be the name of an API key that works.")
+        raise InvalidParameterError("key", document.key_name, "It must be the name of an API key that has not expired.")
     return Caller(keys[document.key_name])
 
 

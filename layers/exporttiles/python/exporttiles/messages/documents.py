@@ -1,4 +1,4 @@
-"""The JSON documents of a job."""
+"""Parse the JSON documents that the steps of a job store."""
 
 import json
 from typing import Any
@@ -15,4 +15,4 @@ def read_document(body: bytes) -> Any:
     try:
         return json.loads(body)
     except ValueError as error:
-        raise SourceError("A document of the job is not what was written.") from error
+        raise SourceError("A stored document of the job is damaged: it is not JSON.") from error

@@ -88,7 +88,7 @@ class FragmentReport:
         for member in self.members:
             header = view[member.header_offset :][: len(member.header)]
             if header != member.header or crc32(member.content(view)) != member.crc32:
-                raise SourceError(f"{member.name} in fragment {self.number} is not what was written.")
+                raise SourceError(f"{member.name} in fragment {self.number} differs from what was written.")
 
     def contents(self, fragment: bytes) -> Iterator[tuple[str, memoryview]]:
         """Check all files in a fragment, then yield their names and bytes.

@@ -43,7 +43,7 @@ class Caller:
         return self.key is None or self.key.allows(service_name)
 
     def visible(self, service_names: Iterable[str]) -> Sequence[str]:
-        """Return those of some services that are open to them."""
+        """Filter the names of services: keep those that are open to them."""
         return [name for name in service_names if self.sees(name)]
 
     def require(self, service_name: str) -> None:

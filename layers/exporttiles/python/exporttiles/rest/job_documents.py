@@ -27,7 +27,7 @@ INPUT_NAMES: dict[str, str] = {
 _UNHAPPY_ENDS = {
     JobStatus.FAILED: "The export failed.",
     JobStatus.CANCELLED: "The job was cancelled.",
-    JobStatus.TIMED_OUT: "The job took longer than it may and was stopped.",
+    JobStatus.TIMED_OUT: "The job took longer than allowed and was stopped.",
     JobStatus.DELETED: "The package of the job was removed.",
 }
 

@@ -62,7 +62,7 @@ def job_result(call: Call) -> Document:
     _require_success(call.job)
     if name == VERIFICATION:
         if call.job.package is None:
-            raise InvalidUrlError("Only the job of an export has a package that was verified.")
+            raise InvalidUrlError("The job has no package, and so no verification report.")
         return Document(verification_document(call.job_urls.verification), "Verification")
     return Document(result_document(call.job, call.job_urls.files), "Result")
 

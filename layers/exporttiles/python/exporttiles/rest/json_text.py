@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from exporttiles.domain.errors import InvalidParameterError
 
 MAX_REPAIRS = 16
-"""Limit of brackets that the repair may drop or append: more than that is not a typo."""
+"""Limit of brackets that the repair may drop or append: more are not a typo."""
 
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")  # a lone surrogate, which UTF-8 cannot encode
 _MAX_DEPTH = 1000  # of open brackets; Python's JSON parser stops sooner

@@ -88,7 +88,7 @@ def _is_like(content: Any, first: Mapping[str, Any]) -> bool:
 
 
 def _rows(names: Sequence[str], content: Sequence[Mapping[str, Any]]) -> str:
-    """Return a table with a row for each of some objects with the same members."""
+    """Return objects with the same members as a table, one row each."""
     heads = "".join(f"<th>{escape(name)}</th>" for name in names)
     lines = ("".join(f"<td>{value(row[name])}</td>" for name in names) for row in content)
     return f"<table><tr>{heads}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

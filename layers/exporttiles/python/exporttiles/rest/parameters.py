@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exporttiles.domain.area import Area
 
 DEFAULT_QUALITY = 75
-"""JPEG quality if a client optimises without naming one; the default of Esri's own client."""
+"""JPEG quality if a client asks to optimise but names none; the default of Esri's own client."""
 
 PARAMETERS = {
     "tilePackage": "true for one file, false for a cache raster dataset",
@@ -115,7 +115,7 @@ def _holds_tiles(level: int, service: ImageService) -> bool:
 
 def _empty_levels(levels: tuple[int, ...], service: ImageService) -> tuple[str, ...]:
     empty = [level for level in levels if not _holds_tiles(level, service)]
-    return (f"The cache has no tiles of {level_names(empty)}.",) if empty else ()
+    return (f"levels: The cache has no tiles of {level_names(empty)}.",) if empty else ()
 
 
 def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int | None, tuple[str, ...]]:
@@ -129,10 +129,11 @@ def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int |
     text = sent.get("compressionQuality", str(DEFAULT_QUALITY))
     if not (text.isascii() and text.isdecimal() and len(text) <= 3 and int(text) <= 100):
         raise InvalidParameterError("compressionQuality", text, "It must be a whole number from 0 to 100.")
+    unchanged = "compressionQuality: Tiles are copied unchanged"
     if service.tile_format not in (TileFormat.JPEG, TileFormat.MIXED):
-        return None, (f"Tiles are copied unchanged: {service.tile_format} tiles have no JPEG quality.",)
+        return None, (f"{unchanged}: {service.tile_format} tiles have no JPEG quality.",)
     if 0 < service.compression_quality <= int(text):
-        return None, (f"Tiles are copied unchanged: their quality is {service.compression_quality} already.",)
+        return None, (f"{unchanged}: their quality is {service.compression_quality} already.",)
     return int(text), ()
 
 

@@ -18,7 +18,7 @@ TILE_LIFETIME_SECONDS = 86_400
 """Time for which caches may keep a tile without asking again."""
 
 MAX_FILE_ROWS = 32
-"""Row limit and column limit of a tile map where each tile is a file: every tile costs a request to S3."""
+"""Limit of rows and of columns of a tile map for a cache of files, where every tile costs a request to S3."""
 
 _MEDIA_TYPES: dict[ImageFormat | None, str] = {"jpeg": "image/jpeg", "png": "image/png"}  # LERC has none
 
@@ -79,7 +79,7 @@ def tile(call: Call) -> Response:
 def tilemap(call: Call) -> Document:
     """Return the tile map of a block: the tiles that exist, within its first bundle.
 
-    Of a cache of files no more than `MAX_FILE_ROWS` rows and columns are answered.
+    For a cache of files the map has at most `MAX_FILE_ROWS` rows and columns.
 
     Raises:
         InvalidParameterError: the block is empty, or its level does not exist.

@@ -187,7 +187,7 @@ def _empty_levels(export: Export, packed: PackedPackage) -> Iterator[str]:
         if service.min_level <= level <= service.max_level and not found_levels[0] < level < found_levels[-1]
     ]
     if empty_levels:
-        yield f"The cache has no tiles of {level_names(empty_levels)} in the selected area."
+        yield f"levels: The cache has no tiles of {level_names(empty_levels)} in the selected area."
 
 
 def _flaws(packed: PackedPackage) -> Iterator[str]:

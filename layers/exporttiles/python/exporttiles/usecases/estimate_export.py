@@ -113,7 +113,7 @@ class EstimateExport:
         if selection.why_empty:
             said += f" No tile is selected: {selection.why_empty}."
         if request.since or request.since_job:
-            said += " What has not changed since is counted, too: only the export itself looks."
+            said += " Unchanged tiles are counted, too: only an export compares times."
         return Estimate(tile_count, size_bytes), said
 
     def _size_bytes(

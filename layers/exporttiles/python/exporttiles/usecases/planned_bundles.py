@@ -67,7 +67,5 @@ def read_places(objects: ObjectStore, item: WorkItem) -> Sequence[Sequence[int] 
 
 def no_tile_exists(service: ImageService, selected_count: int) -> str:
     """Return the message on an export without tiles."""
-    found = (
-        f"None of the {selected_count:,} selected tiles exists" if selected_count > 1 else "The selected tile is not"
-    )
-    return f"levels: {found} in the cache, which has tiles of the levels {service.min_level}-{service.max_level}."
+    none = f"None of the {selected_count:,} selected tiles exists" if selected_count > 1 else "The selected tile is not"
+    return f"levels: {none} in the cache, which has tiles of the levels {service.min_level}-{service.max_level}."

@@ -12,7 +12,7 @@ RecompressedTile: TypeAlias = tuple[tuple[int, int], bytes, str]
 
 
 def recompress_tile(quality: int, placed: "PlacedTile") -> RecompressedTile:
-    """Return a tile at a lower JPEG quality; as it is if it would not be smaller, is not a JPEG or is damaged."""
+    """Recompress a JPEG tile. Return it unchanged if it is damaged, not a JPEG, or would not become smaller."""
     from exporttiles.formats.tiles.codec import recompress_jpeg
 
     place, tile = placed[0], bytes(placed[1])

@@ -28,7 +28,7 @@ class RemoveLeftovers:
     clock: Clock
 
     def __call__(self, job_id: str) -> int:
-        """Return how many objects were deleted: none of an unfinished job, all of an unknown one."""
+        """Delete objects, and return their number: none of an unfinished job, all of an unknown one."""
         job = self._job(job_id)
         keys = list(self._unwanted(job_id, job))
         if not keys or self._job(job_id) != job:  # resumed meanwhile: the objects may belong to the next attempt
@@ -50,7 +50,7 @@ class RemoveLeftovers:
         return (stored.key for stored in self.objects.list(prefix))
 
     def _job(self, job_id: str) -> Job | None:
-        """Return a job; None if it is unknown, which means expired: it is written before its first fragment."""
+        """Return a job; None if it has expired (a job is stored before its first object)."""
         try:
             return self.jobs.get(job_id)
         except JobNotFoundError:

@@ -39,5 +39,5 @@ def _reason(job: Job) -> str:
     if job.status not in RESUMABLE:
         return f"it is {job.status}"
     if job.resumable_until is None:
-        return "it left nothing to go on from; send a new request"
+        return "it left no finished work; send a new request"
     return f"its finished work was kept until {job.resumable_until:%Y-%m-%d %H:%M} UTC"

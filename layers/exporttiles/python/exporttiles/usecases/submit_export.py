@@ -59,7 +59,7 @@ class SubmitExport:
         parameters: Mapping[str, str],
         options: SubmitOptions = NO_OPTIONS,
     ) -> Job:
-        """Create a job and start it; create it failed where ArcGIS does so.
+        """Create a job and start it. As on ArcGIS, it fails at once if it selects too many tiles or none.
 
         Args:
             service: the request was checked against it.
@@ -68,9 +68,9 @@ class SubmitExport:
             options: owner, idempotency, callback data and series.
 
         Raises:
-            AreaError: the area is too complex to count.
-            InvalidParameterError: the area is, for all levels together; there is no
-                such earlier job or time; or the client token was used for another request.
+            AreaError: the area is too complex to count at a level.
+            InvalidParameterError: it is too complex for all levels together; `since` names no
+                earlier job or a time to come; or the client token was used for another request.
         """
         if options.client_token:
             job_id = job_id_of("clientToken", service.name, options.owner, options.client_token)

@@ -132,7 +132,7 @@ class VerifyPackage:
         sizes_bytes = {stored.key: stored.size_bytes for stored in self.objects.list(keys.packages)}
         beside = {packed.key, *map(keys.delivered, (VERIFICATION_NAME, CHANGES_NAME))}
         for key in sizes_bytes.keys() - expected.keys() - beside:
-            damage.add(key, "It belongs to no dataset.")
+            damage.add(key, "It does not belong to the dataset.")
         for key, member in expected.items():
             text = f"The file has {counted(sizes_bytes.get(key) or 0, 'byte')} instead of {member.size_bytes:,}."
             damage.require(sizes_bytes.get(key) == member.size_bytes, key, text)
@@ -189,7 +189,7 @@ def _is_whole(packed: PackedPackage, file: RangedFile, damage: Findings) -> bool
 
 
 def _read_back(packed: PackedPackage, members: Sequence[ZipMember], contents: set[str] | None) -> dict[str, int]:
-    """Return how much was read and compared with checksums; `contents` None means the whole package."""
+    """Return the number of members and bytes whose checksums were compared."""
     if contents is None:
         return {"members": len(members), "bytes": packed.size_bytes}
     sizes_bytes = [member.size_bytes for member in members if member.name in contents]
@@ -209,11 +209,11 @@ def _compare_members(members: Sequence[ZipMember], found: PackageReport, damage:
     for name in expected.keys() - listed.keys():
         damage.add(name, "It is missing.")
     for name, member in listed.items():
-        damage.require(expected.get(name) == member, name, "It is listed as something that was not packed.")
+        damage.require(expected.get(name) == member, name, "Its entry in the directory differs from what was packed.")
 
 
 def _compare_tile_counts(sampled: Sequence[FragmentReport], found: PackageReport, damage: Findings) -> None:
-    """Compare the counts in the order of levels: the levels of a dataset are renumbered from 0."""
+    """Compare the counts in ascending order of levels: a dataset renumbers its levels from 0."""
     expected = _tile_counts(sampled)
     if list(expected.values()) != list(found.tile_counts.values()):
         damage.add("", f"Tiles by level are {dict(found.tile_counts)} in the indexes and {expected} in the reports.")

@@ -40,17 +40,19 @@ class Sources:
     row_order: str = "from the top"
 
 
-def statement(service: ImageService, sources: Sources) -> Message:
-    """Return the message that lists the properties of a service and their sources."""
+def statement(service: ImageService, sources: Sources) -> tuple[Message, Message]:
+    """Return the messages that list the properties of a service and their sources."""
     scheme, extent = service.tiling_scheme, service.full_extent
     levels = [lod.level for lod in scheme.lods]
-    text = (
+    stated_scheme = (
         f"Tiling scheme {sources.scheme}: {reference_name(scheme.spatial_reference)}, {scheme.tile_size} px, "
-        f"levels {min(levels)}-{max(levels)}; rows {sources.row_order}; "
-        f"format {service.tile_format} from {sources.tile_format}; "
+        f"levels {min(levels)}-{max(levels)}."
+    )
+    stated_tiles = (
+        f"Tiles: format {service.tile_format} from {sources.tile_format}; rows {sources.row_order}; "
         f"extent {', '.join(f'{side:.10g}' for side in extent.sides)} from {sources.extent}."
     )
-    return Message(MessageKind.INFORMATIVE, text)
+    return Message(MessageKind.INFORMATIVE, stated_scheme), Message(MessageKind.INFORMATIVE, stated_tiles)
 
 
 def snapped(own: TilingScheme, scheme: TilingScheme) -> tuple[Message, ...]:

@@ -194,7 +194,7 @@ class InspectCache:
             extent=claim.extent_source if claim.full_extent else TILES,
             row_order=grid.row_order,
         )
-        messages = [statement(service, sources), *snapped(own, scheme), *contradictions(service, info)]
+        messages = [*statement(service, sources), *snapped(own, scheme), *contradictions(service, info)]
         return InspectedCache(service, (*messages, *warnings, *survey.messages))
 
     def _documents(self, listing: CacheListing) -> tuple[CacheInfo | None, list[Message]]:
