@@ -130,7 +130,7 @@ def test_a_stored_subscription_matches_its_schema(runtime, tiles):
     ("name", "minutes"), [("", 15), ("a/b", 15), ("x" * 65, 15), ("ä", 15), ("a", 0.5), ("a", 1441), ("a", -1)]
 )
 def test_an_invalid_name_or_time_is_refused(name, minutes):
-    with pytest.raises(InvalidParameterError, match="Legal are"):
+    with pytest.raises(InvalidParameterError, match="It must"):
         Subscription(name, timedelta(minutes=minutes), "{}")
 
 
