@@ -65,7 +65,7 @@ class Stack:
             (found,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
         except (BotoCoreError, ClientError) as error:
             raise DeploymentError(f"STACK: '{name}' cannot be used: {error}") from error
-        self.name = name
+        self.name = self.stack_name = name
         self.arn: str = found["StackId"]
         self.outputs: dict[str, str] = {
             output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])
@@ -85,6 +85,16 @@ class Stack:
     def client(self, service: str) -> Any:
         """Return a boto3 client of a service."""
         return client(service)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables that send a process to this stack: none but those of this process."""
+        return {}
+
+    @property
+    def store_options(self) -> dict[str, Any]:
+        """Return the options of obstore for S3, which reads the environment."""
+        return {"client_options": {"allow_http": True}}  # if AWS_ENDPOINT_URL is an http address
 
     @cached_property
     def resources(self) -> list[Resource]:

@@ -46,7 +46,7 @@ class LocalCloud:
         self,
         *,
         port: int = 0,
-        template: Path = ROOT / "template.yaml",
+        template: Path | None = ROOT / "template.yaml",
         parameters: dict[str, str] | None = None,
         enforce_roles: bool = False,
         say: Callable[[str], None] = lambda _: None,
@@ -55,13 +55,14 @@ class LocalCloud:
 
         Args:
             port: TCP port to serve; 0 takes a free one.
-            template: the template to deploy.
+            template: the template to deploy; None for an emulator without a stack.
             parameters: template parameters; by default those that fit one machine, without tokens.
             enforce_roles: functions may do only what their roles allow; slower.
             say: is called with a line of text before each slow step.
         """
         self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.stack_name = "exporttiles"
         self.outputs: dict[str, str] = {}
         self._template = template
         self._parameters = {
@@ -89,6 +90,18 @@ class LocalCloud:
             "NO_PROXY": "127.0.0.1",
         }
 
+    @property
+    def store_options(self) -> dict[str, Any]:
+        """Options of obstore for S3."""
+        return {
+            "endpoint": self.url,
+            "region": REGION,
+            "access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            "secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            "virtual_hosted_style_request": False,
+            "client_options": {"allow_http": True},
+        }
+
     def client(self, service: str) -> Any:
         """Return a boto3 client of an AWS service, such as `s3`."""
         return boto3.client(  # type: ignore[call-overload]
@@ -110,7 +123,9 @@ class LocalCloud:
             stack.enter_context(exit_on_sigterm())
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="exporttiles-")))
             self._start_emulator(stack)
-            self._deploy()
+            if self._template:
+                self._say(f"Deploying {self._template.name}")
+                self.outputs = deploy(self.client, self.stack_name, self._template, self._parameters, self.environment)
             self._exit = stack.pop_all()
         return self
 
@@ -145,47 +160,88 @@ class LocalCloud:
                 raise LocalCloudError(f"the emulator did not start:\n{_tail(log_path.read_text())}")
             time.sleep(0.05)
 
-    def _deploy(self) -> None:
-        self._say(f"Deploying {self._template.name}")
-        self.client("s3").create_bucket(Bucket=ARTIFACT_BUCKET)
-        packaged = self._folder / "packaged.yaml"
-        self._cloudformation(
-            "package", "--template-file", self._template,
-            "--s3-bucket", ARTIFACT_BUCKET, "--output-template-file", packaged,
-        )  # fmt: skip
-        # Not `aws cloudformation deploy`: it looks again after half a minute, and nested stacks take two seconds.
-        client = self.client("cloudformation")
-        try:
-            client.create_stack(
-                StackName="exporttiles",
-                TemplateBody=packaged.read_text(),
-                Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-                Parameters=[
-                    {"ParameterKey": name, "ParameterValue": value} for name, value in self._parameters.items()
-                ],
-            )
-            client.get_waiter("stack_create_complete").wait(
-                StackName="exporttiles", WaiterConfig={"Delay": 0.2, "MaxAttempts": 300}
-            )
-        except (ClientError, WaiterError) as error:
-            raise LocalCloudError(f"the deployment failed: {error}") from error
-        (stack,) = self.client("cloudformation").describe_stacks(StackName="exporttiles")["Stacks"]
-        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
-
-    def _cloudformation(self, command: str, *arguments: str | Path) -> None:
-        done = subprocess.run(
-            [_emulator_python().with_name("aws"), "cloudformation", command, *arguments],
-            env=self._clean_environment() | self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise LocalCloudError(f"aws cloudformation {command} failed:\n{_tail(done.stdout + done.stderr)}")
-
     def _clean_environment(self) -> dict[str, str]:
-        """Return an environment without the AWS settings of the caller, for the emulator and the AWS CLI."""
-        return {"PATH": os.defpath, "HOME": str(self._folder), "TMPDIR": str(self._folder), "LANG": "C.UTF-8"}
+        return _clean_environment(self._folder)
+
+
+def deploy(
+    client_of: Callable[[str], Any],
+    stack_name: str,
+    template: Path,
+    parameters: dict[str, str],
+    environment: dict[str, str],
+) -> dict[str, str]:
+    """Create a stack on an emulator, or update it, and return its outputs.
+
+    Args:
+        client_of: returns the boto3 client of a service of the emulator.
+        stack_name: of the stack.
+        template: with paths of code, which is uploaded.
+        parameters: of the template; those that are not named keep their values.
+        environment: variables that send the AWS CLI to the emulator.
+
+    Raises:
+        LocalCloudError: it cannot be deployed.
+    """
+    with tempfile.TemporaryDirectory(prefix="exporttiles-") as folder:
+        client_of("s3").create_bucket(Bucket=ARTIFACT_BUCKET)
+        packaged = _package(template, Path(folder), environment)
+    client = client_of("cloudformation")
+    names = {"StackName": stack_name}
+    template_and_parameters: dict[str, Any] = {
+        "TemplateBody": packaged,
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+    }
+    # Not `aws cloudformation deploy`: it looks again after half a minute, and nested stacks take two seconds.
+    often = {"Delay": 0.2, "MaxAttempts": 300}
+    try:
+        existing = _stack(client, stack_name)
+        if existing is None:
+            client.create_stack(**names, **template_and_parameters)
+            client.get_waiter("stack_create_complete").wait(**names, WaiterConfig=often)
+        else:
+            kept = {each["ParameterKey"] for each in existing["Parameters"]} - parameters.keys()
+            template_and_parameters["Parameters"] += [
+                {"ParameterKey": name, "UsePreviousValue": True} for name in sorted(kept)
+            ]
+            client.update_stack(**names, **template_and_parameters)
+            client.get_waiter("stack_update_complete").wait(**names, WaiterConfig=often)
+        stack = _stack(client, stack_name)
+    except (ClientError, WaiterError) as error:
+        raise LocalCloudError(f"the deployment failed: {error}") from error
+    return {output["OutputKey"]: output["OutputValue"] for output in (stack or {}).get("Outputs", [])}
+
+
+def _stack(client: Any, name: str) -> dict[str, Any] | None:
+    try:
+        (stack,) = client.describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return dict(stack)
+
+
+def _package(template: Path, folder: Path, environment: dict[str, str]) -> str:
+    """Upload the code that a template names, and return the template with its addresses."""
+    packaged = folder / "packaged.yaml"
+    arguments = ["--template-file", template, "--s3-bucket", ARTIFACT_BUCKET, "--output-template-file", packaged]
+    done = subprocess.run(
+        [_emulator_python().with_name("aws"), "cloudformation", "package", *map(str, arguments)],
+        env=_clean_environment(folder) | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise LocalCloudError(f"aws cloudformation package failed:\n{_tail(done.stdout + done.stderr)}")
+    return packaged.read_text()
+
+
+def _clean_environment(folder: Path) -> dict[str, str]:
+    """Return an environment without the AWS settings of the caller, for the emulator and the AWS CLI."""
+    return {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8"}
 
 
 def require_free(port: int) -> None:

@@ -1,4 +1,4 @@
-"""Caches and image services in a local cloud."""
+"""Caches and image services of a stack."""
 
 import asyncio
 import os
@@ -6,31 +6,50 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
 import obstore
 from obstore.store import S3Store
 
 from exporttiles.cli.progress import progress_bar
-from local.cloud import CREDENTIALS, REGION, LocalCloud
+
+DEFAULT_STACK = "exporttiles"
+"""The stack that commands work on unless they are told another one."""
 
 UPLOADS_AT_A_TIME = 16
 
 
-def store_of(cloud: LocalCloud) -> S3Store:
-    """Return the tile bucket of a local cloud."""
-    return S3Store(
-        cloud.outputs["TileBucketName"],
-        endpoint=cloud.url,
-        region=REGION,
-        access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        virtual_hosted_style_request=False,
-        client_options={"allow_http": True},
-    )
+class Cloud(Protocol):
+    """A deployed stack: on this machine, or any other."""
+
+    @property
+    def stack_name(self) -> str:
+        """Return the name of the stack."""
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Return the outputs of the stack."""
+
+    @property
+    def services_url(self) -> str:
+        """Return the address of the services directory."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables that send a process which uses AWS to this stack."""
+
+    @property
+    def store_options(self) -> dict[str, Any]:
+        """Return the options of obstore for S3."""
+
+
+def store_of(cloud: Cloud) -> S3Store:
+    """Return the tile bucket of a stack."""
+    return S3Store(cloud.outputs["TileBucketName"], **cloud.store_options)
 
 
 def upload_folder(
-    cloud: LocalCloud, folder: Path, prefix: str, progress: Callable[[int, int], None] = lambda _done, _total: None
+    cloud: Cloud, folder: Path, prefix: str, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> int:
     """Upload the files below a folder to the tile bucket, under a prefix; return their number."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -53,26 +72,27 @@ def upload_folder(
     return len(files)
 
 
-def publish(cloud: LocalCloud, name: str) -> str:
+def publish(cloud: Cloud, name: str) -> str:
     """Publish the cache at `caches/<name>` as an image service and return its address."""
     bucket = cloud.outputs["TileBucketName"]
     exporttiles(cloud, "publish", name, f"s3://{bucket}/caches/{name}")
     return f"{cloud.services_url}/{name}/ImageServer"
 
 
-def upload_and_publish(cloud: LocalCloud, folder: Path) -> str:
+def upload_and_publish(cloud: Cloud, folder: Path) -> str:
     """Upload a cache and publish it under the name of its folder; return the address of the service."""
     with progress_bar(f"uploading {folder.name}") as bar:
         upload_folder(cloud, folder, f"caches/{folder.name}", bar)
     return publish(cloud, folder.name)
 
 
-def exporttiles(cloud: LocalCloud, *arguments: str) -> None:
-    """Run the command `exporttiles` against a local cloud.
+def exporttiles(cloud: Cloud, *arguments: str) -> None:
+    """Run the command `exporttiles` against a stack.
 
     Raises:
         SystemExit: it failed; its message is on the terminal.
     """
     command = Path(sys.executable).with_name("exporttiles")
-    if subprocess.run([command, *arguments], env=os.environ | cloud.environment, check=False).returncode:
+    named = [] if cloud.stack_name == DEFAULT_STACK else ["--stack", cloud.stack_name]
+    if subprocess.run([command, *arguments, *named], env=os.environ | cloud.environment, check=False).returncode:
         raise SystemExit(f"exporttiles {' '.join(arguments)} failed")

@@ -1,6 +1,7 @@
-"""One cloud for all whole exports: the template on the emulator, with published caches."""
+"""One stack for all whole exports, with published caches: on the emulator, or the one that `make prove` hands over."""
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,28 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from deployment.stack import Stack
 from exporttiles.adapters.object_stores import ObstoreObjects
 from local.cloud import ROOT, LocalCloud
 from local.compact_cache import make_compact_cache
 from local.services import publish, store_of, upload_folder
 from local.world_cache import make_xyz_cache
+
+STACK, TOKEN = os.environ.get("EXPORTTILES_STACK"), os.environ.get("EXPORTTILES_TOKEN", "")
+"""The stack to test, which requires tokens, and a token for all of its services."""
+
+KEY = {"key": os.environ["EXPORTTILES_KEY"]} if TOKEN else {}
+"""What requests without a person name instead of a token."""
+
+EMULATOR_ONLY = {
+    "test_event_options": "It needs a stack of its own, with NewImageryEvents and NotificationEmail.",
+    "test_openapi": "It sends hundreds of strange requests, without a token.",
+    "test_reuse": "It needs a stack of its own, with ReuseHours.",
+    "test_roles": "It lets the emulator enforce roles, which AWS does in all tests.",
+    "test_small_exports": "It compares a stack that makes small exports at once with one that does not.",
+    "test_watchman": "It changes the age of jobs in the table by hand.",
+}
+"""Modules that are not run against a stack that is handed over, and why."""
 
 WORLD = ROOT / ".cache" / "World_Imagery"
 ENDS = {"esriJobSucceeded", "esriJobFailed", "esriJobCancelled", "esriJobTimedOut"}
@@ -23,7 +41,7 @@ ENDS = {"esriJobSucceeded", "esriJobFailed", "esriJobCancelled", "esriJobTimedOu
 class Client:
     """Speaks to the services over HTTP, as a client of ArcGIS does."""
 
-    cloud: LocalCloud
+    cloud: LocalCloud | Stack
     token: str = ""
 
     @property
@@ -69,20 +87,35 @@ class Client:
         job_url = f"{service}/ImageServer/exportTiles/jobs/{job['jobId']}"
         folder = self.get(f"{job_url}/{job['results']['out_service_url']['paramUrl']}")["value"]
         (file,) = self.get(folder)["files"]
-        with urlopen(f"{file['url']}?{urlencode(self.sent)}") as response:
+        with self.open(file["url"]) as response:
             body: bytes = response.read()
         return body
+
+    def open(self, url: str, method: str = "GET", **headers: str) -> Any:
+        """Open the address of a file, as one downloads it."""
+        query = f"?{urlencode({'token': self.token})}" if self.token else ""
+        return urlopen(Request(f"{url}{query}", method=method, headers=headers))
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out what only the emulator can do, if there is a stack to test; say why."""
+    for item in items:
+        if STACK and item.path.stem in EMULATOR_ONLY:
+            item.add_marker(pytest.mark.skip(reason=EMULATOR_ONLY[item.path.stem]))
 
 
 @pytest.fixture(scope="session")
 def cloud():
-    with LocalCloud() as cloud:
-        yield cloud
+    if STACK:
+        yield Stack(STACK)
+    else:
+        with LocalCloud() as cloud:
+            yield cloud
 
 
 @pytest.fixture(scope="session")
 def client(cloud):
-    return Client(cloud)
+    return Client(cloud, TOKEN)
 
 
 @pytest.fixture(scope="session")

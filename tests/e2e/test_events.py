@@ -4,11 +4,11 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
 from local.services import exporttiles
+from tests.e2e.conftest import KEY
 
 
 class Inbox:
@@ -21,14 +21,23 @@ class Inbox:
         self.bus = cloud.client("events")
         self.bucket = cloud.outputs["InboxBucketName"]
         self.heard = []
-        self.ear = self.sqs.create_queue(QueueName="ear")["QueueUrl"]
+        self.ear = self.sqs.create_queue(QueueName=f"{cloud.stack_name}-ear")["QueueUrl"]
         arn = self.sqs.get_queue_attributes(QueueUrl=self.ear, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        where = {"EventBusName": cloud.outputs["EventBusName"]}
-        self.bus.put_rule(Name="ear", EventPattern=json.dumps({"source": ["exporttiles"]}), **where)
-        self.bus.put_targets(Rule="ear", Targets=[{"Id": "ear", "Arn": arn}], **where)
+        events = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        policy = {"Version": "2012-10-17", "Statement": [events | {"Resource": arn}]}
+        self.sqs.set_queue_attributes(QueueUrl=self.ear, Attributes={"Policy": json.dumps(policy)})
+        self.where = {"EventBusName": cloud.outputs["EventBusName"]}
+        self.bus.put_rule(Name="ear", EventPattern=json.dumps({"source": ["exporttiles"]}), **self.where)
+        self.bus.put_targets(Rule="ear", Targets=[{"Id": "ear", "Arn": arn}], **self.where)
+
+    def close(self):
+        """Remove the ear: a bus with rules cannot be deleted."""
+        self.bus.remove_targets(Rule="ear", Ids=["ear"], **self.where)
+        self.bus.delete_rule(Name="ear", **self.where)
+        self.sqs.delete_queue(QueueUrl=self.ear)
 
     def drop(self, name, body):
-        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        text = body if isinstance(body, bytes) else json.dumps(body | KEY).encode()
         self.s3.put_object(Bucket=self.bucket, Key=f"requests/{name}", Body=text)
 
     def ask(self, detail):
@@ -37,7 +46,7 @@ class Inbox:
             "EventBusName": self.cloud.outputs["EventBusName"],
             "Source": "survey.office",
             "DetailType": "ExportTilesRequested",
-            "Detail": json.dumps(detail),
+            "Detail": json.dumps(detail | KEY),
         }
         return self.bus.put_events(Entries=[entry])["Entries"][0]["EventId"]
 
@@ -76,7 +85,9 @@ def wait_for(look, seconds=60):
 
 @pytest.fixture(scope="module")
 def inbox(cloud):
-    return Inbox(cloud)
+    inbox = Inbox(cloud)
+    yield inbox
+    inbox.close()
 
 
 def test_a_dropped_file_becomes_a_package_and_is_told_as_it_does(inbox, client, small):
@@ -108,7 +119,7 @@ def test_a_message_that_comes_again_finds_its_job(inbox, cloud, small):
         "id": "7bf73129-1428-4cd3-a780-95db273d1602",
         "source": "survey.office",
         "detail-type": "ExportTilesRequested",
-        "detail": {"service": small, "levels": "1", "tilePackage": True, "callbackData": "again"},
+        "detail": {"service": small, "levels": "1", "tilePackage": True, "callbackData": "again"} | KEY,
     }
     for _ in range(3):
         inbox.sqs.send_message(QueueUrl=cloud.outputs["RequestQueueUrl"], MessageBody=json.dumps(event))
@@ -138,10 +149,10 @@ def test_of_a_series_only_the_newest_packages_are_kept(inbox, client, small):
 
     assert "make room for newer ones: 1 of this series" in removed["reason"]
     assert client.get(first["jobUrl"])["jobStatus"] == "esriJobDeleted"
-    with urlopen(second["result"]["url"]) as response:
+    with client.open(second["result"]["url"]) as response:
         assert len(response.read()) == second["bytes"]
     with pytest.raises(HTTPError, match="404"):
-        urlopen(first["result"]["url"])
+        client.open(first["result"]["url"])
     where = {"Bucket": inbox.cloud.outputs["PackageBucketName"], "Prefix": f"packages/{first['jobId']}"}
     assert wait_for(lambda: inbox.s3.list_objects_v2(**where)["KeyCount"] == 0 or None)
 
@@ -160,25 +171,25 @@ def test_a_delta_brings_what_was_written_since_and_lists_it(inbox, client, small
     assert calm["tiles"]["upToDate"] == 85
     assert "none of the tiles that exist has changed" in calm["reason"]
     assert news["tiles"] == {"selected": 85, "done": 85, "packed": 1, "missing": 0, "upToDate": 84}
-    with urlopen(news["result"]["changesUrl"]) as response:
+    with client.open(news["result"]["changesUrl"]) as response:
         listed = json.load(response)
     assert listed["changed"] == [{"level": 3, "rows": [2, 3], "columns": [5, 6], "tiles": 1}]
 
 
-def test_a_download_that_broke_off_is_resumed_with_a_fresh_link(inbox):
+def test_a_download_that_broke_off_is_resumed_with_a_fresh_link(inbox, client):
     finished = inbox.hear(status="finished")
     url, middle = finished["result"]["url"], finished["bytes"] // 2
 
-    with urlopen(Request(url, headers={"Range": f"bytes=0-{middle - 1}"})) as response:
+    with client.open(url, Range=f"bytes=0-{middle - 1}") as response:
         assert response.status == 206
         first_link, body = response.url, response.read()
     time.sleep(1.1)  # a link is signed to the second
-    with urlopen(Request(url, headers={"Range": f"bytes={middle}-"})) as response:
+    with client.open(url, Range=f"bytes={middle}-") as response:
         assert response.headers["Content-Range"] == f"bytes {middle}-{finished['bytes'] - 1}/{finished['bytes']}"
         assert response.url != first_link
         body += response.read()
 
-    with urlopen(url) as response:
+    with client.open(url) as response:
         assert body == response.read()
     assert "X-Amz-Signature" in first_link
     assert "X-Amz" not in json.dumps(inbox.heard)
@@ -186,7 +197,7 @@ def test_a_download_that_broke_off_is_resumed_with_a_fresh_link(inbox):
 
 def test_a_request_that_cannot_be_handled_waits_and_is_replayed(inbox, cloud, small):
     source = cloud.outputs["RequestDeadLetterQueueUrl"]
-    request = {"service": small, "levels": "0", "tilePackage": True, "callbackData": "late"}
+    request = {"service": small, "levels": "0", "tilePackage": True, "callbackData": "late"} | KEY
     event = {"id": "1", "source": "s", "detail-type": "ExportTilesRequested", "detail": request}
     inbox.sqs.send_message(QueueUrl=source, MessageBody=json.dumps(event))
 
@@ -215,7 +226,7 @@ def test_a_schedule_asks_for_exports_until_it_is_removed(inbox, cloud, small, tm
     area = tmp_path / "area.json"
     ring = [[0, 0], [0, 40], [40, 40], [40, 0], [0, 0]]
     area.write_text(json.dumps({"rings": [ring], "spatialReference": {"wkid": 4326}}))
-    what = ["--service", small, "--levels", "0-3", "--area", str(area)]
+    what = ["--service", small, "--levels", "0-3", "--area", str(area), *(["--key", KEY["key"]] if KEY else [])]
     exporttiles(cloud, "schedule", "add", "weekly", "--cron", "0 5 ? * MON *", *what)
     exporttiles(cloud, "schedule", "add", "weekly", "--cron", "* * * * ? *", *what)
     exporttiles(cloud, "schedule", "list")

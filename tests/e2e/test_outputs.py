@@ -1,8 +1,9 @@
-"""Every output over HTTP on the emulator: what a client gets when it names no output, and when it names one."""
+"""Every output over HTTP: what a client gets when it names no output, and when it names one."""
 
 import io
-import urllib.request
 import zipfile
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 import rasterio
@@ -33,7 +34,7 @@ def download(client, url, folder):
     listing = client.get(url)
     folder.mkdir(exist_ok=True)
     for file in listing["files"]:
-        with urllib.request.urlopen(file["url"]) as response:
+        with client.open(file["url"]) as response:
             (folder / file["name"]).write_bytes(response.read())
     for inner in listing["folders"]:
         download(client, inner["url"], folder / inner["name"])
@@ -86,9 +87,9 @@ def test_files_in_folders_answer_head(client, small):
     job = client.export(small, tilePackage="false", levels="0")
     url = f"{folder_of(client, small, job)}/Small/Layers/conf.xml"
 
-    with urllib.request.urlopen(urllib.request.Request(url, method="HEAD")) as head:
+    with client.open(url, "HEAD") as head:
         length = int(head.headers["Content-Length"])
-    with urllib.request.urlopen(f"{url}?f=json&token=abc") as whole:
+    with urlopen(f"{url}?{urlencode({'token': 'abc'} | client.sent)}") as whole:
         body = whole.read()
 
     assert (len(body), b"<CacheInfo" in body) == (length, True)
