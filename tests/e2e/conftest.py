@@ -1,15 +1,10 @@
 """One stack for all whole exports, with published caches: on the emulator, or the one that `make prove` hands over."""
 
-import json
 import os
-import time
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
-from urllib.request import Request, urlopen
 
 import pytest
 
+from deployment.client import Client
 from deployment.stack import Stack
 from exporttiles.adapters.object_stores import ObstoreObjects
 from local.cloud import ROOT, LocalCloud
@@ -34,67 +29,6 @@ EMULATOR_ONLY = {
 """Modules that are not run against a stack that is handed over, and why."""
 
 WORLD = ROOT / ".cache" / "World_Imagery"
-ENDS = {"esriJobSucceeded", "esriJobFailed", "esriJobCancelled", "esriJobTimedOut"}
-
-
-@dataclass(frozen=True)
-class Client:
-    """Speaks to the services over HTTP, as a client of ArcGIS does."""
-
-    cloud: LocalCloud | Stack
-    token: str = ""
-
-    @property
-    def sent(self) -> dict[str, str]:
-        """What goes with every request."""
-        return {"f": "json"} | ({"token": self.token} if self.token else {})
-
-    def get(self, path: str, **parameters: str) -> Any:
-        """GET a resource below the services directory, or at an address."""
-        url = path if path.startswith("http") else f"{self.cloud.services_url}/{path}"
-        with urlopen(f"{url}?{urlencode(self.sent | parameters)}") as response:
-            return json.load(response)
-
-    def post(self, path: str, **parameters: str) -> Any:
-        """POST a form to a resource below the services directory."""
-        body = urlencode(self.sent | parameters).encode()
-        with urlopen(Request(f"{self.cloud.services_url}/{path}", data=body)) as response:
-            return json.load(response)
-
-    def submit(self, service: str, **parameters: str) -> str:
-        """Ask for an export and return the id of its job."""
-        submitted = self.post(f"{service}/ImageServer/exportTiles", **{"tilePackage": "true"} | parameters)
-        assert "jobId" in submitted, submitted
-        return str(submitted["jobId"])
-
-    def export(self, service: str, **parameters: str) -> dict[str, Any]:
-        """Run an export to its end and return the job."""
-        return self.wait(service, self.submit(service, **parameters))
-
-    def wait(self, service: str, job_id: str) -> dict[str, Any]:
-        """Poll a job until it has ended."""
-        deadline = time.monotonic() + 180
-        while True:
-            job: dict[str, Any] = self.get(f"{service}/ImageServer/jobs/{job_id}")
-            if job["jobStatus"] in ENDS:
-                return job
-            assert time.monotonic() < deadline, job
-            time.sleep(0.2)
-
-    def package(self, service: str, job: dict[str, Any]) -> bytes:
-        """Download the package of a job that has succeeded."""
-        assert job["jobStatus"] == "esriJobSucceeded", job
-        job_url = f"{service}/ImageServer/exportTiles/jobs/{job['jobId']}"
-        folder = self.get(f"{job_url}/{job['results']['out_service_url']['paramUrl']}")["value"]
-        (file,) = self.get(folder)["files"]
-        with self.open(file["url"]) as response:
-            body: bytes = response.read()
-        return body
-
-    def open(self, url: str, method: str = "GET", **headers: str) -> Any:
-        """Open the address of a file, as one downloads it."""
-        query = f"?{urlencode({'token': self.token})}" if self.token else ""
-        return urlopen(Request(f"{url}{query}", method=method, headers=headers))
 
 
 def pytest_collection_modifyitems(items):

@@ -2,10 +2,10 @@
 
 import json
 
+from deployment.client import Client
 from local.cloud import LocalCloud
 from local.services import publish, upload_folder
 from tests.builders import a_tile
-from tests.e2e.conftest import Client
 from tests.e2e.test_roles import read_when_there, template  # noqa: F401  (a fixture)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from deployment.client import Client
 from exporttiles.adapters.json_folders import ApiKeys
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
@@ -16,7 +17,6 @@ from exporttiles.formats.bundles.v2 import bundle_path, write_bundle
 from local.cloud import ROOT, LocalCloud
 from local.services import exporttiles, publish, store_of, upload_folder
 from tests.builders import a_tile
-from tests.e2e.conftest import Client
 from tests.e2e.jobs import AT_ONCE, STEPS, states_of
 from tests.e2e.test_watchman import Watchman
 

@@ -5,13 +5,13 @@ import zipfile
 
 import pytest
 
+from deployment.client import Client
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundles.v2 import bundle_path
 from exporttiles.formats.packages.tpkx import item_guid
 from local.cloud import LocalCloud
 from local.services import publish, store_of, upload_folder
-from tests.e2e.conftest import Client
 from tests.e2e.jobs import AT_ONCE, STEPS, left_behind, states_of, texts
 
 SERVICE = "Bundles/World_Imagery"
