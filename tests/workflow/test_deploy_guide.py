@@ -17,7 +17,7 @@ def row(name, parameter):
     limits = joined.join(f"{value}" for value in legal if value is not None)
     if "MinValue" in parameter and "MaxValue" not in parameter:
         limits = f"at least {limits}"
-    text = " ".join(parameter.get("Description", "").split())
+    text = " ".join(parameter["Description"].split())
     return f"| `{name}` | {shown} | {text}{f' ({limits})' if limits else ''} |\n"
 
 
