@@ -151,7 +151,7 @@ def test_a_dataset_with_a_file_of_somebody_else_is_not_replaced(world, outputs, 
             archive.writestr(f"World/{path}{'/' if body is None else ''}", body or b"")
 
     assert is_refused(tmp_path, world, tmp_path / "out", "--force")
-    assert f"it holds {name if 'photos' not in name else 'Layers/photos'}" in capsys.readouterr().err
+    assert f"it contains {name if 'photos' not in name else 'Layers/photos'}" in capsys.readouterr().err
     assert is_refused(tmp_path, world, tmp_path / "out.zip", "--force")
 
 
@@ -174,7 +174,7 @@ def test_what_comes_into_being_during_the_export_stays(tmp_path):
 
     with pytest.raises(OutputError, match="exists already"):
         destination.put(made)
-    with pytest.raises(OutputError, match="has come into being meanwhile"):
+    with pytest.raises(OutputError, match="appeared during the export"):
         destination._put_where_free(made)
     assert out.read_text() == "theirs"
 

@@ -1,1 +1,1 @@
-"""The command ``exporttiles``, for whoever runs a stack or holds a package."""
+"""The command line interface ``exporttiles``."""

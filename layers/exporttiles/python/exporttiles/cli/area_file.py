@@ -1,4 +1,4 @@
-"""Files of areas: read as text in any encoding of Unicode, or refused by their kind."""
+"""Area files: text in any Unicode encoding. Files of other kinds are refused by name."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from exporttiles.domain.errors import RequestError
 from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_text
 
 MAX_BYTES = 64 * 2**20
-"""Longest file that is read; the vertices that an area may have take a tenth of it."""
+"""Size limit of a file; the most vertices that an area may have take a tenth of it."""
 
 _BINARY = "It is a binary file: convert it to GeoJSON."
 
@@ -17,10 +17,10 @@ def read_area_file(path: Path) -> str:
 
     Raises:
         RequestError: there is no such file, it is empty or too large, or its
-            kind or encoding is not read.
+            kind or encoding is not supported.
     """
     if path.is_dir():
-        raise _refusal("It is a folder. Name a file of polygons, as Esri JSON or GeoJSON.")
+        raise _refusal("It is a folder. Name a file of polygons in Esri JSON or GeoJSON.")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -33,7 +33,7 @@ def read_area_file(path: Path) -> str:
         raise _refusal(f"It has more than {MAX_BYTES:,} bytes: simplify the area.")
     text = _decoded(data)
     if not text.strip():
-        raise _refusal("It is empty, and names no area.")
+        raise _refusal("It is empty.")
     kind = kind_of_text(text)
     if kind:
         raise _refusal(f"It is {kind}: convert it to GeoJSON.")

@@ -1,7 +1,7 @@
-"""The place of an export's output, and the rules that keep other files safe.
+"""The output of an export, and the rules that protect other files.
 
 An output never overlaps its source, and replaces only what an earlier export
-can have written. Paths are compared as files (device and inode), so that links,
+could have written. Paths are compared as files (device and inode), so that links,
 bind mounts and file systems that ignore case make no difference.
 """
 
@@ -64,8 +64,8 @@ class Destination:
 
         Raises:
             OutputError: the suffix is unknown, the folder does not exist, the
-                place overlaps an input, or holds something else than an
-                earlier output.
+                place overlaps an input, or it holds anything but an earlier
+                output.
         """
         if self.path.suffix.lower() not in OUTPUTS:
             raise OutputError(
@@ -85,7 +85,7 @@ class Destination:
             made: a file or folder on the same file system, in a folder of its own.
 
         Raises:
-            OutputError: something else has come there meanwhile.
+            OutputError: something appeared there during the export.
         """
         if not os.path.lexists(self.path):
             self._put_where_free(made)
@@ -116,7 +116,7 @@ class Destination:
         if target_identity and any(
             target_identity in _identities([linked, *linked.parents]) for linked in _targets_of_links(folder)
         ):
-            raise OutputError(f"{self.path} is read by way of a link in {name}. Write the output elsewhere.")
+            raise OutputError(f"{self.path} is linked from {name}. Write the output elsewhere.")
 
     def _require_replaceable(self) -> None:
         path = self.path
@@ -129,7 +129,7 @@ class Destination:
         _require_output(path, path.suffix.lower())
 
     def _put_where_free(self, made: Path) -> None:
-        """Move to a free place; whoever came there first keeps it."""
+        """Move to a free place, and replace nothing that appears there meanwhile."""
         try:
             if made.is_dir():
                 made.rename(self.path)  # fails if there is a file, or anything in a folder
@@ -143,14 +143,14 @@ class Destination:
                 made.replace(self.path)
         except OSError as error:
             if os.path.lexists(self.path):
-                raise OutputError(f"{self.path} has come into being meanwhile; it stays as it is.") from error
+                raise OutputError(f"{self.path} appeared during the export and is not replaced.") from error
             raise
 
     def _exchange_folder(self, made: Path) -> None:
         self._require_replaceable()
         earlier = self.path.rename(made.parent / "replaced")  # a folder cannot be replaced by a name
         try:
-            _require_output(earlier, "", shown=self.path)  # once more: here nobody adds a file to it
+            _require_output(earlier, "", shown=self.path)  # again, where nobody else can add a file
             made.rename(self.path)
         except BaseException:
             earlier.rename(self.path)
@@ -158,31 +158,31 @@ class Destination:
 
 
 def _require_output(path: Path, suffix: str, shown: Path | None = None) -> None:
-    """Refuse to replace a file or folder unless its content is that of an earlier output."""
+    """Check that a file or folder is an earlier output, and may be replaced."""
     refusal = f"{shown or path} is not replaced, even with --force: "
     if not suffix:
         _require_dataset_folder(path, refusal)
         return
     if not path.is_file():
-        raise OutputError(f"{refusal}it is no file.")
+        raise OutputError(f"{refusal}it is not a file.")
     try:
         names = _members(path)
     except DamagedCacheError as error:
-        raise OutputError(f"{refusal}it is no {suffix} file. {error}") from error
+        raise OutputError(f"{refusal}it is not a {suffix} file. {error}") from error
     if not _is_archive_of(suffix, names):
-        raise OutputError(f"{refusal}what is in it is not what a {suffix} file holds.")
+        raise OutputError(f"{refusal}its members are not those of a {suffix} file.")
 
 
 def _require_dataset_folder(path: Path, refusal: str) -> None:
-    """Refuse a folder that is neither empty nor a dataset and nothing else."""
+    """Check that a folder is empty, or a dataset without other files."""
     if not path.is_dir():
-        raise OutputError(f"{refusal}it is no folder.")
+        raise OutputError(f"{refusal}it is not a folder.")
     found = {below.relative_to(path).as_posix(): below for below in sorted(path.rglob("*"))}
     for name, below in found.items():
         if below.is_symlink() or not _DATASET_MEMBER.fullmatch(name):
-            raise OutputError(f"{refusal}it holds {name}, which no export writes.")
+            raise OutputError(f"{refusal}it contains {name}, which no export writes.")
     if found and not _is_dataset(found):
-        raise OutputError(f"{refusal}it holds no dataset.")
+        raise OutputError(f"{refusal}it does not contain a dataset.")
 
 
 def _is_dataset(names: Collection[str]) -> bool:
@@ -204,10 +204,10 @@ def _is_archive_of(suffix: str, names: Collection[str]) -> bool:
 
 
 def _members(path: Path) -> list[str]:
-    """Return the names in an archive's directory; nothing else of it is read.
+    """Return the names of an archive's members, from its directory alone.
 
     Raises:
-        DamagedCacheError: it is no zip archive.
+        DamagedCacheError: it is not a zip archive.
     """
     with path.open("rb") as file:
         size_bytes = file.seek(0, os.SEEK_END)

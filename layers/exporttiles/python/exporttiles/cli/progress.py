@@ -15,7 +15,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     Yields:
         A function that takes what is done and the total, often: it draws at most a thousand times.
     """
-    with click.progressbar(length=_STEPS, label=title) as bar:
+    with click.progressbar(length=_STEPS, label=title, show_eta=False) as bar:
 
         def show(done: int, total: int) -> None:
             steps = _STEPS * min(done, total) // total if total else _STEPS
