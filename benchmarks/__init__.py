@@ -1,1 +1,1 @@
-"""How fast, how far, how dear: `make bench` measures it and writes RESULTS.md."""
+"""Benchmarks of speed, limits and cost: `make bench` runs them and writes RESULTS.md."""

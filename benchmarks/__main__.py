@@ -1,6 +1,6 @@
-"""Measure: `python -m benchmarks [SECTION ...]`; without a section, all of them.
+"""Run benchmarks: `python -m benchmarks [SECTION ...]`; all sections if none is named.
 
-What a section found is kept in `.cache/benchmarks`, so that the page can be written anew when one of them has run.
+The results of each section are kept in `.cache/benchmarks`, so that RESULTS.md can be written after running one.
 """
 
 import argparse
@@ -28,7 +28,7 @@ _NEEDED_BYTES = {True: 3 * 10**9, False: 12 * 10**9}
 
 
 def sections(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], Section]]:
-    """Return what can be measured, by name."""
+    """Return the sections by name."""
     rounds, large = (1, None) if is_quick else (5, LARGE)
     return {
         "copying": lambda: copying(folder, SMALL, large, rounds),
@@ -48,17 +48,19 @@ def sections(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], Section]
 
 
 def main() -> None:
-    """Measure what the command line says, and write the page."""
+    """Run the sections that the command line names, and write RESULTS.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(sections(Path(), is_quick=True)))
     parser.add_argument(
-        "--folder", type=Path, help="where caches and packages lie (a folder in memory, if there is one)"
+        "--folder", type=Path, help="folder of caches and packages (default: one in memory, if there is enough)"
     )
-    parser.add_argument("--quick", action="store_true", help="less of everything, in two minutes; writes no page")
-    parser.add_argument("--remark", default="", help="to stand on the page")
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller inputs, in two minutes; RESULTS.md is not written"
+    )
+    parser.add_argument("--remark", default="", help="text to add to RESULTS.md")
     options = parser.parse_args()
     folder = options.folder or _folder(_NEEDED_BYTES[options.quick])
-    click.echo(f"caches and packages lie in {folder}")
+    click.echo(f"Caches and packages are in {folder}")
     measured = sections(folder, is_quick=options.quick)
     if unknown := set(options.sections) - measured.keys():
         parser.error(f"there is no section {', '.join(unknown)}; there are {', '.join(measured)}")
@@ -66,7 +68,7 @@ def main() -> None:
     for name, measure in measured.items():
         kept = KEPT / f"{name}.json"
         if name in options.sections or not options.sections:
-            click.echo(f"measuring: {name}")
+            click.echo(f"Measuring: {name}")
             found.append(section := measure())
             click.echo(page([section]))
             if not options.quick:
@@ -79,13 +81,13 @@ def main() -> None:
 
 
 def _folder(needed_bytes: int) -> Path:
-    """Return a folder in memory with room for everything; disks say more of themselves than of what is measured."""
-    memory = Path("/dev/shm")  # noqa: S108 (that is what it is for)
+    """Return a folder in memory with enough room, or one on disk: the speed of a disk would blur the figures."""
+    memory = Path("/dev/shm")  # noqa: S108 (it is for temporary files)
     name = "exporttiles-benchmarks"
     here = memory / name if memory.is_dir() else KEPT
     there = sum(path.stat().st_size for path in here.rglob("*") if path.is_file())
     if here != KEPT and shutil.disk_usage(memory).free + there < needed_bytes:
-        click.echo(f"{memory} has no room for {needed_bytes / 1e9:.0f} GB: a disk will do, and make times uneven")
+        click.echo(f"{memory} has no room for {needed_bytes / 1e9:.0f} GB: using a disk, which makes times uneven")
         return KEPT
     return here
 

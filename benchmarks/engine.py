@@ -1,4 +1,4 @@
-"""The steps of an export in one process, on folders that stand for S3; and workers that only pretend."""
+"""The steps of an export in one process, with folders instead of S3; and workers that are simulated."""
 
 import json
 from collections import Counter
@@ -29,14 +29,14 @@ from tests.fakes import a_runtime
 
 
 class _FullTiles(CompactV2Tiles):
-    """A cache that seems to have every bundle."""
+    """A tile source that claims to have every bundle."""
 
     def find_bundles(self, _block: TileRange, _tile_count: int, _limit: int) -> None:
-        """Say that each bundle must be looked into."""
+        """Return None: each bundle has to be read."""
 
 
 class FullSources:
-    """Opens caches of bundles as if they had all of them."""
+    """Opens caches that claim to have every bundle."""
 
     def __init__(self, objects: CountedStore) -> None:
         self._objects = objects
@@ -48,7 +48,7 @@ class FullSources:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The use cases, and what they are given to work with; one job at a time."""
+    """The use cases with local adapters, for one job at a time."""
 
     runtime: Runtime
     service: ImageService
@@ -65,7 +65,7 @@ class Engine:
         return cls(replace(a_runtime(tiles), objects=objects, packages=packages), service, tiles, objects, packages)
 
     def submit(self, area: Area, levels: Sequence[int]) -> str:
-        """Accept an export; return its job's id."""
+        """Submit an export. Return the id of its job."""
         request = ExportRequest(
             service_name=self.service.name,
             levels=tuple(levels),
@@ -77,7 +77,7 @@ class Engine:
         return self.runtime.submit_export(self.service, request, {}).job_id
 
     def plan(self, job_id: str) -> list[WorkItem]:
-        """Cut a job into work items."""
+        """Plan a job."""
         return [
             WorkItem.from_json(item)
             for item in json.loads(self.objects.read(self.runtime.plan_export(job_id).work_items_key))
@@ -88,12 +88,12 @@ class Engine:
         return TileSelection.of_service(self.service, self.export(job_id).request.area)
 
     def export(self, job_id: str) -> Export:
-        """Return what was asked for."""
+        """Return the export of a job."""
         return Export.from_json(self.objects.read(JobKeys(job_id).export))
 
 
 def pretend(engine: Engine, store: SimulatedStore, job_id: str, items: Sequence[WorkItem]) -> None:
-    """Leave what the workers of a planned job leave."""
+    """Store the reports and fragments that the workers of a planned job would store."""
     levels, keys = engine.export(job_id).request.levels, JobKeys(job_id)
     store.selection = selection = engine.selection(job_id)
     counted = (PlannedBundle(*found) for level in levels for found in selection.bundles(level))

@@ -1,4 +1,4 @@
-"""How time, memory, requests and cost grow with the work: real exports, then all but the workers far beyond."""
+"""Growth of time, memory, requests and cost with the work: real exports, then larger ones with simulated workers."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ Found = dict[str, Any]
 
 
 def growth(folder: Path, cache: Cache, worlds: range, rivers: range, image: Path) -> Section:
-    """Grow.
+    """Measure exports of growing size.
 
     Args:
         folder: where caches and jobs lie.
@@ -163,14 +163,14 @@ def _targets(series: dict[str, list[Found]]) -> list[Target]:
 
 
 def _slope(several: list[Found], figure: str) -> float:
-    """Return the power of the number of tiles that a figure grows with, over the largest two orders of magnitude."""
+    """Return the exponent of a figure's growth with the number of tiles, over the largest two orders of magnitude."""
     large = [each for each in several if each["tiles"] * 100 >= several[-1]["tiles"]]
     tiles, values = ([each[name] for each in large] for name in ("tiles", figure))
     return float(np.polyfit(np.log(tiles), np.log(values), 1)[0]) if len(large) > 1 else 0.0
 
 
 def _is_drawn_by_gdal(package: Path, place: tuple[int, int, int]) -> bool:
-    """Tell whether GDAL finds a picture where a tile of the deepest level lies, and not nothing."""
+    """Return True if GDAL draws a tile of the deepest level."""
     _, row, column = place
     with rasterio.open(package, EXTENT_SOURCE="TILING_SCHEME") as dataset:
         drawn = dataset.read((1, 2, 3), window=Window(column * 256, row * 256, 256, 256))

@@ -1,4 +1,4 @@
-"""What our own engine needs: to plan, to ask of S3, to pack, and in memory."""
+"""Requirements of exporttiles alone: planning, requests to S3, packing, and memory."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ _SHARES = (
 
 
 def planning(level: int) -> Section:
-    """Plan what a polygon selects, and count it again tile by tile."""
+    """Plan the export of a polygon, and count its tiles one by one for comparison."""
     ours, brute = step("plan", level), step("brute_force", level, module="peers")
     found, counted = json.loads(ours.output), json.loads(brute.output)
     cells, seconds, megabytes = 4**level, found["seconds"], ours.peak_bytes / 1e6
@@ -57,7 +57,7 @@ def planning(level: int) -> Section:
 
 
 def requests(folder: Path, cache: Cache) -> Section:
-    """Read areas of V2 bundles: how many requests, and how many bytes that nobody wanted."""
+    """Count the requests, and the bytes read in excess, for areas of V2 bundles."""
     v2 = make(folder, cache) / "v2"
     rows, targets = [], []
     for name, width in _AREAS.items():
@@ -67,7 +67,7 @@ def requests(folder: Path, cache: Cache) -> Section:
         drawn_gets, drawn_over = found["drawn_requests"] / tiles, found["drawn_bytes"] / wanted - 1
         gets = found["requests"] / tiles
         fewest = found["fewest_requests"] / tiles
-        proof = f"(rows of tiles are short: nobody who reads 5 % too much comes to less than {fewest:.4f})"
+        proof = f"(rows of tiles are short: with 5 % over-fetch, no reader can do with less than {fewest:.4f})"
         targets += [
             Target(f"GETs a tile, {name} ({tiles:,} tiles)", "at most 0.02", f"{gets:.4f}", gets <= 0.02, proof),
             Target(f"over-fetch, {name}", "at most 5 %", f"{over:.2%}", over <= 0.05),
@@ -93,7 +93,7 @@ def requests(folder: Path, cache: Cache) -> Section:
 
 
 def client(folder: Path, cache: Cache, level: int) -> Section:
-    """Read tiles of one file each from S3, played by the local cloud in other processes."""
+    """Read tiles that are single files from the local cloud, which runs in other processes."""
     home = make(folder, cache, "files")
     with LocalCloud() as cloud:
         bucket = cloud.outputs["TileBucketName"]

@@ -1,4 +1,4 @@
-"""What is in a result, whoever wrote it: figures are compared only between equal ones."""
+"""Contents of exported packages, of any program: figures are compared only if the contents are equal."""
 
 import sqlite3
 import zipfile
@@ -18,7 +18,7 @@ _SAMPLES = 400
 
 
 class UnequalPackagesError(Exception):
-    """Two results do not hold the same tiles: their figures say nothing of each other."""
+    """Two results do not hold the same tiles, so their figures cannot be compared."""
 
 
 def read(path: Path) -> Iterator[tuple[Place, bytes]]:

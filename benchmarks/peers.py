@@ -1,4 +1,4 @@
-"""Others who do such work, each as a command; `python -m benchmarks.peers NAME ARGUMENT...` for who has none."""
+"""Commands of comparable programs; `python -m benchmarks.peers NAME ARGUMENT...` runs those without a command."""
 
 import json
 import sys
@@ -18,11 +18,11 @@ from exporttiles.domain.tiling import EDGE_PIXELS
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 
 BIN = Path(sys.executable).parent
-_ROWS = 256  # of tiles that brute force looks at together
+_ROWS = 256  # of tiles that brute force tests together
 
 
 def mapproxy(cache: Cache, v2: Path, target: Path) -> Command:
-    """Return MapProxy's export from V2 bundles to V2 bundles, with one process: with more it loses tiles."""
+    """Return the command of MapProxy's export of V2 bundles to V2 bundles; with several processes it loses tiles."""
     configuration = target.with_suffix(".yaml")
     source = {
         "grids": ["GLOBAL_WEBMERCATOR"],
@@ -40,17 +40,17 @@ def mapproxy(cache: Cache, v2: Path, target: Path) -> Command:
 
 
 def pmtiles_convert(mbtiles: Path, target: Path) -> Command:
-    """Return the Python tool's conversion of an MBTiles that was cut to the area before."""
+    """Return the command of pmtiles-convert, for an MBTiles file of the area."""
     return [BIN / "pmtiles-convert", mbtiles, target]
 
 
 def gdal(package: Path, target: Path, max_level: int, quality: int) -> Command:
-    """Return GDAL's way to other JPEGs: the deepest level is written anew, all above it is made from that."""
+    """Return the command of GDAL's recompression: it rewrites the deepest level and derives the others from it."""
     return [sys.executable, "-m", "benchmarks.peers", "gdal", package, target, str(max_level), str(quality)]
 
 
 def run_gdal(package: str, target: str, max_level: str, quality: str) -> None:
-    """Do as gdal_translate and gdaladdo do, which no package for Python brings."""
+    """Do what gdal_translate and gdaladdo do, which no Python package includes."""
     with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
         rasterio.shutil.copy(package, target, driver="MBTiles", TILE_FORMAT="JPEG", QUALITY=quality)
         with rasterio.open(target, "r+") as dataset:
@@ -58,7 +58,7 @@ def run_gdal(package: str, target: str, max_level: str, quality: str) -> None:
 
 
 def run_brute_force(level: str) -> None:
-    """Look at every tile of a level: does the star of 400 vertices reach into it?"""
+    """Count the tiles of a level that the star of 400 vertices touches, one by one."""
     side, margin = 1 << int(level), EDGE_PIXELS / 256
     ((ring,),) = star().polygons
     origin = (WEB_MERCATOR_256.origin_x, WEB_MERCATOR_256.origin_y)

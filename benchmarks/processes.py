@@ -15,9 +15,9 @@ from local.cloud import ROOT
 Command = Sequence[str | Path]
 
 _AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "bytecode")}
-"""Programs run from bytecode, as pip leaves them, whatever this environment says: the first run of each writes it."""
+"""Environment in which Python writes bytecode, as pip does: the first run of each program writes it."""
 
-# A process begins with the peak memory of the one that started it: the one between here and there is small.
+# A process starts with the peak memory of its parent, so a small process is put in between.
 _MEASURE = """
 import json, os, sys, time
 start = time.perf_counter()
@@ -31,7 +31,7 @@ with open(sys.argv[1], "w") as file:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a process and those it started took.
+    """Resources used by a process and its children.
 
     Attributes:
         peak_bytes: resident memory of the largest of them.
@@ -45,7 +45,7 @@ class Run:
 
 
 def run(command: Command, environment: Mapping[str, str] | None = None) -> Run:
-    """Run a command to its end.
+    """Run a command.
 
     Raises:
         SystemExit: it failed; what it said is told.
@@ -71,7 +71,7 @@ def step(name: str, *arguments: object, module: str = "steps", environment: Mapp
 
 
 def alternate(contenders: Mapping[str, Callable[[], Command]], rounds: int) -> dict[str, list[Run]]:
-    """Run contenders in turn, A B A B, so that whatever else the machine does meets all of them.
+    """Run contenders in turn, A B A B, so that other load on the machine affects all of them.
 
     Args:
         contenders: name -> makes the command; may clear away what an earlier run left.

@@ -1,4 +1,4 @@
-"""Where the time of one of our processes goes: its functions by their own time.
+"""Profiles of our processes: functions by their own time.
 
 The thread that a user waits for is measured by the wall clock, so that waiting is seen; the others by their processor
 time, as they mostly wait. Native code without a thread of Python is what remains of the process.
@@ -22,13 +22,13 @@ from typing import Any
 from benchmarks.processes import Command, run
 from benchmarks.results import Table
 
-_MOST = 15  # functions that a table names
+_MOST = 15  # functions in a table
 _IMPORTING = "importlib._bootstrap._find_and_load"
 _COLUMNS = ("", "own seconds", "of the wall clock", "calls", "CPU s in other threads")
 
 
 def profile(title: str, command: Command, prefix: Command = ()) -> Table:
-    """Run a program of Python once and tell its functions by their own time.
+    """Profile a Python program once, and return its functions by their own time.
 
     Args:
         title: what it does, and which target it explains.
@@ -67,7 +67,7 @@ def _calls(functions: dict[str, tuple[float, int]], name: str) -> str:
 
 
 def _measure(path: str, program: list[str]) -> None:
-    """Run a program under a profiler for each of its threads, and write their functions as JSON."""
+    """Run a program with a profiler in each thread, and write the functions as JSON."""
     threads: list[Profile] = []
 
     def enter(_frame: FrameType, _event: str, _argument: object) -> None:
@@ -127,7 +127,7 @@ def _stats(profiler: Profile) -> dict[tuple[str, int, str], tuple[int, int, floa
 
 
 def _name(file: str, function: str) -> str:
-    """Return a function as it is imported: `exporttiles.formats.bundles.v2.write_bundle`."""
+    """Return the dotted name of a function: `exporttiles.formats.bundles.v2.write_bundle`."""
     if file == "~":
         return function.strip("<>").removeprefix("built-in method ")
     if file.startswith("<frozen "):

@@ -1,4 +1,4 @@
-"""What was found: tables and targets, as a page."""
+"""Results: tables and targets, and the page that shows them."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something that was promised, and what was measured.
+    """A target and its measurement.
 
     Attributes:
         note: where it was not met, what stands in the way.
@@ -25,7 +25,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of figures; the first column names what they are of."""
+    """A table of figures; the first column names the rows."""
 
     title: str
     columns: Sequence[str]
@@ -35,7 +35,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one part of the harness found.
+    """The results of one section.
 
     Attributes:
         profiles: where the time of its rows goes; a target that was not met points there.
@@ -48,13 +48,13 @@ class Section:
     profiles: Sequence[Table] = field(default_factory=tuple)
 
     def write(self, path: Path) -> None:
-        """Keep it for the page: sections are measured one by one."""
+        """Store the section, so that RESULTS.md can be written without measuring it again."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=1))
 
     @classmethod
     def read(cls, path: Path) -> "Section":
-        """Return what `write` kept."""
+        """Return a section that `write` stored."""
         document = json.loads(path.read_text())
         for tables in ("tables", "profiles"):
             document[tables] = [Table(**table) for table in document.get(tables, [])]
@@ -63,7 +63,7 @@ class Section:
 
 
 def page(sections: Iterable[Section], remark: str = "") -> str:
-    """Return RESULTS.md."""
+    """Return the text of RESULTS.md."""
     sections = list(sections)
     profiles = [profile for section in sections for profile in section.profiles]
     targets = [(target, bool(section.profiles)) for section in sections for target in section.targets]

@@ -1,4 +1,4 @@
-"""Sparse caches beside dense ones of as many tiles: the work is that of the tiles that exist."""
+"""Sparse caches compared with dense ones of as many tiles: both should take as long."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -39,7 +39,7 @@ _CACHES: Mapping[str, tuple[list[Place], list[Place]]] = {
         [*_world(range(4)), *_block(4, 5, 8)],
     ),
 }
-"""Name -> places of the sparse cache and of the dense one."""
+"""Name -> tiles of the sparse cache and of the dense one."""
 
 _AREA = {"type": "Polygon", "coordinates": [[[-179, -85], [179, -85], [179, 85], [0, 80], [-179, 85], [-179, -85]]]}
 
@@ -81,7 +81,7 @@ def _itself(command: Command) -> Command:
 
 
 def _command(folder: Path, layout: str, places: list[Place], options: tuple[str, ...]) -> Command:
-    """Make a cache, unless it is there, and return the command that exports it."""
+    """Make a cache, unless it exists, and return the command that exports it."""
     source = folder / _ARCHIVES.get(layout, "")
     if not folder.exists():
         folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Ours beside the peers on the same work: copying, and recompressing."""
+"""Comparison with other programs: copying and recompressing the same tiles."""
 
 import shutil
 import sys
@@ -17,12 +17,12 @@ _COLUMNS = ("", "wall s", "least - most", "CPU s", "tiles/s", "peak MB", "wall /
 
 
 def ours(source: Path, target: Path, max_level: int, *options: str) -> Command:
-    """Return our command: an export of all that there is to a level."""
+    """Return our command that exports all tiles up to a level."""
     return [peers.BIN / "exporttiles", "export", source, new(target), "--levels", f"0-{max_level}", *options]
 
 
 def copying(folder: Path, small: Cache, large: Cache | None, rounds: int) -> Section:
-    """Copy tiles as they are, from every layout and into what each peer can write."""
+    """Copy tiles unchanged, from every layout, into a format that each program can write."""
     home, out, level = make(folder, small, "files", "mbtiles", "pmtiles"), folder / "out", small.max_level
     runs = alternate(
         {
@@ -38,7 +38,10 @@ def copying(folder: Path, small: Cache, large: Cache | None, rounds: int) -> Sec
         rounds,
     )
     _require_equal_tiles(out, home / "v2")
-    note = "MapProxy writes a folder of bundles, pmtiles-convert an archive of all there is: neither packs or cuts."
+    note = (
+        "MapProxy writes a folder of bundles, pmtiles-convert an archive of all tiles: neither packs or cuts out "
+        "an area."
+    )
     tables = [_table(f"{small.tile_count:,} tiles", small.tile_count, runs, note)]
     targets = [_against_mapproxy(small, runs)]
     profiles = [profile(f"Copying {small.tile_count:,} tiles", ours(home / "v2", out / "ours.tpkx", level))]
@@ -62,7 +65,7 @@ def _copying_many(v2: Path, out: Path, cache: Cache, rounds: int) -> tuple[Table
         rounds,
     )
     new(out / "copy.tpkx")
-    slow = "MapProxy, V2 bundles to V2 bundles"  # minutes of it: once is enough
+    slow = "MapProxy, V2 bundles to V2 bundles"  # takes minutes: once is enough
     runs |= alternate({slow: lambda: peers.mapproxy(cache, v2, new(out / "mapproxy"))}, 1)
     _require_equal_tiles(out, v2)
     wall = _wall(runs, "ours")
@@ -88,7 +91,7 @@ def _require_equal_tiles(out: Path, v2: Path) -> None:
 
 
 def recompressing(folder: Path, small: Cache, max_level: int, rounds: int) -> Section:
-    """Write JPEGs anew at a lower quality."""
+    """Recompress JPEG tiles at a lower quality."""
     v2, out = make(folder, small) / "v2", folder / "out"
     clear(out)
     tile_count = sum(block.count for block in small.blocks[: max_level + 1])
@@ -138,7 +141,7 @@ def recompressing(folder: Path, small: Cache, max_level: int, rounds: int) -> Se
 
 
 def new(path: Path) -> Path:
-    """Return a path with nothing there, in a folder that is."""
+    """Remove an earlier output. Return its path, in a folder that exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         shutil.rmtree(path)

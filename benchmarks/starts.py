@@ -1,4 +1,4 @@
-"""How soon a function that starts cold is ready: its handler, its use case, and the clients that these ask first."""
+"""Cold starts: processor time until a function has its handler, its use case, and the first clients."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
     "announce_job": ("announcer",),
     "receive_imagery": ("services", "subscriptions", "timers"),
 }
-"""Function -> what its handler asks of the runtime."""
+"""Function -> the properties of the runtime that its handler reads."""
 
 _ENVIRONMENT = {
     "TILE_BUCKET": "tiles", "PACKAGE_BUCKET": "packages", "JOB_TABLE": "jobs", "INBOX_BUCKET": "inbox",
@@ -35,7 +35,7 @@ _ENVIRONMENT = {
 
 
 def starts(rounds: int) -> Section:
-    """Start every function as Lambda does, in a process of its own.
+    """Start every function as Lambda does, each in its own process.
 
     As deployed, all has bytecode but our own code; nothing of it is kept from one start to the next.
     """
@@ -43,7 +43,7 @@ def starts(rounds: int) -> Section:
         for package in ("functions", "layers/exporttiles/python/exporttiles"):
             copytree(ROOT / package, Path(folder) / Path(package).name, ignore=ignore_patterns("__pycache__"))
         deployed = {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
-        _medians(1, {"PYTHONPATH": str(ROOT)})  # writes what bytecode of others is missing
+        _medians(1, {"PYTHONPATH": str(ROOT)})  # writes missing bytecode of dependencies
         compiled = _medians(rounds, deployed)
         bare = _medians(rounds, deployed | {"PYTHONPYCACHEPREFIX": folder})
     slowest = max(compiled, key=lambda name: compiled[name].cpu_seconds)

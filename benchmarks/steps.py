@@ -1,4 +1,4 @@
-"""What is measured in a process of its own: `python -m benchmarks.steps NAME ARGUMENT...` prints JSON."""
+"""Steps measured in their own process: `python -m benchmarks.steps NAME ARGUMENT...` prints JSON."""
 
 import json
 import sys
@@ -55,7 +55,7 @@ def plan(level: str) -> Figures:
 
 
 def recompress(v2: str, max_level: str, quality: str, processes: str) -> Figures:
-    """Recompress the tiles of a cache: the codec, and nothing else."""
+    """Recompress the tiles of a cache with the codec alone."""
     tiles = [tile for (level, _, _), tile in tiles_of(Path(v2)) if level <= int(max_level)]
     with ProcessPoolExecutor(int(processes), get_context("spawn")) as pool:
         done = list(pool.map(partial(recompress_jpeg, quality=int(quality)), tiles, chunksize=64))
@@ -63,17 +63,17 @@ def recompress(v2: str, max_level: str, quality: str, processes: str) -> Figures
 
 
 def read_files(url: str) -> Figures:
-    """Read objects from S3: the processor time that it takes here."""
+    """Read objects from S3, and measure the processor time of the client."""
     store = open_store(url)
     keys = [stored.key for stored in store.list("")]
-    list(store.read_many(keys[:64]))  # connections are there
+    list(store.read_many(keys[:64]))  # opens the connections
     wall, cpu = time.perf_counter(), time.process_time()
     found = sum(body is not None for body in store.read_many(keys))
     return {"requests": found, "cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
 
 
 def read_ranges(v2: str, width: str) -> Figures:
-    """Read what an area selects of a cache of V2 bundles: requests and bytes.
+    """Read the tiles of an area from V2 bundles, and count requests and bytes.
 
     Args:
         v2: folder of the cache.
@@ -106,7 +106,7 @@ def read_ranges(v2: str, width: str) -> Figures:
 
 
 def plan_largest(v2: str, folder: str) -> Figures:
-    """Plan the export of the bundle that holds most tiles; the work item is what the step answers."""
+    """Plan the export of the bundle with most tiles. Return the work item."""
     engine = Engine.of(v2, CountedStore(Path(folder)))
     cache = replace(engine.service.cache, url=Path(v2).as_uri())
     engine = replace(engine, service=replace(engine.service, cache=cache))
@@ -118,7 +118,7 @@ def plan_largest(v2: str, folder: str) -> Figures:
 
 
 def export(v2: str, folder: str, share: str, max_level: str) -> Figures:
-    """Take every step of an export on a folder that stands for S3.
+    """Run every step of an export, with a folder instead of S3.
 
     Args:
         v2: the cache.
@@ -138,7 +138,7 @@ def export(v2: str, folder: str, share: str, max_level: str) -> Figures:
 
 
 def simulate(v2: str, folder: str, kind: str, max_level: str) -> Figures:
-    """Submit, plan and pack an export of tiles that nobody has: only its workers pretend.
+    """Submit, plan and pack an export of tiles that do not exist; only the workers are simulated.
 
     Args:
         v2: a small cache, for the thumbnail and for the one tile that is really there.
@@ -153,7 +153,7 @@ def simulate(v2: str, folder: str, kind: str, max_level: str) -> Figures:
     service = replace(engine.service, full_extent=WORLD, max_level=23, cache=cache)
     engine = replace(engine, service=service, runtime=replace(engine.runtime, sources=FullSources(engine.tiles)))
     start = time.perf_counter()
-    # The work limit of areas holds for all levels together: a band of 400 vertices has its last level alone.
+    # The work limit of areas is for all levels together, so a band of 400 vertices is exported at the last level alone.
     area, levels = (river(level), [level]) if kind == "river" else (Area.from_extent(WORLD), range(level + 1))
     job_id = engine.submit(area, levels)
     submitted = time.perf_counter()
@@ -176,7 +176,7 @@ def simulate(v2: str, folder: str, kind: str, max_level: str) -> Figures:
 
 
 def _packed(engine: Engine, job_id: str, items: Sequence[WorkItem]) -> dict[str, Any]:
-    """Pack a job, and return what it took."""
+    """Pack a job, and return the resources used."""
     start = time.perf_counter()
     packed = engine.runtime.pack_tile_package(job_id)
     return {
@@ -193,7 +193,7 @@ def _packed(engine: Engine, job_id: str, items: Sequence[WorkItem]) -> dict[str,
 
 
 def _ranges_of_all(selection: TileSelection, items: Sequence[WorkItem]) -> int:
-    """Return about how many GETs workers send for tiles: as for some of their bundles, in row-major order."""
+    """Estimate the GETs that workers send for tiles, from some of their bundles, in row-major order."""
     bundles = [bundle for item in items for bundle in item.bundles]
     some = bundles[:: -(-len(bundles) // _SAMPLES)]
     offsets = np.arange(PACKET_SIZE**2).reshape(PACKET_SIZE, PACKET_SIZE) * TILE_BYTES
@@ -204,7 +204,7 @@ def _ranges_of_all(selection: TileSelection, items: Sequence[WorkItem]) -> int:
 
 
 def fewest_requests(v2: Path, bundles: Sequence[tuple[BundleIndex, Mask]]) -> int:
-    """Return how many GETs nobody can do without who reads 5 % too much of it all, and knows all indexes before.
+    """Return the least number of GETs of a reader with 5 % over-fetch that already knows all indexes.
 
     One for each index, one for each bundle, and one for each gap that is left when the smallest are read through.
     """
@@ -223,7 +223,7 @@ def fewest_requests(v2: Path, bundles: Sequence[tuple[BundleIndex, Mask]]) -> in
 
 
 def _as_drawn(sizes: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return where records lie whose bundle was drawn in blocks of 8 x 8 tiles, the blocks in no order."""
+    """Return the offsets of records in a bundle that was drawn in blocks of 8 x 8 tiles, in random order."""
     row, column = np.indices(sizes.shape)
     block = np.random.default_rng(0).permutation(sizes.size // 64)[row // 8 * (PACKET_SIZE // 8) + column // 8]
     order = np.lexsort((column.ravel(), row.ravel(), block.ravel()))

@@ -1,4 +1,4 @@
-"""Stores that count what is asked of them, and hold packages larger than this machine."""
+"""Stores that count requests, and hold packages larger than this machine."""
 
 import os
 from bisect import bisect_right
@@ -36,7 +36,7 @@ _CHUNK_BYTES = 16 * 2**20
 
 
 class CountedStore(ObstoreObjects):
-    """A folder, read and written as S3 is.
+    """A folder with the interface of S3.
 
     Attributes:
         folder: where it lies.
@@ -64,7 +64,7 @@ class CountedStore(ObstoreObjects):
         return found
 
     def write(self, key: str, body: Any) -> None:
-        """Store an object whole; its bytes may come in pieces."""
+        """Store an object, given as bytes or as pieces."""
         super().write(key, body)
         self._count("PUT", len(body) if isinstance(body, bytes) else sum(map(len, body)))
 
@@ -74,7 +74,7 @@ class CountedStore(ObstoreObjects):
         return super().create(key, body)
 
     def forget(self) -> None:
-        """Count from here on."""
+        """Set the counts to zero."""
         self.requests.clear()
         self.transferred.clear()
 
@@ -100,7 +100,7 @@ class CountedStore(ObstoreObjects):
 
 
 class SimulatedStore(CountedStore):
-    """Fragments that nobody wrote: what is read of them is made when it is read.
+    """Fragments that were never written: their bytes are generated when they are read.
 
     A bundle is an index that tells of all its tiles, the first of them, and zeros.
 
@@ -117,20 +117,20 @@ class SimulatedStore(CountedStore):
         super().__init__(folder)
         self._tile_bytes = tile_bytes
         self._template = b"".join(write_bundle({(0, 0): tile}))
-        self._reports: dict[str, str] = {}  # fragment -> its report
-        self._parts: dict[str, list[tuple[int, str]]] = {}  # package -> where a part begins, and its report
+        self._reports: dict[str, str] = {}  # fragment -> report
+        self._parts: dict[str, list[tuple[int, str]]] = {}  # package -> offset of a part, and its report
         self._report = lru_cache(64)(lambda key: FragmentReport.from_json(ObstoreObjects.read(self, key)))
         self._start = lru_cache(256)(self._start_of_bundle)
         self._checksum = lru_cache(256)(self._checksum_of_bundle)
 
     def member(self, bundle: PlannedBundle) -> ZipMember:
-        """Return a bundle as a file of a package."""
+        """Return a generated bundle."""
         mask = self.selection.mask(bundle.index).tobytes()
         size_bytes = bundle.size_bytes(self._tile_bytes)
         return ZipMember(f"tile/{bundle_path(bundle.index)}", size_bytes, self._checksum(mask, size_bytes))
 
     def hold(self, key: str, report_key: str, size_bytes: int) -> None:
-        """Pretend that a fragment was written, as a report tells."""
+        """Register a fragment by its report."""
         self._reports[key] = report_key
         self._count("PUT", size_bytes)
 
@@ -145,11 +145,11 @@ class SimulatedStore(CountedStore):
         return bytes(body)
 
     def copy_part(self, key: str, package: str, offset: int) -> None:
-        """Remember that a fragment lies at a place in a package."""
+        """Register the place of a fragment in a package."""
         self._parts.setdefault(package, []).append((offset, self._reports[key]))
 
     def make_real(self, package: str) -> None:
-        """Write the first and the last bundle into the hole that a package is, for readers that know files only."""
+        """Write the first and the last bundle into the sparse file of a package, for readers that need a file."""
         offset, report_key = self._parts[package][-1]
         for start in (0, offset + self._report(report_key).members[-1].header_offset):
             body = self._read_range(package, (start, start + len(self._template) + self._tile_bytes))
@@ -167,7 +167,7 @@ class SimulatedStore(CountedStore):
         return body
 
     def _lay(self, report: FragmentReport, offset: int, body: memoryview) -> None:
-        """Write a fragment, but for its zeros, into bytes; it begins at an offset among them, or before them."""
+        """Copy a fragment, except for its zeros, into a buffer, at an offset that may be negative."""
         for member in report.members:
             header = local_header(ZipMember(member.name, member.size_bytes, member.crc32))
             at = offset + member.header_offset
@@ -198,7 +198,7 @@ class SimulatedStore(CountedStore):
 
 
 class FolderPackages(FakePackages):
-    """Packages joined in the folder of a store, by the rules of S3 but for its checksums.
+    """Packages joined in the folder of a store, by the rules of S3 without its checksums.
 
     Attributes:
         parts: how many there were.
@@ -210,7 +210,7 @@ class FolderPackages(FakePackages):
         self.parts = 0
 
     def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:  # noqa: ARG002 (reading a hole of a terabyte)
-        """Make one file of parts."""
+        """Join parts into one file."""
         path = self._store.folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

@@ -1,4 +1,4 @@
-"""One work item in a process that loads what the function loads, and nothing else of ours.
+"""One work item, in a process that loads the same modules as the function.
 
 `python -m benchmarks.worker FOLDER WORK_ITEM` prints JSON.
 """
@@ -25,7 +25,7 @@ from exporttiles.ports.objects import ObjectStore
 
 
 class FolderRuntime(AwsRuntime):
-    """The function's own runtime, on a folder; the client of its table is made and asked nothing.
+    """The runtime of the function, with a folder instead of S3; the client of the table is made but not used.
 
     Args:
         folder: stands for the package bucket.
@@ -37,7 +37,7 @@ class FolderRuntime(AwsRuntime):
 
     @cached_property
     def jobs(self) -> JobTable:
-        """Return a table in memory, beside the client of the one in DynamoDB."""
+        """Return a table in memory, after making the client of DynamoDB."""
         self._unused = super().jobs
         return MemoryJobs(self.clock)
 
@@ -48,7 +48,7 @@ class FolderRuntime(AwsRuntime):
 
 
 def main() -> None:
-    """Work off one item; tell what was written and the largest memory at three moments."""
+    """Export one work item. Print its size and the peak memory at three moments."""
     folder, item = Path(sys.argv[1]), WorkItem.from_json(json.loads(sys.argv[2]))
     runtime = FolderRuntime(folder)
     now = runtime.clock.now()

@@ -22,9 +22,9 @@ def make_compact_cache(xyz_folder: Path, folder: Path, *, max_level: int, qualit
 
     Args:
         xyz_folder: Web Mercator tiles of levels 0 to `max_level`.
-        folder: is created.
+        folder: folder to create.
         max_level: last level.
-        quality: of the JPEG tiles; it is only written down.
+        quality: quality of the JPEG tiles, for conf.xml.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for level in range(max_level + 1):
@@ -45,4 +45,4 @@ def make_compact_cache(xyz_folder: Path, folder: Path, *, max_level: int, qualit
         compression_quality=quality,
     )
     (folder / CONF_CDI).write_bytes(write_conf_cdi(WEB_MERCATOR_256.tile_extent(0, 0, 0)))
-    (folder / CONF_XML).write_bytes(conf_xml)  # last: with it the cache is complete
+    (folder / CONF_XML).write_bytes(conf_xml)  # last: it marks the cache as complete

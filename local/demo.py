@@ -1,7 +1,7 @@
-"""The documentation's first example, from nothing to a picture: `make demo`.
+"""The first example of Esri's documentation, from a cache to a picture: `make demo`.
 
-A world cache is cut, an AWS emulator gets the stack, the cache is published as the image service World_Imagery, a
-client asks for levels 0-7 over HTTP and downloads the tile package, and GDAL opens it.
+It cuts a world cache, deploys the stack to an AWS emulator, publishes the cache as the image service World_Imagery,
+exports levels 0-7 over HTTP, downloads the tile package, and opens it with GDAL.
 """
 
 import json
@@ -26,7 +26,7 @@ from local.world_cache import make_xyz_cache
 
 SERVICE = "World_Imagery"
 CACHE = ROOT / ".cache" / SERVICE
-DELIVERED = ROOT / "demo"  # a folder of its own: no file of the user's is overwritten or cleaned away
+DELIVERED = ROOT / "demo"  # its own folder, so that no file of the user is overwritten or removed
 PACKAGE = DELIVERED / f"{SERVICE}.tpkx"
 PREVIEW = DELIVERED / f"{SERVICE}.png"
 PREVIEW_PIXELS = 1024
@@ -48,7 +48,7 @@ EXPORT = {
 def main() -> None:
     """Run the demo; Ctrl-C stops everything that it started."""
     DELIVERED.mkdir(exist_ok=True)
-    with progress_bar("cutting a world cache") as bar:
+    with progress_bar("Cutting a world cache") as bar:
         make_xyz_cache(CACHE, progress=bar)
     with LocalCloud(say=click.echo) as cloud:
         service_url = upload_and_publish(cloud, CACHE)
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def get_json(url: str) -> dict[str, Any]:
-    """Return a JSON answer.
+    """Return a JSON response.
 
     Raises:
         SystemExit: the service answered with an error.
@@ -81,12 +81,12 @@ def get_json(url: str) -> dict[str, Any]:
 
 
 def wait_for_job(job_url: str) -> dict[str, Any]:
-    """Poll a job, with its progress on the terminal, and return its last document.
+    """Poll a job, show its progress, and return its last document.
 
     Raises:
         SystemExit: the job did not succeed.
     """
-    with progress_bar("exporting") as bar:
+    with progress_bar("Exporting") as bar:
         while True:
             job = get_json(f"{job_url}?f=json")
             progress = job.get("progress", {})
@@ -100,15 +100,15 @@ def wait_for_job(job_url: str) -> dict[str, Any]:
 
 
 def package_url(job_url: str, job: dict[str, Any]) -> str:
-    """Follow a finished job to its file, as Esri's clients do."""
+    """Return the address of the package of a finished job, found as Esri's clients do."""
     result = get_json(f"{job_url}/{job['results']['out_service_url']['paramUrl']}?f=json")
     url: str = get_json(f"{result['value']}?f=json")["files"][0]["url"]
     return url
 
 
 def download(url: str, path: Path) -> None:
-    """Stream a file to disk; the redirect to S3 is followed."""
-    with urlopen(url) as response, path.open("wb") as file, progress_bar("downloading") as bar:  # noqa: S310
+    """Download a file; redirects to S3 are followed."""
+    with urlopen(url) as response, path.open("wb") as file, progress_bar("Downloading") as bar:  # noqa: S310
         size_bytes = int(response.headers["Content-Length"])
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
@@ -116,7 +116,7 @@ def download(url: str, path: Path) -> None:
 
 
 def describe(package: Path, elapsed_seconds: float) -> None:
-    """Print what a package holds, level by level, as its bundles say."""
+    """Print the bundles, tiles and bytes of each level of a package, from its bundles."""
     tiles: Counter[int] = Counter()
     size_bytes: Counter[int] = Counter()
     bundles: Counter[int] = Counter()
@@ -133,18 +133,18 @@ def describe(package: Path, elapsed_seconds: float) -> None:
     for level in sorted(tiles):
         click.echo(f"  {level:5}  {bundles[level]:7}  {tiles[level]:7,}  {size_bytes[level]:12,}")
     click.echo(f"  {'all':>5}  {bundles.total():7}  {tiles.total():7,}  {size_bytes.total():12,}\n")
-    click.echo(f"exported in {elapsed_seconds:.1f} s: {tiles.total() / elapsed_seconds:,.0f} tiles a second")
+    click.echo(f"Exported in {elapsed_seconds:.1f} s: {tiles.total() / elapsed_seconds:,.0f} tiles a second")
 
 
 def draw_preview(package: Path, path: Path) -> None:
-    """Let GDAL draw the package."""
+    """Draw the package with GDAL."""
     with rasterio.open(package, EXTENT_SOURCE="TILING_SCHEME") as dataset:
         levels = 1 + len(dataset.overviews(1))
         size = f"{dataset.width} x {dataset.height} pixels"
         click.echo(f"GDAL {rasterio.__gdal_version__} sees {dataset.crs}, {size}, {levels} levels")
         pixels = dataset.read((1, 2, 3), out_shape=(3, PREVIEW_PIXELS, PREVIEW_PIXELS))
     Image.fromarray(pixels.transpose(1, 2, 0)).save(path)
-    click.echo(f"preview in {path.relative_to(ROOT)}")
+    click.echo(f"Preview: {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

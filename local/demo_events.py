@@ -1,7 +1,7 @@
-"""An export without a person, from a file to a package: `make demo-events`.
+"""An automatic export, from a request file to a package: `make demo-events`.
 
-An AWS emulator gets the stack and a world cache. A request file is put into the inbox; what is told on the bus is shown
-as it comes, and the address in the last event gives the package.
+It deploys the stack to an AWS emulator, publishes a world cache, puts a request file into the inbox, prints the
+events of the job as they arrive, and downloads the package from the address in the last one.
 """
 
 import json
@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 120
 def main() -> None:
     """Run the demo; Ctrl-C stops everything that it started."""
     DELIVERED.mkdir(exist_ok=True)
-    with progress_bar("cutting a world cache") as bar:
+    with progress_bar("Cutting a world cache") as bar:
         make_xyz_cache(CACHE, progress=bar)
     with LocalCloud(say=click.echo) as cloud:
         upload_and_publish(cloud, CACHE)
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def listen(cloud: LocalCloud) -> str:
-    """Send the events on the bus to a queue; return the address of the queue."""
+    """Send the events on the bus to a queue. Return the URL of the queue."""
     sqs, bus = cloud.client("sqs"), {"EventBusName": cloud.outputs["EventBusName"]}
     url: str = sqs.create_queue(QueueName="ear")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -72,7 +72,7 @@ def events(cloud: LocalCloud, queue_url: str) -> Iterator[dict[str, Any]]:
     """Yield the details of the events until the job has ended.
 
     Raises:
-        SystemExit: nothing came for a long time.
+        SystemExit: no event arrived for two minutes.
     """
     sqs = cloud.client("sqs")
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -83,7 +83,7 @@ def events(cloud: LocalCloud, queue_url: str) -> Iterator[dict[str, Any]]:
             yield detail
             if detail.get("status") not in {"submitted", "progress"}:
                 return
-    raise SystemExit("No event came.")
+    raise SystemExit("No event arrived.")
 
 
 if __name__ == "__main__":

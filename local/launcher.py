@@ -1,9 +1,9 @@
-"""Start the AWS emulator (ministack), with its gaps closed where they would hide a bug of ours.
+"""Start the AWS emulator (ministack), patched where a gap would hide a bug of ours.
 
 The emulator's own interpreter runs it: `GATEWAY_PORT=4566 LAMBDA_PYTHON=.venv/bin/python python local/launcher.py`.
-It imports nothing of this project, serves 127.0.0.1 only, and ends with its standard input, so that it never outlives
-the process that started it. `tests/local/test_launcher.py` has a test for every gap named here. Another version of the
-emulator is refused: this file holds on to private parts of it.
+It imports nothing of this project, listens on 127.0.0.1 only, and exits when its standard input closes, so that it
+never outlives its parent. `tests/local/test_launcher.py` has a test for every gap named here. Other versions of the
+emulator are refused, because this file patches private functions.
 """
 
 import base64
@@ -36,10 +36,10 @@ from ministack.services import apigateway, cloudformation, eventbridge, lambda_s
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 API_PREFIX = "/arcgis/"
-HANDLER_FAILED = "__handler_failed__"  # a result with this key stands for an exception
+HANDLER_FAILED = "__handler_failed__"  # a result with this key represents an exception
 END_OF_LOG = "__end_of_log__"  # the line on standard error that follows each invocation
 
-# Goes to the function's process, in front of the emulator's own loop.
+# Runs in the function's process, before the emulator's own loop.
 INVOKE = f"""
 def _invoke(handler, event, context):
     import json, sys, traceback
@@ -64,7 +64,7 @@ def _invoke(handler, event, context):
 def run_functions_with(lambda_python: str) -> None:
     """Gap: functions run with the emulator's interpreter, and import its packages.
 
-    `lambda_python` stands in for the Lambda runtime and the layer of dependencies.
+    `lambda_python` replaces the Lambda runtime and the layer of dependencies.
     """
     detect = lambda_runtime._detect_runtime_binary
 
@@ -76,10 +76,10 @@ def run_functions_with(lambda_python: str) -> None:
 
 
 def name_handler_errors() -> None:
-    """Gap: every exception is called Runtime.HandlerError, so that Retry and Catch by name never match.
+    """Gap: every exception is named Runtime.HandlerError, so that Retry and Catch by name never match.
 
-    It also ends the function's process, as it does not on AWS. Here an exception leaves the process as a result of its
-    own kind, and is made an error again outside.
+    It also ends the function's process, unlike on AWS. Here an exception leaves the process as a special result, which
+    is turned into an error again outside.
     """
     script = lambda_runtime._PYTHON_WORKER_SCRIPT
     call = "handler_fn(event, context)"
@@ -101,9 +101,9 @@ def name_handler_errors() -> None:
 
 
 def end_logs() -> None:
-    """Gap: each invocation waits up to 50 ms for log lines that may still come.
+    """Gap: each invocation waits up to 50 ms for further log lines.
 
-    The function's process says where its log ends (see INVOKE), so nobody has to guess.
+    Here the function's process marks the end of its log (see INVOKE).
     """
 
     def drain(worker: Any, *_: float) -> str:
@@ -111,7 +111,7 @@ def end_logs() -> None:
         try:
             while (line := worker._stderr_queue.get(timeout=0.25)) != END_OF_LOG:
                 lines.append(line)
-        except Empty:  # the process died before it could say so
+        except Empty:  # the process died before it wrote the mark
             pass
         return "\n".join(lines)
 
@@ -119,10 +119,10 @@ def end_logs() -> None:
 
 
 def front_door(app: Asgi) -> Asgi:
-    """Gap: an HTTP API answers below /_aws/execute-api/<id>/, or to a host name that nothing resolves.
+    """Gap: an HTTP API answers below /_aws/execute-api/<id>/, or at a host name that does not resolve.
 
-    Here paths below /arcgis/ reach the one HTTP API there is, as they would behind a custom domain: path and host
-    stay what the client sent.
+    Here paths below /arcgis/ reach the only HTTP API, as behind a custom domain: path and host stay as the client sent
+    them.
     """
 
     async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -139,8 +139,8 @@ def front_door(app: Asgi) -> Asgi:
 def short_cut(app: Asgi) -> Asgi:
     """Gap: a request for an S3 object is offered to some thirty other services first.
 
-    A demo makes tens of thousands of them. Here signed GETs and PUTs of objects go to the emulator's S3 at once: the
-    same code answers them, only sooner.
+    A demo makes tens of thousands of them. Here signed GETs and PUTs of objects go directly to the emulator's S3: the
+    same code answers them, only faster.
     """
 
     async def serve(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -158,7 +158,7 @@ def short_cut(app: Asgi) -> Asgi:
         try:
             body = await ministack._read_request_body(receive, scope["method"], headers)
         except (ministack._RequestBodyDisconnected, ministack._IncompleteRequestBody):
-            return  # nobody is left to answer
+            return  # the client is gone
         response = await s3.handle_request(scope["method"], scope["path"], headers, body, {})
         await ministack._send_response(ministack._with_date_header(send), *response)
 
@@ -166,7 +166,7 @@ def short_cut(app: Asgi) -> Asgi:
 
 
 def name_scheduled_events() -> None:
-    """Gap: what a schedule puts on a bus is called "Scheduled Event", whatever its EventBridgeParameters say."""
+    """Gap: the event of a schedule is named "Scheduled Event", and its EventBridgeParameters are ignored."""
     dispatch = eventbridge._dispatch_to_event_bus
 
     @wraps(dispatch)
@@ -181,7 +181,7 @@ def name_scheduled_events() -> None:
 
 
 def bound_maps_by_their_paths() -> None:
-    """Gap: a distributed map ignores its MaxConcurrencyPath, and runs as many items at a time as there are."""
+    """Gap: a distributed map ignores its MaxConcurrencyPath, and runs all items at once."""
     run = stepfunctions._run_distributed_map
 
     @wraps(run)
@@ -195,7 +195,7 @@ def bound_maps_by_their_paths() -> None:
 
 
 def checksum_whole_uploads() -> None:
-    """Gap: the checksum of a multipart upload is that of its parts' checksums, even where that of the whole is told."""
+    """Gap: the checksum of a multipart upload is that of its parts, even if the client sends that of the object."""
     complete = s3._complete_multipart_upload
 
     @wraps(complete)
@@ -203,16 +203,16 @@ def checksum_whole_uploads() -> None:
         bucket: str, key: str, body: bytes, query: dict[str, Any], headers: dict[str, str]
     ) -> Any:
         upload = s3._multipart_uploads.get(s3._qp(query, "uploadId"))
-        told = headers.get("x-amz-checksum-crc32")
-        if upload is None or headers.get("x-amz-checksum-type") != "FULL_OBJECT" or told is None:
+        sent = headers.get("x-amz-checksum-crc32")
+        if upload is None or headers.get("x-amz-checksum-type") != "FULL_OBJECT" or sent is None:
             return complete(bucket, key, body, query, headers)
         checksum = 0
         for number in sorted(upload["parts"]):
             checksum = zlib.crc32(upload["parts"][number]["body"], checksum)
         found = base64.b64encode(checksum.to_bytes(4, "big")).decode()
-        if found != told:
-            return s3._error("BadDigest", f"The CRC32 is {found}, not {told}.", 400, f"/{bucket}/{key}")
-        upload["checksum_algorithm"] = None  # or its own kind of checksum would be compared, too
+        if found != sent:
+            return s3._error("BadDigest", f"The CRC32 is {found}, not {sent}.", 400, f"/{bucket}/{key}")
+        upload["checksum_algorithm"] = None  # or the emulator would compare its own kind of checksum, too
         response = complete(bucket, key, body, query, headers)
         if response[0] == 200:
             s3._buckets[bucket]["objects"][key] |= {"checksums": {"CRC32": found}, "checksum_type": "FULL_OBJECT"}
@@ -221,10 +221,10 @@ def checksum_whole_uploads() -> None:
     s3._complete_multipart_upload = complete_multipart_upload
 
 
-def tell_groups_of_schedules() -> None:
-    """Gap: where roles are enforced, every schedule is taken to be in the group "default".
+def read_schedule_groups() -> None:
+    """Gap: if roles are enforced, every schedule counts as one of the group "default".
 
-    `tests/e2e/test_roles.py` has the test, for only there are roles enforced.
+    `tests/e2e/test_roles.py` has the test, as only it enforces roles.
     """
     extract = iam_actions.extract_resource_arn
 
@@ -240,7 +240,7 @@ def tell_groups_of_schedules() -> None:
 
 
 def transform_nested_stacks() -> None:
-    """Gap: the SAM transform is applied to the template of a stack, not to those of its nested stacks."""
+    """Gap: the SAM transform is applied to the template of a stack, but not to those of its nested stacks."""
     parse = cloudformation.engine._parse_template
 
     @wraps(parse)
@@ -248,7 +248,7 @@ def transform_nested_stacks() -> None:
         transformed: dict[str, Any] = cloudformation.engine._apply_transforms(parse(body))
         return transformed
 
-    # Only the deployment of nested stacks looks the function up there; other modules have imported it.
+    # Only the deployment of nested stacks looks up the function there; other modules have imported it.
     cloudformation.engine._parse_template = parse_and_transform
 
 
@@ -272,7 +272,7 @@ def watch_the_metric_of_an_expression() -> None:
 
 
 def end_with_standard_input() -> None:
-    """Wait for the end of standard input, then end this process and the functions it started."""
+    """Stop this process and its functions when standard input closes."""
     sys.stdin.buffer.read()
     os.killpg(0, signal.SIGTERM)
 
@@ -283,7 +283,7 @@ def main() -> None:
     name_handler_errors()
     end_logs()
     name_scheduled_events()
-    tell_groups_of_schedules()
+    read_schedule_groups()
     transform_nested_stacks()
     watch_the_metric_of_an_expression()
     bound_maps_by_their_paths()
@@ -291,7 +291,7 @@ def main() -> None:
     threading.Thread(target=end_with_standard_input, daemon=True).start()
     app = front_door(ministack.app)
     uvicorn.run(  # twice as fast as ministack's own choice, hypercorn
-        app if ministack.AUTH else short_cut(app),  # the short cut passes by what checks roles
+        app if ministack.AUTH else short_cut(app),  # the short cut bypasses the check of roles
         host="127.0.0.1",
         port=int(os.environ["GATEWAY_PORT"]),
         http="httptools",

@@ -60,18 +60,18 @@ Open in a browser: {cloud.services_url}
 Export a package:
 curl '{relief_url}/exportTiles?tilePackage=true&levels=0-3&f=json'
 
-Publish your own cache, a folder or a .tpkx, .tpk or .pmtiles, from another terminal:
+Publish your own cache, a folder, .tpkx, .tpk, .zip or .pmtiles, from another terminal:
 export {variables}; {command} publish My_Map path/to/cache
 
 Ctrl-C stops it. Published services, jobs and packages are lost then; your cache is not touched."""
 
 
 def cut_caches() -> None:
-    """Make World_Imagery as single files and World_Relief as a compact cache, unless they exist."""
-    with progress_bar(f"cutting {IMAGERY}") as bar:
+    """Make World_Imagery of single files and World_Relief as a compact cache, unless they exist."""
+    with progress_bar(f"Cutting {IMAGERY}") as bar:
         make_xyz_cache(CACHES / IMAGERY, progress=bar)
     tiles, relief = CACHES / f"{RELIEF}_tiles", CACHES / RELIEF
-    with progress_bar(f"cutting {RELIEF}") as bar:
+    with progress_bar(f"Cutting {RELIEF}") as bar:
         make_xyz_cache(tiles, source="etopo", max_level=RELIEF_MAX_LEVEL, progress=bar)
     if not (relief / "conf.xml").exists():
         make_compact_cache(tiles, relief, max_level=RELIEF_MAX_LEVEL, quality=JPEG_QUALITY)

@@ -51,7 +51,7 @@ def store_of(cloud: Cloud) -> S3Store:
 def upload_folder(
     cloud: Cloud, folder: Path, prefix: str, progress: Callable[[int, int], None] = lambda _done, _total: None
 ) -> int:
-    """Upload the files below a folder to the tile bucket, under a prefix; return their number."""
+    """Upload the files below a folder to the tile bucket, under a prefix. Return their number."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     store = store_of(cloud)
     done = 0
@@ -80,8 +80,8 @@ def publish(cloud: Cloud, name: str) -> str:
 
 
 def upload_and_publish(cloud: Cloud, folder: Path) -> str:
-    """Upload a cache and publish it under the name of its folder; return the address of the service."""
-    with progress_bar(f"uploading {folder.name}") as bar:
+    """Upload a cache and publish it under the name of its folder. Return the address of the service."""
+    with progress_bar(f"Uploading {folder.name}") as bar:
         upload_folder(cloud, folder, f"caches/{folder.name}", bar)
     return publish(cloud, folder.name)
 
@@ -90,7 +90,7 @@ def exporttiles(cloud: Cloud, *arguments: str) -> None:
     """Run the command `exporttiles` against a stack.
 
     Raises:
-        SystemExit: it failed; its message is on the terminal.
+        SystemExit: it failed, and has printed why.
     """
     command = Path(sys.executable).with_name("exporttiles")
     named = [] if cloud.stack_name == DEFAULT_STACK else ["--stack", cloud.stack_name]

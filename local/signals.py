@@ -1,4 +1,4 @@
-"""SIGTERM as an exception, so that contexts are left and what they started is stopped."""
+"""SIGTERM as an exception, so that contexts can clean up."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from typing import NoReturn
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Raise SystemExit in the main thread when SIGTERM comes; elsewhere do nothing."""
+    """Raise SystemExit in the main thread at SIGTERM; do nothing in other threads."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

