@@ -42,7 +42,7 @@ from exporttiles.ports.tiles import Mask, PlacedTile, TileSource
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.parameters import read_export_request
 from exporttiles.usecases.build_fragment import RunAll
-from exporttiles.usecases.close_job import completion_messages
+from exporttiles.usecases.completion_messages import completion_messages
 from exporttiles.usecases.export_at_once import ExportAtOnce
 from exporttiles.usecases.export_tile_range import ExportTileRange
 from exporttiles.usecases.pack_tile_package import PackTilePackage

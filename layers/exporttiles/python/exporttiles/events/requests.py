@@ -1,6 +1,6 @@
 """Export requests that arrive as events: a file in the inbox bucket, or an event on the bus.
 
-Parameters, checks and limits are those of HTTPS, and so is `submit_export`. An
+Parameters, checks and limits are those of HTTPS: both call `submit_export`. An
 event may be delivered more than once: the job id is derived from its source, so
 that it starts one job.
 """
@@ -52,7 +52,7 @@ def receive(event: Mapping[str, Any], runtime: Runtime) -> Outcome | None:
 
     Args:
         event: from EventBridge.
-        runtime: gives the use cases and ports.
+        runtime: provides the use cases and ports.
 
     Returns:
         None if the event requests no export.

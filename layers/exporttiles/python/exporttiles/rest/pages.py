@@ -100,26 +100,28 @@ def export_form(url: str) -> str:
         f'<tr><th><label for="{name}">{name}</label></th><td>{_field(name)}<small>{escape(hint)}</small></td></tr>'
         for name, hint in PARAMETERS.items()
     )
-    submit = '<input type="hidden" name="f" value="html"><button>Submit</button>'
-    return f'<form method="post" action="{escape(url)}"><table>{rows}</table>{submit}</form>'
+    return _form(url, f"<table>{rows}</table>", "Submit")
 
 
 def sign_in_form(url: str) -> str:
     """Return the sign-in form: name of an API key, and the key itself."""
-    return (
-        f'<form method="post" action="{escape(url)}"><table>'
+    rows = (
         '<tr><th><label for="username">Name of the key</label></th>'
         '<td><input type="text" id="username" name="username" autocomplete="username"></td></tr>'
         '<tr><th><label for="password">Key</label></th>'
         '<td><input type="password" id="password" name="password" autocomplete="current-password"></td></tr>'
-        '</table><input type="hidden" name="f" value="html"><button>Sign in</button></form>'
     )
+    return _form(url, f"<table>{rows}</table>", "Sign in")
 
 
 def button(text: str, url: str) -> str:
     """Return a button that posts to a URL."""
+    return _form(url, "", text)
+
+
+def _form(url: str, fields: str, submit: str) -> str:
     hidden = '<input type="hidden" name="f" value="html">'
-    return f'<form method="post" action="{escape(url)}">{hidden}<button>{escape(text)}</button></form>'
+    return f'<form method="post" action="{escape(url)}">{fields}{hidden}<button>{escape(submit)}</button></form>'
 
 
 def progress_bar(percent: int | None) -> str:

@@ -1,10 +1,9 @@
 """End a job: write its final status and messages, and clean up."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from exporttiles.domain.cost import Bill, bill
+from exporttiles.domain.cost import bill
 from exporttiles.domain.errors import error_classes
 from exporttiles.domain.job import (
     RESUMABLE,
@@ -16,17 +15,16 @@ from exporttiles.domain.job import (
     Package,
     Progress,
     Series,
-    in_words,
 )
-from exporttiles.domain.wording import counted, level_names
 from exporttiles.messages.execution import Failure
 from exporttiles.messages.export import Export
-from exporttiles.messages.keys import CHANGES_NAME, JobKeys
+from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.packed_package import PackedPackage
 from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
 from exporttiles.ports.process import Clock
+from exporttiles.usecases.completion_messages import since_text, success_messages
 from exporttiles.usecases.remove_leftovers import RemoveLeftovers
 from exporttiles.usecases.reuse_package import ReusePackage
 
@@ -73,14 +71,14 @@ class CloseJob:
         up_to_date_count = packed.up_to_date_count if export.request.since else None
         delivery = Delivery(packed.tile_count, packed.missing_count, billed.dollars, up_to_date_count)
         if not packed.tile_count:
-            text = f"Nothing to deliver: none of the tiles that exist has changed since {_time(export)}."
+            text = f"Nothing to deliver: none of the tiles that exist has changed since {since_text(export)}."
             return self._end(job_id, JobStatus.FAILED, text, attempt=attempt, delivery=delivery, is_resumable=False)
         is_closed = self.jobs.advance(
             job_id,
             JobChange(
                 JobStatus.SUCCEEDED,
                 attempt=attempt,
-                messages=_success(job, export, packed, billed, now),
+                messages=success_messages(job, export, packed, billed, now),
                 # Includes workers that died between their report and its count.
                 progress=Progress(packed.work_items, packed.work_items, job.tile_count, packed.size_bytes),
                 package=Package(packed.key, packed.name, packed.size_bytes),
@@ -163,85 +161,3 @@ class CloseJob:
         if job.status is JobStatus.SUCCEEDED and job.series:  # also on a retry
             self._make_room(job, job.series)
         return self.jobs.get(job_id)
-
-
-def completion_messages(export: Export, packed: PackedPackage) -> list[Message]:
-    """Return the messages on a finished package: its size, and the tiles that it lacks."""
-    warnings = [*_empty_levels(export, packed), *_flaws(packed), *packed.warnings]
-    return [
-        *(Message(MessageKind.WARNING, text) for text in warnings),
-        *(Message(MessageKind.INFORMATIVE, text) for text in _contents(export, packed)),
-    ]
-
-
-def _empty_levels(export: Export, packed: PackedPackage) -> Iterator[str]:
-    """Yield a warning about requested levels without tiles.
-
-    Others have messages already: levels beyond those of the service, and gaps between delivered levels.
-    """
-    service = export.service
-    found_levels = [level for level in export.request.levels if level not in packed.empty_levels]
-    empty_levels = [
-        level
-        for level in packed.empty_levels
-        if service.min_level <= level <= service.max_level and not found_levels[0] < level < found_levels[-1]
-    ]
-    if empty_levels:
-        yield f"levels: The cache has no tiles of {level_names(empty_levels)} in the selected area."
-
-
-def _flaws(packed: PackedPackage) -> Iterator[str]:
-    """Yield warnings about missing and flawed tiles."""
-    flaws: list[tuple[int, str, Sequence[str]]] = [
-        (
-            packed.missing_count - packed.empty_tile_count,
-            "Selected tiles that do not exist in the cache and are left out",
-            (),
-        ),
-        (packed.left_out.count, "Selected tiles that cannot be used and are left out", packed.left_out.examples),
-        (
-            packed.not_recompressed.count,
-            "Tiles that cannot be recompressed and are left as they are",
-            packed.not_recompressed.examples,
-        ),
-    ]
-    for count, text, examples in flaws:
-        if count:
-            listed = f" ({'; '.join(examples)})" if examples else ""
-            yield f"{text}: {count:,}{listed}."
-
-
-def _contents(export: Export, packed: PackedPackage) -> Iterator[str]:
-    """Yield sentences on the contents of a package."""
-    tiles = counted(packed.tile_count, "tile is", "tiles are")
-    yield f"{tiles} in {packed.name}: {counted(packed.size_bytes, 'byte')}."
-    if export.request.since:
-        yield (
-            f"{counted(packed.up_to_date_count, 'tile has', 'tiles have')} not changed since {_time(export)} "
-            f"and {'is' if packed.up_to_date_count == 1 else 'are'} left out; "
-            f"{CHANGES_NAME} beside the package lists the others."
-        )
-    if export.request.compression_quality is not None:
-        yield (
-            f"Recompressed to JPEG quality {export.request.compression_quality}; "
-            f"the tiles had {counted(packed.source_bytes, 'byte')} before."
-        )
-
-
-def _success(job: Job, export: Export, packed: PackedPackage, billed: Bill, now: datetime) -> list[Message]:
-    seconds = (now - job.submitted_at).total_seconds()
-    used = (
-        f"Used: {counted(billed.used.gets, 'read')} and {counted(billed.used.puts, 'write')} of S3, "
-        f"{billed.used.gigabyte_seconds:,.1f} GB-s in {counted(billed.invocations, 'function call')}, "
-        f"{counted(billed.transitions, 'state transition')}."
-    )
-    texts = [
-        used,
-        f"Estimated AWS cost: ${billed.dollars:.4f}, without storage and download.",
-        f"Succeeded at {in_words(now)} (Elapsed Time: {seconds:.2f} seconds)",
-    ]
-    return [*completion_messages(export, packed), *(Message(MessageKind.INFORMATIVE, text) for text in texts)]
-
-
-def _time(export: Export) -> str:
-    return f"{export.request.since:%Y-%m-%d %H:%M:%S} UTC"

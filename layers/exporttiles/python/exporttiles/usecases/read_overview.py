@@ -24,7 +24,7 @@ _TRIED_BUNDLES = 8  # if the first ones hold none of the selected tiles
 def read_overview(
     objects: ObjectStore, sources: TileSources, export: Export, items: Sequence[dict[str, Any]], levels: Sequence[int]
 ) -> Mapping[tuple[int, int], Tile]:
-    """Return a few tiles from the middle of the most detailed level that they cover.
+    """Return a dozen tiles at most: the most detailed level with so few, otherwise the middle of the first level.
 
     Args:
         objects: the package bucket.

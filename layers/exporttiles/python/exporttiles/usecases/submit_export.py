@@ -1,7 +1,7 @@
 """Accept an export: count its tiles, store the job, start the workflow."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -141,7 +141,8 @@ class SubmitExport:
         if not request.since_job:
             return request
         if request.since_job == LAST:
-            last = next((job for job in self._series(series) if job.status is JobStatus.SUCCEEDED), None)
+            earlier_jobs = self.jobs.series(series.key) if series else ()
+            last = next((job for job in earlier_jobs if job.status is JobStatus.SUCCEEDED), None)
             if last:
                 return replace(request, since=last.submitted_at, since_job="")
             warning = "There is no earlier export of this series: all tiles are exported."
@@ -161,9 +162,6 @@ class SubmitExport:
         if earlier.package and (maker := owner_of(earlier.package.key)) != earlier.job_id:
             earlier = self.jobs.get(maker)  # which read the tiles of the package
         return replace(request, since=earlier.submitted_at, since_job="")
-
-    def _series(self, series: Series | None) -> Iterator[Job]:
-        return self.jobs.series(series.key) if series else iter(())
 
     def _find(self, job_id: str) -> Job | None:
         """Return an existing job; start it if an earlier start failed."""

@@ -26,10 +26,10 @@ from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.process import Clock
 
 INDEX_BYTES = 256 * 2**20
-"""Headers and indexes to read: of about 2,000 bundles. If there are more, work items are sampled evenly."""
+"""Limit of headers and indexes to read: about 2,000 bundles. If there are more, work items are sampled evenly."""
 
 CONTENTS_BYTES = 16 * 2**20
-"""Bytes to read for checksums: the whole package if it is not larger, otherwise members of this total size."""
+"""Limit of bytes to read for checksums: a larger package is not read whole, but members of this total size are."""
 
 _CHUNK_BYTES = 8 * 2**20
 _SHOWN_FINDINGS = 3
