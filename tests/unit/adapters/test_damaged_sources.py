@@ -205,7 +205,7 @@ def test_leaves_below_leaves_count_together():
 
 
 def test_a_leaf_outside_of_its_section_is_named():
-    with pytest.raises(DamagedCacheError, match="A leaf directory lies at byte 900 of 4"):
+    with pytest.raises(DamagedCacheError, match="A leaf directory at byte 900 lies outside of the 4"):
         tiles_of(an_archive([Entry(0, 900, 9, 0)], b"leaf"))
 
 

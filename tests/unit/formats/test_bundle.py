@@ -156,9 +156,9 @@ def test_records_stand_in_row_major_order_without_gaps():
     ("tiles", "why"),
     [
         ({}, "at least one tile"),
-        ({(127, 0): b"a", (128, 0): b"b"}, "not all of one bundle"),
-        ({(0, 127): b"a", (0, 128): b"b"}, "not all of one bundle"),
-        ({(-1, 0): b"a"}, "not all of one bundle"),
+        ({(127, 0): b"a", (128, 0): b"b"}, "belong to several bundles"),
+        ({(0, 127): b"a", (0, 128): b"b"}, "belong to several bundles"),
+        ({(-1, 0): b"a"}, "belong to several bundles"),
         ({(3, 4): b""}, "row 3, column 4 has 0 bytes"),
         ({(3, 4): bytes(MAX_TILE_BYTES + 1)}, "row 3, column 4 has 16,777,216 bytes"),
     ],

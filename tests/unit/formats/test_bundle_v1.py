@@ -102,7 +102,7 @@ def test_written_tiles_are_read_again(tiles, bundle_row, bundle_column):
 
 
 def test_tiles_of_two_bundles_are_refused():
-    with pytest.raises(PackageError, match="not all of one bundle"):
+    with pytest.raises(PackageError, match="belong to several bundles"):
         write_bundle_v1({(127, 0): b"a", (128, 0): b"b"})
 
 

@@ -99,7 +99,7 @@ def test_an_unusable_root_json_is_named(body):
     ("member", "value", "text"),
     [
         ("tileInfo", None, "tileInfo is missing."),
-        ("tileInfo.rows", "2x56", "tileInfo.rows '2x56' is not a number. Legal is a whole number from 0 to 4,096."),
+        ("tileInfo.rows", "2x56", "tileInfo.rows '2x56' is not a number. It must be a whole number from 0 to 4,096."),
         ("tileInfo.rows", 256.5, "tileInfo.rows '256.5' is not a whole number from 0 to 4,096."),
         ("tileInfo.cols", 512, "tileInfo.cols 512 and tileInfo.rows 256: tiles must be square, 1 pixel or more."),
         ("tileInfo.dpi", "many", "tileInfo.dpi 'many' is not a number."),
@@ -108,8 +108,8 @@ def test_an_unusable_root_json_is_named(body):
         ("tileInfo.origin.x", True, "tileInfo.origin.x 'true' is not a number."),
         ("tileInfo.lods", {}, "tileInfo.lods is not a list of levels."),
         ("tileInfo.lods", [], "tileInfo.lods has 0 levels. It must have 1 to 64."),
-        ("tileInfo.lods.3.level", 2, "tileInfo.lods: level 2 is there more than once."),
-        ("tileInfo.lods.3.level", None, "tileInfo.lods: level is missing. Legal is a whole number from 0 to 99."),
+        ("tileInfo.lods.3.level", 2, "tileInfo.lods: level 2 appears more than once."),
+        ("tileInfo.lods.3.level", None, "tileInfo.lods: level is missing. It must be a whole number from 0 to 99."),
         ("tileInfo.lods.3.resolution", -1, "resolution of level 3 '-1' is not a number greater than 0."),
         ("tileInfo.lods.3.scale", "1,234", "scale of level 3 '1,234' can be read in two ways."),
         ("tileInfo.spatialReference", {}, "spatialReference has no wkid, latestWkid or wkt."),
@@ -148,7 +148,11 @@ def test_an_unusable_conf_xml_is_named(conf):
 @pytest.mark.parametrize(
     ("before", "after", "text"),
     [
-        ("TileCols>256", "TileCols>2x56", "TileCols '2x56' is not a number. Legal is a whole number from 0 to 4,096."),
+        (
+            "TileCols>256",
+            "TileCols>2x56",
+            "TileCols '2x56' is not a number. It must be a whole number from 0 to 4,096.",
+        ),
         ("DPI>96", "DPI>many", "DPI 'many' is not a number."),
         ("<X>-20037508.342787001</X>", "", "TileOrigin/X is missing."),
         ("<Resolution>156543.03392799999", "<Resolution>", "Resolution of level 0 is missing."),

@@ -89,7 +89,7 @@ def put(archive, offset, value, size=8):
         (100, 1, 1, "Its min zoom is 1; tiles are there for 2."),
         (101, 4, 1, "Its max zoom is 4; tiles are there for 3."),
         (110, 2**32 - 1_800_000_000, 4, "have no area"),
-        (24, 1, 8, "It is no JSON document."),
+        (24, 1, 8, "It is not JSON."),
         (8, 128, 8, "A directory cannot be unpacked"),
         (56, 2**50, 8, "reach to byte"),
         (7, 2, 1, "version 2"),

@@ -52,6 +52,16 @@ def test_every_tile_lies_in_the_extent_whatever_a_document_states(cache, data):
     assert all(message.text.startswith("conf.cdi: ") for message in messages)
 
 
+@pytest.mark.parametrize(
+    "levels", [{1: TileRange(1, 0, 1, 0, 2)}, {2: TileRange(2, 1, 2, 2, 3), 1: TileRange(1, 0, 1, 0, 2)}]
+)
+def test_an_extent_that_is_a_sliver_along_the_edge_of_a_tile_grows_on_both_sides(levels):
+    extent, _ = settle_extent(WEB_MERCATOR_256, levels, Extent(0, 0, 1e-9, 1, REFERENCE), "conf.cdi")
+
+    for level, tiles in levels.items():
+        assert WEB_MERCATOR_256.tile_range(extent, level).intersection(tiles) == tiles
+
+
 @pytest.mark.parametrize("inside", [0.0, 0.3, 0.99])
 def test_an_extent_that_ends_inside_the_outermost_tiles_stays_as_it_is(inside):
     stated = box(-inside, -inside, -inside, -inside)

@@ -396,7 +396,7 @@ def test_the_only_document_is_used_wherever_it_lies_with_a_warning(path):
 
     assert found.service.tiling_scheme.spatial_reference.wkid == 2193
     assert warnings(found) == [
-        f"{path} does not lie in a folder above the tiles. It is used, as no other document does."
+        f"{path} does not lie in a folder above the tiles. It is used because no other document does."
     ]
 
 
@@ -419,7 +419,7 @@ def test_several_documents_apart_from_the_tiles_must_agree():
             "BMP",
             "RGB",
             TileFormat.PNG24,
-            ["conf.xml: CacheTileFormat 'BMP' is not a format of Esri's caches. It is passed over."],
+            ["conf.xml: CacheTileFormat 'BMP' is not a format of Esri's caches. It is ignored."],
         ),
     ],
 )
@@ -471,7 +471,7 @@ def test_the_quality_of_the_tiles_stands_in_for_one_that_cannot_be_used():
         (
             conf_cdi(0, 0, 0, 0),
             None,
-            "Layers/conf.cdi: xmin \\(0\\) must be less than xmax \\(0\\)\\. It is passed over\\.",
+            "Layers/conf.cdi: xmin \\(0\\) must be less than xmax \\(0\\)\\. It is ignored\\.",
         ),
         (b"", None, "Layers/conf.cdi: It is not well-formed XML"),
         (

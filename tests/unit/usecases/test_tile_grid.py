@@ -84,7 +84,7 @@ def test_a_scheme_that_bounds_do_not_confirm_is_followed_with_a_warning(document
 
     assert found.service.full_extent == found.service.tiling_scheme.tile_extent(3, 6, 4)
     (warning,) = warnings(found)
-    assert "metadata.json: rows are read from the bottom, for scheme is 'tms'" in warning
+    assert "metadata.json: rows are read from the bottom, because scheme is 'tms'" in warning
     assert "--rows-from-top" in warning
 
 
@@ -274,7 +274,7 @@ GOOD = {"srs": "EPSG:2056", "profile": "raster", "origin": (2600000, 1200000), "
         ({"origin": None}, "Origin is missing"),
         ({"origin": (1200000, 2600000)}, "Are x and y of Origin swapped"),
         ({"units": {}}, "TileSet is missing"),
-        ({"units": {3: 10.0, 4: 7.0}}, "units-per-pixel is not halved"),
+        ({"units": {3: 10.0, 4: 7.0}}, "units-per-pixel is not half"),
         ({"units": {3: -1.0}}, "units-per-pixel '-1.0' is not a number greater than 0"),
         ({"units": {3: 1e-300}}, "units-per-pixel '1e-300' is not between"),
         ({"origin": (1e300, 0)}, "Origin x '1e.300' is too large"),
@@ -282,7 +282,7 @@ GOOD = {"srs": "EPSG:2056", "profile": "raster", "origin": (2600000, 1200000), "
         ({"size": 0}, "TileFormat width '0'"),
         ({"size": 512}, "512 x 512"),
         ({"srs": "EPSG:3857", "profile": "mercator", "units": {3: 12.0}}, "units-per-pixel 12 of level 3"),
-        ({"srs": "EPSG:4326", "profile": "geodetic", "units": {1: 0.3, 2: 0.3}}, "units-per-pixel is not halved"),
+        ({"srs": "EPSG:4326", "profile": "geodetic", "units": {1: 0.3, 2: 0.3}}, "units-per-pixel is not half"),
     ],
 )
 def test_a_tile_map_that_cannot_be_honoured_is_refused_by_its_member(change, why):

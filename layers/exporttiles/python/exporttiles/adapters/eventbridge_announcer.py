@@ -37,4 +37,6 @@ class EventBridgeAnnouncer:
             )
             if answer["FailedEntryCount"]:
                 refused = next(entry for entry in answer["Entries"] if "ErrorCode" in entry)
-                raise AnnouncementError(f"{answer['FailedEntryCount']} events were refused: {refused['ErrorCode']}")
+                raise AnnouncementError(
+                    f"{answer['FailedEntryCount']} events were refused by the event bus: {refused['ErrorCode']}."
+                )

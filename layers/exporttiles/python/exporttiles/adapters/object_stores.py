@@ -36,7 +36,7 @@ _CHUNKS = 2
 
 _BLOCK_BYTES = 2**20
 _AHEAD_BYTES = 64 * 2**20
-"""Ranges to read ahead of the consumer."""
+"""Limit of the ranges that are read ahead of the consumer."""
 
 PATIENCE = timedelta(seconds=15)
 """How long a store is asked again where somebody waits: API Gateway ends a request after 30 s."""
@@ -76,7 +76,7 @@ def open_store(url: str, patience: timedelta = PATIENCE) -> "ObstoreObjects":
         options: ClientConfig = {"allow_http": True}
         return ObstoreObjects(S3Store.from_url(url, client_options=options, retry_config=retries(patience)))
     except (BaseError, ValueError) as error:
-        raise SourceError(f"'{url}' is no address of a tile cache, such as s3://bucket/caches/Name.") from error
+        raise SourceError(f"'{url}' is not the address of a tile cache, such as s3://bucket/caches/Name.") from error
 
 
 class ObstoreObjects:

@@ -1,4 +1,4 @@
-"""The clock of this machine, and the usage of this process: requests where they are made, memory by the second."""
+"""The clock of this machine, and the usage of this process: its requests, and its memory over time."""
 
 import os
 import time

@@ -43,7 +43,7 @@ class Usage:
 
 
 _AROUND = Usage(gets=4, puts=5, gigabyte_seconds=2.0)
-"""Usage of accepting, planning and closing a job, a constant; closing cannot count itself."""
+"""Usage for accepting, planning and closing a job, taken as a constant: closing cannot count itself."""
 
 _WRITE_KILOBYTES = 2  # a job in the table, about
 _JOB_WRITES = 6  # created, begun, planned, ended, and twice in an index

@@ -27,7 +27,7 @@ FEW_WORK_ITEMS = 16
 """Work items grow only if there are more than this: enough to show progress."""
 
 MAX_WORK_ITEMS = MAX_PARTS - 1
-"""Each writes at most one part of the package; the central directory is the last part."""
+"""Limit of the work items of a job: each writes at most one part of the package, and its directory is one more."""
 
 BUNDLE_OVERHEAD_BYTES = 64 + 128 * 128 * 8
 """Header and index of a bundle, the same for all bundles."""
@@ -70,7 +70,7 @@ class PlannedBundle:
         return self.tile_count if self.places is None else len(self.places)
 
     def size_bytes(self, average_tile_bytes: int) -> int:
-        """Return about how large the bundle will be."""
+        """Estimate the size of the bundle."""
         return BUNDLE_OVERHEAD_BYTES + self.wanted_count * average_tile_bytes
 
 
@@ -87,7 +87,7 @@ class FragmentSize:
 
     @classmethod
     def of(cls, total_bytes: int) -> "FragmentSize":
-        """Return the fragment size for a package of a size."""
+        """Return the target and minimum for a package of a total size."""
         target = max(FRAGMENT_TARGET_BYTES, min(LARGE_FRAGMENT_BYTES, total_bytes // FEW_WORK_ITEMS))
         bounded = -(-total_bytes // (MAX_WORK_ITEMS - 1))
         return cls(max(target, bounded), max(target // 2, bounded))

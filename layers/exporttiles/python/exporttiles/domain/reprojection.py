@@ -147,7 +147,7 @@ def _deviation(
 def _unwind(ring: Ring, world: Period, pole: Callable[[Ring], float], given: Ring) -> Ring:
     """Open a closed ring and undo its jumps of x at the edge of the world.
 
-    A ring round a pole does not close then: it is led over the pole.
+    The ends of a ring round a pole are then a world apart: two vertices at the pole join them.
     """
     jumps = np.rint(np.diff(ring[:, 0]) / world.width)
     if not jumps.any():

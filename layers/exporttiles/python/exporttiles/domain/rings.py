@@ -106,8 +106,9 @@ def _pieces(polygon: Polygon, turns: range, start: float, width: float) -> list[
 def _clip_to_side(polygon: Polygon, axis: int, bound: float, sign: int) -> Polygon:
     """Keep the side of a line on which ``sign * coordinate >= sign * bound``.
 
-    The chains of vertices that remain are closed along the line, from each
-    odd crossing to the next even one: exactly where the polygon lies on it.
+    The remaining chains of vertices are joined along the line, from the first
+    crossing to the second, from the third to the fourth and so on: there the
+    line is inside the polygon.
     """
     rings: list[Ring] = []
     chains: list[Ring] = []

@@ -56,8 +56,8 @@ class TileSelection:
     def count_all(self, levels: Sequence[int]) -> int:
         """Return the number of selected tiles of several levels.
 
-        The deepest is the first to be looked at: an area that is too complex
-        for them is refused before most of the work.
+        The finest level is looked at first: an area that is too complex is
+        refused before most of the work.
 
         Raises:
             AreaError: the area is too complex for one of the levels.

@@ -77,8 +77,8 @@ class SpatialReference:
     def has_known_id(self) -> bool:
         """Return True if the EPSG or Esri register has an id of this reference.
 
-        GDAL reads root.json in this way: up to `LAST_EPSG_WKID` it looks in the
-        EPSG register alone, above in Esri's alone.
+        Ids up to `LAST_EPSG_WKID` are looked up in the EPSG register only, larger
+        ones in Esri's only, as GDAL does when it reads root.json.
         """
         return _has_known_id(self)
 
@@ -113,7 +113,7 @@ def transformer(source: SpatialReference, target: SpatialReference) -> "Transfor
         return Transformer.from_crs(source.crs, target.crs, always_xy=True)
     except ProjError as error:
         names = f"'{source.crs.name[:60]}' to '{target.crs.name[:60]}'"
-        raise UnknownSpatialReferenceError(f"No way is known from {names}.") from error
+        raise UnknownSpatialReferenceError(f"No transformation is known from {names}.") from error
 
 
 @lru_cache(maxsize=_CACHED)

@@ -185,6 +185,6 @@ def _reached_tiles(start: float, stop: float, margin: float) -> tuple[int, int]:
     first, after = math.floor(start + margin), math.ceil(stop - margin)
     if first < after:
         return first, after
-    # A middle on the edge, but for rounding, is of the next tile; that must be more than touched.
+    # A middle that rounding puts just before an edge belongs to the next tile, if the span reaches beyond the edge.
     middle = min(math.floor((start + stop) / 2 * ROUNDED_UP), math.ceil(stop) - 1)
     return middle, middle + 1

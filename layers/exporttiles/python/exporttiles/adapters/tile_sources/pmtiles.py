@@ -72,7 +72,7 @@ class PmtilesTiles(IndexedTiles):
         return offsets, lengths
 
     def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
-        """Return the bundles of a block, from the directories: each is one run of positions."""
+        """Return the bundles of a block, from the directories: the tiles of a bundle are one run of positions."""
         level, most = block.level, sparse_limit(min(block.bundle_count, tile_count), limit)
         if not most:  # as on all levels of less than 128 rows
             return None
@@ -149,7 +149,8 @@ class PmtilesTiles(IndexedTiles):
         """Return a leaf directory; recently used ones are cached."""
         header, _ = self._start
         if offset + size_bytes > header.leaves.size_bytes:
-            raise DamagedCacheError(f"A leaf directory lies at byte {offset} of {header.leaves.size_bytes}.")
+            size = f"{counted(header.leaves.size_bytes, 'byte')} of leaf directories"
+            raise DamagedCacheError(f"A leaf directory at byte {offset:,} lies outside of the {size}.")
         leaf = self._leaves.pop((offset, size_bytes), None)
         if leaf is None:
             packed = self._range(header.leaves.offset + offset, size_bytes)

@@ -223,7 +223,7 @@ def read_directory(data: bytes | memoryview, directory: Directory) -> Iterator[M
 
 
 def read_entries(data: bytes) -> Iterator[tuple[MemberHeader, int]]:
-    """Yield the entries of a central directory, each with where it ends; stop where there is no entry."""
+    """Yield the entries of a central directory, each with the offset of its end, up to the first that is not one."""
     at = 0
     while data.startswith(CENTRAL_SIGNATURE, at) and len(data) >= at + CENTRAL_HEADER.size:
         fields = CENTRAL_HEADER.unpack_from(data, at)

@@ -24,7 +24,7 @@ def trace_ring(ring: Sequence[Any]) -> Iterator[Any]:
     """Yield the vertices of a ring; a curve becomes the ends of its chords.
 
     Raises:
-        ValueError: an item is neither a vertex nor a curve that is known.
+        ValueError: an item is neither a vertex nor a known curve.
     """
     last: Place | None = None
     for item in ring:
@@ -49,7 +49,7 @@ def _trace(start: Place | None, curve: dict[str, Any]) -> Iterator[Place]:
             frame = _number(rotation), _number(ratio)
             return _arc(start, _place(centre), _place(end), is_clockwise=_flag(clockwise), frame=frame)
         case _:
-            raise ValueError(f"curveRings hold {shown(curve)}, which is no curve that is known")
+            raise ValueError(f"curveRings hold {shown(curve)}, which is not a known curve")
 
 
 def _arc_through(start: Place, interior: Place, end: Place) -> Iterator[Place]:

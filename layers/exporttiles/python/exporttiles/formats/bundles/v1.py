@@ -120,7 +120,7 @@ def read_bundlx(data: bytes | memoryview) -> NDArray[np.int64]:
         themselves are unchecked.
 
     Raises:
-        DamagedCacheError: it is no file of offsets.
+        DamagedCacheError: it is not a file of offsets.
     """
     if len(data) != BUNDLX_BYTES:
         differs = "shorter" if len(data) < BUNDLX_BYTES else "longer"

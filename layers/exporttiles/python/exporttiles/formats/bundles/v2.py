@@ -145,7 +145,7 @@ def row_major(
 
 
 def records(sizes: NDArray[np.int64], images: list[bytes | memoryview]) -> list[bytes | memoryview]:
-    """Return the pieces of the records: size prefix, image, and so on."""
+    """Return the pieces of the records: the size prefix and the image of each tile in turn."""
     prefixes = memoryview(sizes.astype("<u4").tobytes())
     pieces: list[bytes | memoryview] = [b""] * (2 * len(images))
     pieces[0::2] = [prefixes[at : at + SIZE_PREFIX_BYTES] for at in range(0, len(prefixes), SIZE_PREFIX_BYTES)]
@@ -165,7 +165,7 @@ def read_index(data: bytes | memoryview, *, file_size_bytes: int | None = None) 
             None leaves them unchecked, for `TileIndex.outside`.
 
     Raises:
-        DamagedCacheError: it is no bundle, or a tile lies outside the file.
+        DamagedCacheError: it is not a bundle, or a tile lies outside the file.
     """
     if len(data) < RECORDS_OFFSET:
         raise DamagedCacheError(
@@ -216,11 +216,11 @@ def _require_writable(places: NDArray[np.int64], sizes: NDArray[np.int64]) -> No
         raise PackageError("A bundle needs at least one tile.")
     bundles = places // PACKET_SIZE
     if places.min() < 0 or (bundles != bundles[0]).any():
-        raise PackageError("The tiles are not all of one bundle.")
+        raise PackageError("The tiles belong to several bundles.")
     wrong = (sizes == 0) | (sizes > MAX_TILE_BYTES)
     if wrong.any():
         row, column = places[wrong][0].tolist()
         size = int(sizes[wrong][0])
         raise PackageError(
-            f"The tile in row {row}, column {column} has {counted(size, 'byte')}; 1-{MAX_TILE_BYTES} fit."
+            f"The tile in row {row}, column {column} has {counted(size, 'byte')}; it must have 1 to {MAX_TILE_BYTES:,}."
         )

@@ -1,9 +1,9 @@
 """Listing a cache: recognise its layout from the names of its objects, in one pass.
 
-Known are bundles (``L05/R0080C0100.bundle``), ArcGIS's exploded tiles
-(``L05/R0000000a/C0000001f.png``), any three numbers in a row (``5/31/10.png``)
-and PMTiles archives; capital and small letters alike, with any zeros before
-numbers. Memory does not grow with the number of tiles.
+Known layouts: bundles (``L05/R0080C0100.bundle``), ArcGIS's exploded tiles
+(``L05/R0000000a/C0000001f.png``), folders and files that are three numbers
+(``5/31/10.png``), and PMTiles archives. Letters may be capital or small, and
+numbers may begin with zeros. Memory does not grow with the number of tiles.
 """
 
 import re
@@ -14,6 +14,7 @@ from functools import cached_property
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.tiling import PACKET_SIZE
+from exporttiles.domain.wording import counted
 from exporttiles.formats.bundles.names import split_bundle_name
 from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML, ROOT_JSON
 from exporttiles.formats.caches.listed_tiles import ListedBundles, ListedFiles, naming_error
@@ -104,7 +105,7 @@ class CacheListing:
         return [
             Message(
                 MessageKind.WARNING,
-                f"'{example}' and its like, {count:,} {'file' if count == 1 else 'files'}, are left out; the tiles "
+                f"{counted(count, 'file')} named like '{example}' {'is' if count == 1 else 'are'} ignored; the tiles "
                 f"that are read are named like '{kinds[0][1]}'.",
             )
             for count, example in left_out

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.wording import counted
 
 HEADER_BYTES = 127
 START_BYTES = 16_384
@@ -256,14 +257,14 @@ def unpack(data: bytes | memoryview, compression: str, largest_bytes: int = MAX_
     except zlib.error as error:
         raise DamagedCacheError(f"A directory cannot be unpacked: {error}.") from error
     if len(unpacked) > largest_bytes:
-        raise DamagedCacheError(f"A directory is longer than {largest_bytes} bytes.")
+        raise DamagedCacheError(f"A directory is longer than {counted(largest_bytes, 'byte')}.")
     if not unpacker.eof:
         raise DamagedCacheError("A directory is cut short.")
     return unpacked
 
 
 def _varints(data: bytes) -> NDArray[np.int64]:
-    """Return the numbers of seven bits a byte, the lowest first."""
+    """Decode varints: seven bits in each byte, the lowest first."""
     octets = np.frombuffer(data, np.uint8)
     last = np.flatnonzero(octets < 0x80)
     if not len(last) or last[-1] != len(octets) - 1:

@@ -123,7 +123,7 @@ def _reference(text: str) -> SpatialReference | None:
         reference = SpatialReference(wkt=text)
     elif match[1].upper() == "OSGEO":
         if int(match[2]) not in _OSGEO_MERCATORS:
-            raise DocumentValueError(f"SRS '{shown(text)}' is not known. Legal is EPSG:n, OSGEO:41001 or WKT.")
+            raise DocumentValueError(f"SRS '{shown(text)}' is not known. It must be EPSG:n, OSGEO:41001 or WKT.")
         reference = SpatialReference(102100, 3857)
     elif int(match[2]) in WEB_MERCATOR_WKIDS:
         reference = SpatialReference(102100, 3857)
@@ -132,7 +132,7 @@ def _reference(text: str) -> SpatialReference | None:
     try:
         reference.crs  # noqa: B018 - whether it is known
     except UnknownSpatialReferenceError as error:
-        raise DocumentValueError(f"SRS '{shown(text)}' is not known. Legal is EPSG:n, OSGEO:41001 or WKT.") from error
+        raise DocumentValueError(f"SRS '{shown(text)}' is not known. It must be EPSG:n, OSGEO:41001 or WKT.") from error
     return reference.identified
 
 

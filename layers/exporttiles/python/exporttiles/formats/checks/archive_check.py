@@ -69,7 +69,7 @@ def check_archive(file: RangedFile, findings: Findings, scope: Scope) -> list[St
 
     Returns:
         The files in the order in which they are listed. Every one of them lies
-        inside the file. None if it is no archive, or their offsets cannot be
+        inside the file. None if it is not an archive, or their offsets cannot be
         trusted; there is a finding then.
     """
     directory = _find_directory(file, findings)
@@ -165,12 +165,12 @@ def _locate_members(
 
 
 def _ascii_name(header: MemberHeader) -> str:
-    """Return the name with every byte that is not ASCII made visible."""
+    """Return the name, with bytes that are not ASCII escaped."""
     return header.raw_name.decode("ascii", "backslashreplace")
 
 
 def _expected_local_size(header: MemberHeader) -> int:
-    """Return the length of a local header that holds no more than it must."""
+    """Return the length of a local header without optional fields."""
     return LOCAL_HEADER.size + len(header.raw_name) + (_ZIP64_EXTRA_BYTES if header.size_bytes >= MAX_32 else 0)
 
 

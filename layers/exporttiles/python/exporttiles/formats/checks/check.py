@@ -93,7 +93,7 @@ def _unknown_contents(container: str, names: Sequence[str]) -> str:
 def _check_package(files: CheckedFiles, names: Sequence[str]) -> Mapping[int, int]:
     below = [name for name in names if name.lower().endswith(f"/{ROOT_JSON}")]
     if below and not any(name.lower() == ROOT_JSON for name in names):
-        files.damage.add(below[0], "It belongs at the top of the package, with all that is beside it.")
+        files.damage.add(below[0], "It belongs at the top of the package, with everything beside it.")
         return {}
     return check_package_files(files)
 

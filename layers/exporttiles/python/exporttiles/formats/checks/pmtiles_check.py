@@ -123,9 +123,9 @@ def _check_header(header: PmtilesHeader, file: RangedFile, damage: Findings, rem
         packed = file.read(section.offset, section.offset + section.size_bytes)
         document = json.loads(unpack(packed, header.internal_compression)) if packed else {}
     except (DamagedCacheError, ValueError, RecursionError):
-        damage.add(_METADATA, "It is no JSON document.")
+        damage.add(_METADATA, "It is not JSON.")
         return
-    damage.require(isinstance(document, dict), _METADATA, "It is no JSON object.")
+    damage.require(isinstance(document, dict), _METADATA, "It is not a JSON object.")
 
 
 def _directories(
@@ -196,7 +196,7 @@ def _compare_counts(header: PmtilesHeader, found: _Entries, damage: Findings, re
     for name, stated, counted_ in pairs:
         damage.require(stated in {0, counted_}, "", f"Its header counts {stated:,} {name}; it has {counted_:,}.")
     if header.is_clustered:
-        text = f"Its tiles have {header.tiles.size_bytes:,} bytes, of which {found.end:,} are listed."
+        text = f"Its tiles have {counted(header.tiles.size_bytes, 'byte')}, of which {found.end:,} are listed."
         damage.require(found.end == header.tiles.size_bytes, "", text)
     levels = sorted(found.tile_counts)
     for name, stated, first in (("min zoom", header.min_level, levels[0]), ("max zoom", header.max_level, levels[-1])):

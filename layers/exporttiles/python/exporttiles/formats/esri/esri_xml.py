@@ -145,7 +145,7 @@ def write_spatial_reference(reference: SpatialReference) -> str:
 def esri_wkt(reference: SpatialReference) -> str:
     """Return a coordinate system in Esri's WKT, with its id at the end as ArcGIS adds it.
 
-    In WKT 2 if Esri's WKT does not know the projection.
+    WKT 2 is returned if Esri's WKT does not know the projection.
     """
     from pyproj.exceptions import CRSError
 

@@ -64,7 +64,7 @@ def read_scheme(
     read = [_read_lod(lods_name, *lod, has_decimal_commas=has_decimal_commas) for lod in listed]
     levels = [level for level, _, _ in read]
     if twice := sorted({level for level in levels if levels.count(level) > 1}):
-        raise DocumentValueError(f"{lods_name}: {listed[0][0][0]} {twice[0]} is there more than once.")
+        raise DocumentValueError(f"{lods_name}: {listed[0][0][0]} {twice[0]} appears more than once.")
     name, value = dpi
     if value is None or not str(value).strip():
         dots = _implied_dpi(reference, read)
@@ -87,7 +87,7 @@ def well_known_id(name: str, value: object) -> int | None:
     """Return the id of a spatial reference; None if it is missing, 0 or negative.
 
     Raises:
-        DocumentValueError: it is no whole number.
+        DocumentValueError: it is not a whole number.
         UnknownSpatialReferenceError: it is too large.
     """
     if value is None or value == "":
@@ -108,7 +108,7 @@ def _read_lod(
     name, value = f"{resolution[0]} of level {found}", resolution[1]
     units = positive_number(name, value, has_decimal_commas=has_decimal_commas)
     if not _RESOLUTIONS[0] <= units <= _RESOLUTIONS[1]:
-        raise DocumentValueError(f"{name} '{shown(value)}' is not of a map.")
+        raise DocumentValueError(f"{name} '{shown(value)}' is not the resolution of a map.")
     name, value = f"{scale[0]} of level {found}", scale[1]
     if value is None or not str(value).strip():
         return found, units, None

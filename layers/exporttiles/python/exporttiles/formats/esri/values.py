@@ -43,9 +43,7 @@ def number(name: str, value: object, *, has_decimal_commas: bool = False) -> flo
     if is_decimal_comma(text) or (has_decimal_commas and _DECIMAL_COMMA.fullmatch(text)):
         text = text.replace(",", ".")
     if _THOUSANDS.fullmatch(text):
-        raise DocumentValueError(
-            f"{name} '{shown(value)}' can be read in two ways. Legal is a number with a decimal point."
-        )
+        raise DocumentValueError(f"{name} '{shown(value)}' can be read in two ways. It must have a decimal point.")
     found = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not math.isfinite(found):
         is_empty = isinstance(value, str) and not text
@@ -68,7 +66,7 @@ def positive_number(name: str, value: object, *, has_decimal_commas: bool = Fals
 
 def whole_number(name: str, value: object, *, maximum: int) -> int:
     """Return a whole number from 0 to a maximum; ``75.0`` is one. Raises DocumentValueError as `number`."""
-    legal = f"Legal is a whole number from 0 to {maximum:,}."
+    legal = f"It must be a whole number from 0 to {maximum:,}."
     try:
         found = number(name, value)
     except DocumentValueError as error:

@@ -1,7 +1,7 @@
 """Writing the documents of a cache dataset: conf.xml, conf.cdi, conf.properties.
 
-Source: files by ArcMap 10.3, whose order of elements and way of printing
-numbers are kept; what GDAL, GeoWebCache and tpkutils read of them.
+Source: files by ArcMap 10.3, in whose order elements are written, and numbers in
+as many digits; the elements that GDAL, GeoWebCache and tpkutils read.
 """
 
 from dataclasses import replace

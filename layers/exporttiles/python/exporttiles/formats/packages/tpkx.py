@@ -102,7 +102,7 @@ def write_root(
 def write_iteminfo(service: ImageService, extent: Extent, *, job_id: str) -> bytes:
     """Return iteminfo.json: the texts that a portal shows.
 
-    The format has no place for a copyright; it closes the description.
+    The format has no place for a copyright: it is appended to the description.
 
     Args:
         service: the cache that the tiles come from.

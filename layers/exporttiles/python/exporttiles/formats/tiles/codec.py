@@ -72,11 +72,11 @@ def estimate_jpeg_quality(data: bytes) -> int:
     """Return the quality, on the scale of libjpeg, whose luma steps are nearest a tile's.
 
     Raises:
-        DamagedCacheError: it is no JPEG that can be read.
+        DamagedCacheError: it is not a JPEG that can be read.
     """
     image = _open(data)
     if not isinstance(image, JpegImageFile):
-        raise DamagedCacheError("The tile is no JPEG.")
+        raise DamagedCacheError("The tile is not a JPEG.")
     return _nearest_quality(_steps(image)[0])
 
 

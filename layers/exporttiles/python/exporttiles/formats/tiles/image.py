@@ -13,10 +13,10 @@ MAX_SIDE_PIXELS = 4096
 """Limit of width and height: a few bytes can claim to be a picture of gigabytes."""
 
 MAX_SCANS = 100
-"""Limit of a JPEG. Progressive ones have 10; each scan, however short, costs a pass over the picture."""
+"""Limit of the scans of a JPEG. Progressive ones have 10; each scan, however short, costs a pass over the picture."""
 
 MAX_SEGMENTS = 1_000
-"""Limit of a JPEG before its first scan. Usual are a dozen."""
+"""Limit of the segments of a JPEG before its first scan; a dozen is usual."""
 
 _FILL, _START_OF_SCAN = 0xFF, 0xDA
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

@@ -80,7 +80,7 @@ def contradictions(service: ImageService, info: CacheInfo | None) -> Iterator[Me
     if info is None:
         return
     for text in info.remarks:
-        yield Message(MessageKind.WARNING, f"{text} It is passed over.")
+        yield Message(MessageKind.WARNING, f"{text} It is ignored.")
     if info.tile_format not in {None, service.tile_format}:
         text = (
             f"{info.document} states the format {info.tile_format}; the tiles are {service.tile_format}, which is used."
@@ -116,13 +116,16 @@ def settle_extent(
         return _grown(scheme, levels, None)[0], ()
     finest = max(levels)
     if scheme.tile_range(stated, finest).intersection(levels[finest]).count == 0:
-        text = f"{document}: the extent {_sides(stated)} holds none of the tiles of level {finest}; theirs is used."
+        text = (
+            f"{document}: the extent {_sides(stated)} holds none of the tiles of level {finest}; the extent of the "
+            "tiles is used instead."
+        )
         return _grown(scheme, levels, None)[0], (Message(MessageKind.WARNING, text),)
     extent, left_out = _grown(scheme, levels, stated)
     if not left_out:
         return extent, ()
     text = (
-        f"{document}: tiles of level {', '.join(map(str, sorted(left_out)))} lie outside of the extent "
+        f"{document}: tiles of level {', '.join(map(str, left_out))} lie outside of the extent "
         f"{_sides(stated)}; it is taken as {_sides(extent)}, which holds them."
     )
     return extent, (Message(MessageKind.WARNING, text),)
@@ -135,8 +138,9 @@ def _grown(scheme: TilingScheme, levels: Mapping[int, TileRange], extent: Extent
     only if the finer levels do not account for its tiles.
     """
     grown = extent or Extent(math.inf, math.inf, -math.inf, -math.inf, scheme.spatial_reference)
-    widened = []
-    for level in sorted(levels, reverse=True):
+    widened = set[int]()
+    # Twice: where an extent is a sliver along the edge of a tile, moving one side leaves too little behind the other.
+    for level in 2 * sorted(levels, reverse=True):
         found, reached = levels[level], scheme.tile_range(grown, level)
         if reached.intersection(found) == found:
             continue
@@ -150,8 +154,8 @@ def _grown(scheme: TilingScheme, levels: Mapping[int, TileRange], extent: Extent
             xmax=max(grown.xmax, last.xmax) if is_first or found.column_stop > reached.column_stop else grown.xmax,
             ymax=max(grown.ymax, first.ymax) if is_first or found.row_start < reached.row_start else grown.ymax,
         )
-        widened.append(level)
-    return grown, widened
+        widened.add(level)
+    return grown, sorted(widened)
 
 
 def _sides(extent: Extent) -> str:

@@ -64,7 +64,7 @@ def documents_of_files(documents: Collection[str], folders: Collection[str]) -> 
         return sorted(above, key=lambda path: -path.count("/")), []
     apart = sorted(path for path in documents if name_of(path) in {TILE_MAP, *TILE_JSONS})
     if len(apart) == 1:
-        text = f"{apart[0]} does not lie in a folder above the tiles. It is used, as no other document does."
+        text = f"{apart[0]} does not lie in a folder above the tiles. It is used because no other document does."
         return apart, [Message(MessageKind.WARNING, text)]
     if apart:
         text = (
@@ -96,7 +96,9 @@ def _apart(
             f"{_listed(paths)} state different tiling schemes, and none of them lies in a folder above the tiles. "
             "Move the one of this cache beside its level folders."
         )
-    return infos[0], [f"{paths[0]} does not lie in a folder above the tiles. It is used, as no other document does."]
+    return infos[0], [
+        f"{paths[0]} does not lie in a folder above the tiles. It is used because no other document does."
+    ]
 
 
 def _read(read: Callable[[str], bytes], documents: Iterable[str], path: str) -> CacheInfo:

@@ -22,8 +22,8 @@ LevelRows = tuple[int, ...]
 Spans = Mapping[int, Span]
 """Level -> half-open ranges of rows, as the files count them, and of columns."""
 
-CHOICE = "--rows-from-bottom and --rows-from-top choose"
-_LEVEL_CHOICE = "--hexadecimal-levels and --decimal-levels choose"
+CHOICE = "Choose with --rows-from-bottom or --rows-from-top"
+_LEVEL_CHOICE = "Choose with --hexadecimal-levels or --decimal-levels"
 
 _ROUNDING_ROWS = 0.01  # Esri's resolutions deviate from the powers of two by less
 
@@ -76,8 +76,8 @@ def rows_of_world(scheme: TilingScheme) -> LevelRows:
     rows = _rows_above(scheme, bottom)
     if rows is None:
         raise DamagedCacheError(
-            "Rows can be counted from the bottom only in a tiling scheme of the whole world. --rows-from-top reads "
-            "them from the top."
+            "Rows can be counted from the bottom only in a tiling scheme of the whole world. Count them from the top "
+            "with --rows-from-top."
         )
     return rows
 
@@ -185,7 +185,7 @@ def settle_level_base(
         if fits_hexadecimal:
             text = (
                 f"L{finest} is read as level {hexadecimal}: the folders of levels are taken as hexadecimal, as before "
-                f"ArcGIS 10.1, for as level {decimal} its tiles lie outside of the map. {_LEVEL_CHOICE}."
+                f"ArcGIS 10.1, because its tiles lie outside of the map as level {decimal}. {_LEVEL_CHOICE}."
             )
             return 16, (Message(MessageKind.WARNING, text),)
     raise DamagedCacheError(

@@ -131,7 +131,7 @@ def survey_files(
         if level_rows and rows[1] > level_rows[level]:
             raise DamagedCacheError(
                 f"There is a tile in row {rows[1] - 1} of level {level}, which has {level_rows[level]} rows. "
-                "If they count from the top, --rows-from-top says so."
+                "If rows count from the top, add --rows-from-top."
             )
     keys = [key for key, _ in files.places(level_base)]
     keys = keys[:: -(-len(keys) // _SAMPLED_FILES)]
@@ -196,7 +196,7 @@ def _stated_extent(header: PmtilesHeader, scheme: TilingScheme) -> tuple[Extent 
     south, north = max(south, -_MERCATOR_LATITUDE), min(north, _MERCATOR_LATITUDE)
     if not (-180 <= west <= 180 and -180 <= east <= 180 and west != east and south < north):
         shown = ", ".join(f"{side:g}" for side in header.bounds)
-        return None, [f"The bounds of its header, {shown}, are empty or not in degrees; they are not used."]
+        return None, [f"The bounds of its header, {shown}, are empty or not in degrees, and are ignored."]
     return Extent(west, south, east, north, WGS84).to(scheme.spatial_reference), []
 
 

@@ -137,7 +137,7 @@ def _as_claimed(scheme: TilingScheme, claim: _Claim, spans: Spans) -> TileGrid:
     boxes = boxes_in([claim.bounds] if claim.bounds else [], WGS84, scheme.spatial_reference)
     if fits_better(other, stated, spans, boxes):
         text = (
-            f"{claim.path}: rows are read {other.words}, for so the tiles lie within its bounds, "
+            f"{claim.path}: rows are read {other.words}, because the tiles then lie within its bounds, "
             f"although {claim.reason}. {CHOICE}."
         )
         order = f"{other.words}, by the bounds of {claim.path}"
@@ -145,8 +145,8 @@ def _as_claimed(scheme: TilingScheme, claim: _Claim, spans: Spans) -> TileGrid:
     text = ""
     if claim.path.lower().endswith(".json") and claim.is_from_bottom and not fits_better(stated, other, spans, boxes):
         text = (
-            f"{claim.path}: rows are read from the bottom, for {claim.reason}; no bounds confirm it, and some "
-            f"programs write so beside rows from the top. {CHOICE}."
+            f"{claim.path}: rows are read from the bottom, because {claim.reason}; no bounds confirm it, and some "
+            f"programs write this beside rows from the top. {CHOICE}."
         )
     return TileGrid(stated, row_order=f"{stated.words}, by {claim.path}", messages=_warnings(text))
 
@@ -197,7 +197,7 @@ def _place_tile_map(tile_map: TileMap, path: str, spans: Spans, *, is_from_botto
         pixel = chosen.scheme.lods[0].resolution
         text = (
             f"{path}: the tiles lie within its BoundingBox if rows count {chosen.words} and a pixel of level 0 has "
-            f"{pixel:g} units, not as it states; so they are read. {CHOICE}."
+            f"{pixel:g} units, and are read so, although it states otherwise. {CHOICE}."
         )
     elif not any(fit(chosen, level, spans, boxes) for level in spans):
         text = f"{path}: its BoundingBox holds none of the tiles. They are placed by its SRS and profile."
@@ -235,7 +235,7 @@ def _geodetic(tile_map: TileMap, reference: SpatialReference, path: str) -> list
     size = tile_map.tile_size
     firsts = [units * 2**level for level, units in tile_map.units_per_pixel.items()] or [180 / size]
     if any(not math.isclose(first, firsts[0], rel_tol=_SAME_RESOLUTION) for first in firsts):
-        raise DamagedCacheError(f"{path}: units-per-pixel is not halved from level to level.")
+        raise DamagedCacheError(f"{path}: units-per-pixel is not half of that of the level before.")
     stated = next((known for known in _GEODETIC_RESOLUTIONS if math.isclose(firsts[0], known, rel_tol=1e-6)), firsts[0])
     known = _GEODETIC_RESOLUTIONS if stated in _GEODETIC_RESOLUTIONS else (stated,)
     same = WGS84 if reference.is_same_as(WGS84) else reference
@@ -252,14 +252,14 @@ def _own_grid(tile_map: TileMap, reference: SpatialReference, path: str, spans: 
     if tile_map.origin is None or not tile_map.units_per_pixel:
         missing = "Origin" if tile_map.origin is None else "TileSet"
         raise DamagedCacheError(
-            f"{path}: {missing} is missing; the profile '{tile_map.profile}' has no place without it."
+            f"{path}: {missing} is missing; tiles of the profile '{tile_map.profile}' cannot be placed without it."
         )
     x, bottom = tile_map.origin
     coarsest, finest = min(tile_map.units_per_pixel), max(tile_map.units_per_pixel)
     first = tile_map.units_per_pixel[coarsest] * 2**coarsest
     lods = {level: tile_map.units_per_pixel.get(level, first / 2**level) for level in range(finest + 1)}
     if any(not math.isclose(units * 2**level, first, rel_tol=_SAME_RESOLUTION) for level, units in lods.items()):
-        raise DamagedCacheError(f"{path}: units-per-pixel is not halved from level to level.")
+        raise DamagedCacheError(f"{path}: units-per-pixel is not half of that of the level before.")
     heights = [rows[1] * lods[level] for level, (rows, _) in spans.items() if level in lods]
     height = max([*(rows * tile_map.tile_size for rows in heights), tile_map.box[3] - bottom if tile_map.box else 0.0])
     span = lods[coarsest] * tile_map.tile_size
