@@ -14,14 +14,15 @@ from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.process import METER
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.bootstrap.runtime import Runtime
-from exporttiles.domain.errors import DamagedPackageError, ExportTilesError
+from exporttiles.domain.errors import DamagedPackageError, ExportTilesError, PackageError
 from exporttiles.domain.job import Job, Package
-from exporttiles.domain.parts import CopiedPart, Part, check_part
+from exporttiles.domain.parts import CopiedPart, Part, checked_parts
 from exporttiles.domain.service import TileCache
 from exporttiles.messages.execution import Failure, execution_name
 from exporttiles.messages.keys import FOLDERS, owner_of
 from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.events import Event
+from exporttiles.ports.packages import PackageJoiner, UploadEndedError
 from exporttiles.ports.tiles import TileSource
 from exporttiles.ports.workflow import Execution, ExecutionStatus
 from exporttiles.settings import Settings
@@ -45,23 +46,67 @@ class FakePackages:
         self.objects = objects
         self.written_bytes = 0
         """Bytes of parts that were uploaded, not copied."""
-        self.uploads: list[str] = []
-        """Keys of incomplete uploads."""
+        self.uploads: dict[str, str] = {}
+        """Open uploads: id -> key."""
+        self._parts: dict[str, dict[int, bytes]] = {}
+        self._count = 0
 
-    def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
-        parts = list(parts)
-        body = b""
-        for number, part in enumerate(parts, start=1):
-            check_part(part, number, is_last=number == len(parts))
-            if isinstance(part, CopiedPart):
-                body += self.objects.read(part.key)
-            else:
-                body += part.body
-                self.written_bytes += part.size_bytes
+    def begin(self, key: str) -> str:
+        self._count += 1
+        upload_id = f"upload-{self._count}"
+        self.uploads[upload_id], self._parts[upload_id] = key, {}
+        METER.count(puts=1)
+        return upload_id
+
+    def join(
+        self, key: str, upload_id: str, parts: Sequence[Part], crc32: int, has_time: Callable[[], bool] = lambda: True
+    ) -> bool:
+        try:
+            return self._join(key, upload_id, parts, crc32, has_time)
+        except PackageError:
+            self.abort(key, upload_id)
+            raise
+
+    def _join(self, key: str, upload_id: str, parts: Sequence[Part], crc32: int, has_time: Callable[[], bool]) -> bool:
+        METER.count(puts=1)  # the list of parts
+        if upload_id not in self.uploads:
+            if self._checksum(key) != crc32:
+                raise UploadEndedError(key)
+            return True
+        done = self._parts[upload_id]
+        missing = [(number, part) for number, part in checked_parts(parts) if number not in done]
+        for number, part in missing:
+            if number == missing[0][0] or has_time():
+                done[number] = self._body(part)
+        if len(done) < len(parts) or (missing and not has_time()):
+            return False
+        body = b"".join(done[number] for number in sorted(done))
         if crc32_of(body) != crc32:
             raise DamagedPackageError(f"The package has the checksum {crc32_of(body):08x} instead of {crc32:08x}.")
-        METER.count(puts=len(parts) + 1)  # as many requests as S3 takes, with the write that follows
-        self.objects.write(key, body)
+        self.objects.write(key, body)  # counts as completing the upload
+        self.abort(key, upload_id)
+        return True
+
+    def _body(self, part: Part) -> bytes:
+        METER.count(puts=1)
+        if isinstance(part, CopiedPart):
+            try:
+                return self.objects.read(part.key)
+            except KeyError as error:
+                raise PackageError(f"There is no object '{part.key}'.") from error
+        self.written_bytes += part.size_bytes
+        return part.read()
+
+    def _checksum(self, key: str) -> int | None:
+        try:
+            return crc32_of(self.objects.read(key))
+        except KeyError:
+            return None
+
+    def abort(self, key: str, upload_id: str) -> None:
+        del key
+        self.uploads.pop(upload_id, None)
+        self._parts.pop(upload_id, None)
 
     def owners(self, beginning: str) -> Iterator[str]:
         for folder in FOLDERS:
@@ -69,8 +114,9 @@ class FakePackages:
             yield from (owner for owner in owners if owner.startswith(beginning))
 
     def abort_uploads(self, prefix: str, is_unwanted: Callable[[str], bool] = lambda _: True) -> int:
-        unwanted = [key for key in self.uploads if key.startswith(prefix) and is_unwanted(key)]
-        self.uploads = [key for key in self.uploads if key not in unwanted]
+        unwanted = [name for name, key in self.uploads.items() if key.startswith(prefix) and is_unwanted(key)]
+        for name in unwanted:
+            self.abort(self.uploads[name], name)
         return len(unwanted)
 
     def download_url(self, package: Package) -> str:
@@ -140,6 +186,11 @@ class FakeSources:
 
     def open(self, cache: TileCache) -> TileSource:
         return read_cache(within(self.objects, cache.url.rpartition("/")[2]), cache)
+
+
+def join(packages: PackageJoiner, key: str, parts: Iterable[Part], crc32: int) -> None:
+    """Join parts to one object, in one call."""
+    assert packages.join(key, packages.begin(key), list(parts), crc32)
 
 
 def memory() -> ObstoreObjects:

@@ -121,6 +121,8 @@ def _choose(definition: Mapping[str, Any], state: Any) -> str:
         match rule:
             case {"IsPresent": True}:
                 is_met = found is not None
+            case {"BooleanEquals": expected}:
+                is_met = found is expected
             case {"NumericLessThan": limit}:
                 is_met = found < limit
             case other:

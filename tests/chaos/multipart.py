@@ -20,6 +20,11 @@ def refusal(code: str, operation: str, text: str = "Refused.") -> ClientError:
     )
 
 
+def checksum_of(body: bytes) -> str:
+    """Return a checksum as S3 writes it."""
+    return b64encode(crc32(body).to_bytes(4, "big")).decode()
+
+
 class NoSuchUploadError(ClientError):
     """An upload that is not open."""
 
@@ -62,7 +67,16 @@ class MemoryS3:
             parts[PartNumber] = self.objects.read(CopySource["Key"])
         except KeyError as error:
             raise refusal("NoSuchKey", "UploadPartCopy", "The specified key does not exist.") from error
-        return {"CopyPartResult": {"ETag": f"etag-{PartNumber}"}}
+        return {"CopyPartResult": {"ETag": f"etag-{PartNumber}", "ChecksumCRC32": checksum_of(parts[PartNumber])}}
+
+    def list_parts(self, *, UploadId: str, **_: Any) -> dict[str, Any]:
+        parts = self._parts(UploadId, "ListParts")
+        return {
+            "Parts": [
+                {"PartNumber": number, "ETag": f"etag-{number}", "Size": len(body), "ChecksumCRC32": checksum_of(body)}
+                for number, body in sorted(parts.items())
+            ]
+        }
 
     def complete_multipart_upload(
         self, *, Key: str, UploadId: str, MultipartUpload: Mapping[str, Any], **_: Any
@@ -70,6 +84,8 @@ class MemoryS3:
         parts = self._parts(UploadId, "CompleteMultipartUpload")
         numbers = [part["PartNumber"] for part in MultipartUpload["Parts"]]
         assert numbers == sorted(parts), "S3 would refuse the list of parts"
+        for part in MultipartUpload["Parts"]:
+            assert part.get("ChecksumCRC32") in {None, checksum_of(parts[part["PartNumber"]])}, "and wrong checksums"
         self.objects.write(Key, b"".join(parts[number] for number in numbers))
         del self.uploads[UploadId]
 
@@ -86,8 +102,7 @@ class MemoryS3:
             body = self.objects.read(Key)
         except KeyError as error:
             raise refusal("404", "HeadObject", "Not Found") from error
-        checksum = b64encode(crc32(body).to_bytes(4, "big")).decode()
-        return {"ChecksumType": "FULL_OBJECT", "ChecksumCRC32": checksum}
+        return {"ChecksumType": "FULL_OBJECT", "ChecksumCRC32": checksum_of(body)}
 
     def list_objects_v2(self, *, Prefix: str, **_: Any) -> dict[str, Any]:
         folder = Prefix[: Prefix.rindex("/") + 1]

@@ -20,6 +20,7 @@ from exporttiles.adapters.s3_packages import S3Packages
 from exporttiles.domain.errors import PackageError, SourceError
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, WrittenPart
 from tests.contracts.conftest import bucket, client_options, s3, s3_endpoint
+from tests.fakes import join
 from tests.serving import serving
 
 __all__ = ["bucket", "s3", "s3_endpoint"]  # fixtures
@@ -192,11 +193,11 @@ def test_a_package_joined_through_faults_is_whole_or_refused(fault, number, prox
     for key, body in FRAGMENTS.items():
         objects.write(key, body)
     whole = b"".join(FRAGMENTS.values()) + b"tail"
-    parts = [*(CopiedPart(key, len(body)) for key, body in FRAGMENTS.items()), WrittenPart(b"tail")]
+    parts = [*(CopiedPart(key, len(body)) for key, body in FRAGMENTS.items()), WrittenPart.of(b"tail")]
     proxy.plan = {proxy.number + number: fault}
 
     try:
-        packages.join("packages/a", iter(parts), crc32(whole))
+        join(packages, "packages/a", parts, crc32(whole))
     except (PackageError, SourceError) as error:
         assert "packages/a" in str(error)  # noqa: PT017
     else:

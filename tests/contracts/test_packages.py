@@ -13,7 +13,8 @@ from exporttiles.bootstrap.aws import AwsRuntime
 from exporttiles.domain.errors import DamagedPackageError, PackageError
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, WrittenPart
-from tests.fakes import FakePackages, memory
+from exporttiles.ports.packages import UploadEndedError
+from tests.fakes import FakePackages, join, memory
 
 FRAGMENT = b"f" * MIN_PART_BYTES
 
@@ -45,21 +46,64 @@ def test_parts_become_one_object_in_their_order(stores):
 
     parts = [
         CopiedPart("fragments/0", len(FRAGMENT)),
-        WrittenPart(b"w" * MIN_PART_BYTES),
+        WrittenPart.of(b"w" * MIN_PART_BYTES),
         CopiedPart("fragments/1", len(FRAGMENT) + 1),
-        WrittenPart(b"tail"),
+        WrittenPart.of(b"tail"),
     ]
     whole = FRAGMENT + b"w" * MIN_PART_BYTES + FRAGMENT[::-1] + b"1" + b"tail"
 
-    packages.join("packages/a", iter(parts), crc32(whole))
+    join(packages, "packages/a", parts, crc32(whole))
 
     assert objects.read("packages/a") == whole
+
+
+def test_a_call_without_time_uploads_one_part_and_the_next_call_goes_on(stores):
+    packages, objects = stores
+    objects.write("fragments/0", FRAGMENT)
+    parts = [CopiedPart("fragments/0", len(FRAGMENT)), WrittenPart.of(b"w" * MIN_PART_BYTES), WrittenPart.of(b"tail")]
+    whole = FRAGMENT + b"w" * MIN_PART_BYTES + b"tail"
+    upload_id = packages.begin("packages/a")
+
+    calls = [packages.join("packages/a", upload_id, parts, crc32(whole), lambda: False) for _ in range(4)]
+
+    assert calls == [False, False, False, True]  # the last one completes the object
+    assert objects.read("packages/a") == whole
+
+
+def test_parts_that_are_there_are_neither_copied_nor_read_again(stores):
+    packages, objects = stores
+    objects.write("fragments/0", FRAGMENT)
+    upload_id = packages.begin("packages/a")
+    copied, tail = CopiedPart("fragments/0", len(FRAGMENT)), WrittenPart.of(b"tail")
+    assert not packages.join("packages/a", upload_id, [copied, tail], crc32(FRAGMENT + b"tail"), lambda: False)
+
+    objects.delete(["fragments/0"])
+
+    assert packages.join("packages/a", upload_id, [copied, tail], crc32(FRAGMENT + b"tail"))
+    assert objects.read("packages/a") == FRAGMENT + b"tail"
+
+
+def test_an_upload_that_was_completed_is_complete_for_those_who_did_not_hear_of_it(stores):
+    packages, _ = stores
+    parts, upload_id = [WrittenPart.of(b"all of it")], packages.begin("packages/a")
+
+    assert [packages.join("packages/a", upload_id, parts, crc32(b"all of it")) for _ in range(2)] == [True, True]
+
+
+def test_an_upload_that_was_aborted_is_said_to_have_ended(stores):
+    packages, _ = stores
+    upload_id = packages.begin("packages/a")
+    packages.abort("packages/a", upload_id)
+    packages.abort("packages/a", upload_id)  # as often as one likes
+
+    with pytest.raises(UploadEndedError):
+        packages.join("packages/a", upload_id, [WrittenPart.of(b"x")], crc32(b"x"))
 
 
 def test_a_single_small_part_is_enough(stores):
     packages, objects = stores
 
-    packages.join("packages/small", [WrittenPart(b"all of it")], crc32(b"all of it"))
+    join(packages, "packages/small", [WrittenPart.of(b"all of it")], crc32(b"all of it"))
 
     assert objects.read("packages/small") == b"all of it"
 
@@ -68,7 +112,7 @@ def test_a_small_part_in_the_middle_is_refused_and_leaves_nothing(stores):
     packages, objects = stores
 
     with pytest.raises(PackageError, match=r"Part 1 .* 5 bytes"):
-        packages.join("packages/bad", [WrittenPart(b"small"), WrittenPart(b"tail")], crc32(b"smalltail"))
+        join(packages, "packages/bad", [WrittenPart.of(b"small"), WrittenPart.of(b"tail")], crc32(b"smalltail"))
 
     assert list(objects.list("packages/")) == []
 
@@ -77,7 +121,7 @@ def test_a_missing_fragment_is_an_error_and_leaves_nothing(stores):
     packages, objects = stores
 
     with pytest.raises((PackageError, KeyError)):
-        packages.join("packages/bad", [CopiedPart("nothing", MIN_PART_BYTES), WrittenPart(b"x")], 0)
+        join(packages, "packages/bad", [CopiedPart("nothing", MIN_PART_BYTES), WrittenPart.of(b"x")], 0)
 
     assert list(objects.list("packages/")) == []
 
@@ -105,21 +149,21 @@ def test_a_package_with_another_checksum_is_refused(stores):
     objects.write("fragments/0", b"?" + FRAGMENT[1:])  # not what its writer had in memory
 
     with pytest.raises(DamagedPackageError, match="checksum"):
-        packages.join("packages/bad", [CopiedPart("fragments/0", len(FRAGMENT))], crc32(FRAGMENT))
+        join(packages, "packages/bad", [CopiedPart("fragments/0", len(FRAGMENT))], crc32(FRAGMENT))
 
 
 def test_a_failed_join_leaves_no_upload_behind(s3, bucket):
     packages = S3Packages(s3, bucket, link_seconds=60)
 
     with pytest.raises(PackageError):
-        packages.join("packages/bad", [WrittenPart(b"small"), WrittenPart(b"tail")], crc32(b"smalltail"))
+        join(packages, "packages/bad", [WrittenPart.of(b"small"), WrittenPart.of(b"tail")], crc32(b"smalltail"))
 
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
 
 
 def test_the_link_is_signed_as_sigv4_and_names_the_file(s3, bucket):
     packages = S3Packages(s3, bucket, link_seconds=60)
-    packages.join("packages/j1/World.tpkx", [WrittenPart(b"package")], crc32(b"package"))
+    join(packages, "packages/j1/World.tpkx", [WrittenPart.of(b"package")], crc32(b"package"))
 
     url = packages.download_url(Package("packages/j1/World.tpkx", "World.tpkx", 7))
 

@@ -5,7 +5,16 @@ from time import monotonic, sleep
 from exporttiles.messages.execution import execution_name
 
 AT_ONCE = ["Small?", "ExportAtOnce", "CloseJob", "Failed?", "ExportSucceeded"]
-STEPS = ["Small?", "PlanExport", "ExportTileRanges", "PackTilePackage", "CloseJob", "Failed?", "ExportSucceeded"]
+STEPS = [
+    "Small?",
+    "PlanExport",
+    "ExportTileRanges",
+    "PackTilePackage",
+    "Packed?",
+    "CloseJob",
+    "Failed?",
+    "ExportSucceeded",
+]
 
 
 def texts(job, kind=""):

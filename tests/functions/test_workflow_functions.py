@@ -31,6 +31,10 @@ class Context:
     memory_limit_in_mb: int = 128
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
     aws_request_id: str = "52fdfc07-2182-154f-163f-5f0f9a621d72"
+    remaining_seconds: int = 900
+
+    def get_remaining_time_in_millis(self):
+        return 1000 * self.remaining_seconds
 
 
 def event(name):

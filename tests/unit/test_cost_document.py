@@ -23,8 +23,8 @@ def row(tile_count, source):
     work_items = math.ceil(size_bytes / FragmentSize.of(size_bytes).target)
     seconds = worker_seconds(tile_count, size_bytes, from_files=source == "files", recompressed=False)
     used = Usage(
-        gets=math.ceil(tile_count * GETS_A_TILE[source]) + 2 * work_items,
-        puts=WRITES_A_WORK_ITEM * work_items + 5,
+        gets=math.ceil(tile_count * GETS_A_TILE[source]) + 2 * work_items + 1,
+        puts=WRITES_A_WORK_ITEM * work_items + 7,
         gigabyte_seconds=(seconds + PACKER_SECONDS) * GIGABYTES,
     )
     return size_bytes, bill(used, work_items, at_once=at_once)

@@ -6,10 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from exporttiles.domain.cost import Usage
 from exporttiles.messages.execution import Failure, execution_name, read_execution_name
 from exporttiles.messages.export import Export
 from exporttiles.messages.fragment_report import MemberReport
 from exporttiles.messages.keys import JobKeys
+from exporttiles.messages.package_upload import PackageUpload
+from exporttiles.messages.packed_package import PartlyPacked
 from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, an_extent, put_files
 from tests.fakes import memory
@@ -94,3 +97,16 @@ def test_the_name_of_an_execution_has_job_and_attempt(attempt):
 )
 def test_a_killed_function_fails_with_a_helpful_message(error, cause, words):
     assert words in Failure(error, cause).reason
+
+
+def test_the_upload_of_a_package_comes_back_with_its_documents():
+    upload = PackageUpload("an id", {"root.json": b"{}", "thumbnail.png": bytes(range(256))})
+
+    assert PackageUpload.from_json(upload.to_json()) == upload
+
+
+def test_a_package_that_is_packed_in_part_says_so():
+    partly = PartlyPacked(Usage(3, 4, 5.5), 2)
+
+    assert PartlyPacked.from_json(json.loads(json.dumps(partly.to_json()))) == partly
+    assert partly.to_json()["finished"] is False

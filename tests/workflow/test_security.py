@@ -97,7 +97,7 @@ def test_every_statement_names_its_actions_and_something_of_this_stack(role, sta
         named = re.findall(r"\$\{(\w+)(?:\.\w+)?\}|\$\{(AWS::StackName)\}", resource)
         assert named, f"{role}: {resource}"
         assert all(name in RESOURCES for name, _ in named if name)
-        assert re.fullmatch(r"[^*]+([/:]\*)?", resource), f"{role}: {resource}"
+        assert re.fullmatch(r"[^*]+([/:]\*(/[a-z]+-\*)?)?", resource), f"{role}: {resource}"
     assert "NotAction" not in statement
     assert "NotResource" not in statement
 

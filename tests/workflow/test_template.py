@@ -69,7 +69,8 @@ def test_packages_and_broken_uploads_are_forgotten():
     assert (jobs["Prefix"], jobs["ExpirationInDays"]) == ("jobs/", {"Ref": "JobLifetimeDays"})
     assert "Prefix" not in everything
     assert everything["ExpirationInDays"] == {"Ref": "KeptLifetimeDays"}
-    assert everything["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    days = everything["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+    assert parameters["ExportTimeoutSeconds"]["MaxValue"] < days * 86_400 <= 3 * 86_400
     assert parameters["JobLifetimeDays"]["MinValue"] >= 2
     assert parameters["KeptLifetimeDays"]["Default"] >= parameters["JobLifetimeDays"]["Default"]
 

@@ -12,6 +12,7 @@ from exporttiles.adapters import local_objects
 from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.domain.parts import CopiedPart, WrittenPart
 from exporttiles.ports.objects import StoredObject
+from tests.fakes import join
 
 SMALLEST = 8
 
@@ -47,7 +48,7 @@ def test_parts_in_the_order_they_were_written_are_not_copied(tmp_path, copied):
             objects.write(f"jobs/{number}.json", b"{}")
             parts.append(CopiedPart(f"jobs/{number}", len(a_fragment(number))))
 
-        objects.join("packages/a.tpkx", [*parts, WrittenPart(b"the first of the tail"), WrittenPart(b"end")], 0)
+        join(objects, "packages/a.tpkx", [*parts, WrittenPart.of(b"the first of the tail"), WrittenPart.of(b"end")], 0)
 
         whole = b"".join(map(a_fragment, range(3))) + b"the first of the tail" + b"end"
         assert objects.path("packages/a.tpkx").read_bytes() == objects.read("packages/a.tpkx") == whole
@@ -65,10 +66,11 @@ def test_parts_in_any_other_order_are_joined_as_well(tmp_path_factory, written, 
         for number in written:
             objects.write(f"jobs/{number}", a_fragment(number))
 
-        objects.join(
+        join(
+            objects,
             "packages/a",
             (
-                WrittenPart(part) if isinstance(part, bytes) else CopiedPart(f"jobs/{part}", len(a_fragment(part)))
+                WrittenPart.of(part) if isinstance(part, bytes) else CopiedPart(f"jobs/{part}", len(a_fragment(part)))
                 for part in wanted
             ),
             0,
@@ -105,7 +107,7 @@ def test_a_part_that_could_not_be_written_whole_is_in_no_package(tmp_path, monke
         for step in (
             lambda: objects.write("jobs/1", a_fragment(1)),
             lambda: objects.read("jobs/0"),
-            lambda: objects.join("packages/a", [CopiedPart("jobs/0", len(a_fragment(0)))], 0),
+            lambda: join(objects, "packages/a", [CopiedPart("jobs/0", len(a_fragment(0)))], 0),
         ):
             with pytest.raises(OSError, match="No space left"):
                 step()

@@ -16,7 +16,7 @@ def copied(size_bytes):
         (copied(MIN_PART_BYTES), 1, False),
         (copied(MAX_PART_BYTES), 2, False),
         (copied(MIN_PART_BYTES), MAX_PARTS, True),
-        (WrittenPart(b"x"), 1, True),
+        (WrittenPart.of(b"x"), 1, True),
     ],
 )
 def test_legal_parts_pass(part, number, is_last):
@@ -27,9 +27,9 @@ def test_legal_parts_pass(part, number, is_last):
     ("part", "number", "is_last", "words"),
     [
         (copied(MIN_PART_BYTES - 1), 1, False, "5242879 bytes"),
-        (WrittenPart(b"x"), 3, False, "Part 3"),
+        (WrittenPart.of(b"x"), 3, False, "Part 3"),
         (copied(MAX_PART_BYTES + 1), 1, True, "5368709121 bytes"),
-        (WrittenPart(b""), 1, True, "0 bytes"),
+        (WrittenPart.of(b""), 1, True, "0 bytes"),
         (copied(MIN_PART_BYTES), MAX_PARTS + 1, True, "at most 10,000 parts"),
     ],
 )

@@ -1,5 +1,7 @@
 """Work items: whole bundles, in order, of about the same cost."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from exporttiles.domain.plan import (
     group_bundles,
     largest_fragment_bytes,
     limited,
+    require_time,
     shares,
     worker_seconds,
 )
@@ -161,3 +164,29 @@ def test_files_and_recompression_make_tiles_heavier():
     recompressed = worker_seconds(10_000, 10_000 * TILE_BYTES, from_files=False, recompressed=True)
 
     assert bundles < files < bundles + recompressed
+
+
+@pytest.mark.parametrize(
+    ("tile_count", "from_files", "workers", "timeout_hours"),
+    [(400_000_000, True, 6, 24), (400_000_000, False, 200, 1), (350_000_000, False, 200, 0.75)],
+)
+def test_what_can_be_done_in_time_is_planned(tile_count, from_files, workers, timeout_hours):
+    size_bytes = tile_count * TILE_BYTES
+    seconds = worker_seconds(tile_count, size_bytes, from_files=from_files, recompressed=False)
+
+    require_time(tile_count, size_bytes, seconds, workers, timedelta(hours=timeout_hours))
+
+
+def test_what_takes_longer_than_allowed_is_refused_with_the_parameter_and_the_figures():
+    tile_count, size_bytes = 1_000_000_000, 1_000_000_000 * TILE_BYTES
+    seconds = worker_seconds(tile_count, size_bytes, from_files=True, recompressed=False)
+
+    with pytest.raises(AreaError) as refused:
+        require_time(tile_count, size_bytes, seconds, 1, timedelta(days=1))
+
+    assert str(refused.value) == (
+        "ExportTimeoutSeconds (86,400): the export would take about 268.5 hours to read 1,000,000,000 tiles with "
+        "1 worker, and 1.3 hours to join a package of 15,000 GB (64 parts at a time, 50 MB/s each). Export a smaller "
+        "area or fewer levels, or deploy with a larger ExportTimeoutSeconds, MaxConcurrency or, for a cache of single "
+        "files, FileReadsPerSecond."
+    )

@@ -99,7 +99,7 @@ def test_a_finished_job_states_its_usage_and_cost(put):
     (used,) = (text for text in told if text.startswith("Used: "))
     reads = int(used.split()[1].replace(",", ""))
     assert 85 * (put is put_files) <= reads <= (METER.snapshot() - before).gets + ACCEPTING_READS
-    assert "in 5 function calls, 9 state transitions" in used
+    assert "in 5 function calls, 10 state transitions" in used
     assert f"Estimated AWS cost: ${job.delivery.cost_dollars:.4f}, without storage and download." in told
 
 

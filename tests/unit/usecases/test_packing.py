@@ -2,13 +2,15 @@
 
 import io
 import zipfile
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporttiles.domain import parts, plan
-from exporttiles.domain.errors import PackageError
+from exporttiles.domain.errors import AreaError, PackageError
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.messages.plan import WorkItem
 from tests.builders import a_request, a_service, put_files
@@ -96,3 +98,14 @@ def test_reports_must_add_up_to_the_selected_tiles():
 
     with pytest.raises(PackageError, match="5 tiles were looked for, but 21 are selected"):
         runtime.pack_tile_package(job_id)
+
+
+def test_an_export_that_cannot_end_in_time_is_refused_before_any_work():
+    runtime, service = a_runtime(TILES), a_service(TILES)
+    runtime = replace(runtime, settings=replace(runtime.settings, export_timeout=timedelta()))
+    job_id = submit(runtime, service, a_request(service, range(3))).job_id
+
+    with pytest.raises(AreaError, match="ExportTimeoutSeconds"):
+        runtime.plan_export(job_id)
+
+    assert runtime.jobs.get(job_id).progress.work_items == 0

@@ -42,9 +42,10 @@ class DamagedPackages(FakePackages):
         super().__init__(objects)
         self.damage = damage
 
-    def join(self, key, parts, crc32):
-        super().join(key, parts, crc32)
+    def join(self, key, upload_id, parts, crc32, has_time=lambda: True):
+        is_complete = super().join(key, upload_id, parts, crc32, has_time)
         self.objects.write(key, self.damage(self.objects.read(key)))
+        return is_complete
 
 
 def export(output="tpkx", *, levels=range(5), damage=None, spoil=None):

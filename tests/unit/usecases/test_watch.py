@@ -167,14 +167,14 @@ def leave(runtime, job_id):
     keys = JobKeys(job_id)
     for key in (keys.fragment(0, []), keys.delivered("World.tpkx"), keys.report(0)):
         runtime.objects.write(key, b"x")
-    runtime.packages.uploads.append(keys.delivered("World.tpkx"))
+    runtime.packages.begin(keys.delivered("World.tpkx"))
     return keys
 
 
 def left(runtime, job_id):
     keys = JobKeys(job_id)
     found = [stored.key for prefix in (keys.fragments, keys.packages) for stored in runtime.objects.list(prefix)]
-    return found + runtime.packages.uploads
+    return [*found, *runtime.packages.uploads.values()]
 
 
 def test_objects_of_a_running_job_are_kept(runtime, job_id):

@@ -7,7 +7,7 @@ next is read.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from heapq import merge
 from io import FileIO
@@ -93,9 +93,20 @@ class LocalObjects(ObstoreObjects):
         """Delete objects; the bytes of a part stay in the file of parts."""
         super().delete([key for key in keys if not self._spans.pop(key, None)])
 
-    def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
+    def begin(self, key: str) -> str:
+        """Begin a package, which is joined in one call."""
+        del key
+        return ""
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Do nothing: an incomplete package is no file."""
+
+    def join(
+        self, key: str, upload_id: str, parts: Sequence[Part], crc32: int, has_time: Callable[[], bool] = lambda: True
+    ) -> bool:
         """Join parts to one file; parts that are in place are not copied."""
         del crc32  # nothing between memory and this file could change a byte
+        del upload_id, has_time
         self._written.result()
         file, end = self._parts, 0
         try:
@@ -104,7 +115,7 @@ class LocalObjects(ObstoreObjects):
                 if file is not self._parts or start != end:
                     file = self._ending_at(end, file)
                     if isinstance(part, WrittenPart):
-                        _write(file, [part.body])
+                        _write(file, [part.read()])
                     else:
                         _copy(self._parts, start, stop, file)
                 end += part.size_bytes
@@ -115,6 +126,7 @@ class LocalObjects(ObstoreObjects):
             if file is not self._parts:
                 file.close()
                 self._joined.unlink(missing_ok=True)
+        return True
 
     def _ending_at(self, end: int, file: FileIO) -> FileIO:
         """Return a file that ends at an offset: the given one, or a copy of its beginning."""

@@ -4,10 +4,11 @@ Source: Amazon S3 User Guide, "Checking object integrity", full object checksums
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zlib import crc32 as crc32_of
 
@@ -16,21 +17,26 @@ from botocore.exceptions import BotoCoreError, ClientError
 from exporttiles.adapters.process import METER
 from exporttiles.domain.errors import DamagedPackageError, PackageError, SourceError
 from exporttiles.domain.job import Package
-from exporttiles.domain.parts import CopiedPart, Part, checked_parts
+from exporttiles.domain.parts import COPIERS, CopiedPart, Part, WrittenPart, checked_parts
 from exporttiles.messages.keys import FOLDERS
+from exporttiles.ports.packages import UploadEndedError
 
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 CONTENT_TYPE = "application/octet-stream"
-_COPIERS = 16
+_WRITERS = 4
+"""Parts that pass through memory at a time."""
+
 _DAMAGES = {"BadDigest", "InvalidDigest"}
 _REFUSALS = {
-    *("EntityTooLarge", "EntityTooSmall", "InvalidArgument", "InvalidPart", "InvalidPartOrder", "InvalidRequest"),
+    *("EntityTooLarge", "EntityTooSmall", "InvalidArgument", "InvalidPartOrder", "InvalidRequest"),
     *("404", "NoSuchBucket", "NoSuchKey"),
 }
-"""Error codes that a retry cannot change."""
+"""Error codes that a retry cannot change. InvalidPart is none: another packer may have uploaded a part again."""
+
+_MISSING = {"404", "NoSuchKey", "NotFound"}
 
 
 class S3Packages:
@@ -47,47 +53,99 @@ class S3Packages:
         self._bucket = bucket
         self._link_seconds = link_seconds
 
-    def join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
-        """Join parts to one object; nothing is visible until it is complete."""
+    def begin(self, key: str) -> str:
+        """Begin an upload; return its id."""
+        METER.count(puts=1)
         with _translated(key):
-            self._join(key, parts, crc32)
-            self._compare(key, crc32)
+            return self._client.create_multipart_upload(
+                Bucket=self._bucket,
+                Key=key,
+                ContentType=CONTENT_TYPE,
+                ChecksumAlgorithm="CRC32",
+                ChecksumType="FULL_OBJECT",
+            )["UploadId"]
 
-    def _join(self, key: str, parts: Iterable[Part], crc32: int) -> None:
-        upload_id = self._client.create_multipart_upload(
-            Bucket=self._bucket,
-            Key=key,
-            ContentType=CONTENT_TYPE,
-            ChecksumAlgorithm="CRC32",
-            ChecksumType="FULL_OBJECT",
-        )["UploadId"]
+    def join(
+        self, key: str, upload_id: str, parts: Sequence[Part], crc32: int, has_time: Callable[[], bool] = lambda: True
+    ) -> bool:
+        """Upload the parts that an upload lacks, then join all of them to one object."""
         try:
-            with ThreadPoolExecutor(_COPIERS) as copiers:
-                # Consecutive numbers: S3 refuses gaps in uploads with checksums.
-                done = list(copiers.map(lambda part: self._upload(key, upload_id, *part), checked_parts(parts)))
-            METER.count(puts=len(done) + 2)  # plus create and complete
-            with suppress(self._client.exceptions.NoSuchUpload):  # a retry after a lost response: `_compare` decides
-                self._client.complete_multipart_upload(
-                    Bucket=self._bucket,
-                    Key=key,
-                    UploadId=upload_id,
-                    MultipartUpload={"Parts": done},
-                    ChecksumType="FULL_OBJECT",
-                    ChecksumCRC32=_as_header(crc32),
-                )
-        except BaseException:
-            with suppress(ClientError, BotoCoreError):  # CloseJob aborts it later
-                self._abort(key, upload_id)
+            with _translated(key):
+                is_complete = self._join(_Upload(key, upload_id), parts, crc32, has_time)
+                if is_complete:
+                    self._compare(key, crc32)
+                return is_complete
+        except PackageError:
+            with suppress(PackageError, SourceError):  # CloseJob aborts it later
+                self.abort(key, upload_id)
             raise
+
+    def _join(self, upload: "_Upload", parts: Sequence[Part], crc32: int, has_time: Callable[[], bool]) -> bool:
+        numbered = dict(checked_parts(parts))
+        try:
+            found = self._uploaded(upload)
+        except self._client.exceptions.NoSuchUpload as error:
+            if self._checksum(upload.key) != _as_header(crc32):
+                raise UploadEndedError(upload.key) from error
+            return True  # an earlier call completed it, and did not hear so
+        done = {number: part for number, part in found.items() if part.size_bytes == numbered[number].size_bytes}
+        missing = [number for number in numbered if number not in done]
+
+        def upload_in_time(number: int) -> None:
+            if number == missing[0] or has_time():
+                done[number] = self._upload(upload, number, numbered[number])
+
+        copied = [number for number in missing if isinstance(numbered[number], CopiedPart)]
+        written = [number for number in missing if isinstance(numbered[number], WrittenPart)]
+        for threads, numbers in ((COPIERS, copied), (_WRITERS, written)):
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(upload_in_time, numbers))  # raises what they raised
+        if len(done) < len(numbered) or (missing and not has_time()):
+            return False
+        METER.count(puts=1)
+        with suppress(self._client.exceptions.NoSuchUpload):  # a retry after a lost response: `_compare` decides
+            self._client.complete_multipart_upload(
+                Bucket=self._bucket,
+                Key=upload.key,
+                UploadId=upload.upload_id,
+                MultipartUpload={"Parts": [{"PartNumber": number, **done[number].seals} for number in numbered]},
+                ChecksumType="FULL_OBJECT",
+                ChecksumCRC32=_as_header(crc32),
+            )
+        return True
+
+    def _uploaded(self, upload: "_Upload") -> dict[int, "_UploadedPart"]:
+        """Return the parts that an upload has, by number.
+
+        Raises:
+            NoSuchUpload: it is not open.
+        """
+        parts = {}
+        pages = self._client.get_paginator("list_parts").paginate(
+            Bucket=self._bucket, Key=upload.key, UploadId=upload.upload_id
+        )
+        for page in pages:
+            METER.count(puts=1)
+            for part in page.get("Parts", []):
+                parts[part["PartNumber"]] = _UploadedPart.of(part["Size"], part)
+        return parts
 
     def _compare(self, key: str, crc32: int) -> None:
         """Compare the checksum that S3 computed: a compatible store may ignore the one it was sent."""
+        found = self._checksum(key)
+        if found != _as_header(crc32):
+            raise DamagedPackageError(f"S3 has the checksum {found} of the package instead of {_as_header(crc32)}.")
+
+    def _checksum(self, key: str) -> str | None:
+        """Return the checksum of a whole object; None if there is no object, or none of its checksum."""
         METER.count(gets=1)
-        found = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
-        if found.get("ChecksumType") != "FULL_OBJECT" or found.get("ChecksumCRC32") != _as_header(crc32):
-            raise DamagedPackageError(
-                f"S3 has the checksum {found.get('ChecksumCRC32')} of the package instead of {_as_header(crc32)}."
-            )
+        try:
+            found = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                return None
+            raise
+        return found.get("ChecksumCRC32") if found.get("ChecksumType") == "FULL_OBJECT" else None
 
     def owners(self, beginning: str) -> Iterator[str]:
         """Yield the ids with a prefix of all jobs that own objects; an id may be repeated."""
@@ -107,7 +165,7 @@ class S3Packages:
             for page in pages:
                 for upload in page.get("Uploads", []):
                     if is_unwanted(upload["Key"]):
-                        self._abort(upload["Key"], upload["UploadId"])
+                        self.abort(upload["Key"], upload["UploadId"])
                         count += 1
         return count
 
@@ -123,30 +181,61 @@ class S3Packages:
             ExpiresIn=self._link_seconds,
         )
 
-    def _abort(self, key: str, upload_id: str) -> None:
-        with suppress(self._client.exceptions.NoSuchUpload):  # completed or aborted already
+    def abort(self, key: str, upload_id: str) -> None:
+        """Abort an upload with all of its parts, if it is open."""
+        with _translated(key), suppress(self._client.exceptions.NoSuchUpload):  # completed or aborted already
             self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
 
-    def _upload(self, key: str, upload_id: str, number: int, part: Part) -> "CompletedPartTypeDef":
+    def _upload(self, upload: "_Upload", number: int, part: Part) -> "_UploadedPart":
+        METER.count(puts=1)
         if isinstance(part, CopiedPart):
             copied = self._client.upload_part_copy(
                 Bucket=self._bucket,
-                Key=key,
-                UploadId=upload_id,
+                Key=upload.key,
+                UploadId=upload.upload_id,
                 PartNumber=number,
                 CopySource={"Bucket": self._bucket, "Key": part.key},
             )
-            etag = copied["CopyPartResult"]["ETag"]
-        else:
-            etag = self._client.upload_part(
-                Bucket=self._bucket,
-                Key=key,
-                UploadId=upload_id,
-                PartNumber=number,
-                Body=part.body,
-                ChecksumCRC32=_as_header(crc32_of(part.body)),
-            )["ETag"]
-        return {"PartNumber": number, "ETag": etag}
+            return _UploadedPart.of(part.size_bytes, copied["CopyPartResult"])
+        body = part.read()
+        written = self._client.upload_part(
+            Bucket=self._bucket,
+            Key=upload.key,
+            UploadId=upload.upload_id,
+            PartNumber=number,
+            Body=body,
+            ChecksumCRC32=_as_header(crc32_of(body)),
+        )
+        return _UploadedPart.of(len(body), written)
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """A multipart upload of an object."""
+
+    key: str
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _UploadedPart:
+    """A part that S3 has.
+
+    Attributes:
+        size_bytes: its length.
+        seals: the ETag, and the checksum if S3 told one, as completing the upload repeats them.
+    """
+
+    size_bytes: int
+    seals: "CompletedPartTypeDef"
+
+    @classmethod
+    def of(cls, size_bytes: int, answer: Mapping[str, Any]) -> "_UploadedPart":
+        """Return the part of an answer of S3."""
+        seals: CompletedPartTypeDef = {"ETag": answer["ETag"]}
+        if "ChecksumCRC32" in answer:  # not of every compatible store
+            seals["ChecksumCRC32"] = answer["ChecksumCRC32"]
+        return cls(size_bytes, seals)
 
 
 def _as_header(crc32: int) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporttiles.adapters.process import SystemClock
 from exporttiles.bootstrap.runtime import Runtime
+from exporttiles.domain.parts import COPIERS
 from exporttiles.ports.events import Announcer, Inbox, Timers
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
@@ -144,7 +145,8 @@ class AwsRuntime(Runtime):
             signature_version="s3v4",
             s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
             request_checksum_calculation="when_required",
-            max_pool_connections=32,
+            max_pool_connections=COPIERS,
+            read_timeout=150,  # S3 copies a part of 5 GiB in 107 s, at the rate that is assumed
         )
         return boto3.client("s3", config=s3)
 

@@ -124,6 +124,7 @@ class Runtime:
             settings.max_concurrency,
             largest_fragment_bytes(settings.worker_memory_bytes),
             settings.file_reads_per_second,
+            settings.export_timeout,
         )
 
     @cached_property

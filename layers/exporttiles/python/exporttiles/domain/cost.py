@@ -77,18 +77,22 @@ class Bill:
         )
 
 
-def bill(used: Usage, work_items: int, *, at_once: bool) -> Bill:
+def bill(used: Usage, work_items: int, *, at_once: bool, packers: int = 1) -> Bill:
     """Return the bill of a finished export.
 
     Args:
         used: counted by work items and packer, without failed attempts.
         work_items: how many there were; each counts itself in the table.
         at_once: one function made all of it.
+        packers: invocations of the packer.
     """
     workers = 0 if at_once else work_items
+    more_packers = packers - 1
     return Bill(
         used=used + _AROUND,
-        invocations=3 if at_once else 4 + workers,  # API, at once, close; API, plan, pack, close and the workers
-        transitions=5 if at_once else 7 + 2 * workers,  # the states of each child, and its start
+        # API, at once, close; API, plan, pack, close and the workers
+        invocations=3 if at_once else 4 + workers + more_packers,
+        # the states of each child, and its start; packing, and the look whether it is finished
+        transitions=5 if at_once else 8 + 2 * workers + 2 * more_packers,
         table_writes=(_JOB_WRITES + work_items) * _WRITE_KILOBYTES,
     )

@@ -7,11 +7,13 @@ and no tile can be lost between two of them.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 from exporttiles.domain.errors import AreaError
-from exporttiles.domain.parts import MAX_PART_BYTES, MAX_PARTS
+from exporttiles.domain.parts import COPIERS, COPY_BYTES_PER_SECOND, MAX_PART_BYTES, MAX_PARTS, copy_seconds
 from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.wording import counted
 
 Bundle = TypeVar("Bundle")
 
@@ -144,7 +146,7 @@ def group_bundles(
         if group_bytes > largest_bytes:
             raise AreaError(
                 f"The package would need a part of about {group_bytes / 1e6:,.0f} MB; it may have {MAX_PARTS:,} of at "
-                f"most {largest_bytes / 1e6:,.0f} MB, as S3 and the memory of a worker allow. "
+                f"most {largest_bytes / 1e6:,.0f} MB, as S3 and the memory of a worker (WorkerMemory) allow. "
                 "Export a smaller area, or fewer levels."
             )
         if group_bytes >= size.target:
@@ -204,3 +206,27 @@ def concurrency(work_items: int, seconds: float, most: int) -> int:
         most: limit of the operator.
     """
     return max(1, min(most, work_items, math.ceil(seconds / _WORKER_SECONDS)))
+
+
+def require_time(tile_count: int, size_bytes: int, seconds: float, workers: int, timeout: timedelta) -> None:
+    """Refuse an export that would be stopped before its end.
+
+    Args:
+        tile_count: tiles to look for.
+        size_bytes: about the size of the package.
+        seconds: of work for one worker.
+        workers: how many there are at a time.
+        timeout: longest time that an export may take.
+
+    Raises:
+        AreaError: it would take longer.
+    """
+    reading, joining = seconds / workers, copy_seconds(size_bytes)
+    if reading + joining > timeout.total_seconds():
+        raise AreaError(
+            f"ExportTimeoutSeconds ({timeout.total_seconds():,.0f}): the export would take about "
+            f"{reading / 3600:,.1f} hours to read {counted(tile_count, 'tile')} with {counted(workers, 'worker')}, and "
+            f"{joining / 3600:,.1f} hours to join a package of {size_bytes / 1e9:,.0f} GB ({COPIERS} parts at a time, "
+            f"{COPY_BYTES_PER_SECOND / 1e6:,.0f} MB/s each). Export a smaller area or fewer levels, or deploy with a "
+            "larger ExportTimeoutSeconds, MaxConcurrency or, for a cache of single files, FileReadsPerSecond."
+        )

@@ -74,6 +74,10 @@ class JobKeys:
         """Return the key of the report on a work item."""
         return f"{self.prefix}reports/{number:05d}.json"
 
+    def upload(self, attempt: int) -> str:
+        """Return the key of the record of the package's upload, which outlives the invocation that began it."""
+        return f"{self.prefix}upload-{attempt}.json"
+
     @property
     def packages(self) -> str:
         """Return the folder of the delivered files: the package, and the files of a dataset."""

@@ -1,10 +1,32 @@
 """The result of the packer, for the end of the job."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from exporttiles.domain.cost import Usage
 from exporttiles.messages.flawed_tiles import FlawedTiles
+
+
+@dataclass(frozen=True, slots=True)
+class PartlyPacked:
+    """A package that the next invocation of the packer goes on with.
+
+    Attributes:
+        used: by the packer so far.
+        packers: invocations so far.
+    """
+
+    used: Usage = field(default_factory=Usage)
+    packers: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the members as JSON."""
+        return {"finished": False, "used": astuple(self.used), "packers": self.packers}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "PartlyPacked":
+        """Return what a JSON document says."""
+        return cls(Usage(*document["used"]), document["packers"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +39,7 @@ class PackedPackage:
         missing_count: selected tiles that the cache does not have.
         empty_levels: requested levels of which the cache has none of the selected tiles.
         empty_tile_count: selected tiles of these levels.
+        packers: invocations of the packer.
     """
 
     key: str
@@ -35,18 +58,19 @@ class PackedPackage:
     empty_tile_count: int = 0
     at_once: bool = False
     warnings: tuple[str, ...] = ()
+    packers: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the members as JSON."""
         members = {name: getattr(self, name) for name in self.__slots__}
         del members["not_recompressed"]
         flawed = {"left_out": self.left_out.to_json(), "unchanged": self.not_recompressed.to_json()}
-        return members | flawed | {"used": astuple(self.used)}
+        return {"finished": True} | members | flawed | {"used": astuple(self.used)}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "PackedPackage":
         """Return the package of a JSON document."""
-        members = dict(document)
+        members = {name: value for name, value in document.items() if name != "finished"}
         members["left_out"] = FlawedTiles.from_json(document["left_out"])
         members["not_recompressed"] = FlawedTiles.from_json(members.pop("unchanged"))
         members["used"] = Usage(*document["used"])

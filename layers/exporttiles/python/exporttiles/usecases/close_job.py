@@ -67,7 +67,7 @@ class CloseJob:
         """
         job, now = self.jobs.get(job_id), self.clock.now()
         export = Export.from_json(self.objects.read(JobKeys(job_id).export))
-        billed = bill(packed.used, packed.work_items, at_once=packed.at_once)
+        billed = bill(packed.used, packed.work_items, at_once=packed.at_once, packers=packed.packers)
         up_to_date_count = packed.up_to_date_count if export.request.since else None
         delivery = Delivery(packed.tile_count, packed.missing_count, billed.dollars, up_to_date_count)
         if not packed.tile_count:

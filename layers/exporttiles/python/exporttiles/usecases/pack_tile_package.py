@@ -5,7 +5,8 @@ store; only small ones, the documents and the directory are read into memory.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
@@ -14,7 +15,7 @@ from typing import Any
 from zlib import crc32
 
 from exporttiles.domain.cost import Usage
-from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError
+from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError, SourceError
 from exporttiles.domain.job import Job, JobStatus, Package
 from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
 from exporttiles.domain.selection import TileSelection
@@ -26,10 +27,11 @@ from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
-from exporttiles.messages.packed_package import PackedPackage
+from exporttiles.messages.package_upload import PackageUpload
+from exporttiles.messages.packed_package import PackedPackage, PartlyPacked
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
-from exporttiles.ports.packages import PackageJoiner
+from exporttiles.ports.packages import PackageJoiner, UploadEndedError
 from exporttiles.ports.process import UsageMeter
 from exporttiles.ports.tiles import TileSources
 from exporttiles.usecases.planned_bundles import no_tile_exists
@@ -37,6 +39,10 @@ from exporttiles.usecases.read_overview import read_overview
 from exporttiles.usecases.verify_package import VerifyPackage
 
 _WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
+
+_FINISHING_SECONDS = 300
+"""Time of an invocation that is kept for what it has begun: parts on their way (5 GiB take 107 s at
+`COPY_BYTES_PER_SECOND`), or completing the upload, which may take minutes by the reference of S3, and verifying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +63,40 @@ class PackTilePackage:
     meter: UsageMeter
 
     def __call__(self, job_id: str) -> PackedPackage:
-        """Write the package and verify it.
+        """Write the package and verify it, without a limit of time.
 
         Returns:
             The package; one without a file if no tile of a delta has changed.
+
+        Raises:
+            ExportTilesError: as `go_on`.
+        """
+        packed = self.go_on(job_id, PartlyPacked(), lambda: math.inf)
+        while isinstance(packed, PartlyPacked):
+            packed = self.go_on(job_id, packed, lambda: math.inf)
+        return packed
+
+    def go_on(
+        self, job_id: str, before: PartlyPacked, remaining_seconds: Callable[[], float]
+    ) -> PackedPackage | PartlyPacked:
+        """Write as much of the package as there is time for; verify it when it is complete.
+
+        Args:
+            job_id: the job.
+            before: of the invocation before this one, if it succeeded; parts are not lost if it did not.
+            remaining_seconds: returns how long this invocation may still run.
 
         Raises:
             ExportCancelledError: the job was cancelled or has ended.
             EmptyExportError: none of the selected tiles exists.
             PackageError: a report is missing, or the counts do not add up.
             DamagedPackageError: the finished package differs from its parts.
+            SourceError: the store failed; a retry goes on from there.
         """
         job = self.jobs.get(job_id)
         if job.status is not JobStatus.EXECUTING:
             raise ExportCancelledError(job_id)
-        before, keys = self.meter.snapshot(), JobKeys(job_id)
+        meter, keys = self.meter.snapshot(), JobKeys(job_id)
         export = Export.from_json(self.objects.read(keys.export))
         items = read_document(self.objects.read(keys.work_items))
         reports = self._reports(keys, len(items))
@@ -84,32 +109,60 @@ class PackTilePackage:
         small = [report for report in reports if 0 < report.fragment_bytes < MIN_PART_BYTES]
         output = output_of(export.service, export.request)
         contents = self._contents(job_id, export, items, reports)
-        documents = output.documents(contents)
+        file_name = _file_name(export, output)
+        key, record_key = keys.delivered(file_name), keys.upload(job.attempt)
+        upload = self._upload(key, record_key, partial(output.documents, contents))
+        documents = upload.documents
         members, end = _members(copied, documents, small)
         directory = central_directory(members)
         checksum = archive_crc32(members, directory)
 
-        file_name = _file_name(export, output)
-        key = keys.delivered(file_name)
-        parts = self._parts(keys, copied, documents, small, directory)
+        parts = list(self._parts(keys, copied, documents, small, directory))
         packed = _packed(job, export, reports, Package(key, file_name, end + len(directory)), checksum)
+        is_complete = False
         try:
-            self.packages.join(key, parts, checksum)
-            if output.is_folder:  # beside the bundles that the workers wrote
-                for name, body in documents.items():
-                    self.objects.write(keys.delivered(name), body)
-            if export.request.since:
-                self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
-            self.verify(job_id, packed, output, [member for member, _ in members], reports)
+            is_complete = self.packages.join(
+                key, upload.upload_id, parts, checksum, lambda: remaining_seconds() > _FINISHING_SECONDS
+            )
+            if is_complete:
+                if output.is_folder:  # beside the bundles that the workers wrote
+                    for name, body in documents.items():
+                        self.objects.write(keys.delivered(name), body)
+                if export.request.since:
+                    self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
+                self.verify(job_id, packed, output, [member for member, _ in members], reports)
+        except UploadEndedError as error:
+            self.objects.delete([record_key])  # a retry begins another upload
+            raise SourceError("The upload of the package was ended by the store or by another process.") from error
+        except PackageError:
+            self.objects.delete([record_key])
+            raise
         finally:
-            self._delete_if_late(job_id)
-        used = packed.used + self.meter.snapshot() - before
-        return replace(packed, used=used, warnings=tuple(output.warnings(contents)))
+            self._delete_if_late(job_id, key, upload)
+        so_far = PartlyPacked(before.used + (self.meter.snapshot() - meter), before.packers + 1)
+        if not is_complete:
+            return so_far
+        warnings = tuple(output.warnings(contents))
+        return replace(packed, used=packed.used + so_far.used, packers=so_far.packers, warnings=warnings)
 
-    def _delete_if_late(self, job_id: str) -> None:
-        """Delete a package that was written after the job had ended, and perhaps after CloseJob had cleaned up."""
+    def _upload(self, key: str, record_key: str, documents: Callable[[], Mapping[str, bytes]]) -> PackageUpload:
+        """Return the upload that an earlier invocation began, or begin it."""
+        try:
+            return PackageUpload.from_json(self.objects.read(record_key))
+        except KeyError:
+            upload = PackageUpload(self.packages.begin(key), documents())
+        if self.objects.create(record_key, upload.to_json()):
+            return upload
+        first = PackageUpload.from_json(self.objects.read(record_key))
+        if first.upload_id != upload.upload_id:  # another packer was quicker
+            self.packages.abort(key, upload.upload_id)
+        return first
+
+    def _delete_if_late(self, job_id: str, key: str, upload: PackageUpload) -> None:
+        """Delete what was written after the job had ended, and perhaps after CloseJob had cleaned up."""
         job = self.jobs.get(job_id)
         if job.status.is_final and job.status is not JobStatus.SUCCEEDED:
+            self.packages.abort(key, upload.upload_id)
             keys = JobKeys(job_id)
             self.objects.delete(
                 stored.key
@@ -146,20 +199,28 @@ class PackTilePackage:
         small: Sequence[FragmentReport],
         directory: bytes,
     ) -> Iterator[Part]:
-        """Yield the parts of the package, with few of them in memory at a time."""
+        """Yield the parts of the package; those that are not copied are read when their turn comes."""
         for report in copied:
             yield CopiedPart(keys.fragment(report.number, report.members), report.fragment_bytes)
-        tail = bytearray()
-        for name, body in documents.items():
-            tail += local_header(_document(name, body)) + body
+        tail = [WrittenPart.of(local_header(_document(name, body)) + body) for name, body in documents.items()]
+        tail_bytes = sum(piece.size_bytes for piece in tail)
         for report in small:
-            fragment = self.objects.read(keys.fragment(report.number, report.members))
-            report.check(fragment)
-            tail += fragment
-            if len(tail) >= _WRITTEN_PART_BYTES:
-                yield WrittenPart(bytes(tail))
-                tail.clear()
-        yield WrittenPart(bytes(tail + directory))
+            tail.append(WrittenPart(report.fragment_bytes, partial(self._fragment, keys, report)))
+            tail_bytes += report.fragment_bytes
+            if tail_bytes >= _WRITTEN_PART_BYTES:
+                yield _joined(tail)
+                tail, tail_bytes = [], 0
+        yield _joined([*tail, WrittenPart.of(directory)])
+
+    def _fragment(self, keys: JobKeys, report: FragmentReport) -> bytes:
+        fragment = self.objects.read(keys.fragment(report.number, report.members))
+        report.check(fragment)
+        return fragment
+
+
+def _joined(pieces: Sequence[WrittenPart]) -> WrittenPart:
+    """Return one part of several."""
+    return WrittenPart(sum(piece.size_bytes for piece in pieces), lambda: b"".join(piece.read() for piece in pieces))
 
 
 def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from exporttiles.domain.errors import EmptyExportError, ExportCancelledError
 from exporttiles.domain.job import Job, JobStatus
@@ -15,6 +16,7 @@ from exporttiles.domain.plan import (
     file_readers,
     group_bundles,
     limited,
+    require_time,
     shares,
     worker_seconds,
 )
@@ -40,6 +42,7 @@ class PlanExport:
         max_concurrency: limit of concurrent workers for one export.
         largest_fragment_bytes: limit for the fragment of one worker.
         file_reads_per_second: limit of requests to a cache of single files.
+        export_timeout: longest time that an export may take.
     """
 
     jobs: JobTable
@@ -49,13 +52,14 @@ class PlanExport:
     max_concurrency: int
     largest_fragment_bytes: int = MAX_PART_BYTES
     file_reads_per_second: int = FILE_READS_PER_SECOND
+    export_timeout: timedelta = timedelta.max
 
     def __call__(self, job_id: str) -> Plan:
         """Write the work items to the package bucket; return their key, and how many may run at a time.
 
         Raises:
             ExportCancelledError: the job was cancelled or has ended.
-            AreaError: the area has too many or too large bundles.
+            AreaError: the area has too many or too large bundles, or would take too long.
             EmptyExportError: none of the selected tiles exists.
             SourceError: the tile cache cannot be read; a retry may help.
             DamagedCacheError: the tile cache is damaged.
@@ -77,6 +81,8 @@ class PlanExport:
 
         total_bytes = sum(bundle.size_bytes(tile_bytes) for bundle in bundles)
         groups = list(group_bundles(bundles, tile_bytes, FragmentSize.of(total_bytes), self.largest_fragment_bytes))
+        wanted_count = sum(bundle.wanted_count for bundle in bundles)
+        workers = self._concurrency(export, len(groups), wanted_count, total_bytes)
         absent_count = job.tile_count - sum(bundle.tile_count for bundle in bundles)
         weights = [sum(bundle.size_bytes(tile_bytes) for bundle in group) for group in groups]
         items = [
@@ -89,18 +95,23 @@ class PlanExport:
         self.jobs.advance(job_id, JobChange(JobStatus.EXECUTING, work_items=len(items)))
         # One at a time: as dictionaries, a million bundles take much more memory than as text.
         self.objects.write(keys.work_items, f"[{', '.join(json.dumps(item.to_json()) for item in items)}]".encode())
-        wanted_count = sum(bundle.wanted_count for bundle in bundles)
-        return Plan(keys.work_items, self._concurrency(export, len(items), wanted_count, total_bytes))
+        return Plan(keys.work_items, workers)
 
     def _concurrency(self, export: Export, item_count: int, tile_count: int, size_bytes: int) -> int:
-        """Return how many work items may run at a time; the numbers of tiles and bytes are estimates."""
+        """Return how many work items may run at a time; the numbers of tiles and bytes are estimates.
+
+        Raises:
+            AreaError: the export would take longer than it may.
+        """
         from_files = export.service.cache.layout is CacheLayout.FILES
         recompressed = export.request.compression_quality is not None
         seconds = worker_seconds(tile_count, size_bytes, from_files=from_files, recompressed=recompressed)
         most = self.max_concurrency
         if from_files:
             most = min(most, file_readers(tile_count, seconds, self.file_reads_per_second))
-        return concurrency(item_count, seconds, most)
+        workers = concurrency(item_count, seconds, most)
+        require_time(tile_count, size_bytes, seconds, workers, self.export_timeout)
+        return workers
 
     def _item(self, job: Job, number: int, bundles: Sequence[PlannedBundle], absent_count: int) -> WorkItem:
         """Return a work item; store the places of its tiles if they are known."""
