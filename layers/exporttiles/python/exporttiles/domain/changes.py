@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 from exporttiles.domain.tiling import BundleIndex, TileRange
 
@@ -38,14 +39,7 @@ def changed_blocks(bundle: BundleIndex, places: Iterable[tuple[int, int]]) -> li
         return [
             ChangedBlock(block, block.count) for block in sorted(blocks, key=lambda b: (b.row_start, b.column_start))
         ]
-    around = TileRange(
-        bundle.level,
-        min(block.row_start for block in blocks),
-        max(block.row_stop for block in blocks),
-        min(block.column_start for block in blocks),
-        max(block.column_stop for block in blocks),
-    )
-    return [ChangedBlock(around, sum(block.count for block in blocks))]
+    return [ChangedBlock(reduce(TileRange.union, blocks), sum(block.count for block in blocks))]
 
 
 def _runs(columns: list[int]) -> Iterator[tuple[int, int]]:

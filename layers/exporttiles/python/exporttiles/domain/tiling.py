@@ -62,6 +62,16 @@ class TileRange:
         rows = (self.row_stop - 1) // PACKET_SIZE - self.row_start // PACKET_SIZE + 1
         return rows * ((self.column_stop - 1) // PACKET_SIZE - self.column_start // PACKET_SIZE + 1)
 
+    def union(self, other: "TileRange") -> "TileRange":
+        """Return the smallest block around two blocks of one level."""
+        return TileRange(
+            self.level,
+            min(self.row_start, other.row_start),
+            max(self.row_stop, other.row_stop),
+            min(self.column_start, other.column_start),
+            max(self.column_stop, other.column_stop),
+        )
+
     def intersection(self, other: "TileRange") -> "TileRange":
         """Return the tiles that two blocks of one level share; may be empty."""
         return TileRange(

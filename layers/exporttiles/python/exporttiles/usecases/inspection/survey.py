@@ -1,7 +1,8 @@
 """Survey a cache: its levels, and a sample of its bundles and tiles that is large enough to describe it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TypeVar
 
 import numpy as np
@@ -97,7 +98,7 @@ def _survey_level(survey: Survey, source: TileSource, bundles: Sequence[BundleIn
     ranges += _look_at(survey, source, chosen)
     ranges += _look_at(Survey(), source, edge)  # not counted: bundles at the edge would bias the mean size
     if ranges:
-        survey.levels[bundles[0].level] = _union(ranges)
+        survey.levels[bundles[0].level] = reduce(TileRange.union, ranges)
 
 
 def survey_files(
@@ -301,12 +302,3 @@ def _spread(items: Sequence[_Item], count: int) -> Sequence[_Item]:
     if len(items) <= count:
         return items
     return [items[at] for at in np.linspace(0, len(items) - 1, count).round().astype(int).tolist()]
-
-
-def _union(ranges: Iterable[TileRange]) -> TileRange:
-    edges: Iterator[tuple[int, ...]] = zip(
-        *((found.level, found.row_start, found.row_stop, found.column_start, found.column_stop) for found in ranges),
-        strict=True,
-    )
-    levels, row_starts, row_stops, column_starts, column_stops = edges
-    return TileRange(levels[0], min(row_starts), max(row_stops), min(column_starts), max(column_stops))

@@ -63,16 +63,6 @@ class TileGrid:
     messages: tuple[Message, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """The order of rows that a document states."""
-
-    path: str
-    is_from_bottom: bool
-    reason: str
-    bounds: Box | None
-
-
 def settle_grid(
     read: Callable[[str], bytes],
     documents: Collection[str],
@@ -104,7 +94,7 @@ def settle_grid(
         if tile_map.is_placed and not is_scheme_known:
             return _place_tile_map(tile_map, path, spans, is_from_bottom=is_from_bottom)
         if is_from_bottom is None:
-            return _as_claimed(scheme, _Claim(path, True, "it is of TMS", None), spans)
+            return _as_claimed(scheme, spans, None, path, "it is of TMS", is_from_bottom=True)
     if is_from_bottom is not None:
         return _as_said(scheme, is_from_bottom=is_from_bottom)
     for path in documents:
@@ -112,8 +102,8 @@ def settle_grid(
             found = read_tile_json(read(path))
             if found.scheme or found.bounds or found.remark:
                 reason = f"scheme is '{found.scheme[:20]}'" if found.scheme else "it states no scheme"
-                claim = _Claim(path, found.scheme == "tms", reason, found.bounds)
-                grid = _as_claimed(scheme, claim, spans)
+                is_tms = found.scheme == "tms"
+                grid = _as_claimed(scheme, spans, found.bounds, path, reason, is_from_bottom=is_tms)
                 remarks = [Message(MessageKind.INFORMATIVE, f"{path}: {found.remark}")] if found.remark else []
                 return replace(grid, messages=(*grid.messages, *remarks))
     return TileGrid(Reading(scheme))
@@ -124,31 +114,33 @@ def _as_said(scheme: TilingScheme, *, is_from_bottom: bool) -> TileGrid:
     return TileGrid(reading, row_order=f"{reading.words}, as the option says")
 
 
-def _as_claimed(scheme: TilingScheme, claim: _Claim, spans: Spans) -> TileGrid:
-    """Return the order of rows that a document states, or that its bounds show."""
+def _as_claimed(
+    scheme: TilingScheme, spans: Spans, bounds: Box | None, path: str, reason: str, *, is_from_bottom: bool
+) -> TileGrid:
+    """Return the order of rows that the document at a path states, or that its bounds show."""
     try:
         bottom = Reading(scheme, rows_of_world(scheme))
     except DamagedCacheError:
-        if claim.is_from_bottom:
+        if is_from_bottom:
             raise
         return TileGrid(Reading(scheme))
     top = Reading(scheme)
-    stated, other = (bottom, top) if claim.is_from_bottom else (top, bottom)
-    boxes = boxes_in([claim.bounds] if claim.bounds else [], WGS84, scheme.spatial_reference)
+    stated, other = (bottom, top) if is_from_bottom else (top, bottom)
+    boxes = boxes_in([bounds] if bounds else [], WGS84, scheme.spatial_reference)
     if fits_better(other, stated, spans, boxes):
         text = (
-            f"{claim.path}: rows are read {other.words}, because the tiles then lie within its bounds, "
-            f"although {claim.reason}. {CHOICE}."
+            f"{path}: rows are read {other.words}, because the tiles then lie within its bounds, "
+            f"although {reason}. {CHOICE}."
         )
-        order = f"{other.words}, by the bounds of {claim.path}"
+        order = f"{other.words}, by the bounds of {path}"
         return TileGrid(other, row_order=order, messages=_warnings(text))
     text = ""
-    if claim.path.lower().endswith(".json") and claim.is_from_bottom and not fits_better(stated, other, spans, boxes):
+    if path.lower().endswith(".json") and is_from_bottom and not fits_better(stated, other, spans, boxes):
         text = (
-            f"{claim.path}: rows are read from the bottom, because {claim.reason}; no bounds confirm it, and some "
+            f"{path}: rows are read from the bottom, because {reason}; no bounds confirm it, and some "
             f"programs write this beside rows from the top. {CHOICE}."
         )
-    return TileGrid(stated, row_order=f"{stated.words}, by {claim.path}", messages=_warnings(text))
+    return TileGrid(stated, row_order=f"{stated.words}, by {path}", messages=_warnings(text))
 
 
 def _warnings(text: str) -> tuple[Message, ...]:
