@@ -47,9 +47,11 @@ check: lint .venv-audit/installed ## style, types, import contracts, the fast te
 	.venv/bin/pytest -n auto $(FAST_TESTS) -m "not slow"
 	@$(MAKE) --no-print-directory audit AUDIT_OPTIONS=--when-reachable
 
-test: setup lint .venv-audit/installed ## all tests, with exports on the emulator
-	.venv/bin/pytest -n auto $(FAST_TESTS) tests/contracts tests/oracles tests/chaos --cov --cov-report=term
-	.venv/bin/pytest tests/local tests/deployment tests/e2e
+# Exports on the emulator mostly wait: one process more than there are cores runs them beside the other tests.
+test: ## all tests, with exports on the emulator
+	@$(MAKE) --no-print-directory -j2 setup lint .venv-audit/installed
+	.venv/bin/pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) $(FAST_TESTS) tests/chaos tests/contracts \
+		tests/deployment tests/e2e tests/local tests/oracles --cov --cov-report=term
 
 chaos: .venv/installed ## a thousand exports with faults, at most five minutes of them; SEED=n runs one again
 	.venv/bin/python -m tests.chaos $(SEED)

@@ -2,12 +2,36 @@
 
 import os
 
+import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # A machine that is busy is no failure.
 # Elsewhere each run hunts among other examples; continuous integration repeats the same ones.
 settings.register_profile("exporttiles", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("exporttiles")
+
+
+OWN_STACKS = {
+    "tests/e2e/test_event_options.py": "event options",
+    "tests/e2e/test_reuse.py": "enforced roles",  # with the templates of test_roles.py
+    "tests/e2e/test_roles.py": "enforced roles",
+    "tests/local/test_launcher.py": "launcher",
+}
+"""Test modules that deploy a stack for themselves; the others in tests/e2e share one."""
+
+
+class ByStack(LoadScopeScheduling):
+    """Scheduler of pytest-xdist that runs the tests of one stack in one process, and any other test in any process."""
+
+    def _split_scope(self, nodeid):
+        path = nodeid.partition("::")[0]
+        return OWN_STACKS.get(path, "shared stack" if path.startswith("tests/e2e/") else nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return ByStack(config, log)
 
 
 def pytest_make_parametrize_id(val, argname):

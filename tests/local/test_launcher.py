@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -206,7 +205,7 @@ def test_a_silent_invocation_does_not_wait_for_log_lines(invoke):
         invoke()
         return time.perf_counter() - start
 
-    assert statistics.median(seconds() for _ in range(20)) < 0.040  # unpatched: 0.060
+    assert min(seconds() for _ in range(20)) < 0.040  # unpatched: each takes 0.060, however idle the machine is
 
 
 def test_the_api_is_reached_below_arcgis_as_behind_a_custom_domain(cloud):
