@@ -1,7 +1,7 @@
 """Sparse caches compared with dense ones of as many tiles: both should take as long."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -44,29 +44,43 @@ _CACHES: Mapping[str, tuple[list[Place], list[Place]]] = {
 _AREA = {"type": "Polygon", "coordinates": [[[-179, -85], [179, -85], [179, 85], [0, 80], [-179, 85], [-179, -85]]]}
 
 
-def sparse(folder: Path, rounds: int) -> Section:
-    """Export each sparse cache in turn with the dense one, in every layout, and once in a large area."""
+def sparse(folder: Path, rounds: int, names: Sequence[str] = tuple(_CACHES)) -> Section:
+    """Export each sparse cache in turn with the dense one, in every layout, and once in a large area.
+
+    Args:
+        folder: for caches and packages.
+        rounds: how often each is exported.
+        names: of the pairs of caches to export.
+    """
     home = folder / "sparse"
     clear(home)
-    area = home / "area.geojson"
-    area.write_text(json.dumps(_AREA))
     rows, worst = [], 0.0
-    for name, layout, options in _cases(area):
-        commands = {
-            kind: _command(home / kind / name / layout, layout, places, options)
-            for kind, places in zip(("sparse", "dense"), _CACHES[name], strict=True)
-        }
+    for title, commands in contenders(home, names):
         runs = alternate({kind: partial(_itself, command) for kind, command in commands.items()}, rounds)
         seconds = {kind: median_of(each).wall_seconds for kind, each in runs.items()}
         times = seconds["sparse"] / seconds["dense"]
         worst = max(worst, times)
-        title = f"{name}, {layout}{', in a large area' if options else ''}"
         rows.append((title, f"{seconds['sparse']:.2f}", f"{seconds['dense']:.2f}", f"{times:.2f}"))
     clear(home)
     columns = ("", "sparse, wall s", "dense, wall s", "sparse / dense")
     bar = f"at most {_TIMES} times"
     target = Target("a sparse cache against a dense one of as many tiles", bar, f"{worst:.2f} times", worst <= _TIMES)
     return Section("Sparse caches", [Table("The whole command", columns, rows)], [target])
+
+
+def contenders(home: Path, names: Sequence[str] = tuple(_CACHES)) -> Iterator[tuple[str, Mapping[str, Command]]]:
+    """Make pairs of caches below a folder; yield the title of each pair and the commands that export the two."""
+    area = home / "area.geojson"
+    area.write_text(json.dumps(_AREA))
+    for name, layout, options in _cases(area):
+        if name in names:
+            yield (
+                f"{name}, {layout}{', in a large area' if options else ''}",
+                {
+                    kind: _command(home / kind / name / layout, layout, places, options)
+                    for kind, places in zip(("sparse", "dense"), _CACHES[name], strict=True)
+                },
+            )
 
 
 def _cases(area: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:

@@ -12,7 +12,7 @@ from benchmarks.results import Section, Table, Target
 from local.cloud import ROOT
 
 _SECONDS = 1.0
-_FIRST: Mapping[str, tuple[str, ...]] = {
+ASKED_FIRST: Mapping[str, tuple[str, ...]] = {
     "api": ("jobs", "services", "submit_export"),
     "request_export": ("inbox", "services", "submit_export"),
     "export_at_once": ("export_at_once",),
@@ -26,7 +26,7 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
 }
 """Function -> the properties of the runtime that its handler reads."""
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "TILE_BUCKET": "tiles", "PACKAGE_BUCKET": "packages", "JOB_TABLE": "jobs", "INBOX_BUCKET": "inbox",
     "EVENT_BUS": "bus", "EVENT_BUS_ARN": "arn", "TIMER_GROUP": "timers", "TIMER_ROLE_ARN": "arn",
     "STATE_MACHINE_ARN": "arn", "OPENBLAS_NUM_THREADS": "1",
@@ -34,18 +34,22 @@ _ENVIRONMENT = {
 }  # fmt: skip
 
 
-def starts(rounds: int) -> Section:
-    """Start every function as Lambda does, each in its own process.
+def starts(rounds: int, names: Sequence[str] = tuple(ASKED_FIRST)) -> Section:
+    """Start functions as Lambda does, each in its own process.
 
     As deployed, all has bytecode but our own code; nothing of it is kept from one start to the next.
+
+    Args:
+        rounds: how often each function starts.
+        names: the functions to start.
     """
     with TemporaryDirectory() as folder:
         for package in ("functions", "layers/exporttiles/python/exporttiles"):
             copytree(ROOT / package, Path(folder) / Path(package).name, ignore=ignore_patterns("__pycache__"))
         deployed = {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
-        _medians(1, {"PYTHONPATH": str(ROOT)})  # writes missing bytecode of dependencies
-        compiled = _medians(rounds, deployed)
-        bare = _medians(rounds, deployed | {"PYTHONPYCACHEPREFIX": folder})
+        _medians(names, 1, {"PYTHONPATH": str(ROOT)})  # writes missing bytecode of dependencies
+        compiled = _medians(names, rounds, deployed)
+        bare = _medians(names, rounds, deployed | {"PYTHONPYCACHEPREFIX": folder})
     slowest = max(compiled, key=lambda name: compiled[name].cpu_seconds)
     seconds = compiled[slowest].cpu_seconds
     rows = [
@@ -53,7 +57,7 @@ def starts(rounds: int) -> Section:
             name, f"{compiled[name].cpu_seconds:.2f}", f"{compiled[name].wall_seconds:.2f}",
             f"{compiled[name].peak_bytes / 1e6:.0f}", f"{bare[name].cpu_seconds:.2f}",
         )
-        for name in _FIRST
+        for name in names
     ]  # fmt: skip
     note = (
         "Handler, use cases and clients that the first request asks for, Python itself included. As deployed: bytecode "
@@ -66,13 +70,13 @@ def starts(rounds: int) -> Section:
     return Section("Cold start", [Table("", columns, rows, note)], [target])
 
 
-def _medians(rounds: int, more: Mapping[str, str]) -> dict[str, Run]:
-    settings = [f"{name}={value}" for name, value in {**_ENVIRONMENT, **more}.items()]
-    contenders = {name: partial(_command, name, settings) for name in _FIRST}
+def _medians(names: Sequence[str], rounds: int, more: Mapping[str, str]) -> dict[str, Run]:
+    settings = [f"{name}={value}" for name, value in {**ENVIRONMENT, **more}.items()]
+    contenders = {name: partial(_command, name, settings) for name in names}
     return {name: median_of(runs) for name, runs in alternate(contenders, rounds).items()}
 
 
 def _command(name: str, settings: Sequence[str]) -> Command:
-    asked = "; ".join(f"runtime().{port}" for port in _FIRST[name])
+    asked = "; ".join(f"runtime().{port}" for port in ASKED_FIRST[name])
     code = f"from functions.{name}.app import from_environment as runtime; {asked}"
     return ["env", *settings, sys.executable, "-P", "-c", code]

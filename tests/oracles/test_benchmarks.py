@@ -1,6 +1,7 @@
 """The harness compares what is equal, and nothing else."""
 
 import json
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from benchmarks.packages import UnequalPackagesError, digests, fidelity, require
 from benchmarks.processes import Run, median_of, run, step
 from benchmarks.profiles import profile
 from benchmarks.results import Section, Table, Target, page
-from benchmarks.sparse import sparse
+from benchmarks.sparse import contenders, sparse
 from benchmarks.speed import copying, ours
-from benchmarks.starts import starts
+from benchmarks.starts import ASKED_FIRST, ENVIRONMENT, starts
 from benchmarks.steps import fewest_requests
 from exporttiles.adapters.object_stores import open_store
+from exporttiles.cli.main import main
 from exporttiles.domain.tiling import BundleIndex
 from local.cloud import ROOT
 from tests.caches import put_v2
@@ -64,9 +66,16 @@ def test_ours_and_the_peers_make_the_same_package_and_a_table_tells(folder):
 
 @pytest.mark.slow
 def test_a_sparse_cache_stands_beside_a_dense_one_in_every_layout(tmp_path):
-    section = sparse(tmp_path, rounds=1)
+    (table,) = sparse(tmp_path / "measured", 1, ["two cities at level 17"]).tables
+    titles = []
+    (tmp_path / "exported").mkdir()
+    for title, commands in contenders(tmp_path / "exported"):
+        titles.append(title)
+        for _, *arguments in commands.values():
+            assert main([*map(str, arguments)]) == 0
 
-    assert len(section.tables[0].rows) == 24
+    assert len(titles) == 24
+    assert [row[0] for row in table.rows] == titles[:6]
 
 
 def test_a_package_with_another_tile_is_not_compared(home, tmp_path):
@@ -209,7 +218,21 @@ def test_a_profile_of_a_program_that_fails_is_none(tmp_path):
 
 
 def test_every_function_has_a_start():
-    (table,) = starts(1).tables
+    assert ASKED_FIRST.keys() == {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
 
-    assert {row[0] for row in table.rows} == {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
-    assert all(0 < float(cpu) < float(without) for _, cpu, _, _, without in table.rows)
+
+@pytest.mark.parametrize("function", ASKED_FIRST)
+def test_a_function_has_all_that_it_is_asked_for_at_a_start(function, monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    runtime = import_module(f"functions.{function}.app").from_environment()
+
+    assert all(getattr(runtime, port) for port in ASKED_FIRST[function])
+
+
+def test_a_start_takes_longer_without_bytecode():
+    (table,) = starts(1, ["announce_job"]).tables
+
+    ((function, cpu, _, _, without),) = table.rows
+    assert function == "announce_job"
+    assert 0 < float(cpu) < float(without)
