@@ -9,7 +9,10 @@ from tests.chaos.faults import KINDS
 from tests.chaos.runs import run
 
 # It opens calm runs, and functions that are killed have no metrics to tell.
-pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning"),
+    pytest.mark.no_cover,  # others run the same lines
+]
 
 
 @pytest.mark.parametrize("seed", range(2 * len(KINDS)), ids=lambda seed: f"{seed} {KINDS[seed % len(KINDS)].name}")

@@ -67,7 +67,8 @@ def faults(found: Input, folder: Path) -> Iterator[str]:
         outcome = run(folder, variant.replace(str(out), str(renamed)))
         for fault in _faults_of_export(found, folder, outcome, folder / renamed):
             yield f"{renamed.suffix}: {fault}"
-    changed = [name for name, body in before.items() if _files(folder).get(name) != body]
+    after = _files(folder)
+    changed = [name for name, body in before.items() if after.get(name) != body]
     if changed:
         yield f"the export changed {changed}"
 

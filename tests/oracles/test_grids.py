@@ -138,6 +138,7 @@ def grids(draw):
     return scheme, places
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("output", OUTPUTS)
 @settings(max_examples=60, deadline=None)
 @given(grid=grids())

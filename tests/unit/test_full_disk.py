@@ -13,10 +13,11 @@ from obstore.store import LocalStore
 from PIL import Image
 
 from exporttiles.adapters.object_stores import ObstoreObjects
+from exporttiles.cli.main import main
 from exporttiles.domain.parts import MIN_PART_BYTES
 from tests.caches import put_xyz
 
-COMMAND = [f"{sys.prefix}/bin/exporttiles", "export"]
+COMMAND = f"{sys.prefix}/bin/exporttiles"
 SUFFIXES = (".tpkx", ".tpk", ".zip", "")
 IS_A_DISK_TO_BE_HAD = not subprocess.run(
     ["/usr/bin/env", "unshare", "-rm", "true"], check=False, capture_output=True
@@ -47,7 +48,7 @@ def calm(world, tmp_path_factory):
     """Suffix -> what the command makes where there is room, by name."""
     folder = tmp_path_factory.mktemp("calm")
     for suffix in SUFFIXES:
-        assert export(world, folder / f"World{suffix}").returncode == 0
+        assert main(arguments(world, folder / f"World{suffix}")) == 0
     return {suffix: contents(folder / f"World{suffix}") for suffix in SUFFIXES}
 
 
@@ -57,18 +58,12 @@ def earlier(tmp_path_factory):
     folder = tmp_path_factory.mktemp("earlier")
     put_xyz(ObstoreObjects(LocalStore(folder / "cache", mkdir=True)), {(3, 4, 4): noise(4, 4)})
     for suffix in SUFFIXES:
-        assert export(folder / "cache", folder / f"World{suffix}").returncode == 0
+        assert main(arguments(folder / "cache", folder / f"World{suffix}")) == 0
     return {suffix: folder / f"World{suffix}" for suffix in SUFFIXES}
 
 
-def export(world, out, **options):
-    return subprocess.run(
-        [*COMMAND, str(world), str(out), "--levels=3", "--force"],
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
+def arguments(world, out):
+    return ["export", str(world), str(out), "--levels=3", "--force"]
 
 
 def contents(path):
@@ -107,13 +102,14 @@ def test_a_file_that_cannot_grow_fails_the_export_and_leaves_what_was_there(
     }[at]
 
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-    done = export(world, out, preexec_fn=limit)
+    command = [COMMAND, *arguments(world, out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
 
     assert is_told(done, out)
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
     assert contents(out) == contents(earlier[suffix])
     if at == "the last bytes":
-        assert export(world, out).returncode == 0
+        assert main(arguments(world, out)) == 0
         assert contents(out) == calm[suffix]
 
 
@@ -132,7 +128,7 @@ def test_on_whatever_disk_an_export_is_whole_or_leaves_what_was_there(world, cal
         mount -t tmpfs -o size={sizes[0]} tmpfs {disk} && cp -r {earlier[suffix]} {out} && cd {disk} || exit 3
         for size in {" ".join(map(str, sizes))}; do
             mount -o remount,size=$size {disk} || exit 3
-            {" ".join(COMMAND)} {world} {out} --levels=3 --force > /dev/null 2> {told}/$size && break
+            {COMMAND} {" ".join(arguments(world, out))} > /dev/null 2> {told}/$size && break
             cp -r {out.name} {told}/$size.kept && ls -A > {told}/$size.names
         done
         cp -r {out} {tmp_path}
