@@ -106,7 +106,7 @@ def test_a_tile_that_is_no_picture_is_found_by_its_place():
 
     found, _ = check_bytes(archive_of(tiles))
 
-    assert "Level 3, row 2, column 2: the tile is UNKNOWN, no picture that viewers show." in found
+    assert "Level 3, row 2, column 2: the tile is UNKNOWN, which viewers do not show." in found
 
 
 def test_tiles_are_not_looked_at_for_the_structure_alone():

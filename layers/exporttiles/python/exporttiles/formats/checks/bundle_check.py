@@ -35,7 +35,9 @@ from exporttiles.formats.checks.checked_files import CheckedFiles
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.tiles.image import image_size, sniff
 
-_HEAD_BYTES = 1024  # of a tile: enough for its format, and mostly for its size in pixels
+TILE_HEAD_BYTES = 1024
+"""Bytes of a tile that are read: enough for its format, and mostly for its size in pixels."""
+
 _RANGE_BYTES = 2**20
 _ROUNDING_PIXELS = 0.01  # tiles may have been selected with other roundings; less than EDGE_PIXELS
 
@@ -185,25 +187,25 @@ def check_tiles(files: CheckedFiles, placed: PlacedBundle, index: TileIndex, exp
     rows, columns = np.nonzero(index.size)
     sizes = index.size[rows, columns]
     starts = index.offset[rows, columns] - SIZE_PREFIX_BYTES
-    heads = read_records(files.file, member, starts, SIZE_PREFIX_BYTES + np.minimum(sizes, _HEAD_BYTES))
+    heads = read_records(files.file, member.offset, starts, SIZE_PREFIX_BYTES + np.minimum(sizes, TILE_HEAD_BYTES))
     for row, column, tile_size, head in zip(rows.tolist(), columns.tolist(), sizes.tolist(), heads, strict=True):
         for text in _tile_faults(bytes(head), tile_size, expected):
             files.damage.add(member.name, f"Row {bundle.row + row}, column {bundle.column + column}: {text}")
 
 
 def read_records(
-    file: RangedFile, member: StoredMember, offsets: NDArray[np.int64], sizes: NDArray[np.int64]
+    file: RangedFile, start: int, offsets: NDArray[np.int64], sizes: NDArray[np.int64]
 ) -> list[memoryview]:
-    """Return records of a bundle, in their order.
+    """Return records, or their beginnings, in the order of their offsets.
 
     Args:
-        file: with the bundle.
-        member: where the bundle lies in the file.
-        offsets: (n) first bytes of the records in the bundle, ascending or not.
+        file: that holds them.
+        start: the byte of the file from which offsets count.
+        offsets: (n) first bytes of the records, ascending or not.
         sizes: (n) their lengths in bytes; all of them lie inside.
     """
     spans = coalesce(offsets, sizes, max_range_bytes=_RANGE_BYTES)
-    bodies = file.ranges((member.offset + start, member.offset + stop) for start, stop in spans)
+    bodies = file.ranges((start + first, start + stop) for first, stop in spans)
     return slice_records(spans, bodies, offsets, sizes)
 
 

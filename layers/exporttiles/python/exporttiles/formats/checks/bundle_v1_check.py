@@ -84,7 +84,7 @@ def _read_sizes(files: CheckedFiles, placed: PlacedBundle, offsets: NDArray[np.i
     sizes = np.zeros(offsets.shape, np.int32)
     rows, columns = np.nonzero(offsets)
     starts = offsets[rows, columns]
-    prefixes = read_records(files.file, member, starts, np.full(len(starts), SIZE_PREFIX_BYTES))
+    prefixes = read_records(files.file, member.offset, starts, np.full(len(starts), SIZE_PREFIX_BYTES))
     for row, column, at, prefix in zip(rows.tolist(), columns.tolist(), starts.tolist(), prefixes, strict=True):
         size = int.from_bytes(prefix, "little")
         is_inside = at + SIZE_PREFIX_BYTES + size <= member.size_bytes

@@ -20,6 +20,7 @@ from typing import Any
 from exporttiles.domain.wording import counted
 from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes
 from exporttiles.formats.checks.archive_check import Scope
+from exporttiles.formats.checks.bundle_check import TILE_HEAD_BYTES
 from exporttiles.formats.checks.checked_files import PackageReport, check_gaps
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.packages import geopackage
@@ -35,7 +36,6 @@ _STEPS = 2 * 10**9
 _STEPS_A_BYTE = 32
 _MAX_VALUE_BYTES = 64 * 2**20
 _MAX_TABLES = 100
-_HEAD_BYTES = 1024
 _GEOPACKAGE_IDS = {geopackage.APPLICATION_ID, 0x47503130, 0x47503131}  # of 1.2 and later, of 1.0, of 1.1
 _MBTILES_FORMATS = {"png": {"png", "jpeg"}, "jpg": {"jpeg"}, "jpeg": {"jpeg"}, "webp": {"webp"}}
 """Images that each format stands for; PNG is written for caches of both, so that transparency is expected."""
@@ -224,7 +224,7 @@ def _check_tiles(
 ) -> None:
     """Check encoding and size in pixels of every tile; all have one size if it is not stated."""
     found = Counter[tuple[int, int]]()
-    columns = f"zoom_level, tile_column, tile_row, substr(tile_data, 1, {_HEAD_BYTES})"
+    columns = f"zoom_level, tile_column, tile_row, substr(tile_data, 1, {TILE_HEAD_BYTES})"
     query = f"SELECT {columns} FROM {_quoted(table)}"  # noqa: S608
     for zoom, column, row, head in checked.rows(query):
         place = f"Zoom level {zoom}, column {column}, row {row}"

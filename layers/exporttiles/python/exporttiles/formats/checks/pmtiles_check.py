@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.ranged_file import RangedFile
-from exporttiles.formats.bundles.byte_ranges import coalesce, slice_records
 from exporttiles.formats.caches.file_kinds import kind_of_bytes
 from exporttiles.formats.caches.pmtiles import (
     HEADER_BYTES,
@@ -30,21 +28,20 @@ from exporttiles.formats.caches.pmtiles import (
     unpack,
 )
 from exporttiles.formats.checks.archive_check import Scope
+from exporttiles.formats.checks.bundle_check import TILE_HEAD_BYTES, read_records
 from exporttiles.formats.checks.checked_files import PackageReport, check_gaps
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.packages.pmtiles import tile_counts
 from exporttiles.formats.tiles.image import image_size, kind_of_compression, sniff
 
 _MAX_DEPTH = 4
-_HEAD_BYTES = 1024  # of a tile: enough for its format, and mostly for its size in pixels
-_RANGE_BYTES = 2**20
 _METADATA = "metadata"
 _IMAGES = {"png", "jpeg", "webp"}
 
 
 @dataclass(slots=True)
 class _Entries:
-    """What was found in the directories so far.
+    """Contents of the directories so far.
 
     Attributes:
         next_id: the position after the last tile.
@@ -154,7 +151,7 @@ def _directories(
             return
         offset, size = int(directory.offset[number]), int(directory.size[number])
         if offset + size > header.leaves.size_bytes:
-            raise DamagedCacheError(f"A leaf directory lies at byte {offset} of {header.leaves.size_bytes}.")
+            raise DamagedCacheError(f"A leaf directory at byte {offset:,} lies outside of their section.")
         leaf = Section(header.leaves.offset + offset, size)
         yield from _directories(file, header, leaf, _Positions(int(ids[number]), int(stops[number])), depth + 1)
 
@@ -211,22 +208,15 @@ def _check_tiles(
     offsets, first = np.unique(directory.offset, return_index=True)
     lengths = directory.size[first]
     is_inside = offsets + lengths <= header.tiles.size_bytes
-    offsets, lengths, first = offsets[is_inside], np.minimum(lengths[is_inside], _HEAD_BYTES), first[is_inside]
-    heads = _heads(file, header.tiles.offset + offsets, lengths)
+    offsets, lengths, first = offsets[is_inside], np.minimum(lengths[is_inside], TILE_HEAD_BYTES), first[is_inside]
+    heads = read_records(file, header.tiles.offset, offsets, lengths)
     for number, head in zip(first.tolist(), heads, strict=True):
         image = sniff(head)
         if image not in _IMAGES:
             kind = (image or kind_of_compression(head) or "unknown").upper()
-            damage.add(
-                "", f"{_place(int(directory.tile_id[number]))}: the tile is {kind}, no picture that viewers show."
-            )
+            damage.add("", f"{_place(int(directory.tile_id[number]))}: the tile is {kind}, which viewers do not show.")
         elif size := image_size(head):
             sizes[size] += 1
-
-
-def _heads(file: RangedFile, offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[memoryview]:
-    spans = coalesce(offsets, sizes, max_range_bytes=_RANGE_BYTES)
-    return slice_records(spans, file.ranges(spans), offsets, sizes)
 
 
 def _place(tile_id: int) -> str:
