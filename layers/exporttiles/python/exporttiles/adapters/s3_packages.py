@@ -223,7 +223,8 @@ class _UploadedPart:
 
     Attributes:
         size_bytes: its length.
-        seals: the ETag, and the checksum if S3 told one, as completing the upload repeats them.
+        seals: the ETag, and the checksum if S3 told one, as completing the upload repeats them: S3 refuses uploads with
+            composite checksums that do not (https://github.com/apache/arrow-rs-object-store/issues/568).
     """
 
     size_bytes: int
