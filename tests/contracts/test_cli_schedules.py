@@ -102,7 +102,10 @@ WEEKLY = ["--cron", "0 5 ? * MON *"]
         ([*WEEKLY, "--since-last"], "--since-last: 'last' cannot be used. Set keep and name, too"),
         ([*WEEKLY, "--keep", "0"], "--keep: 0 is not in the range 1<=x<=1000"),
         ([*WEEKLY, "--package-name", "a b"], "--package-name: 'a b' cannot be used. It must have 1 to 100"),
-        ([*WEEKLY, "--service", "Nowhere"], "--service: There is no image service 'Nowhere'. Published are: World_Im"),
+        (
+            [*WEEKLY, "--service", "Nowhere"],
+            "--service: There is no image service 'Nowhere'. Published services: World_Im",
+        ),
         ([*WEEKLY, "--service", "../x"], "--service: There is no image service '../x'."),
         ([*WEEKLY, "--levels", "10-99"], "--levels: '10-99' cannot be used. It must list levels from 0 to 23"),
         ([*WEEKLY, "--levels", "0-19"], "tiles would be exported; the service allows 1 to "),

@@ -176,7 +176,7 @@ def test_unpublish_removes_nothing_without_an_answer(bucket, world, store, monke
     assert "services/World.json" in keys(store)
 
 
-def test_an_emulator_reads_a_folder_of_this_machine(bucket, store, tmp_path, monkeypatch):
+def test_an_emulator_reads_a_folder_of_this_machine(bucket, store, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "ä cache % of tiles"
     folder.mkdir()
     put_files(open_store(folder.as_uri()), 2)
@@ -185,6 +185,9 @@ def test_an_emulator_reads_a_folder_of_this_machine(bucket, store, tmp_path, mon
     assert main(["publish", "World", "./ä cache % of tiles", "--bucket", bucket]) == 0
 
     assert ServiceCatalog(store).get("World").cache.url == folder.as_uri()
+    capsys.readouterr()
+    assert main(["unpublish", "World", "--yes", "--bucket", bucket]) == 0
+    assert capsys.readouterr().out == f"Unpublished World. The tiles stay at {folder}.\n"
 
 
 @pytest.mark.parametrize("prefix", ["", "file://"])

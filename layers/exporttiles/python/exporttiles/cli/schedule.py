@@ -168,7 +168,7 @@ def _check_request(name: str, parameters: Mapping[str, str], services: ServiceCa
         service = services.get(name)
     except ServiceNotFoundError as error:
         published = ", ".join(services.names()) or "none"
-        raise RequestError(f"{error} Published are: {published}.", "service") from error
+        raise RequestError(f"{error} Published services: {published}.", "service") from error
     request = read_export_request(parameters, service, must_name_reference=True)
     with naming_parameter("areaOfInterest"):  # it may be too complex to count
         tile_count = TileSelection.of_service(service, request.area).count_all(request.levels)

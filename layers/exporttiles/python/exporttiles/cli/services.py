@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import click
 
@@ -86,7 +87,7 @@ def unpublish(name: str, stack: str, bucket: str | None, *, yes: bool) -> None:
     if not yes and not _is_confirmed(f"Remove the service {name}? Its tiles stay."):
         raise click.ClickException("Nothing was removed. --yes removes without asking.")
     try:
-        place = f" at {catalog.get(name).cache.url}"
+        place = f" at {unquote(catalog.get(name).cache.url.removeprefix('file://'))}"
     except DamagedCacheError:  # its descriptor cannot be read, and is removed all the same
         place = ""
     catalog.delete(name)
