@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import StringIO
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import click
 import pytest
@@ -140,6 +142,30 @@ def test_any_wrong_value_is_refused_in_one_line_that_begins_with_its_option(name
 
     assert said.getvalue().startswith(f"exporttiles {' '.join(names)}: {label(wrong)}: ")
     assert len(said.getvalue().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("names", "command"), ALL, ids=[" ".join(names) for names, _ in ALL])
+@given(data=st.data())
+def test_any_arguments_end_in_at_most_one_line_of_errors(names, command, data):
+    """GIVEN no AWS settings, WHEN a command gets any options, values and words, THEN it fails in words."""
+    options = [name for found in command.params for name in found.opts if isinstance(found, click.Option)]
+    words = st.sampled_from(["", "0", "-1", "nan", "1,2,3", "{}", ".", "s3://", "file://", "a/b", "--", "2/"]) | WORDS
+    arguments = data.draw(st.lists(st.sampled_from(options) | words, max_size=6))
+    said = StringIO()
+
+    with (
+        TemporaryDirectory() as folder,
+        chdir(folder),
+        patch.dict(os.environ, {"AWS_CONFIG_FILE": "none", "AWS_EC2_METADATA_DISABLED": "true"}, clear=True),
+        redirect_stdout(StringIO()),
+        redirect_stderr(said),
+    ):
+        status = main([*names, *arguments])
+
+    assert status in {1, 2}
+    assert len(said.getvalue().splitlines()) == 1 or (
+        names == ("check",) and not said.getvalue()
+    )  # findings are output
 
 
 @pytest.mark.parametrize("arguments", [[], ["token"], ["schedule"]])
