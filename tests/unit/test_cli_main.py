@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import click
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporttiles import __version__
@@ -127,6 +127,7 @@ CHECKED = [
 
 
 @pytest.mark.parametrize(("names", "command", "wrong"), CHECKED)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_wrong_value_is_refused_in_one_line_that_begins_with_its_option(names, command, wrong, data):
     value = data.draw(bad_values(wrong))
@@ -145,6 +146,7 @@ def test_any_wrong_value_is_refused_in_one_line_that_begins_with_its_option(name
 
 
 @pytest.mark.parametrize(("names", "command"), ALL, ids=[" ".join(names) for names, _ in ALL])
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_arguments_end_in_at_most_one_line_of_errors(names, command, data):
     """GIVEN no AWS settings, WHEN a command gets any options, values and words, THEN it fails in words."""
