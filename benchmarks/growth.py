@@ -28,7 +28,7 @@ def growth(folder: Path, cache: Cache, worlds: range, rivers: range, image: Path
     """Measure exports of growing size.
 
     Args:
-        folder: where caches and jobs lie.
+        folder: folder of caches and jobs.
         cache: of the real exports.
         worlds: last levels of exports of the whole world: bundles are full.
         rivers: last levels of exports of a narrow band: many bundles, little in each.

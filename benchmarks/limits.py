@@ -16,11 +16,11 @@ _REQUESTS = (
     "", "tiles", "GETs", "fewest", "GETs a tile", "over-fetch", "indexes", "drawn: GETs a tile", "over-fetch",
 )  # fmt: skip
 _SHARES = (
-    "Shares are of the wanted bytes. Fewest: an index and a range for each bundle, and a range more for each gap that "
-    "is left when 5 % of all wanted bytes have gone into the smallest gaps of all bundles; ours sees the gaps of one "
-    "bundle at a time, and asks for 16 MiB at most. Drawn: the same, were the tiles of a bundle to lie in blocks of 8 "
-    "x 8 in the order in which a server happened to draw them; calculated from their sizes. The smaller an area and "
-    "the longer its outline, the less lies together."
+    "Shares are of the wanted bytes. Fewest: one index and one range for each bundle, and one more range for each gap "
+    "that remains after 5 % over-fetch has closed the smallest gaps of all bundles; exporttiles sees the gaps of one "
+    "bundle at a time, and reads at most 16 MiB at once. Drawn: the same for bundles whose tiles are in blocks of 8 x "
+    "8 in the order in which a server drew them, calculated from their sizes. The smaller an area and the longer its "
+    "outline, the fewer of its tiles are adjacent."
 )
 
 
@@ -132,9 +132,9 @@ def memory(folder: Path, cache: Cache) -> Section:
     held = json.loads(worker.output)
     client, loaded, bundle, peak = (each / 1e6 for each in (*held.values(), worker.peak_bytes))
     note = (
-        f"The worker is a process that loads what its function loads: {client:.0f} MB with Python, the logger and the "
+        f"The worker is a process with the modules of its function: {client:.0f} MB with Python, the logger and the "
         f"client of the table (botocore), {loaded:.0f} MB with numpy and obstore. "
-        f"{peak - bundle - loaded:.0f} MB come with the work: threads that read, and parts of 8 MiB on their way."
+        f"The work needs {peak - bundle - loaded:.0f} MB: threads that read, and parts of 8 MiB being sent."
     )
     share = packer["written_bytes"] / packer["bytes"]
     return Section(

@@ -48,7 +48,7 @@ def run(command: Command, environment: Mapping[str, str] | None = None) -> Run:
     """Run a command.
 
     Raises:
-        SystemExit: it failed; what it said is told.
+        SystemExit: it failed; has its output.
     """
     with TemporaryDirectory() as folder:
         measured = Path(folder) / "measured.json"

@@ -13,7 +13,7 @@ class Target:
     """A target and its measurement.
 
     Attributes:
-        note: where it was not met, what stands in the way.
+        note: the reason, if the target was not met.
     """
 
     name: str

@@ -60,9 +60,9 @@ def starts(rounds: int, names: Sequence[str] = tuple(ASKED_FIRST)) -> Section:
         for name in names
     ]  # fmt: skip
     note = (
-        "Handler, use cases and clients that the first request asks for, Python itself included. As deployed: bytecode "
-        "of the dependencies comes with their layer, our own code is compiled at each start. Without any: that of the "
-        "standard library and of botocore, which the runtime brings, is missing as well."
+        "Python, handler, use cases and the clients of the first request. As deployed: the layer has bytecode of the "
+        "dependencies, and exporttiles is compiled at each start. Without any bytecode: that of the standard library "
+        "and of botocore, which are part of the runtime, is missing as well."
     )
     columns = ("", "CPU s", "wall s", "peak MB", "CPU s without any bytecode")
     bar = f"less than {_SECONDS:.0f} s"

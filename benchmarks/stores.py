@@ -39,7 +39,7 @@ class CountedStore(ObstoreObjects):
     """A folder with the interface of S3.
 
     Attributes:
-        folder: where it lies.
+        folder: root of the store.
         requests: GET and PUT -> how many there were.
         transferred: GET and PUT -> bytes.
     """
@@ -102,12 +102,12 @@ class CountedStore(ObstoreObjects):
 class SimulatedStore(CountedStore):
     """Fragments that were never written: their bytes are generated when they are read.
 
-    A bundle is an index that tells of all its tiles, the first of them, and zeros.
+    A bundle is an index of all its tiles, the first tile, and zeros.
 
     Args:
-        folder: of all other objects; a package joined from such fragments is a hole there.
-        tile: what stands first in every bundle, an encoded image.
-        tile_bytes: what a tile needs; at least as much as the image and its size prefix.
+        folder: folder of all other objects; a package joined from such fragments is a sparse file there.
+        tile: the first tile of every bundle, an encoded image.
+        tile_bytes: size of a tile; at least that of the image and its size prefix.
     """
 
     selection: TileSelection

@@ -28,7 +28,7 @@ class FolderRuntime(AwsRuntime):
     """The runtime of the function, with a folder instead of S3; the client of the table is made but not used.
 
     Args:
-        folder: stands for the package bucket.
+        folder: replaces the package bucket.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -14,7 +14,7 @@ from obstore.store import S3Store
 from exporttiles.cli.progress import progress_bar
 
 DEFAULT_STACK = "exporttiles"
-"""The stack that commands work on unless they are told another one."""
+"""Default of the option --stack."""
 
 UPLOADS_AT_A_TIME = 16
 
