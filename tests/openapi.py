@@ -85,7 +85,7 @@ def openapi_document() -> dict[str, Any]:
             "parameters": dict(map(_export_parameter, PARAMETERS)),
             "securitySchemes": _CARRIERS,
         },
-        "security": [{}, *({name: []} for name in _CARRIERS)],  # {}: tokens are off by default
+        "security": [{}, *({name: []} for name in _CARRIERS)],  # {}: a stack without tokens
     }
 
 

@@ -12,6 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from exporttiles.domain.errors import SourceError
 from tests.chaos.multipart import refusal
+from tests.chaos.rights import rights_of
 
 
 class KilledError(BaseException):
@@ -79,6 +80,7 @@ class Chaos:
 
     Attributes:
         calls: every call to a port so far.
+        rights: what these calls need, each with the name of the process.
         hits: how often each kind of fault happened.
         tricks: what the surroundings do when a fault asks for it: cancel the job, change a tile, end the execution.
     """
@@ -87,6 +89,7 @@ class Chaos:
         self.plan = plan
         self.tricks = tricks
         self.calls: list[str] = []
+        self.rights: set[tuple[str, str, str]] = set()
         self.hits: Counter[str] = Counter()
         self.is_calm = False
         self._lock = threading.Lock()
@@ -123,16 +126,22 @@ class _Faulty:
     _port: Any
     _name: str
     _process: Process
+    _operation: str = ""
 
     def __getattr__(self, method: str) -> Any:
         act = getattr(self._port, method)
         if method == "get_paginator":
-            return lambda operation: _Faulty(self._chaos, act(operation), self._name, self._process)
+            return lambda operation: _Faulty(self._chaos, act(operation), self._name, self._process, operation)
         if not callable(act):
             return act
-        return lambda *args, **more: self._chaos.call(
-            self._process, f"{self._name}.{method}", partial(act, *args, **more)
-        )
+
+        def call(*args: Any, **more: Any) -> Any:
+            args = tuple(list(each) if isinstance(each, Iterator) else each for each in args)
+            for right in rights_of(self._name, self._operation or method, args, more):
+                self._chaos.rights.add((self._process.name, *right))
+            return self._chaos.call(self._process, f"{self._name}.{method}", partial(act, *args, **more))
+
+        return call
 
 
 def _error(operation: str, code: str) -> Exception:

@@ -110,6 +110,9 @@ class MemoryS3:
         found = [name for name in self.objects.list_folder(folder).folders if name.startswith(Prefix)]
         return {"CommonPrefixes": [{"Prefix": name} for name in found]}
 
+    def generate_presigned_url(self, _operation: str, *, Params: Mapping[str, str], **_: Any) -> str:
+        return f"https://packages.example/{Params['Key']}?signed"
+
     def get_paginator(self, operation: str) -> "Pages":
         return Pages(getattr(self, operation))
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from exporttiles.adapters import s3_packages
-from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog
+from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog, Subscriptions
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.s3_packages import S3Packages
 from exporttiles.bootstrap.runtime import Runtime
@@ -46,7 +46,7 @@ from tests.caches import Tiles, put_pmtiles, put_v2, put_xyz
 from tests.chaos.faults import KINDS, LATE_END, Chaos, Fault, KilledError, Kind, Process
 from tests.chaos.machine import Machine, StepError
 from tests.chaos.multipart import MemoryS3
-from tests.fakes import FakeClock, FakeSources, FakeWorkflow, a_runtime, memory
+from tests.fakes import FakeAnnouncer, FakeClock, FakeInbox, FakeSources, FakeTimers, FakeWorkflow, a_runtime, memory
 from tests.functions.test_event_functions import schema
 from tests.functions.test_workflow_functions import Context
 
@@ -155,7 +155,9 @@ class World:
         self.tiles, self.objects = memory(), memory()
         self.s3 = MemoryS3(self.objects)
         self.stream = Stream(self.table or MemoryJobs(self.clock))
+        self.settings = Settings("tiles", "packages", "jobs", timedelta(days=3), public_base_url="https://maps.example")
         self.workflow = FakeWorkflow()
+        self.inbox = FakeInbox()
         self.zombies: list[Zombie] = []
         self.is_cancel_accepted = False
         self.packed: Any = None
@@ -170,6 +172,7 @@ class World:
             "late end": self.tell_late,
         }
         self.chaos = Chaos(self.faults, tricks)
+        self.calm = Chaos([], {})
         url = self.put_tiles("")
         ServiceCatalog(self.tiles).put(a_service(self.tiles, url=url))
 
@@ -184,16 +187,20 @@ class World:
     def cancel(self) -> None:
         """Cancel the job as a client does."""
         with suppress(JobStateError, JobNotFoundError):
-            self.runtime(None).cancel_export(JOB_ID)
+            self.calm_runtime("Api").cancel_export(JOB_ID)
             self.is_cancel_accepted = True
 
-    def runtime(self, process: Process | None) -> Runtime:
-        """Return what a process works with; without one, what works without faults."""
-        wrap = partial(self.chaos.wrap, process=process) if process else lambda port, _: port
+    def calm_runtime(self, name: str) -> Runtime:
+        """Return what a function works with that no fault befalls."""
+        return self.runtime(Process(name), self.calm)
+
+    def runtime(self, process: Process, chaos: Chaos) -> Runtime:
+        """Return what a process works with."""
+        wrap = partial(chaos.wrap, process=process)
         tiles, objects = wrap(self.tiles, "tiles"), wrap(self.objects, "objects")
         return replace(
             a_runtime(),
-            settings=Settings("tiles", "packages", "jobs", timedelta(days=3), public_base_url="https://maps.example"),
+            settings=self.settings,
             api_keys=ApiKeys(tiles),
             services=ServiceCatalog(tiles),
             jobs=wrap(self.stream, "jobs"),
@@ -201,6 +208,10 @@ class World:
             packages=S3Packages(wrap(self.s3, "s3"), "packages", 60),
             sources=FakeSources(tiles),
             workflow=wrap(self.workflow, "workflow"),
+            inbox=wrap(self.inbox, "inbox"),
+            subscriptions=Subscriptions(tiles),
+            timers=wrap(FakeTimers(), "timers"),
+            announcer=wrap(FakeAnnouncer(), "announcer"),
             clock=self.clock,
         )
 
@@ -217,7 +228,7 @@ class World:
 
         def work() -> None:
             try:
-                answer = HANDLERS[name](payload, context, runtime=self.runtime(process))
+                answer = HANDLERS[name](payload, context, runtime=self.runtime(process, self.chaos))
                 self.chaos.call(process, "answer.now", lambda: None)
                 outcome.put(("answered", answer))
             except KilledError:
@@ -252,14 +263,14 @@ class World:
                 self.zombies.remove(zombie)
                 zombie.release()
 
-    def request(self) -> None:
+    def request(self, event_id: str = "1", **more: Any) -> None:
         """Deliver a request until it is handled, or lies in the dead-letter queue."""
         detail = {"service": "World_Imagery", "exportExtent": "-2.8,-2.8,2.8,2.8,EPSG:4326", "levels": "0-2,8"}
         detail["exportExtent"] = json.dumps(
             {"xmin": -2.8, "ymin": -2.8, "xmax": 2.8, "ymax": 2.8, "spatialReference": {"wkid": 4326}}
         )
-        detail |= OUTPUTS[self.scenario[1]]
-        event = {"detail-type": REQUESTED, "source": "chaos", "id": "1", "detail": detail}
+        detail |= OUTPUTS[self.scenario[1]] | more
+        event = {"detail-type": REQUESTED, "source": "chaos", "id": event_id, "detail": detail}
         for _ in range(DELIVERIES):
             with suppress(StepError):
                 self.invoke("Request", {"Records": [{"body": json.dumps(event)}]})
@@ -316,7 +327,7 @@ class World:
 
     def watch(self) -> None:
         """Let the watchman make his rounds, until he gives up starting what was never started."""
-        runtime = self.runtime(None)
+        runtime = self.calm_runtime("WatchJobs")
         for _ in range(4):
             self.clock.time += timedelta(minutes=6)
             is_started = JOB_ID in self.workflow.started
@@ -327,7 +338,7 @@ class World:
 
     def resume(self, late_end: Fault) -> None:
         """Let a job that failed go on where it stopped, while ends of before are told late."""
-        self.runtime(None).resume_export(JOB_ID)
+        self.calm_runtime("Api").resume_export(JOB_ID)
         self.chaos.plan, self.chaos.is_calm = [late_end], False
         self.execute(attempt=2)
         self.chaos.is_calm = True
@@ -413,6 +424,7 @@ class Outcome:
     status: str
     needs_watchman: bool
     problems: list[str]
+    rights: set[tuple[str, str, str]]
 
 
 def planned(kind: Kind, scenario: Scenario, source: random.Random) -> Fault:
@@ -470,7 +482,8 @@ def run(seed: int, table: JobTable | None = None) -> Outcome:
             else:
                 problems += _problems_of_giving_up(world)
     status = str(job.status) if job else "no job"
-    return Outcome(seed, scenario, plan_told, world.chaos.hits, status, needs_watchman, problems)
+    rights = world.chaos.rights | world.calm.rights
+    return Outcome(seed, scenario, plan_told, world.chaos.hits, status, needs_watchman, problems, rights)
 
 
 def _problems_of_resuming(world: World, kinds: set[str], late_end: Fault) -> Any:
