@@ -49,9 +49,9 @@ class Extent:
     def boxes(self, spatial_reference: SpatialReference) -> tuple["Extent", ...]:
         """Return the bounding boxes of this envelope in another reference.
 
-        More than one where it crosses the edge of the world there. The sides
-        are traced, as a straight side is a curve elsewhere; where the
-        reference is this one, the boxes are the envelope itself.
+        An envelope that crosses the edge of the world there has two. Its sides
+        are traced, as a straight line in one reference is a curve in another;
+        in its own reference the envelope is returned unchanged.
 
         Raises:
             AreaError: the envelope has no area, is not finite or far outside

@@ -59,7 +59,7 @@ class PackageStore(PackageJoiner, Protocol):
     """Finished packages and incomplete uploads."""
 
     def owners(self, beginning: str) -> Iterator[str]:
-        """Yield the ids with a prefix of all jobs that own objects; an id may be repeated."""
+        """Yield the ids of jobs that own objects, if they begin with a text; an id may be repeated."""
         ...
 
     def abort_uploads(self, prefix: str, is_unwanted: Callable[[str], bool] = ...) -> int:

@@ -1,6 +1,6 @@
 """Reading the members of a zip archive by byte ranges: end records, central directory, local headers.
 
-The caller brings the bytes, so that archives in object storage are read without
+The caller supplies the bytes, so that archives in object storage are read without
 downloading them. Archives are untrusted input: sizes and counts are bounded,
 and no offset outside of the file is followed.
 

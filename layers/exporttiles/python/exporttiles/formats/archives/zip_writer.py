@@ -98,7 +98,7 @@ def central_directory(members: Collection[tuple[ZipMember, int]], *, modified: i
 
 
 def archive_crc32(members: Collection[tuple[ZipMember, int]], directory: bytes) -> int:
-    """Return the CRC-32 of a whole archive, from those of its members: no byte of them is needed.
+    """Return the CRC-32 of a whole archive, calculated from those of its members without reading them.
 
     Args:
         members: as given to `central_directory`.

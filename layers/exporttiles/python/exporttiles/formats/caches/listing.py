@@ -53,7 +53,8 @@ class CacheListing:
 
     Attributes:
         is_row_first: the row stands before the column in the paths of numbered files.
-        unread, unread_count: the first file with the extension of a tile and a number, but an unknown name; how many.
+        unread: the first file that looks like a tile, by its extension and a number, but has an unknown name.
+        unread_count: number of such files.
         other: the first file that is not a tile.
     """
 

@@ -89,7 +89,7 @@ def touched_tiles(
     Args:
         scheme: of the tiles.
         extent: the full extent.
-        levels: those with bundles; without a place in the scheme they are left out.
+        levels: those with bundles; levels that the scheme does not have are left out of the result.
         document: that states the scheme.
         findings: faults are added here.
     """
@@ -140,7 +140,7 @@ def check_bundles(files: CheckedFiles, bundles: Sequence[PlacedBundle], expected
 
 
 def check_header(path: str, found: Sequence[int], wanted: Mapping[str, int], findings: Findings) -> None:
-    """Compare the header of a bundle with that by ArcGIS.
+    """Compare the header of a bundle with the one that ArcGIS writes.
 
     Args:
         path: of the bundle.

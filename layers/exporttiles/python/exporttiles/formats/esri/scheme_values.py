@@ -10,7 +10,7 @@ from exporttiles.formats.tiles.image import MAX_SIDE_PIXELS
 
 _MAX_WKID = 2**31 - 1
 MAX_LEVELS = 64
-"""More levels than any scheme has: a pixel of level 64 would be smaller than an atom."""
+"""Limit of the levels of a scheme: a pixel of level 64 would be smaller than an atom."""
 
 _MAX_LEVEL = 99  # folders of levels have two digits
 MAX_COORDINATE = 1e15  # map units
