@@ -25,15 +25,15 @@ setup-demo: .venv/demo-installed .venv-emulator/installed
 	@:
 
 # The two environments are installed at the same time.
-demo: ## export a tile package from a world cache on an AWS emulator, and look inside
+demo: ## export a tile package from a world cache on an AWS emulator, and draw it
 	@$(MAKE) --no-print-directory -j2 setup-demo
 	@.venv/bin/python -m local.demo
 
-demo-events: ## put a request file into the inbox, hear how it goes, download the package
+demo-events: ## put a request file into the inbox, follow its events, download the package
 	@$(MAKE) --no-print-directory -j2 setup-demo
 	@.venv/bin/python -m local.demo_events
 
-serve: ## keep the stack and two image services up on PORT until Ctrl-C
+serve: ## run the stack with two image services on PORT until Ctrl-C
 	@$(MAKE) --no-print-directory -j2 setup-demo
 	@.venv/bin/python -m local.serve --port $(PORT)
 
@@ -43,7 +43,7 @@ lint: .venv/installed
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-check: lint .venv-audit/installed ## style, types, import contracts, the fast tests, known holes: before each commit
+check: lint .venv-audit/installed ## style, types, import contracts, fast tests, known vulnerabilities: before each commit
 	.venv/bin/pytest -n auto $(FAST_TESTS) -m "not slow"
 	@$(MAKE) --no-print-directory audit AUDIT_OPTIONS=--when-reachable
 
@@ -53,22 +53,22 @@ test: ## all tests, with exports on the emulator
 	.venv/bin/pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) $(FAST_TESTS) tests/chaos tests/contracts \
 		tests/deployment tests/e2e tests/local tests/oracles --cov --cov-report=term
 
-chaos: .venv/installed ## a thousand exports with faults, at most five minutes of them; SEED=n runs one again
+chaos: .venv/installed ## a thousand exports with injected faults, at most five minutes; SEED=n repeats one
 	.venv/bin/python -m tests.chaos $(SEED)
 
-test-arcgis: setup .venv-arcgis/installed ## let Esri's own Python client export from the local stack
+test-arcgis: setup .venv-arcgis/installed ## export from the local stack with Esri's Python client
 	.venv-arcgis/bin/pytest -c tests/arcgis/pytest.ini tests/arcgis
 
-fuzz: .venv-fuzz/installed ## hunt for inputs that crash a parser: SECONDS=60 for each, TARGETS="tile area" or all
+fuzz: .venv-fuzz/installed ## search for inputs that crash a parser: SECONDS=60 for each, TARGETS="tile area" or all
 	PYTHONPATH=layers/exporttiles/python .venv-fuzz/bin/python -m tests.fuzz $(TARGETS) --seconds $(or $(SECONDS),60)
 
-audit: .venv-audit/installed ## ask OSV for known holes in what is deployed; fails if it cannot be asked
+audit: .venv-audit/installed ## ask OSV for known vulnerabilities of deployed packages; fails if OSV does not answer
 	@.venv-audit/bin/python requirements/audit.py $(AUDIT_OPTIONS)
 
-bench: setup ## measure ours, the peers and the growth, and write benchmarks/RESULTS.md; BENCH=quick: two minutes
+bench: setup ## measure speed, limits and growth, and write benchmarks/RESULTS.md; BENCH=quick: two minutes
 	@.venv/bin/python -m benchmarks $(if $(filter quick,$(BENCH)),--quick)
 
-build: setup .venv-build/installed ## build what is deployed to AWS, and test that
+build: setup .venv-build/installed ## build what is deployed to AWS, and test it
 	for template in template.yaml templates/events.yaml templates/monitoring.yaml; do \
 		.venv-build/bin/sam validate --lint --region us-east-1 --template $$template || exit 1; \
 	done
@@ -80,7 +80,7 @@ deploy: audit .venv-build/installed ## audit, build and deploy to your AWS accou
 	PATH="$(CURDIR)/.venv-build/bin:$$PATH" .venv-build/bin/sam build
 	.venv-build/bin/sam deploy $(or $(DEPLOY_OPTIONS),--guided --stack-name exporttiles --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND)
 
-destroy: .venv/installed ## delete a STACK: says what goes, asks; TILE_BUCKET=name deletes that, too
+destroy: .venv/installed ## delete a STACK, after a list and a question; TILE_BUCKET=name deletes that bucket, too
 	@.venv/bin/python -m deployment.destroy --stack "$(or $(STACK),exporttiles)" --confirm "$(CONFIRM)" \
 		--tile-bucket "$(TILE_BUCKET)"
 
@@ -98,7 +98,7 @@ lock: .venv-uv/installed ## resolve the dependencies anew
 	$(COMPILE) layers/exporttiles/pyproject.toml --extra cli --group fuzz -c layers/dependencies/requirements.txt \
 		-o requirements/fuzz.txt
 
-clean: ## remove environments, caches and what the demo made
+clean: ## remove environments, caches and the output of the demo
 	rm -rf .venv .venv-* .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
 		.pytest_cache .ruff_cache .coverage demo
 	find benchmarks deployment functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
