@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from exporttiles.domain.wording import gap_names
 from exporttiles.formats.archives.ranged_file import RangedFile, StoredMember
@@ -31,6 +31,19 @@ class PackageReport:
     tile_counts: Mapping[int, int]
     damage: tuple[Finding, ...]
     remarks: tuple[Finding, ...]
+
+    @classmethod
+    def of(
+        cls,
+        size_bytes: int,
+        tile_counts: Mapping[int, int],
+        damage: Findings,
+        remarks: Findings,
+        members: Sequence[StoredMember] = (),
+    ) -> Self:
+        """Return the report of a check; levels without tiles are left out."""
+        held = {level: count for level, count in sorted(tile_counts.items()) if count}
+        return cls(size_bytes, members, held, tuple(damage.all), tuple(remarks.all))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -71,9 +84,8 @@ class CheckedFiles:
         return self.file.ranges(member.head(size_bytes) for member in members)
 
     def report(self, tile_counts: Mapping[int, int]) -> PackageReport:
-        """Return the report of the check; levels without tiles are left out."""
-        held = {level: count for level, count in sorted(tile_counts.items()) if count}
-        return PackageReport(self.file.size_bytes, self.members, held, tuple(self.damage.all), tuple(self.remarks.all))
+        """Return the report of the check."""
+        return PackageReport.of(self.file.size_bytes, tile_counts, self.damage, self.remarks, self.members)
 
 
 def check_archive_with(

@@ -80,8 +80,7 @@ def check_database(path: Path, scope: Scope) -> PackageReport:
             checked.damage.add("", _failure(error, kind or ""))
         except UnicodeDecodeError:
             checked.damage.add("", "It holds text that is not UTF-8.")
-    held = {level: count for level, count in sorted(checked.tile_counts.items()) if count}
-    return PackageReport(size_bytes, (), held, tuple(checked.damage.all), tuple(checked.remarks.all))
+    return PackageReport.of(size_bytes, checked.tile_counts, checked.damage, checked.remarks)
 
 
 def _bound(database: sqlite3.Connection, size_bytes: int) -> None:

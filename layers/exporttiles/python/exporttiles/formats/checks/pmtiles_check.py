@@ -85,8 +85,7 @@ def check_pmtiles(file: RangedFile, suffix: str, scope: Scope) -> PackageReport:
     except DamagedCacheError as error:
         kind = None if head.startswith(b"PMTiles") else kind_of_bytes(head)
         damage.add("", f"It is {kind}, not a PMTiles archive." if kind else str(error))
-    held = {level: count for level, count in sorted(found.tile_counts.items()) if count}
-    return PackageReport(file.size_bytes, (), held, tuple(damage.all), tuple(remarks.all))
+    return PackageReport.of(file.size_bytes, found.tile_counts, damage, remarks)
 
 
 @dataclass(frozen=True, slots=True)
