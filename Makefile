@@ -13,7 +13,7 @@ export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo demo demo-events serve lint check test chaos test-arcgis fuzz audit bench build deploy \
-	destroy lock clean
+	destroy prove lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,10 @@ deploy: audit .venv-build/installed ## audit, build and deploy to your AWS accou
 destroy: .venv/installed ## delete a STACK, after a list and a question; TILE_BUCKET=name deletes that bucket, too
 	@.venv/bin/python -m deployment.destroy --stack "$(or $(STACK),exporttiles)" --confirm "$(CONFIRM)" \
 		--tile-bucket "$(TILE_BUCKET)"
+
+# ENDPOINT=local tries it on the emulator, which proves nothing about AWS; YES=1 does not ask before money is spent.
+prove: .venv/installed $(if $(ENDPOINT),.venv-emulator,.venv-build)/installed ## deploy a throwaway stack to AWS, test, break, measure and delete it
+	@.venv/bin/python -m deployment.prove --endpoint "$(ENDPOINT)" $(if $(YES),--yes) $(PROVE_OPTIONS)
 
 lock: .venv-uv/installed ## resolve the dependencies anew
 	$(COMPILE) layers/exporttiles/pyproject.toml $(IN_LAMBDA:%=--no-emit-package %) -o layers/dependencies/requirements.txt

@@ -83,12 +83,7 @@ class LocalCloud:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables that send a process which uses AWS to this cloud."""
-        return CREDENTIALS | {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_REGION": REGION,
-            "NO_PROXY": "127.0.0.1",
-        }
+        return environment_of(self.url)
 
     @property
     def store_options(self) -> dict[str, Any]:
@@ -164,6 +159,16 @@ class LocalCloud:
         return _clean_environment(self._folder)
 
 
+def environment_of(url: str) -> dict[str, str]:
+    """Return the environment variables that send a process which uses AWS to an emulator."""
+    return CREDENTIALS | {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
 def deploy(
     client_of: Callable[[str], Any],
     stack_name: str,
@@ -209,7 +214,7 @@ def deploy(
             client.get_waiter("stack_update_complete").wait(**names, WaiterConfig=often)
         stack = _stack(client, stack_name)
     except (ClientError, WaiterError) as error:
-        raise LocalCloudError(f"the deployment failed: {error}") from error
+        raise LocalCloudError(f"the deployment failed: {error} {_reasons(client, stack_name)}".rstrip()) from error
     return {output["OutputKey"]: output["OutputValue"] for output in (stack or {}).get("Outputs", [])}
 
 
@@ -221,6 +226,16 @@ def _stack(client: Any, name: str) -> dict[str, Any] | None:
             return None
         raise
     return dict(stack)
+
+
+def _reasons(client: Any, stack_name: str) -> str:
+    """Return why resources of a stack failed."""
+    try:
+        events = client.describe_stack_events(StackName=stack_name)["StackEvents"]
+    except ClientError:  # it was never made
+        return ""
+    reasons = {event.get("ResourceStatusReason", "") for event in events if event["ResourceStatus"].endswith("_FAILED")}
+    return "; ".join(sorted(filter(None, reasons)))
 
 
 def _package(template: Path, folder: Path, environment: dict[str, str]) -> str:

@@ -38,11 +38,16 @@ def make_compact_cache(xyz_folder: Path, folder: Path, *, max_level: int, qualit
                 for _, row, column in tiles
             }
             path.write_bytes(b"".join(write_bundle(images, record_count=DATASET_RECORD_COUNT)))
+    for name, body in cache_documents(max_level, quality).items():
+        (folder / name).write_bytes(body)
+
+
+def cache_documents(max_level: int, quality: int) -> dict[str, bytes]:
+    """Return the documents of a Web Mercator cache by name; the last one completes the cache."""
     conf_xml = write_conf_xml(
         scheme_from_0(WEB_MERCATOR_256, max_level),
         StorageFormat.COMPACT_V2,
         TileFormat.JPEG,
         compression_quality=quality,
     )
-    (folder / CONF_CDI).write_bytes(write_conf_cdi(WEB_MERCATOR_256.tile_extent(0, 0, 0)))
-    (folder / CONF_XML).write_bytes(conf_xml)  # last: it marks the cache as complete
+    return {CONF_CDI: write_conf_cdi(WEB_MERCATOR_256.tile_extent(0, 0, 0)), CONF_XML: conf_xml}

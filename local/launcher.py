@@ -100,6 +100,18 @@ def name_handler_errors() -> None:
     lambda_svc._execute_function_warm = execute_function_warm
 
 
+def name_throttles() -> None:
+    """Gap: a function that is throttled is reported to Step Functions as Lambda.Unknown."""
+    respond = lambda_svc._throttle_response
+
+    @wraps(respond)
+    def throttle_response(*arguments: Any, **named: Any) -> dict[str, Any]:
+        response: dict[str, Any] = respond(*arguments, **named)
+        return response | {"body": response["body"] | {"errorType": "Lambda.TooManyRequestsException"}}
+
+    lambda_svc._throttle_response = throttle_response
+
+
 def end_logs() -> None:
     """Gap: each invocation waits up to 50 ms for further log lines.
 
@@ -281,6 +293,7 @@ def main() -> None:
     """Serve until SIGTERM, SIGINT or the end of standard input."""
     run_functions_with(os.environ["LAMBDA_PYTHON"])
     name_handler_errors()
+    name_throttles()
     end_logs()
     name_scheduled_events()
     read_schedule_groups()

@@ -1,0 +1,497 @@
+"""Questions to a deployed stack: packages, links, roles, faults, updates and figures."""
+
+import base64
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from deployment.caches import DAMAGED, LARGE, bundle_key, level_of
+from deployment.facts import Figures, Question, Subject, UnprovedError, errors_of, require
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.messages.execution import execution_name
+
+WORKER, PACKER, CLOSER = "ExportTileRangeFunction", "PackTilePackageFunction", "CloseJobFunction"
+_TOO_LITTLE_MEGABYTES = 128
+_AT_A_TIME = 2
+_FACTOR = 2.0
+_LOG_SECONDS = 60
+_METRIC_SECONDS = 300
+
+
+# Packages ---------------------------------------------------------------------
+
+
+def _large_package(subject: Subject) -> Figures:
+    """Export the large cache; S3 has the checksum of the whole, and ours is equal."""
+    began = time.time()
+    job = _export_large(subject)
+    subject.jobs["large"] = job | {"began": began, "ended": time.time()}
+    require(job["jobStatus"] == "esriJobSucceeded", "; ".join(errors_of(job)))
+    report = _verification(subject, job)
+    s3, bucket = subject.stack.client("s3"), subject.stack.outputs["PackageBucketName"]
+    key = _objects(subject, job["jobId"])[0]
+    head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+    checksum = base64.b64decode(head.get("ChecksumCRC32", "")).hex()
+    ours, kind = report["checksums"]["package"], head.get("ChecksumType")
+    require(kind == "FULL_OBJECT", f"S3 says that its checksum is of the kind {kind}.")
+    require(checksum == ours, f"S3 says {checksum}, the report of the job {ours}.")
+    seconds = _state_seconds(subject, job["jobId"], "PackTilePackage")
+    gigabytes = head["ContentLength"] / 1e9
+    return {
+        "package_gigabytes": round(gigabytes, 3),
+        "pack_seconds": round(seconds, 1),
+        "copy_megabytes_per_second": round(gigabytes * 1000 / seconds, 1),
+        "work_items": subject.size.bundles,
+    }
+
+
+def _head(subject: Subject) -> Figures:
+    """Ask for the length of the package without downloading it."""
+    url = subject.client.package_url(LARGE, _large(subject))
+    with subject.client.open(url, "HEAD") as answer:
+        length = int(answer.headers["Content-Length"])
+    key = _objects(subject, _large(subject)["jobId"])[0]
+    bucket = subject.stack.outputs["PackageBucketName"]
+    size = subject.stack.client("s3").head_object(Bucket=bucket, Key=key)["ContentLength"]
+    require(length == size, f"HEAD says {length} bytes, and the package has {size}.")
+    return {}
+
+
+def _range(subject: Subject) -> Figures:
+    """Download the first bytes of the package: those of a zip archive."""
+    with subject.client.open(subject.client.package_url(LARGE, _large(subject)), Range="bytes=0-3") as answer:
+        status, start = answer.status, answer.read()
+    require((status, start) == (206, b"PK\x03\x04"), f"The answer was {status} with {start!r}.")
+    return {}
+
+
+def _regional_link(subject: Subject) -> Figures:
+    """Follow a link to the package by hand: no second redirect, and the host is in the region."""
+    url = subject.client.package_url(LARGE, _large(subject))
+    _, link = _fetch(subject.client.with_token(url))
+    status, _ = _fetch(link, Range="bytes=0-3")
+    region = subject.stack.client("s3").meta.region_name
+    host = urlsplit(link).hostname or ""
+    bucket = subject.stack.outputs["PackageBucketName"]
+    require(host.startswith(f"{bucket}.s3.{region}."), f"The link leads to {host}.")
+    require(status == 206, f"The link answers {status}.")
+    return {}
+
+
+def _encoded_path(subject: Subject) -> Figures:
+    """Ask for a service with a percent-encoded name."""
+    encoded = subject.client.get(f"{LARGE.replace('_', '%5F')}/ImageServer")
+    require(encoded == subject.client.get(f"{LARGE}/ImageServer"), f"The answer was {encoded}.")
+    return {}
+
+
+# Roles ------------------------------------------------------------------------
+
+
+def _roles(subject: Subject) -> Figures:
+    """Let Access Analyzer look at every statement of every role."""
+    iam, analyzer = subject.stack.client("iam"), subject.stack.client("accessanalyzer")
+    found, roles = [], subject.stack.of_kind("AWS::IAM::Role")
+    for role in roles:
+        for name in iam.list_role_policies(RoleName=role.physical_id)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role.physical_id, PolicyName=name)["PolicyDocument"]
+            answer = analyzer.validate_policy(policyDocument=json.dumps(document), policyType="IDENTITY_POLICY")
+            found += [
+                f"{role.logical_id}: {each['issueCode']}: {each['findingDetails']}"
+                for each in answer["findings"]
+                if each["findingType"] in {"ERROR", "SECURITY_WARNING"}
+            ]
+    require(not found, "; ".join(found))
+    return {"roles": len(roles)}
+
+
+# Faults -----------------------------------------------------------------------
+
+
+def _throttled(subject: Subject) -> Figures:
+    """Export the large cache while two workers may run at a time."""
+    with _workers_at_a_time(subject, _AT_A_TIME):
+        start = time.monotonic()
+        job = _export_large(subject)
+        seconds = time.monotonic() - start
+    require(job["jobStatus"] == "esriJobSucceeded", "; ".join(errors_of(job)))
+    return {"workers": _AT_A_TIME, "work_items": subject.size.bundles, "seconds": round(seconds, 1)}
+
+
+def _out_of_memory(subject: Subject) -> Figures:
+    """Export with a worker that cannot hold a bundle."""
+    functions, worker = subject.stack.client("lambda"), subject.stack.physical_id(WORKER)
+    memory = functions.get_function_configuration(FunctionName=worker)["MemorySize"]
+    _resize(functions, worker, _TOO_LITTLE_MEGABYTES)
+    try:
+        job = _export_large(subject)
+    finally:
+        _resize(functions, worker, memory)
+    said = "; ".join(errors_of(job))
+    require(job["jobStatus"] == "esriJobFailed", f"The job ended as {job['jobStatus']}.")
+    require("WorkerMemory" in said, said)
+    return {"megabytes": _TOO_LITTLE_MEGABYTES}
+
+
+def _cancel(subject: Subject) -> Figures:
+    """Cancel an export while its workers run."""
+    client = subject.client
+    job_id = _submit_large(subject)
+    _wait_until_started(subject, job_id)
+    client.post(f"{LARGE}/ImageServer/jobs/{job_id}/cancel")
+    return _ends_cancelled(subject, job_id)
+
+
+def _stop(subject: Subject) -> Figures:
+    """Stop the execution of an export, as an operator does."""
+    job_id = _submit_large(subject)
+    _wait_until_started(subject, job_id)
+    subject.stack.client("stepfunctions").stop_execution(executionArn=_execution(subject, job_id))
+    return _ends_cancelled(subject, job_id)
+
+
+def _damaged(subject: Subject) -> Figures:
+    """Damage the only bundle of a cache after it was published, and export it."""
+    s3, bucket, key = subject.stack.client("s3"), subject.stack.outputs["TileBucketName"], _damaged_key()
+    whole = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=bucket, Key=key, Body=bytes(64) + whole[64:])
+    began = time.time()
+    try:
+        job = subject.client.export(DAMAGED, levels="7")
+    finally:
+        s3.put_object(Bucket=bucket, Key=key, Body=whole)
+    subject.jobs["damaged"] = job | {"began": began}
+    said = "; ".join(errors_of(job))
+    require(job["jobStatus"] == "esriJobFailed", f"The job ended as {job['jobStatus']}.")
+    require(key.rpartition("_alllayers/")[2] in said, said)
+    return {}
+
+
+def _counted_once(subject: Subject) -> Figures:
+    """Count what CloseJob wrote of the one failure in a work item: the item, the map and the execution end."""
+    began = _damaged_job(subject)["began"]
+    _wait(lambda: _log_lines(subject, CLOSER, "ExportsFailed", began), 2 if subject.endpoint else _LOG_SECONDS)
+    time.sleep(0 if subject.endpoint else _LOG_SECONDS)  # for those that come late
+    count = len([line for line in _log_lines(subject, CLOSER, "ExportsFailed", began) if "_aws" in line])
+    require(count == 1, f"There are {count} datapoints for one failure.")
+    return {"datapoints": count}
+
+
+def _metric_arrives(subject: Subject) -> Figures:
+    """Find the failure among the metrics of CloudWatch."""
+    _damaged_job(subject)
+    cloudwatch = subject.stack.client("cloudwatch")
+
+    def datapoints() -> list[Any]:
+        now = time.time()
+        found = cloudwatch.get_metric_statistics(
+            Namespace="ExportTiles",
+            MetricName="ExportsFailed",
+            Dimensions=[{"Name": "service", "Value": "close_job"}],
+            StartTime=now - 3_600,
+            EndTime=now,
+            Period=60,
+            Statistics=["Sum"],
+        )
+        return list(found["Datapoints"])
+
+    found = _wait(datapoints, 2 if subject.endpoint else _METRIC_SECONDS)
+    require(found, f"There is no datapoint after {_METRIC_SECONDS} s.")
+    return {"datapoints": len(found)}
+
+
+def _redrive(subject: Subject) -> Figures:
+    """Redrive the execution of the failed job, whose cache is mended by now."""
+    job_id = _damaged_job(subject)["jobId"]
+    workflow = subject.stack.client("stepfunctions")
+    workflow.redrive_execution(executionArn=_execution(subject, job_id))
+    _wait(lambda: workflow.describe_execution(executionArn=_execution(subject, job_id))["status"] != "RUNNING", 300)
+    status = subject.client.get(f"{DAMAGED}/ImageServer/jobs/{job_id}")["jobStatus"]
+    require(status == "esriJobFailed", f"The job is {status}.")
+    require(not _objects(subject, job_id), "It left a package.")
+    return {}
+
+
+# Updates ----------------------------------------------------------------------
+
+
+def _update(subject: Subject) -> Figures:
+    """Update functions and definition while an export runs slowly."""
+    with _workers_at_a_time(subject, _AT_A_TIME):
+        job_id = _submit_large(subject)
+        _wait_until_started(subject, job_id)
+        subject.deploy({"SmallExportBytes": "100000000", "WorkerMemory": "2048"})  # the definition, and functions
+        running = subject.client.get(f"{LARGE}/ImageServer/jobs/{job_id}")["jobStatus"] == "esriJobExecuting"
+    job = subject.client.wait(LARGE, job_id)
+    require(job["jobStatus"] == "esriJobSucceeded", "; ".join(errors_of(job)))
+    if not running:
+        raise UnprovedError("The export had ended before the update had. Prove with more BUNDLES.")
+    return {}
+
+
+def _at_once(subject: Subject) -> Figures:
+    """Export a cache that is small for the parameters by now."""
+    job = subject.client.export(DAMAGED, levels="7")
+    require(job["jobStatus"] == "esriJobSucceeded", "; ".join(errors_of(job)))
+    states = [name for name, *_ in _states(subject, job["jobId"])]
+    require("ExportAtOnce" in states, f"It went through {', '.join(states)}.")
+    return {}
+
+
+# Figures ----------------------------------------------------------------------
+
+
+def _cold_starts(subject: Subject) -> Figures:
+    """Read from the logs how long functions took to start."""
+    figures = {}
+    for function in subject.stack.of_kind("AWS::Lambda::Function"):
+        reports = [_metrics_of(line) for line in _log_lines(subject, function.logical_id, "nitDuration")]
+        starts = [each["initDurationMs"] for each in reports if "initDurationMs" in each]
+        if starts:
+            figures[f"{function.logical_id}_start_milliseconds"] = round(statistics.median(starts))
+    if not figures:
+        raise UnprovedError("No log has a start of a function.")
+    return figures
+
+
+def _memory_time(subject: Subject) -> Figures:
+    """Compare what the large export says it used with what Lambda bills for it."""
+    job = _large(subject)
+    said = next(message["description"] for message in job["messages"] if message["description"].startswith("Used:"))
+    counted = float(said.partition(" GB-s")[0].rpartition(" ")[2].replace(",", ""))
+    billed = 0.0
+    for name in ("PlanExportFunction", WORKER, PACKER, CLOSER):
+        lines = _log_lines(subject, name, "billedDurationMs", job["began"], job["ended"] + _LOG_SECONDS)
+        function = subject.stack.physical_id(name)
+        memory = subject.stack.client("lambda").get_function_configuration(FunctionName=function)["MemorySize"]
+        billed += sum(_metrics_of(line)["billedDurationMs"] for line in lines) / 1000 * memory / 1024
+    if not billed:
+        raise UnprovedError("No log has a duration that was billed.")
+    require(
+        1 / _FACTOR < billed / counted < _FACTOR, f"The export counted {counted} GB-s, and Lambda billed {billed:.1f}."
+    )
+    return {"counted_gigabyte_seconds": counted, "billed_gigabyte_seconds": round(billed, 1)}
+
+
+def _never(reason: str) -> Callable[[Subject], Figures]:
+    def ask(_: Subject) -> Figures:
+        raise UnprovedError(reason)
+
+    return ask
+
+
+# Helpers ----------------------------------------------------------------------
+
+
+def _submit_large(subject: Subject) -> str:
+    return subject.client.submit(LARGE, levels=str(level_of(subject.size.bundles)))
+
+
+def _export_large(subject: Subject) -> dict[str, Any]:
+    return subject.client.wait(LARGE, _submit_large(subject))
+
+
+def _large(subject: Subject) -> dict[str, Any]:
+    """Return the job of the large export."""
+    if "large" not in subject.jobs or subject.jobs["large"]["jobStatus"] != "esriJobSucceeded":
+        raise UnprovedError("There is no large package.")
+    return subject.jobs["large"]
+
+
+def _damaged_job(subject: Subject) -> dict[str, Any]:
+    if "damaged" not in subject.jobs or subject.jobs["damaged"]["jobStatus"] != "esriJobFailed":
+        raise UnprovedError("No export has failed.")
+    return subject.jobs["damaged"]
+
+
+def _damaged_key() -> str:
+    return bundle_key(DAMAGED, BundleIndex(7, 0, 0))
+
+
+def _verification(subject: Subject, job: Mapping[str, Any]) -> dict[str, Any]:
+    url = subject.client.get(f"{LARGE}/ImageServer/jobs/{job['jobId']}/{job['results']['verification']['paramUrl']}")
+    with subject.client.open(url["value"]["url"]) as answer:
+        report: dict[str, Any] = json.load(answer)
+    return report
+
+
+def _objects(subject: Subject, job_id: str) -> list[str]:
+    """Return the keys below the folder of a job's packages, the largest first."""
+    found = subject.stack.client("s3").list_objects_v2(
+        Bucket=subject.stack.outputs["PackageBucketName"], Prefix=f"packages/{job_id}/"
+    )
+    return [each["Key"] for each in sorted(found.get("Contents", []), key=lambda each: -each["Size"])]
+
+
+def _execution(subject: Subject, job_id: str) -> str:
+    machine = subject.stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
+    return f"{machine}:{execution_name(job_id, 1)}"
+
+
+def _states(subject: Subject, job_id: str) -> list[tuple[str, float]]:
+    """Return the states that an execution entered, with the time."""
+    pages = subject.stack.client("stepfunctions").get_paginator("get_execution_history")
+    return [
+        (event["stateEnteredEventDetails"]["name"], event["timestamp"].timestamp())
+        for page in pages.paginate(executionArn=_execution(subject, job_id))
+        for event in page["events"]
+        if "stateEnteredEventDetails" in event
+    ]
+
+
+def _state_seconds(subject: Subject, job_id: str, state: str) -> float:
+    """Return how long an execution stayed in a state, or went round in it, before it entered the next."""
+    entered = _states(subject, job_id)
+    first = next(place for place, (name, _) in enumerate(entered) if name == state)
+    after = next(time for name, time in entered[first:] if name == "CloseJob")
+    return max(after - entered[first][1], 0.001)
+
+
+def _wait_until_started(subject: Subject, job_id: str) -> None:
+    _wait(lambda: any(name == "ExportTileRanges" for name, _ in _states(subject, job_id)), 120)
+
+
+def _ends_cancelled(subject: Subject, job_id: str) -> Figures:
+    job = subject.client.wait(LARGE, job_id)
+    require(job["jobStatus"] == "esriJobCancelled", f"The job ended as {job['jobStatus']}.")
+    _wait(lambda: not _objects(subject, job_id), 120)
+    require(not _objects(subject, job_id), "It left a package.")
+    return {}
+
+
+@contextmanager
+def _workers_at_a_time(subject: Subject, count: int) -> Iterator[None]:
+    """Let no more workers run at a time."""
+    functions, worker = subject.stack.client("lambda"), subject.stack.physical_id(WORKER)
+    try:
+        functions.put_function_concurrency(FunctionName=worker, ReservedConcurrentExecutions=count)
+    except ClientError as error:
+        if "UnreservedConcurrentExecution" not in str(error):
+            raise
+        raise UnprovedError(f"The account's quota leaves nothing to reserve: {error}") from error
+    try:
+        yield
+    finally:
+        functions.delete_function_concurrency(FunctionName=worker)
+
+
+def _resize(functions: Any, name: str, megabytes: int) -> None:
+    functions.update_function_configuration(FunctionName=name, MemorySize=megabytes)
+    functions.get_waiter("function_updated_v2").wait(FunctionName=name)
+
+
+def _log_lines(subject: Subject, function: str, text: str, began: float = 0, ended: float = 0) -> list[dict[str, Any]]:
+    """Return the JSON lines of a function's log that contain a text and were written between two times."""
+    name = subject.stack.physical_id(function)
+    config = subject.stack.client("lambda").get_function_configuration(FunctionName=name)
+    group = config.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}")
+    times = {"startTime": round(began * 1000), "endTime": round((ended or time.time() + 60) * 1000)}
+    pages = subject.stack.client("logs").get_paginator("filter_log_events")
+    messages = [
+        event["message"]
+        for page in pages.paginate(logGroupName=group, filterPattern=f'"{text}"', **times)
+        for event in page["events"]
+    ]
+    return [json.loads(message) for message in messages if message.startswith("{")]
+
+
+def _metrics_of(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the metrics of a line that the platform wrote about an invocation."""
+    found: Mapping[str, Any] = line.get("record", {}).get("metrics", {})
+    return found
+
+
+def _wait(look: Callable[[], Any], seconds: float) -> Any:
+    """Return what is found, or what was found last."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
+
+
+def _fetch(url: str, **headers: str) -> tuple[int, str]:
+    """GET an address without following redirects; return the status, and where it leads."""
+    parts = urlsplit(url)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection = kind(parts.netloc, timeout=60)
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.headers.get("Location", "")
+    finally:
+        connection.close()
+
+
+QUESTIONS = (
+    Question(
+        "roles.policies",
+        "Access Analyzer finds no error and no risk in the policies of the roles.",
+        _roles,
+        "The emulator has no Access Analyzer.",
+    ),
+    Question("packages.checksum", "S3 compares the checksum of a whole package that it joined.", _large_package),
+    Question("packages.head", "HEAD tells the length of a package.", _head),
+    Question("packages.range", "A part of a package can be downloaded.", _range),
+    Question(
+        "packages.link",
+        "A link leads to the bucket in its region, without another redirect.",
+        _regional_link,
+        "The emulator has one address for all buckets.",
+    ),
+    Question("api.encoded_path", "Percent-encoded paths are understood.", _encoded_path),
+    Question("faults.throttled", "An export whose workers are throttled succeeds, slowly.", _throttled),
+    Question(
+        "faults.memory",
+        "An export whose worker has too little memory says so.",
+        _out_of_memory,
+        "The emulator gives functions all the memory they want.",
+    ),
+    Question("faults.cancelled", "A cancelled export ends cancelled and leaves no package.", _cancel),
+    Question("faults.stopped", "An export that an operator stops ends cancelled and leaves no package.", _stop),
+    Question("faults.damaged", "An export of a damaged bundle fails and names the bundle.", _damaged),
+    Question("metrics.once", "One failure is one datapoint.", _counted_once),
+    Question(
+        "metrics.arrive",
+        "Metrics that functions write into their logs arrive in CloudWatch.",
+        _metric_arrives,
+        "The emulator makes no metrics of logs.",
+    ),
+    Question(
+        "faults.redriven",
+        "A redriven execution leaves its job as it ended.",
+        _redrive,
+        "The emulator cannot redrive an execution.",
+    ),
+    Question("update.running", "An export that runs while the stack is updated succeeds.", _update),
+    Question("update.parameters", "A changed parameter holds for the next export.", _at_once),
+    Question(
+        "figures.starts",
+        "Lambda tells how long functions take to start.",
+        _cold_starts,
+        "The emulator does not start functions as Lambda does.",
+    ),
+    Question(
+        "figures.memory_time",
+        "Exports count the memory and time that Lambda bills, within a factor of two.",
+        _memory_time,
+        "The emulator bills nothing.",
+    ),
+    Question(
+        "figures.bill",
+        "The bill is what the jobs have estimated.",
+        _never("The bill is known a day later: compare it in Cost Explorer by the name of the stack."),
+    ),
+    Question(
+        "load.prefixes",
+        "An export of a million files waits while S3 splits their prefix.",
+        _never("It needs a cache of a million files, and costs more than all other questions together."),
+    ),
+)
