@@ -1,5 +1,6 @@
 """Facts about a stack: each is asked once, and is proved, failed or unproved."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -131,9 +132,10 @@ class Question:
 def put_all(questions: Iterable[Question], subject: Subject, say: Callable[[str], None]) -> Iterator[Fact]:
     """Yield the answers of a stack, one after the other."""
     for question in questions:
-        say(f"  {question.claim} ...")
+        began = time.monotonic()
         fact = question.put(subject)
-        say(f"    {fact.status}{f': {fact.reason}' if fact.reason else ''}")
+        seconds = time.monotonic() - began
+        say(f"  {fact.status} ({seconds:.0f} s): {question.claim}{f' {fact.reason}' if fact.reason else ''}")
         yield fact
 
 

@@ -67,8 +67,8 @@ def limits(folder: Path = PROOFS) -> str:
     proofs = [proof for proof in proofs if not proof["endpoint"]]
     if not proofs:
         return (
-            "- Not yet proved on AWS. The local cloud proves behaviour, not roles, quotas or speed;\n"
-            "  [`make prove`](docs/deploy.md#prove) tries them all on your account, for less than $2.\n"
+            "- Not yet proved on AWS. The local cloud shows behaviour, not the roles, quotas or speed of AWS;\n"
+            "  [`make prove`](docs/deploy.md#prove) tries them on your account, for less than $2.\n"
         )
     return "".join(f"{line}\n" for line in _lines(max(proofs, key=lambda proof: (proof["date"], proof["path"]))))
 

@@ -48,7 +48,7 @@ def client(service: str) -> Any:
         DeploymentError: no region is set.
     """
     try:
-        return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": 10}))  # type: ignore[call-overload]
+        return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": 5}))  # type: ignore[call-overload]
     except BotoCoreError as error:
         raise DeploymentError(f"AWS_REGION: {error} Set AWS_REGION, such as AWS_REGION=eu-central-1.") from error
 

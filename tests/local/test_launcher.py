@@ -302,6 +302,18 @@ def test_what_a_schedule_puts_on_a_bus_is_called_as_it_says(cloud):
     assert (event["detail-type"], event["detail"]) == ("Asked", {"a": 1})
 
 
+def test_a_throttled_function_is_called_so_by_step_functions(cloud):
+    functions, states = cloud.client("lambda"), cloud.client("stepfunctions")
+    functions.put_function_concurrency(FunctionName=cloud.outputs["Function"], ReservedConcurrentExecutions=0)
+    execution = states.start_execution(stateMachineArn=cloud.outputs["Machine"])["executionArn"]
+
+    while (ended := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
+        time.sleep(0.05)
+    functions.delete_function_concurrency(FunctionName=cloud.outputs["Function"])
+
+    assert ended["error"] == "Lambda.TooManyRequestsException"
+
+
 def test_a_distributed_map_runs_as_many_items_at_a_time_as_its_input_says(cloud):
     states = cloud.client("stepfunctions")
     wait = {"Type": "Wait", "Seconds": 1, "End": True}
