@@ -10,16 +10,16 @@ from multiprocessing import get_context
 os.environ["POWERTOOLS_LOG_LEVEL"] = "CRITICAL"  # read on import
 
 from tests.chaos.faults import KINDS, LATE_END
-from tests.chaos.runs import Outcome, fall_silent, run
+from tests.chaos.runs import Outcome, run, silence_output
 
 RUNS = 1_000
 MOST_SECONDS = 300
 
 
 def main(seeds: range) -> int:
-    """Run seeds, print what came of them, and return 1 if anything did not hold."""
+    """Run seeds, print the results, and return 1 if any check failed or any kind of fault never happened."""
     began, outcomes = time.monotonic(), []
-    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=fall_silent) as processes:
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=silence_output) as processes:
         for outcome in processes.map(run, seeds, chunksize=4):
             outcomes.append(outcome)
             if outcome.problems or len(seeds) == 1:
@@ -40,14 +40,14 @@ def main(seeds: range) -> int:
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Return how many runs each kind of fault hit, how they ended, and how many of them the watchman had to end."""
+    """Return a table: for each kind of fault the runs it hit, those that WatchJobs had to end, and how they ended."""
     lines = [f"{'runs':>5} {'watchman':>8}  fault"]
     for kind in [*KINDS, LATE_END]:
         hit = [outcome for outcome in outcomes if outcome.hits[kind.name]]
         ends = Counter(outcome.status for outcome in hit)
         watchman = sum(outcome.needs_watchman for outcome in hit)
-        told = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
-        lines.append(f"{len(hit):>5} {watchman:>8}  {kind.name}: {told}")
+        statuses = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
+        lines.append(f"{len(hit):>5} {watchman:>8}  {kind.name}: {statuses}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a function and the world, and the ports at which it does."""
+"""Faults between a function and the services it calls, injected at its ports."""
 
 import re
 import threading
@@ -16,7 +16,7 @@ from tests.chaos.rights import rights_of
 
 
 class KilledError(BaseException):
-    """The process is gone: nothing of it runs any more, no `except` and no `finally`."""
+    """The process was killed: none of its code runs any more, no `except` and no `finally`."""
 
 
 @dataclass
@@ -24,10 +24,10 @@ class Process:
     """One invocation of a function.
 
     Attributes:
-        is_alive: a dead one reaches no port any more.
-        has_credentials: without, nothing answers it.
-        stalled: called when it stops answering while it goes on.
-        released: set when it may go on.
+        is_alive: False once it was killed; every later call to a port raises `KilledError`.
+        has_credentials: False once they have expired; every later call to a port fails.
+        stalled: called with the name of the event that it waits for, when it stalls.
+        released: set when a stalled process may continue.
     """
 
     name: str
@@ -42,33 +42,33 @@ class Kind:
     """A kind of fault.
 
     Attributes:
-        at: pattern of the calls that it can befall, as ``PlanExport/objects.write``.
-        before, after: what happens before or after such a call, if anything; `after` may change its result.
-        words: pattern of what a job that failed of it says; '' where no job may fail of it.
+        calls: pattern of the calls that can fail so, such as ``PlanExport/objects.write``.
+        before, after: run before or after such a call; `after` may change its result.
+        message: pattern of the error message of a job that fails of it; '' if no job may fail of it.
     """
 
     name: str
-    at: str
+    calls: str
     before: Callable[["Chaos", Process, str], None] | None = None
     after: Callable[["Chaos", Process, str, Any], Any] | None = None
-    words: str = ""
+    message: str = ""
 
     def matches(self, call: str) -> bool:
-        """Tell whether it can befall a call."""
-        return re.fullmatch(self.at, call) is not None
+        """Return True if a call can fail so."""
+        return re.fullmatch(self.calls, call) is not None
 
 
 @dataclass
 class Fault:
-    """One fault of a plan: befalls the calls ``[first, first + times)`` of those that its kind matches."""
+    """One fault of a plan: strikes the calls ``[first, first + times)`` of those that its kind matches."""
 
     kind: Kind
     first: int
     times: int
     seen: int = 0
 
-    def befalls(self, call: str) -> bool:
-        """Count a call; tell whether it goes wrong."""
+    def strikes(self, call: str) -> bool:
+        """Count a call. Return True if it is to fail."""
         if not self.kind.matches(call):
             return False
         self.seen += 1
@@ -76,18 +76,18 @@ class Fault:
 
 
 class Chaos:
-    """Carries out a plan of faults.
+    """Injects a plan of faults.
 
     Attributes:
         calls: every call to a port so far.
-        rights: what these calls need, each with the name of the process.
-        hits: how often each kind of fault happened.
-        tricks: what the surroundings do when a fault asks for it: cancel the job, change a tile, end the execution.
+        rights: rights that these calls need, each with the name of the process.
+        hits: number of times that each kind of fault happened.
+        actions: functions that faults run by name: cancel the job, change a tile, deliver an event.
     """
 
-    def __init__(self, plan: list[Fault], tricks: dict[str, Callable[[], None]]) -> None:
+    def __init__(self, plan: list[Fault], actions: dict[str, Callable[[], None]]) -> None:
         self.plan = plan
-        self.tricks = tricks
+        self.actions = actions
         self.calls: list[str] = []
         self.rights: set[tuple[str, str, str]] = set()
         self.hits: Counter[str] = Counter()
@@ -95,13 +95,13 @@ class Chaos:
         self._lock = threading.Lock()
 
     def call(self, process: Process, operation: str, act: Callable[[], Any]) -> Any:
-        """Do what a port does, and what goes wrong with it."""
+        """Call a port, with the faults that strike the call."""
         call = f"{process.name}/{operation}"
         if not process.is_alive:
             raise KilledError
         with self._lock:
             self.calls.append(call)
-            faults = [] if self.is_calm else [fault for fault in self.plan if fault.befalls(call)]
+            faults = [] if self.is_calm else [fault for fault in self.plan if fault.strikes(call)]
             self.hits.update(fault.kind.name for fault in faults)
         if not process.has_credentials:
             raise _error(operation, "ExpiredToken")
@@ -116,7 +116,7 @@ class Chaos:
         return iter(result) if isinstance(result, list) else result
 
     def wrap(self, port: Any, name: str, process: Process) -> Any:
-        """Return a port as a process has it."""
+        """Return a port whose calls by a process can fail."""
         return _Faulty(self, port, name, process)
 
 
@@ -145,7 +145,7 @@ class _Faulty:
 
 
 def _error(operation: str, code: str) -> Exception:
-    """Return an error as the adapter of a port would raise it."""
+    """Return the error that the adapter of a port would raise."""
     port, _, method = operation.partition(".")
     if port in {"tiles", "objects"}:
         return SourceError(f"The store did not answer for 'key': {code}")
@@ -158,14 +158,14 @@ def _fails(code: str) -> dict[str, Any]:
     def fail(_chaos: Chaos, _process: Process, operation: str) -> None:
         raise _error(operation, code)
 
-    return {"before": fail, "words": code}
+    return {"before": fail, "message": code}
 
 
 def _loses_answer(code: str) -> dict[str, Any]:
     def lose(_chaos: Chaos, _process: Process, operation: str, _result: Any) -> Any:
         raise _error(operation, code)
 
-    return {"after": lose, "words": code}
+    return {"after": lose, "message": code}
 
 
 def _die(_chaos: Chaos, process: Process, _operation: str, _result: Any = None) -> None:
@@ -183,8 +183,8 @@ def _expire(_chaos: Chaos, process: Process, operation: str) -> None:
     raise _error(operation, "ExpiredToken")
 
 
-def _plays(trick: str) -> Callable[[Chaos, Process, str], None]:
-    return lambda chaos, _process, _operation: chaos.tricks[trick]()
+def _acts(action: str) -> Callable[[Chaos, Process, str], None]:
+    return lambda chaos, _process, _operation: chaos.actions[action]()
 
 
 def _shortened(_chaos: Chaos, _process: Process, _operation: str, result: Any) -> Any:
@@ -212,16 +212,16 @@ _DAMAGED = r"(\.bundle|\.pmtiles)(:| has)"
 KINDS = [
     Kind("tiles: throttled", rf".*/tiles\.{_READS}", **_fails("SlowDown")),
     Kind("tiles: no answer in time", rf".*/tiles\.{_READS}", **_fails("Timeout")),
-    Kind("tiles: torn body", r"ExportTileRange/tiles\.read_ranges", after=_shortened, words=_DAMAGED),
-    Kind("tiles: wrong bytes in an index", r"ExportTileRange/tiles\.read_start", after=_garbled, words=_DAMAGED),
-    Kind("tiles: some vanish", rf"{_STEPS}/tiles\.{_READS}", before=_plays("vanish"), words="exists in|was replaced"),
+    Kind("tiles: torn body", r"ExportTileRange/tiles\.read_ranges", after=_shortened, message=_DAMAGED),
+    Kind("tiles: wrong bytes in an index", r"ExportTileRange/tiles\.read_start", after=_garbled, message=_DAMAGED),
+    Kind("tiles: some vanish", rf"{_STEPS}/tiles\.{_READS}", before=_acts("vanish"), message="exists in|was replaced"),
     Kind(
         "tiles: some change",
         rf"{_STEPS}/tiles\.{_READS}",
-        before=_plays("change"),
-        words="was replaced|has become shorter",
+        before=_acts("change"),
+        message="was replaced|has become shorter",
     ),
-    Kind("objects: wrong bytes", rf"{_STEPS}/objects\.read", after=_garbled, words="is damaged: it is not JSON"),
+    Kind("objects: wrong bytes", rf"{_STEPS}/objects\.read", after=_garbled, message="is damaged: it is not JSON"),
     Kind("objects: throttled read", rf"{_STEPS}/objects\.({_READS}|sizes_bytes)", **_fails("SlowDown")),
     Kind("objects: throttled write", rf".*/objects\.{_WRITES}", **_fails("SlowDown")),
     Kind("objects: answer to a write lost", rf".*/objects\.{_WRITES}", **_loses_answer("Timeout")),
@@ -235,29 +235,29 @@ KINDS = [
     Kind("upload: throttled", rf".*/s3\.{_S3}", **_fails("SlowDown")),
     Kind("upload: no connection", rf".*/s3\.{_S3}", **_fails("Timeout")),
     Kind("upload: answer lost", rf".*/s3\.{_S3}", **_loses_answer("InternalError")),
-    Kind("worker killed before a call", r"ExportTileRange/.*", before=_die, words=_STOPPED),
-    Kind("worker killed after a call", r"ExportTileRange/.*", after=_die, words=_STOPPED),
-    Kind("packer killed before a call", r"PackTilePackage/.*", before=_die, words=_STOPPED),
-    Kind("packer killed after a call", r"PackTilePackage/.*", after=_die, words=_STOPPED),
-    Kind("packer killed while it uploads", r"PackTilePackage/s3\..*", after=_die, words=_STOPPED),
-    Kind("killed while it does all at once", r"ExportAtOnce/.*", after=_die, words=_STOPPED),
-    Kind("planner killed", r"PlanExport/.*", after=_die, words=_STOPPED),
-    Kind("closer killed before a call", r"CloseJob/.*", before=_die, words=_STOPPED),
-    Kind("closer killed after a call", r"CloseJob/.*", after=_die, words=_STOPPED),
-    Kind("twice at once", _WAITS, before=partial(_stall, "next"), words=_STOPPED),
-    Kind("goes on after the end", _WAITS, before=partial(_stall, "end"), words=_STOPPED),
-    Kind("goes on in the next attempt", _WAITS, before=partial(_stall, "resume"), words=_STOPPED),
-    Kind("credentials expire", rf"{_STEPS}/.*", before=_expire, words="ExpiredToken"),
-    Kind("answer of a step lost", rf"{_STEPS}/answer\.now", before=_die, words=_STOPPED),
+    Kind("worker killed before a call", r"ExportTileRange/.*", before=_die, message=_STOPPED),
+    Kind("worker killed after a call", r"ExportTileRange/.*", after=_die, message=_STOPPED),
+    Kind("packer killed before a call", r"PackTilePackage/.*", before=_die, message=_STOPPED),
+    Kind("packer killed after a call", r"PackTilePackage/.*", after=_die, message=_STOPPED),
+    Kind("packer killed while it uploads", r"PackTilePackage/s3\..*", after=_die, message=_STOPPED),
+    Kind("killed while it does all at once", r"ExportAtOnce/.*", after=_die, message=_STOPPED),
+    Kind("planner killed", r"PlanExport/.*", after=_die, message=_STOPPED),
+    Kind("closer killed before a call", r"CloseJob/.*", before=_die, message=_STOPPED),
+    Kind("closer killed after a call", r"CloseJob/.*", after=_die, message=_STOPPED),
+    Kind("twice at once", _WAITS, before=partial(_stall, "next"), message=_STOPPED),
+    Kind("goes on after the end", _WAITS, before=partial(_stall, "end"), message=_STOPPED),
+    Kind("goes on in the next attempt", _WAITS, before=partial(_stall, "resume"), message=_STOPPED),
+    Kind("credentials expire", rf"{_STEPS}/.*", before=_expire, message="ExpiredToken"),
+    Kind("answer of a step lost", rf"{_STEPS}/answer\.now", before=_die, message=_STOPPED),
     Kind("execution aborted", _WAITS, before=partial(_stall, "ABORTED")),
     Kind("execution times out", _WAITS, before=partial(_stall, "TIMED_OUT")),
-    Kind("cancelled", rf"{_STEPS}/.*", before=_plays("cancel")),
+    Kind("cancelled", rf"{_STEPS}/.*", before=_acts("cancel")),
     Kind("start refused", r"Request/workflow\.start", **_fails("ThrottlingException")),
     Kind("answer to a start lost", r"Request/workflow\.start", **_loses_answer("Timeout")),
     Kind("request: killed", r"Request/.*", before=_die),
-    Kind("request told twice", r"Request/answer\.now", before=_plays("request again")),
-    Kind("ends told twice", r"CloseJob/answer\.now", before=_plays("end again")),
+    Kind("request delivered twice", r"Request/answer\.now", before=_acts("request again")),
+    Kind("end delivered twice", r"CloseJob/answer\.now", before=_acts("end again")),
 ]
 
-LATE_END = Kind("an end of the first attempt told during the second", _WAITS, before=_plays("late end"))
-"""Befalls the second attempts of jobs that failed in the first; nothing else does."""
+LATE_END = Kind("end of the first attempt delivered during the second", _WAITS, before=_acts("late end"))
+"""The only fault that strikes the second attempts of jobs that failed in the first."""

@@ -1,6 +1,6 @@
-"""The state machine file, run step by step: enough of the Amazon States Language to tell what is tried again.
+"""Interpreter of the state machine file: the part of the Amazon States Language that the file uses.
 
-Source: https://states-language.net. What the file does not use is refused, so that it cannot be misread.
+Source: https://states-language.net. Anything else raises `NotImplementedError`.
 """
 
 import json
@@ -14,14 +14,14 @@ from exporttiles.ports.objects import ObjectReader
 
 TEXT = (Path(__file__).parents[2] / "statemachine" / "export_tiles.asl.json").read_text(encoding="utf-8")
 DEFINITION = json.loads(re.sub(r"(?<=: )\$\{\w+\}", "1", TEXT))
-_ATTEMPTS = 3  # of a retrier that names no other number
+_ATTEMPTS = 3  # of a retrier without MaxAttempts
 
 Step = Callable[[str, Any], Any]
 """Runs a function by its name, such as ``PlanExport``, with a payload; returns its answer or raises `StepError`."""
 
 
 class StepError(Exception):
-    """A step failed: with the name and the cause that Step Functions would tell."""
+    """A step failed, with the error name and cause that Step Functions would report."""
 
     def __init__(self, error: str, cause: str) -> None:
         super().__init__(f"{error}: {cause}")
@@ -41,7 +41,7 @@ class Machine:
     objects: ObjectReader
 
     def run(self, state: Any, machine: Mapping[str, Any] = DEFINITION) -> Any:
-        """Return the state in which an execution ends.
+        """Run an execution and return its output.
 
         Raises:
             StepError: the execution failed.
@@ -64,7 +64,7 @@ class Machine:
                     raise NotImplementedError(other)
 
     def _attempt(self, definition: Mapping[str, Any], state: Any) -> tuple[Any, str | None]:
-        """Return the state after a step, however often it was tried, and the name of the next one."""
+        """Run a step with its retries; return its output and the name of the next state."""
         tries = dict.fromkeys(range(len(definition.get("Retry", []))), 0)
         while True:
             try:
@@ -147,7 +147,7 @@ def _put(path: str | None, state: Any, result: Any) -> Any:
 
 
 def _filled(template: Mapping[str, Any], state: Any) -> dict[str, Any]:
-    """Return a payload template with its paths followed."""
+    """Fill the paths of a payload template from the state."""
     return {
         name.removesuffix(".$"): _at(value, state)
         if name.endswith(".$")

@@ -26,12 +26,12 @@ def checksum_of(body: bytes) -> str:
 
 
 class NoSuchUploadError(ClientError):
-    """An upload that is not open."""
+    """The upload was completed or aborted, or never existed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """What a listing is read by; everything fits on one page."""
+    """A paginator of a listing that fits on one page."""
 
     list_all: Callable[..., dict[str, Any]]
 
@@ -40,14 +40,14 @@ class Pages:
 
 
 class MemoryS3:
-    """Uploads below one bucket, whose objects lie in a store."""
+    """Multipart uploads to one bucket, whose objects are kept in a store."""
 
     exceptions = SimpleNamespace(NoSuchUpload=NoSuchUploadError)
 
     def __init__(self, objects: ObstoreObjects) -> None:
         self.objects = objects
         self.uploads: dict[str, tuple[str, dict[int, bytes]]] = {}
-        """Those that are open: id -> key, and parts by number."""
+        """Open uploads: id -> key, and parts by number."""
         self._count = 0
 
     def create_multipart_upload(self, *, Key: str, **_: Any) -> dict[str, Any]:
@@ -118,6 +118,6 @@ class MemoryS3:
 
     def _parts(self, upload_id: str, operation: str) -> dict[int, bytes]:
         if upload_id not in self.uploads:
-            told = refusal("NoSuchUpload", operation, "The specified upload does not exist.")
-            raise NoSuchUploadError(told.response, operation)
+            error = refusal("NoSuchUpload", operation, "The specified upload does not exist.")
+            raise NoSuchUploadError(error.response, operation)
         return self.uploads[upload_id][1]

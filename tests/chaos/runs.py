@@ -1,4 +1,4 @@
-"""Whole exports, each with a plan of faults drawn from a seed, and what must hold after each."""
+"""Whole exports with faults drawn from a seed, and checks of what each leaves."""
 
 import io
 import json
@@ -8,8 +8,8 @@ import sys
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache, partial
@@ -63,8 +63,10 @@ KEYS = JobKeys(JOB_ID)
 DELIVERIES = 4  # of a request, before it lies in the dead-letter queue
 EVENT_ATTEMPTS = 3  # of a function that an event invokes
 FAILED, TIMED_OUT, ABORTED = ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT, ExecutionStatus.ABORTED
-MOST_CALLS = 60  # among which a late end is told first: a second attempt has no more, if most is done
-TIMES = (1, 1, 2, 99)  # how often a fault befalls what it befalls
+MOST_CALLS = (
+    60  # a late end is delivered first during one of these: a second attempt that has little left makes no more
+)
+TIMES = (1, 1, 2, 99)  # calls in a row that a fault strikes
 
 CACHES = {"files": put_xyz, "bundles": put_v2, "PMTiles": put_pmtiles}
 OUTPUTS = {
@@ -75,7 +77,7 @@ OUTPUTS = {
 PACKED_BY_PARTS = "tpkx"
 """The output whose packer has time for one part in each invocation."""
 
-EXPECTED_BYTES = {"side by side": 2, "at once": 0}  # of which less than 1 counts as small
+EXPECTED_BYTES = {"side by side": 2, "at once": 0}  # less than 1 counts as a small export
 SCENARIOS = [
     *((cache_name, output, "side by side") for cache_name in CACHES for output in OUTPUTS),
     *(("files", "dataset", "at once"), ("bundles", "tpkx", "at once"), ("PMTiles", "tpk", "at once")),
@@ -88,7 +90,7 @@ Delivered = Mapping[str, bytes]
 
 @cache
 def cache_of(state: str) -> Tiles:
-    """Return seven bundles of tiles, some of them missing; as they are, or after a change in mid-job."""
+    """Return the tiles of seven bundles, with gaps: at first (''), or after a change during the job."""
     spans = {0: range(1), 1: range(2), 2: range(1, 3), 8: range(126, 130)}
     places = [(level, row, column) for level, span in spans.items() for row in span for column in span]
     tiles = {place: a_tile(*place) for place in places if place not in {(8, 126, 126), (8, 129, 128)}}
@@ -100,7 +102,7 @@ def cache_of(state: str) -> Tiles:
 
 
 class Stream:
-    """A job table that remembers every change of a job, as its stream tells it."""
+    """A job table that records every change of the job, as its DynamoDB stream does."""
 
     def __init__(self, jobs: JobTable) -> None:
         self.jobs = jobs
@@ -126,12 +128,12 @@ class Stream:
 
 
 class EndedError(BaseException):
-    """The execution was ended from outside."""
+    """The execution was aborted or timed out."""
 
 
 @dataclass
 class Zombie:
-    """An invocation that nobody waits for any more, and that goes on one day."""
+    """A stalled invocation that its caller has given up on, and that continues later."""
 
     process: Process
     thread: Thread
@@ -144,7 +146,7 @@ class Zombie:
 
 @dataclass
 class World:
-    """One account: buckets, table, workflow, and the functions between them."""
+    """One account: buckets, job table, workflow and functions."""
 
     scenario: Scenario
     faults: list[Fault] = field(default_factory=list)
@@ -163,15 +165,15 @@ class World:
         self.packed: Any = None
         self.late_ends = 0
         self.problems: list[str] = []
-        tricks = {
+        actions = {
             "vanish": partial(self.put_tiles, "vanished"),
             "change": partial(self.put_tiles, "changed"),
             "cancel": self.cancel,
             "request again": lambda: None,
             "end again": lambda: None,
-            "late end": self.tell_late,
+            "late end": self.deliver_late_end,
         }
-        self.chaos = Chaos(self.faults, tricks)
+        self.chaos = Chaos(self.faults, actions)
         self.calm = Chaos([], {})
         url = self.put_tiles("")
         ServiceCatalog(self.tiles).put(a_service(self.tiles, url=url))
@@ -191,11 +193,11 @@ class World:
             self.is_cancel_accepted = True
 
     def calm_runtime(self, name: str) -> Runtime:
-        """Return what a function works with that no fault befalls."""
+        """Return the runtime of a function that no fault strikes."""
         return self.runtime(Process(name), self.calm)
 
     def runtime(self, process: Process, chaos: Chaos) -> Runtime:
-        """Return what a process works with."""
+        """Return the runtime of a process, whose calls to ports can fail."""
         wrap = partial(chaos.wrap, process=process)
         tiles, objects = wrap(self.tiles, "tiles"), wrap(self.objects, "objects")
         return replace(
@@ -216,11 +218,11 @@ class World:
         )
 
     def invoke(self, name: str, payload: Any) -> Any:
-        """Run a function to its end, or to where nobody waits for it any more.
+        """Run a function until it ends, or until it stalls and its caller gives up.
 
         Raises:
-            StepError: it failed, as Step Functions tells it.
-            EndedError: the execution was ended meanwhile.
+            StepError: it failed; with the error name and cause of Step Functions.
+            EndedError: the execution was aborted or timed out meanwhile.
         """
         process, outcome = Process(name), SimpleQueue[tuple[str, Any]]()
         context = Context(remaining_seconds=0 if self.scenario[1] == PACKED_BY_PARTS else 900)
@@ -238,18 +240,18 @@ class World:
 
         thread = Thread(target=work, daemon=True)
         thread.start()
-        what, result = outcome.get()
-        if what not in {"answered", "killed", "failed"}:
-            self.zombies.append(Zombie(process, thread, what))
-            if what in {"ABORTED", "TIMED_OUT"}:
-                raise EndedError(what)
+        kind, result = outcome.get()
+        if kind not in {"answered", "killed", "failed"}:
+            self.zombies.append(Zombie(process, thread, kind))
+            if kind in {"ABORTED", "TIMED_OUT"}:
+                raise EndedError(kind)
             raise StepError("Lambda.Unknown", "The cause could not be determined because Lambda did not answer.")
         thread.join()
         self.release(f"next {name}")
-        if what == "killed":
+        if kind == "killed":
             cause = {"errorType": "Runtime.ExitError", "errorMessage": "RequestId: 1 Error: Runtime exited: killed"}
             raise StepError("Runtime.ExitError", json.dumps(cause))
-        if what == "failed":
+        if kind == "failed":
             name = type(result).__name__
             raise StepError(name, json.dumps({"errorMessage": str(result), "errorType": name, "stackTrace": []}))
         if name in {"ExportAtOnce", "PackTilePackage"} and result["finished"]:
@@ -257,14 +259,14 @@ class World:
         return result
 
     def release(self, until: str) -> None:
-        """Let those go on that waited for something; at an end all but those that wait for a resume."""
+        """Let invocations continue that stalled until an event; 'end' releases all but those until 'resume'."""
         for zombie in list(self.zombies):
             if until in {f"{zombie.until} {zombie.process.name}", zombie.until if zombie.until == "resume" else "end"}:
                 self.zombies.remove(zombie)
                 zombie.release()
 
     def request(self, event_id: str = "1", **more: Any) -> None:
-        """Deliver a request until it is handled, or lies in the dead-letter queue."""
+        """Deliver a request until it is handled or moved to the dead-letter queue."""
         detail = {"service": "World_Imagery", "exportExtent": "-2.8,-2.8,2.8,2.8,EPSG:4326", "levels": "0-2,8"}
         detail["exportExtent"] = json.dumps(
             {"xmin": -2.8, "ymin": -2.8, "xmax": 2.8, "ymax": 2.8, "spatialReference": {"wkid": 4326}}
@@ -277,7 +279,7 @@ class World:
                 return
 
     def execute(self, attempt: int = 1) -> None:
-        """Run the execution that was started, and deliver the event of its end if it did not end well."""
+        """Run the execution that was started, and deliver the event of its end unless it succeeded."""
         end = Execution(ExecutionStatus.SUCCEEDED)
         start = {"job_id": JOB_ID, "attempt": attempt, "expected_bytes": EXPECTED_BYTES[self.scenario[2]]}
         try:
@@ -288,45 +290,45 @@ class World:
             end = Execution(ExecutionStatus(str(ended)))
         self.workflow.executions[execution_name(JOB_ID, attempt)] = end
         if end.status is not ExecutionStatus.SUCCEEDED:
-            self.close(told(end, attempt))
+            self.close(end_event(end, attempt))
         self.release("end")
 
     def close(self, event: Mapping[str, Any]) -> None:
-        """Deliver the event of an end, as often as an event is tried."""
+        """Deliver the event of an end, with the retries of an asynchronous invocation."""
         for _ in range(EVENT_ATTEMPTS):
             with suppress(StepError, EndedError):
                 self.invoke("CloseJob", event)
                 return
 
-    def tell_late(self) -> None:
-        """Tell of an end of the first attempt while the second is under way: each time of another.
+    def deliver_late_end(self) -> None:
+        """Deliver an end of the first attempt during the second, another one at each call.
 
-        Those of the first attempt that nobody waits for go on, too.
+        Stalled invocations of the first attempt continue as well.
         """
         was_calm, self.chaos.is_calm = self.chaos.is_calm, True
         self.release("resume")
         failure = {"Error": "SourceError", "Cause": "late"}
-        late = [told(Execution(status, "E", "late"), 1) for status in (FAILED, TIMED_OUT, ABORTED)]
+        late = [end_event(Execution(status, "E", "late"), 1) for status in (FAILED, TIMED_OUT, ABORTED)]
         late.append({"job_id": JOB_ID, "attempt": 1, "number": 0, "bundles": [], "failure": failure})
         late.append({"job_id": JOB_ID, "attempt": 1, "failure": failure})
         if self.packed:
             late.append({"job_id": JOB_ID, "attempt": 1, "result": {"package": self.packed}})
         event = late[self.late_ends % len(late)]
         self.late_ends += 1
-        before = self.kept()
+        before = self.protected_state()
         self.close(event)
         self.chaos.is_calm = was_calm
-        if before != self.kept():
-            self.problems.append(f"{event} made {self.kept()} of {before}")
+        if before != self.protected_state():
+            self.problems.append(f"{event} made {self.protected_state()} of {before}")
 
-    def kept(self) -> tuple[Job | None, Delivered, Sequence[str]]:
-        """Return what a late end may not change; the fragments of a job that has ended may go at any time."""
+    def protected_state(self) -> tuple[Job | None, Delivered, Sequence[str]]:
+        """Return what a late end must not change: job, packages and, until the job has ended, fragments."""
         job = self.job()
         is_open = job is not None and not job.status.is_final
         return job, self.delivered(), [stored.key for stored in self.objects.list(KEYS.fragments)] if is_open else []
 
     def watch(self) -> None:
-        """Let the watchman make his rounds, until he gives up starting what was never started."""
+        """Run WatchJobs until it gives up on a job whose execution never started."""
         runtime = self.calm_runtime("WatchJobs")
         for _ in range(4):
             self.clock.time += timedelta(minutes=6)
@@ -337,12 +339,12 @@ class World:
         runtime.sweep_leftovers(JOB_ID)
 
     def resume(self, late_end: Fault) -> None:
-        """Let a job that failed go on where it stopped, while ends of before are told late."""
+        """Resume a failed job, while ends of its first attempt are delivered late."""
         self.calm_runtime("Api").resume_export(JOB_ID)
         self.chaos.plan, self.chaos.is_calm = [late_end], False
         self.execute(attempt=2)
         self.chaos.is_calm = True
-        self.tell_late()
+        self.deliver_late_end()
 
     def job(self) -> Job | None:
         """Return the job, if there is one."""
@@ -352,13 +354,13 @@ class World:
             return None
 
     def delivered(self) -> Delivered:
-        """Return what lies below the packages, by key."""
+        """Return the delivered objects by key."""
         found = {stored.key: self.objects.read(stored.key) for stored in self.objects.list(KEYS.packages)}
-        return found | {key: b"tells the time" for key in found if key.endswith(VERIFICATION_NAME)}
+        return found | {key: b"contains the time" for key in found if key.endswith(VERIFICATION_NAME)}
 
 
-def told(end: Execution, attempt: int) -> Mapping[str, Any]:
-    """Return the event of the end of an execution."""
+def end_event(end: Execution, attempt: int) -> Mapping[str, Any]:
+    """Return the EventBridge event for the end of an execution."""
     name = execution_name(JOB_ID, attempt)
     return {"detail": {"name": name, "status": end.status, "error": end.error or None, "cause": end.cause or None}}
 
@@ -370,7 +372,7 @@ def _is_of(key: str, tiles: Tiles) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Calm:
-    """An export without faults: what it delivered, and every call that it made."""
+    """The result of an export without faults: delivered objects by key, and all calls to ports."""
 
     delivered: Delivered
     calls: list[str]
@@ -378,7 +380,7 @@ class Calm:
 
 @cache
 def calm(scenario: Scenario, state: str = "") -> Calm:
-    """Return the calm run of a scenario."""
+    """Run a scenario without faults."""
     world = World(scenario)
     world.put_tiles(state)
     with small_parts():
@@ -390,32 +392,22 @@ def calm(scenario: Scenario, state: str = "") -> Calm:
     return Calm(world.delivered(), world.chaos.calls)
 
 
-def small_parts() -> Any:
-    """Return a context in which small fragments are copied, one for each bundle, and in their order."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(plan, "FRAGMENT_TARGET_BYTES", 1)
-    for module in (parts, packing):
-        patch.setattr(module, "MIN_PART_BYTES", 140_000)
-    patch.setattr(packing, "_WRITTEN_PART_BYTES", 200_000)
-    patch.setattr(s3_packages, "COPIERS", 1)
-    patch.setattr(s3_packages, "_WRITERS", 1)
-    return _Undone(patch)
-
-
-@dataclass
-class _Undone:
-    patch: pytest.MonkeyPatch
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self.patch.undo()
+@contextmanager
+def small_parts() -> Iterator[None]:
+    """Copy small fragments, one for each bundle, and in their order."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "FRAGMENT_TARGET_BYTES", 1)
+        for module in (parts, packing):
+            patch.setattr(module, "MIN_PART_BYTES", 140_000)
+        patch.setattr(packing, "_WRITTEN_PART_BYTES", 200_000)
+        patch.setattr(s3_packages, "COPIERS", 1)
+        patch.setattr(s3_packages, "_WRITERS", 1)
+        yield
 
 
 @dataclass
 class Outcome:
-    """What came of a run."""
+    """The result of one run."""
 
     seed: int
     scenario: Scenario
@@ -428,13 +420,13 @@ class Outcome:
 
 
 def planned(kind: Kind, scenario: Scenario, source: random.Random) -> Fault:
-    """Return a fault of a kind that befalls some call that the calm run makes."""
+    """Return a fault of a kind that strikes a call which the run without faults makes."""
     count = sum(map(kind.matches, calm(scenario).calls))
     return Fault(kind, source.randrange(count), source.choice(TIMES))
 
 
-def fall_silent() -> None:
-    """Keep a process from printing metrics and warnings."""
+def silence_output() -> None:
+    """Suppress metrics and warnings in this process."""
     sys.stdout = io.StringIO()
     warnings.simplefilter("ignore")
 
@@ -450,7 +442,7 @@ def run(seed: int, table: JobTable | None = None) -> Outcome:
         if kind not in kinds and not {kind.name, *(k.name for k in kinds)} >= MUTATIONS.keys():
             kinds.append(kind)
     faults = [planned(kind, scenario, source) for kind in kinds]
-    plan_told = [(fault.kind.name, fault.first, fault.times) for fault in faults]
+    drawn = [(fault.kind.name, fault.first, fault.times) for fault in faults]
     world = World(scenario, faults, table)
     with small_parts():
         world.request()
@@ -460,7 +452,7 @@ def run(seed: int, table: JobTable | None = None) -> Outcome:
         world.chaos.is_calm = True
         if not seed % 2:
             world.release("resume")
-        if world.chaos.hits["request told twice"]:
+        if world.chaos.hits["request delivered twice"]:
             world.request()
         names = {kind.name for kind in kinds}
         needs_watchman = bool(list(_problems(world, names)))
@@ -469,9 +461,9 @@ def run(seed: int, table: JobTable | None = None) -> Outcome:
         if job and not job.is_resumable(world.clock.time):
             world.release("resume")
             world.watch()
-        if world.chaos.hits["ends told twice"]:
+        if world.chaos.hits["end delivered twice"]:
             before = world.job(), world.delivered()
-            world.close(told(Execution(FAILED, "E", "late"), 1))
+            world.close(end_event(Execution(FAILED, "E", "late"), 1))
             assert before == (world.job(), world.delivered())
         problems = list(_problems(world, names))
         job = world.job()
@@ -483,11 +475,11 @@ def run(seed: int, table: JobTable | None = None) -> Outcome:
                 problems += _problems_of_giving_up(world)
     status = str(job.status) if job else "no job"
     rights = world.chaos.rights | world.calm.rights
-    return Outcome(seed, scenario, plan_told, world.chaos.hits, status, needs_watchman, problems, rights)
+    return Outcome(seed, scenario, drawn, world.chaos.hits, status, needs_watchman, problems, rights)
 
 
 def _problems_of_resuming(world: World, kinds: set[str], late_end: Fault) -> Any:
-    """Tell why a job that failed is not finished by one more attempt, with late words of the first but no faults."""
+    """Resume a failed job without faults but with late ends, and yield why it did not succeed."""
     world.resume(late_end)
     yield from world.problems
     job = world.job()
@@ -498,7 +490,7 @@ def _problems_of_resuming(world: World, kinds: set[str], late_end: Fault) -> Any
 
 
 def _problems_of_giving_up(world: World) -> Any:
-    """Tell what is left of a job that failed when it is too late to resume it."""
+    """Let a failed job expire, and yield what it leaves."""
     world.clock.time += timedelta(days=1, hours=1)
     world.watch()
     left = [stored.key for stored in world.objects.list(KEYS.fragments)] + list(world.delivered())
@@ -527,7 +519,7 @@ def _problems(world: World, kinds: set[str]) -> Any:
         packages = [key for key in world.delivered() if not (keeps_work and is_dataset and KEYS.is_finished_work(key))]
         if packages:
             yield f"packages are left: {packages}"
-        yield from _problems_of_words(world, job)
+        yield from _problems_of_message(world, job)
     yield from _problems_of_progress(world)
 
 
@@ -540,7 +532,7 @@ def _problems_of_success(world: World, job: Job, kinds: set[str]) -> Any:
         yield from _problems_of_members(delivered, expected)
     tile_counts = [len(cache_of(state)) for state in states]
     if not job.delivery or job.delivery.tile_count not in tile_counts:
-        yield f"the job tells of {job.delivery}, not {tile_counts} tiles"
+        yield f"the job reports {job.delivery}, not {tile_counts} tiles"
     elif job.delivery.tile_count + job.delivery.missing_count != job.tile_count:
         yield f"{job.delivery} of {job.tile_count} tiles"
     if job.progress.done_tile_count != job.tile_count:
@@ -548,7 +540,7 @@ def _problems_of_success(world: World, job: Job, kinds: set[str]) -> Any:
 
 
 def _problems_of_members(delivered: Delivered, expected: list[Delivered]) -> Any:
-    """Tell which files are neither as they would be before a change of the cache nor after it."""
+    """Yield the files that match neither the cache before its change nor after it."""
     if all(delivered.keys() != each.keys() for each in expected):
         yield f"other files: {delivered.keys()}"
         return
@@ -570,30 +562,30 @@ def _members(package: bytes) -> Mapping[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def _problems_of_words(world: World, job: Job) -> Any:
+def _problems_of_message(world: World, job: Job) -> Any:
     text = [message.text for message in job.messages if message.kind is MessageKind.ERROR]
     if len(text) != 1:
-        yield f"{len(text)} errors are told: {text}"
+        yield f"{len(text)} error messages: {text}"
         return
     if re.search(r"None|Traceback|\{|errorMessage|RequestId|<", text[0]):
-        yield f"no words for people: {text[0]}"
+        yield f"not written for people: {text[0]}"
     if job.status is JobStatus.FAILED:
-        words = [fault.kind.words for fault in world.chaos.plan if world.chaos.hits[fault.kind.name]]
-        if not any(word and re.search(word, text[0]) for word in words):
+        patterns = [fault.kind.message for fault in world.chaos.plan if world.chaos.hits[fault.kind.name]]
+        if not any(pattern and re.search(pattern, text[0]) for pattern in patterns):
             yield f"not the cause: {text[0]}"
 
 
 def _problems_of_progress(world: World) -> Any:
-    told = []
+    events = []
     for before, now in world.stream.changes:
         if now.progress.done_tile_count > now.tile_count:
             yield f"progress beyond the end: {now.progress} of {now.tile_count}"
         if before and before.status.is_final and now.status is not before.status:
             yield f"{now.status} after {before.status}"
-        told += announcements(before, now, "https://maps.example")
-    for event in told:
+        events += announcements(before, now, "https://maps.example")
+    for event in events:
         schema("job_status_change").validate(event.detail)
-    statuses = [event.detail["status"] for event in told if event.detail["status"] != "progress"]
-    percents = [event.detail["percent"] for event in told]
+    statuses = [event.detail["status"] for event in events if event.detail["status"] != "progress"]
+    percents = [event.detail["percent"] for event in events]
     if len(statuses) != 2 or statuses[0] != "submitted" or percents != sorted(percents):
         yield f"events: {statuses} {percents}"

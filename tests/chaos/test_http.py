@@ -1,6 +1,6 @@
-"""The real clients of S3 over HTTP, through a proxy that fails: what is read is right, or is refused.
+"""The real S3 clients through a proxy that injects faults: they return the right bytes or raise an error.
 
-Behind the proxy is moto. A fault befalls one request of a kind; the clients may overcome it, or say that they did not.
+Behind the proxy is moto. A fault strikes one request; the clients may retry it, or raise an error.
 """
 
 import http.client
@@ -33,10 +33,10 @@ FRAGMENTS = {f"fragments/{number}": random.Random(number).randbytes(MIN_PART_BYT
 
 
 class FaultProxy(ThreadingHTTPServer):
-    """Passes requests on, and lets some of them fail.
+    """Forwards requests and injects faults into some of them.
 
     Attributes:
-        plan: number of a request -> what befalls it.
+        plan: number of a request -> fault.
     """
 
     daemon_threads = True
@@ -57,7 +57,7 @@ class FaultProxy(ThreadingHTTPServer):
             return self.plan.get(self.number)
 
     def handle_error(self, *_):
-        """A client that went away is none of our business."""
+        """Ignore clients that closed the connection."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -144,7 +144,7 @@ def packages(proxy, bucket):
 
 
 @pytest.mark.parametrize("seed", range(21))
-def test_what_is_read_through_faults_is_right_or_refused(seed, proxy, objects):
+def test_reads_with_faults_return_the_right_bytes_or_raise(seed, proxy, objects):
     source = random.Random(seed)  # noqa: S311
     for key, body in OBJECTS.items():
         objects.write(key, body)
@@ -172,7 +172,7 @@ def test_what_is_read_through_faults_is_right_or_refused(seed, proxy, objects):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_is_created_through_faults_is_there_once_and_whole(fault, proxy, objects):
+def test_an_object_created_with_faults_is_created_once_and_whole(fault, proxy, objects):
     proxy.plan = {proxy.number + 1: fault}
 
     try:
@@ -189,7 +189,7 @@ def test_what_is_created_through_faults_is_there_once_and_whole(fault, proxy, ob
 
 
 @pytest.mark.parametrize(("fault", "number"), [(fault, number) for fault in FAULTS for number in range(1, 7)])
-def test_a_package_joined_through_faults_is_whole_or_refused(fault, number, proxy, objects, packages):
+def test_a_package_joined_with_faults_is_whole_or_the_join_raises(fault, number, proxy, objects, packages):
     for key, body in FRAGMENTS.items():
         objects.write(key, body)
     whole = b"".join(FRAGMENTS.values()) + b"tail"

@@ -70,7 +70,7 @@ def ended_meanwhile():
             for call, first in (("objects.write", 0), ("objects.write", 1), ("s3.complete_multipart_upload", 0)):
                 world = World(scenario, [Fault(Kind("ended", f"{function}/{call}", before=_end), first, 1)])
                 close = world.calm_runtime("CloseJob").close_job
-                world.chaos.tricks["end"] = partial(close.stop, JOB_ID, timed_out=False)
+                world.chaos.actions["end"] = partial(close.stop, JOB_ID, timed_out=False)
                 yield exported(world)
 
 
@@ -194,7 +194,7 @@ def announcements():
 
 
 def _end(chaos, _process, _operation):
-    chaos.tricks["end"]()
+    chaos.actions["end"]()
 
 
 STORIES = [

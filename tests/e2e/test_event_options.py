@@ -1,4 +1,4 @@
-"""What a stack tells and hears if its operator wants it: new imagery in, mail and webhooks out."""
+"""Optional events of a stack: exports on new imagery, mail and webhooks."""
 
 import json
 import re

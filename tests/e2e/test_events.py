@@ -12,7 +12,7 @@ from tests.e2e.conftest import KEY
 
 
 class Inbox:
-    """The inbox, and a queue that hears everything that is told on the bus."""
+    """The inbox, and a queue that receives all events of the bus."""
 
     def __init__(self, cloud):
         self.cloud = cloud
@@ -101,8 +101,8 @@ def test_a_dropped_file_becomes_a_package_and_is_told_as_it_does(inbox, client, 
     assert finished["result"]["fileName"] == f"{finished['name']}.tpkx"
     job = client.wait(small, accepted["jobId"])
     assert len(client.package(small, job)) == finished["bytes"]
-    told = [event["detail"]["status"] for event in inbox.heard if event["detail"].get("jobId") == accepted["jobId"]]
-    assert told == ["submitted", "progress", "finished"]
+    statuses = [e["detail"]["status"] for e in inbox.heard if e["detail"].get("jobId") == accepted["jobId"]]
+    assert statuses == ["submitted", "progress", "finished"]
 
 
 def test_a_file_that_asks_for_the_impossible_is_answered_in_words(inbox):
@@ -125,8 +125,8 @@ def test_a_message_that_comes_again_finds_its_job(inbox, cloud, small):
         inbox.sqs.send_message(QueueUrl=cloud.outputs["RequestQueueUrl"], MessageBody=json.dumps(event))
 
     assert inbox.hear(callbackData="again", status="finished")
-    told = [e["detail"]["status"] for e in inbox.heard if e["detail"].get("callbackData") == "again"]
-    assert told.count("submitted") == told.count("finished") == 1
+    statuses = [e["detail"]["status"] for e in inbox.heard if e["detail"].get("callbackData") == "again"]
+    assert statuses.count("submitted") == statuses.count("finished") == 1
 
 
 def test_an_event_on_the_bus_starts_an_export(inbox, small):

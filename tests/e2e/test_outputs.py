@@ -24,7 +24,7 @@ def tiles_of_small(world):
 
 
 def folder_of(client, service, job):
-    """Return the address of the folder of a job, as its result tells it."""
+    """Return the address of the folder of a job, from its result."""
     path = job["results"]["out_service_url"]["paramUrl"]
     return client.get(f"{service}/ImageServer/exportTiles/jobs/{job['jobId']}/{path}")["value"]
 

@@ -1,4 +1,4 @@
-"""Run the command on an input as people have it, and name what is wrong with what comes out."""
+"""Run the command on an input and compare the result with the right one."""
 
 import ast
 import contextlib
@@ -29,19 +29,19 @@ _MERCATORS = {3857, 102100, 900913, 3785, 102113}
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one command."""
+    """Exit status and output of one command."""
 
     status: int
     text: str
 
     @property
     def is_warned(self) -> bool:
-        """Return True if the user was warned, of more than tiles that do not exist."""
+        """Return True if there are warnings besides that of missing tiles."""
         return bool(self.warnings)
 
     @property
     def warnings(self) -> str:
-        """Return the lines that warn."""
+        """Return the warnings, without that of missing tiles."""
         lines = [
             line for line in self.text.splitlines() if re.match(r"(esriJobMessageType)?warning", line, re.IGNORECASE)
         ]
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def faults(found: Input, folder: Path) -> Iterator[str]:
-    """Make an input in an empty folder, try the command, and yield each fault of what comes out."""
+    """Make an input in an empty folder, run its command, and yield each fault of the result."""
     found.make(folder)
     before = _files(folder)
     kind, command = found.name.partition("/")[0], found.command.partition("    (")[0]
@@ -81,7 +81,7 @@ def run(folder: Path, command: str) -> Outcome:
             status = main(shlex.split(command))
         except SystemExit as stop:
             status = stop.code if isinstance(stop.code, int) else 1
-        except Exception:  # noqa: BLE001 - what a user would see of it is a fault to report
+        except Exception:  # noqa: BLE001 - a traceback that a user would see is a fault to report
             traceback.print_exc()
             status = 1
     return Outcome(status, said.getvalue())

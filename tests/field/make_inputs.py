@@ -296,7 +296,7 @@ def write(folder, contents):
 
 
 def note(folder, grid, tiles):
-    """Write down what is true."""
+    """Write truth.json."""
     sums = {"/".join(map(str, place)): hashlib.md5(data).hexdigest() for place, data in tiles.items()}
     write(
         folder,

@@ -1,4 +1,4 @@
-"""Read what an export made, independently of the product: places on the ground, and bytes."""
+"""Reader of packages and datasets, independent of the product: tiles by their place on the ground."""
 
 import json
 import struct
@@ -13,7 +13,7 @@ _BUNDLE_TILES = 128
 
 @dataclass(frozen=True)
 class Package:
-    """The tiling scheme that a package states, and its tiles.
+    """The tiling scheme and the tiles of a package.
 
     Attributes:
         reference: the number of the reference; None if it has none.
@@ -42,7 +42,7 @@ class Package:
 
 
 def read_package(path: Path) -> Package:
-    """Return what a .tpkx, .tpk or .zip holds."""
+    """Read a .tpkx, a .tpk or the .zip of a dataset."""
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         members = {name: archive.read(name) for name in archive.namelist()}

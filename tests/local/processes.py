@@ -1,14 +1,14 @@
-"""Whether processes live."""
+"""Process groups of tests: whether they run or have ended."""
 
 import os
 import time
 
 HEARS_CTRL_C = ("env", "--default-signal=INT")
-"""Goes before a command: what a shell starts in the background is deaf to SIGINT, and so is all that it starts."""
+"""Prefix of a command that restores SIGINT: background jobs of a shell ignore it, and so do their children."""
 
 
 def group_lives(process_id):
-    """Tell whether any process of a group is left."""
+    """Return True if any process of a group is running."""
     try:
         os.killpg(process_id, 0)
     except ProcessLookupError:
@@ -17,7 +17,7 @@ def group_lives(process_id):
 
 
 def group_ends(process_id, timeout_seconds=10.0):
-    """Tell whether all processes of a group end in time."""
+    """Wait for a process group. Return True if all of it ends in time."""
     deadline = time.monotonic() + timeout_seconds
     while group_lives(process_id) and time.monotonic() < deadline:
         time.sleep(0.05)

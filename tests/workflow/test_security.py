@@ -78,7 +78,7 @@ BUCKETS = of_type("AWS::S3::Bucket")
 
 
 def allowed(role, action, resource):
-    """Tell whether a role may do something, as IAM decides: a denial wins."""
+    """Return True if a role allows an action, as IAM decides: an explicit deny wins."""
 
     def holds(statement):
         # What a reference stands for is not known here, so it stands for itself.
