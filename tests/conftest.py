@@ -13,12 +13,13 @@ settings.load_profile("exporttiles")
 
 
 OWN_STACKS = {
+    "tests/deployment/test_prove.py": "throwaway stack",
     "tests/e2e/test_event_options.py": "event options",
     "tests/e2e/test_reuse.py": "enforced roles",  # with the templates of test_roles.py
     "tests/e2e/test_roles.py": "enforced roles",
     "tests/local/test_launcher.py": "launcher",
 }
-"""Test modules that deploy a stack for themselves; the others in tests/e2e share one."""
+"""Test modules with a stack of their own -> name of the stack; the others in tests/e2e share one."""
 
 
 class ByStack(LoadScopeScheduling):

@@ -9,10 +9,7 @@ from tests.chaos.faults import KINDS
 from tests.chaos.runs import run
 
 # Functions that are killed have no metrics to publish.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning"),
-    pytest.mark.no_cover,  # other tests run the same lines
-]
+pytestmark = pytest.mark.filterwarnings("ignore:No application metrics to publish:UserWarning")
 
 
 @pytest.mark.parametrize("seed", range(2 * len(KINDS)), ids=lambda seed: f"{seed} {KINDS[seed % len(KINDS)].name}")
