@@ -82,7 +82,7 @@ def is_told(done, out):
     return (
         done.returncode == 1
         and line.startswith(f"exporttiles: There is no room for {out.name} in {out.parent}: ")
-        and line.endswith("Make room, or write elsewhere.")
+        and line.endswith("Free some space, or write elsewhere.")
     )
 
 
