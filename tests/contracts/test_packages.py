@@ -83,14 +83,14 @@ def test_parts_that_are_there_are_neither_copied_nor_read_again(stores):
     assert objects.read("packages/a") == FRAGMENT + b"tail"
 
 
-def test_an_upload_that_was_completed_is_complete_for_those_who_did_not_hear_of_it(stores):
+def test_an_upload_that_was_completed_is_complete_for_a_retry_too(stores):
     packages, _ = stores
     parts, upload_id = [WrittenPart.of(b"all of it")], packages.begin("packages/a")
 
     assert [packages.join("packages/a", upload_id, parts, crc32(b"all of it")) for _ in range(2)] == [True, True]
 
 
-def test_an_upload_that_was_aborted_is_said_to_have_ended(stores):
+def test_an_aborted_upload_has_ended(stores):
     packages, _ = stores
     upload_id = packages.begin("packages/a")
     packages.abort("packages/a", upload_id)

@@ -6,15 +6,18 @@ A server-side copy was measured at 57 MB/s (see `COPY_BYTES_PER_SECOND`); 50 is 
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from threading import Lock
 from typing import ClassVar
+from zlib import crc32
 
 import pytest
 
 from exporttiles.adapters import s3_packages
 from exporttiles.adapters.s3_packages import S3Packages
-from exporttiles.domain.parts import MAX_PART_BYTES, MAX_PARTS, CopiedPart, WrittenPart, copy_seconds
+from exporttiles.domain.parts import MAX_PART_BYTES, MAX_PARTS, MIN_PART_BYTES, CopiedPart, WrittenPart, copy_seconds
 from exporttiles.usecases.pack_tile_package import _FINISHING_SECONDS
 from tests.chaos.multipart import MemoryS3, Pages
+from tests.fakes import memory
 from tests.workflow.stack import RESOURCES, TEMPLATE
 
 FUNCTION_SECONDS = RESOURCES["PackTilePackageFunction"]["Properties"]["Timeout"]
@@ -123,3 +126,29 @@ def test_planning_expects_about_the_time_that_packing_takes(monkeypatch):
     seconds = packed_in(5 * TERABYTE, 50)
 
     assert copy_seconds(5 * TERABYTE) == pytest.approx(sum(seconds) - READING_SECONDS * len(seconds), rel=0.1)
+
+
+def test_few_parts_are_in_memory_at_a_time():
+    """Ten thousand small fragments have 50 GB together."""
+    lock, in_memory = Lock(), []
+    peaks = []
+
+    class S3(MemoryS3):
+        def upload_part(self, **options):
+            answer = super().upload_part(**options)
+            with lock:
+                in_memory.pop()
+            return answer
+
+    def read():
+        with lock:
+            in_memory.append(1)
+            peaks.append(len(in_memory))
+        return body
+
+    body = bytes(MIN_PART_BYTES)
+    packages = S3Packages(S3(memory()), "packages", 60)
+    parts = [WrittenPart(len(body), read)] * 20
+
+    assert packages.join("a", packages.begin("a"), parts, crc32(body * 20))
+    assert max(peaks) <= s3_packages._WRITERS

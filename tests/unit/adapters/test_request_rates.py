@@ -44,17 +44,17 @@ def read_all(workers, config, split_after_seconds=60):
         now += STEP_SECONDS
         asking = rng.permutation(np.flatnonzero(next_at <= now))
         room = min(left, int(prefixes * FILE_READS_PER_SECOND * STEP_SECONDS))
-        answered, told_to_wait = asking[:room], asking[room:]
+        answered, throttled = asking[:room], asking[room:]
         left -= len(answered)
-        busy_seconds += STEP_SECONDS if len(told_to_wait) else 0
+        busy_seconds += STEP_SECONDS if len(throttled) else 0
         if busy_seconds > split_after_seconds:
             prefixes, busy_seconds = 2 * prefixes, 0.0
-        gives_up = (tries[told_to_wait] >= config["max_retries"]) | (now - began_at[told_to_wait] > patience)
-        refused, failed = refused + len(told_to_wait), failed + int(gives_up.sum())
-        again = told_to_wait[~gives_up]
+        gives_up = (tries[throttled] >= config["max_retries"]) | (now - began_at[throttled] > patience)
+        refused, failed = refused + len(throttled), failed + int(gives_up.sum())
+        again = throttled[~gives_up]
         waits[again] = np.minimum(most, rng.uniform(least, config["backoff"]["base"] * waits[again]))
         next_at[again], tries[again] = now + waits[again], tries[again] + 1
-        begun = np.concatenate((answered, told_to_wait[gives_up]))
+        begun = np.concatenate((answered, throttled[gives_up]))
         next_at[begun] = began_at[begun] = now + ANSWER_SECONDS
         waits[begun], tries[begun] = least, 0
     return Outcome(now, refused, failed)
@@ -82,7 +82,7 @@ def test_no_read_fails_however_many_exports_share_a_prefix(workers, split_after_
 
 
 def test_waits_that_do_not_grow_and_little_patience_would_fail_reads():
-    """What shows that the simulation can fail: the waits that stood here before."""
+    """Show that the simulation can fail, with the waits that were used before."""
     backoff = retries(PATIENCE)["backoff"] | {"base": 2}
 
     assert read_all(95, {"max_retries": 30, "backoff": backoff, "retry_timeout": timedelta(seconds=15)}).failed > 100

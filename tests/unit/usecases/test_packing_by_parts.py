@@ -37,7 +37,7 @@ class DyingS3:
     Attributes:
         copies: part number -> how often it was copied.
         dies_at: number of the request that kills, counted from 0; -1 for none.
-        is_late: the request is carried out, but nobody hears the answer.
+        is_late: the request is carried out, but its response is lost.
     """
 
     def __init__(self, s3):

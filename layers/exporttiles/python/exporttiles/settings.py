@@ -28,7 +28,7 @@ class Settings:
         max_concurrency: greatest number of workers of one export at a time.
         worker_memory_bytes: memory of each worker.
         file_reads_per_second: requests to a cache of single files that one export may send.
-        store_patience: how long an object store that asks to slow down is asked again.
+        store_patience: how long requests to S3 are retried while it is busy.
     """
 
     tile_bucket: str

@@ -39,7 +39,7 @@ _AHEAD_BYTES = 64 * 2**20
 """Limit of the ranges that are read ahead of the consumer."""
 
 PATIENCE = timedelta(seconds=15)
-"""How long a store is asked again where somebody waits: API Gateway ends a request after 30 s."""
+"""How long requests to S3 are retried while a client waits: API Gateway ends a request after 30 s."""
 
 
 def retries(patience: timedelta) -> "RetryConfig":
@@ -64,7 +64,7 @@ def open_store(url: str, patience: timedelta = PATIENCE) -> "ObstoreObjects":
 
     Args:
         url: of the store.
-        patience: how long S3 is asked again when it answers that it is busy.
+        patience: how long requests to S3 are retried while it is busy.
 
     Raises:
         SourceError: the address names no store.

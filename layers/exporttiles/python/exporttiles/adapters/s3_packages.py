@@ -87,7 +87,7 @@ class S3Packages:
         except self._client.exceptions.NoSuchUpload as error:
             if self._checksum(upload.key) != _as_header(crc32):
                 raise UploadEndedError(upload.key) from error
-            return True  # an earlier call completed it, and did not hear so
+            return True  # an earlier call completed it, but its response was lost
         done = {number: part for number, part in found.items() if part.size_bytes == numbered[number].size_bytes}
         missing = [number for number in numbered if number not in done]
 
@@ -223,8 +223,8 @@ class _UploadedPart:
 
     Attributes:
         size_bytes: its length.
-        seals: the ETag, and the checksum if S3 told one, as completing the upload repeats them: S3 refuses uploads with
-            composite checksums that do not (https://github.com/apache/arrow-rs-object-store/issues/568).
+        seals: the ETag, and the checksum if S3 returned one. Completing the upload repeats both: S3 refuses to complete
+            uploads with composite checksums without them (https://github.com/apache/arrow-rs-object-store/issues/568).
     """
 
     size_bytes: int

@@ -37,7 +37,7 @@ class TileCaches:
     its directories, is kept for the next request until the archive is replaced.
 
     Args:
-        patience: how long S3 is asked again when it answers that it is busy.
+        patience: how long requests to S3 are retried while it is busy.
     """
 
     def __init__(self, patience: timedelta = PATIENCE) -> None:
