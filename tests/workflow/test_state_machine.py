@@ -140,6 +140,13 @@ def test_one_thing_has_one_name_everywhere(name, state):
     assert list((ROOT / "events").glob(f"{snake}*.json"))
 
 
+def test_a_list_of_work_items_that_s3_does_not_serve_at_once_is_read_again_and_no_item_that_failed_is():
+    (retrier,) = MACHINE["States"]["ExportTileRanges"]["Retry"]
+
+    assert retrier["ErrorEquals"] == ["States.ItemReaderFailed"]
+    assert (retrier["MaxAttempts"], retrier["JitterStrategy"]) == (6, "FULL")
+
+
 def test_a_small_export_takes_two_functions_and_any_other_the_map():
     first = MACHINE["States"][MACHINE["StartAt"]]
     (small,) = first["Choices"]
