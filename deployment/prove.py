@@ -84,10 +84,12 @@ def _consent(region: str, endpoint: str, size: Size, *, is_given: bool) -> None:
     """Say where, what for and how much, and ask.
 
     Raises:
-        DeploymentError: the answer is no.
+        DeploymentError: the answer is no, or the emulator is taken.
     """
     if endpoint:
         click.echo(f"Trying on the emulator at {endpoint}: nothing is proved about AWS.")
+        if client("apigatewayv2").get_apis()["Items"]:
+            raise DeploymentError(f"ENDPOINT: {endpoint} has a stack already, and room for one. Use ENDPOINT=local.")
         return
     account = client("sts").get_caller_identity()["Account"]
     prices = preflight.price(size)

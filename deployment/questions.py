@@ -6,14 +6,16 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
 from deployment.caches import DAMAGED, LARGE, bundle_key, level_of
-from deployment.facts import Figures, Question, Subject, UnprovedError, errors_of, require
+from deployment.facts import DisprovedError, Figures, Question, Subject, UnprovedError, errors_of, require
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.messages.execution import execution_name
 
@@ -22,6 +24,9 @@ _TOO_LITTLE_MEGABYTES = 128
 _AT_A_TIME = 2
 _CORNER = '{"xmin":-20037508,"ymin":19000000,"xmax":-19000000,"ymax":20037508,"spatialReference":{"wkid":3857}}'
 _FACTOR = 2.0
+_FINISHING_SECONDS = 300  # which the packer keeps for its end
+_LARGE_REQUEST_BYTES = 7_000_000
+_LONG_QUERY = 8_000
 _LOG_SECONDS = 60
 _METRIC_SECONDS = 300
 
@@ -34,6 +39,33 @@ def _large_package(subject: Subject) -> Figures:
     began = time.time()
     job = _export_large(subject)
     subject.jobs["large"] = job | {"began": began, "ended": time.time()}
+    size_bytes = _check_checksum(subject, job)
+    seconds = _state_seconds(subject, job["jobId"], "PackTilePackage")
+    return {
+        "package_gigabytes": round(size_bytes / 1e9, 3),
+        "pack_seconds": round(seconds, 1),
+        "copy_megabytes_per_second": round(size_bytes / 1e6 / seconds, 1),
+        "work_items": subject.size.bundles,
+    }
+
+
+def _by_parts(subject: Subject) -> Figures:
+    """Export the large cache while the packer has time for one part in each invocation."""
+    functions, packer = subject.stack.client("lambda"), subject.stack.physical_id(PACKER)
+    usual = functions.get_function_configuration(FunctionName=packer)["Timeout"]
+    _configure(functions, packer, Timeout=_FINISHING_SECONDS)
+    try:
+        job = _export_large(subject)
+    finally:
+        _configure(functions, packer, Timeout=usual)
+    _check_checksum(subject, job)
+    invocations = [name for name, _ in _states(subject, job["jobId"])].count("PackTilePackage")
+    require(invocations >= subject.size.bundles, f"The packer was invoked {invocations} times.")
+    return {"invocations": invocations}
+
+
+def _check_checksum(subject: Subject, job: Mapping[str, Any]) -> int:
+    """Compare the checksum that S3 has of a package with that of the job's report; return the size of the package."""
     require(job["jobStatus"] == "esriJobSucceeded", "; ".join(errors_of(job)))
     report = _verification(subject, job)
     s3, bucket = subject.stack.client("s3"), subject.stack.outputs["PackageBucketName"]
@@ -43,14 +75,8 @@ def _large_package(subject: Subject) -> Figures:
     ours, kind = report["checksums"]["package"], head.get("ChecksumType")
     require(kind == "FULL_OBJECT", f"S3 says that its checksum is of the kind {kind}.")
     require(checksum == ours, f"S3 says {checksum}, the report of the job {ours}.")
-    seconds = _state_seconds(subject, job["jobId"], "PackTilePackage")
-    gigabytes = head["ContentLength"] / 1e9
-    return {
-        "package_gigabytes": round(gigabytes, 3),
-        "pack_seconds": round(seconds, 1),
-        "copy_megabytes_per_second": round(gigabytes * 1000 / seconds, 1),
-        "work_items": subject.size.bundles,
-    }
+    size_bytes: int = head["ContentLength"]
+    return size_bytes
 
 
 def _head(subject: Subject) -> Figures:
@@ -93,6 +119,23 @@ def _encoded_path(subject: Subject) -> Figures:
     return {}
 
 
+def _long_address(subject: Subject) -> Figures:
+    """Ask with a query of 8,000 characters, as a polygon in a GET request has."""
+    answer = subject.client.get(f"{LARGE}/ImageServer", areaOfInterest="0" * _LONG_QUERY)
+    require(answer == subject.client.get(f"{LARGE}/ImageServer"), f"The answer was {str(answer)[:200]}.")
+    return {"characters": _LONG_QUERY}
+
+
+def _large_request(subject: Subject) -> Figures:
+    """POST more than Lambda takes."""
+    try:
+        answer = subject.client.post(f"{LARGE}/ImageServer/exportTiles", areaOfInterest="0" * _LARGE_REQUEST_BYTES)
+    except HTTPError as error:
+        require(error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The status is {error.code}.")
+        return {"bytes": _LARGE_REQUEST_BYTES}
+    raise DisprovedError(f"The answer was {str(answer)[:200]}.")
+
+
 # Roles ------------------------------------------------------------------------
 
 
@@ -130,11 +173,11 @@ def _out_of_memory(subject: Subject) -> Figures:
     """Export with a worker that cannot hold a bundle."""
     functions, worker = subject.stack.client("lambda"), subject.stack.physical_id(WORKER)
     memory = functions.get_function_configuration(FunctionName=worker)["MemorySize"]
-    _resize(functions, worker, _TOO_LITTLE_MEGABYTES)
+    _configure(functions, worker, MemorySize=_TOO_LITTLE_MEGABYTES)
     try:
         job = _export_large(subject)
     finally:
-        _resize(functions, worker, memory)
+        _configure(functions, worker, MemorySize=memory)
     said = "; ".join(errors_of(job))
     require(job["jobStatus"] == "esriJobFailed", f"The job ended as {job['jobStatus']}.")
     require("WorkerMemory" in said, said)
@@ -383,8 +426,8 @@ def _workers_at_a_time(subject: Subject, count: int) -> Iterator[None]:
         functions.delete_function_concurrency(FunctionName=worker)
 
 
-def _resize(functions: Any, name: str, megabytes: int) -> None:
-    functions.update_function_configuration(FunctionName=name, MemorySize=megabytes)
+def _configure(functions: Any, name: str, **settings: int) -> None:
+    functions.update_function_configuration(FunctionName=name, **settings)
     functions.get_waiter("function_updated_v2").wait(FunctionName=name)
 
 
@@ -439,6 +482,7 @@ QUESTIONS = (
         "The emulator has no Access Analyzer.",
     ),
     Question("packages.checksum", "S3 compares the checksum of a whole package that it joined.", _large_package),
+    Question("packages.by_parts", "A package that takes several invocations of the packer is whole.", _by_parts),
     Question("packages.head", "HEAD tells the length of a package.", _head),
     Question("packages.range", "A part of a package can be downloaded.", _range),
     Question(
@@ -448,6 +492,13 @@ QUESTIONS = (
         "The emulator has one address for all buckets.",
     ),
     Question("api.encoded_path", "Percent-encoded paths are understood.", _encoded_path),
+    Question("api.long_address", "An address of 8,000 characters is understood.", _long_address),
+    Question(
+        "api.large_request",
+        "A request that Lambda cannot take is answered with 413.",
+        _large_request,
+        "The emulator passes requests of any size to functions.",
+    ),
     Question("faults.throttled", "An export whose workers are throttled succeeds, slowly.", _throttled),
     Question(
         "faults.memory",

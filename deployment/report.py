@@ -16,6 +16,7 @@ PROOFS = ROOT / "docs" / "proof"
 README = ROOT / "README.md"
 _BEGIN, _END = "<!-- proof: written by `make prove` -->\n", "<!-- /proof -->\n"
 _PREFIX = "tests."
+_ACCOUNT = re.compile(r"(?<=:)\d{12}(?=:)")  # in an ARN
 
 
 def write_proof(  # noqa: D417
@@ -39,7 +40,7 @@ def write_proof(  # noqa: D417
     lines = ",\n  ".join(json.dumps(fact.to_json()) for fact in facts)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{time:%Y-%m-%d}-{'emulator' if endpoint else region}.json"
-    path.write_text(f"{text}[\n  {lines}\n ]\n}}\n")
+    path.write_text(_ACCOUNT.sub("<account>", f"{text}[\n  {lines}\n ]\n}}\n"))
     return path
 
 

@@ -11,6 +11,7 @@ import pytest
 from deployment import preflight, prove, questions
 from deployment.facts import Size
 from local.cloud import ARTIFACT_BUCKET, ROOT, LocalCloud
+from tests.e2e.conftest import EMULATOR_ONLY
 
 TESTS = {
     "tests/e2e/test_events.py::test_a_file_that_asks_for_the_impossible_is_answered_in_words": "proved",
@@ -138,6 +139,21 @@ def test_aws_is_spent_nothing_before_somebody_agrees(cloud):
     assert "A throwaway stack in us-east-1, account 000000000000" in run.stdout
     assert run.stderr == "YES: Nothing was deployed. Set YES=1 to go on without a question.\n"
     assert left_in(cloud) == []
+
+
+def test_an_emulator_that_has_a_stack_is_refused(cloud, tmp_path):
+    api = cloud.client("apigatewayv2").create_api(Name="another", ProtocolType="HTTP")["ApiId"]
+    with start(cloud, tmp_path) as run:
+        said = run.stdout.read()
+    cloud.client("apigatewayv2").delete_api(ApiId=api)
+
+    assert said.endswith(f"ENDPOINT: {cloud.url} has a stack already, and room for one. Use ENDPOINT=local.\n")
+    assert run.returncode == 1
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "e2e").glob("test_*.py")), ids=lambda path: path.stem)
+def test_an_end_to_end_test_with_a_stack_of_its_own_proves_nothing_about_another(path):
+    assert ("LocalCloud(" in path.read_text()) <= (path.stem in EMULATOR_ONLY)
 
 
 def test_a_proof_costs_less_than_two_dollars():

@@ -80,3 +80,11 @@ def test_a_proof_has_one_line_for_each_fact(written):
     lines = written(1).read_text().splitlines()
 
     assert sum('"status":' in line for line in lines) == len(FACTS)
+
+
+def test_a_proof_does_not_name_the_account(written):
+    reason = "arn:aws:lambda:eu-central-1:123456789012:function:f is throttled."
+
+    text = written(1, [Fact("a.b", "C.", Status.FAILED, reason)]).read_text()
+
+    assert "arn:aws:lambda:eu-central-1:<account>:function:f" in text
