@@ -1,4 +1,4 @@
-"""A client of the API without a network: it calls the function with events of API Gateway."""
+"""API client without a network: calls the Lambda function with API Gateway events."""
 
 import base64
 import copy

@@ -1,4 +1,4 @@
-"""Clients of the HTTPS API on a runtime of fakes."""
+"""API clients on a runtime of fakes."""
 
 import pytest
 

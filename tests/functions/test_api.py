@@ -1,4 +1,4 @@
-"""The API function, called with events of API Gateway: rules for all resources."""
+"""Rules for all resources of the API, called with API Gateway events."""
 
 import json
 from dataclasses import replace

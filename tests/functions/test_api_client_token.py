@@ -1,4 +1,4 @@
-"""Requests that are sent again with their token start one job."""
+"""Repeated requests with the same client token start one job."""
 
 from urllib.parse import quote
 

@@ -1,4 +1,4 @@
-"""Exports and their jobs over the HTTPS API: from the request to the file."""
+"""Exports and jobs over the API: from the request to the download."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Packages that a cold start must not load, each checked in a fresh interpreter."""
+"""Packages that a cold start does not import, each checked in a new interpreter."""
 
 import json
 import subprocess

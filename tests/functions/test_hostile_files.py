@@ -1,4 +1,4 @@
-"""Hostile request files and events: bounded reads, replies in their place, no leaked secrets."""
+"""Hostile request files and events: bounded reads, answers only below the inbox's prefixes, no leaked secrets."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Hostile requests to the API: refused early and cheaply, with a message, and never trusted."""
+"""Hostile requests to the API: refused early and cheaply, with a message."""
 
 import io
 import json

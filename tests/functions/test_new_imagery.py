@@ -1,4 +1,4 @@
-"""New imagery, and the exports that subscribe to it."""
+"""New imagery starts the exports that subscribe to its cache."""
 
 import json
 from dataclasses import replace

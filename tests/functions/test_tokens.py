@@ -1,4 +1,4 @@
-"""Tokens, through the API function: authentication, authorization, and no leaks."""
+"""Tokens on the API: authentication, authorization, and no leaks."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""No file is destroyed: an output never overlaps its source, and replaces only earlier outputs."""
+"""Outputs of `exporttiles export`: never overlap the source, and replace only earlier outputs."""
 
 import os
 import shutil

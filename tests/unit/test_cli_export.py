@@ -1,4 +1,4 @@
-"""The command `exporttiles export`: what the cloud would deliver, made on one machine."""
+"""`exporttiles export`: makes the packages of the cloud on one machine."""
 
 import errno
 import json

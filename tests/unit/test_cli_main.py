@@ -1,4 +1,4 @@
-"""The command `exporttiles`: finding commands, their help, usage errors, exit statuses and completion."""
+"""`exporttiles`: commands, help, usage errors, exit statuses and completion."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The tables of docs/cost.md are what the model says."""
+"""The tables of docs/cost.md equal the cost model."""
 
 import math
 from pathlib import Path

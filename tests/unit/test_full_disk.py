@@ -1,4 +1,4 @@
-"""The command `exporttiles export` on a disk that has no room: in words, with nothing left and nothing lost."""
+"""`exporttiles export` on a full disk: a clear error, no partial output, and no loss of earlier files."""
 
 import resource
 import shutil

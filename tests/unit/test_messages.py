@@ -1,4 +1,4 @@
-"""What steps leave for each other comes back as it was."""
+"""Documents between the steps read back as they were written."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A stack is updated while exports run: each step reads what an earlier version of another step wrote.
+"""Updates during exports: each step reads documents written by earlier versions.
 
 The documents in tests/golden/messages were written when their format was new. A test that fails here means that running
 exports would fail with the update: read the older form as well, or say so in CHANGELOG.md (docs/deploy.md, Update).

@@ -1,4 +1,4 @@
-"""No code forks: a fork after the threads of an S3 client have started waits for their locks for ever."""
+"""No code forks, because a fork after an S3 client's threads have started can deadlock."""
 
 import ast
 from pathlib import Path

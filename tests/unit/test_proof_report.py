@@ -1,4 +1,4 @@
-"""What the README says of AWS is what the newest proof in docs/proof says, and no other."""
+"""The README's statements on AWS equal those of the newest proof in docs/proof."""
 
 from datetime import UTC, datetime
 

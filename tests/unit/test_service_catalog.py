@@ -1,4 +1,4 @@
-"""Published services: written, found, listed; and names that are none."""
+"""Published services: writing, finding and listing them, and invalid names."""
 
 from dataclasses import replace
 

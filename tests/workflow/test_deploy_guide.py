@@ -1,4 +1,4 @@
-"""docs/deploy.md: it names every parameter as the template has it, and nothing that there is not."""
+"""docs/deploy.md names every parameter of the template, and no others."""
 
 import os
 import re

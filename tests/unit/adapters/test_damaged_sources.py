@@ -1,4 +1,4 @@
-"""Damaged caches: one tile is lost, or the error names the object."""
+"""Damaged caches: a bad tile is left out, or the error names the object."""
 
 import struct
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Local objects of one export: large fragments are written in their place in the package."""
+"""LocalObjects: large fragments are written to their final place in the package."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Caches are opened by their address: a folder, or an archive in it."""
+"""Opening a cache by its address: a folder, or an archive in it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Files as sources: a file of another kind is refused by its name."""
+"""Sources that are files of another kind are refused, and the message names the file."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Packages of terabytes, joined in virtual time: each copy of a part takes its size divided by a rate.
+"""Packing terabytes in virtual time: copying a part takes its size divided by a rate.
 
 A server-side copy was measured at 57 MB/s (see `COPY_BYTES_PER_SECOND`); 50 is less, 100 is common.
 """

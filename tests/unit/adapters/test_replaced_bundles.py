@@ -1,4 +1,4 @@
-"""Bundles that are replaced during a read: the old tiles, the new tiles or an error; never a mixture."""
+"""Bundles replaced during a read give the old tiles, the new tiles or an error; never a mixture."""
 
 from itertools import combinations_with_replacement
 

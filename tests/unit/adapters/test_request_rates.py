@@ -1,4 +1,4 @@
-"""Workers that read a cache of single files share a prefix of S3, which answers a bounded number of requests.
+"""Workers that read a cache of single files stay below the request rate of an S3 prefix.
 
 The simulation counts 10 ms steps. S3 answers 5,500 requests a second below a prefix and refuses the others with 503
 SlowDown; it splits a prefix in two after a minute of refusals. AWS publishes the rate, and only that prefixes split

@@ -1,4 +1,4 @@
-"""API keys: what a token looks like, and what a key opens."""
+"""API keys: the form of tokens, and the services that a key allows."""
 
 from datetime import UTC, datetime
 

@@ -1,3 +1,5 @@
+"""Areas of interest: reading rings, and projection into other references."""
+
 import math
 from itertools import chain
 

@@ -1,4 +1,4 @@
-"""What a finished export is billed."""
+"""The estimated cost of a finished export."""
 
 import pytest
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Extents and their projection into other spatial references."""
+
 import math
 
 import pytest

@@ -1,4 +1,4 @@
-"""The states of a job and which may follow which."""
+"""Job states and the legal transitions between them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Web Mercator tiles as mercantile counts them: rows from the top are its y, columns its x."""
+"""Web Mercator tiles equal those of mercantile: row is y, column is x."""
 
 import mercantile
 from hypothesis import assume, given

@@ -1,4 +1,4 @@
-"""The parts of a package: S3's rules, kept where an emulator is laxer."""
+"""Parts of a package obey the limits of S3, which emulators do not enforce."""
 
 import pytest
 

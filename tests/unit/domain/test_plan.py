@@ -1,4 +1,4 @@
-"""Work items: whole bundles, in order, of about the same cost."""
+"""Work items: whole bundles, in order, of similar cost."""
 
 from datetime import timedelta
 

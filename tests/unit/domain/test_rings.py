@@ -1,3 +1,5 @@
+"""Clipping of rings, compared with shapely."""
+
 import numpy as np
 import pytest
 import shapely

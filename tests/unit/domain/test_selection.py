@@ -1,3 +1,5 @@
+"""Selection of tiles by an area, compared with an independent oracle."""
+
 import time
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Every level has tiles, however small an area is and however near to the edge of tiles it lies."""
+"""Every level has tiles, however small an area is and however close to a tile edge."""
 
 from dataclasses import replace
 

@@ -1,3 +1,5 @@
+"""Spatial references: ids, WKT and equality."""
+
 import re
 
 import pytest

@@ -1,3 +1,5 @@
+"""Tiling schemes: tiles, extents and levels."""
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st

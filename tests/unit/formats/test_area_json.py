@@ -1,3 +1,5 @@
+"""Areas as JSON, as jobs store them."""
+
 import json
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Checking caches in a .tpk, in a .zip and in a folder: every single fault is reported."""
+"""Checking caches in a .tpk, a .zip and a folder: every single fault is reported."""
 
 import re
 import zipfile

@@ -1,4 +1,4 @@
-"""conf.xml and conf.cdi: what is written is read again, whatever the numbers are."""
+"""conf.xml and conf.cdi: a written document reads back the same."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Reading the documents of caches, damaged ones included."""
+"""Reading the documents of caches, including damaged ones."""
 
 import json
 import re

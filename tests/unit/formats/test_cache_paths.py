@@ -1,4 +1,4 @@
-"""Which tiles an object of a cache holds."""
+"""The tiles that an object of a cache holds, by its path."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Curves of Esri's rings, traced by chords."""
+"""Esri curves, approximated by chords."""
 
 import math
 import re

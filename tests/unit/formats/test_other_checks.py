@@ -1,4 +1,4 @@
-"""Checking PMTiles, MBTiles and GeoPackages: sound ones have no findings, each fault has its own."""
+"""Checking PMTiles, MBTiles and GeoPackages: sound files have no findings, each fault has one."""
 
 import sqlite3
 from contextlib import closing

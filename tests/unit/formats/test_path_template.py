@@ -1,4 +1,4 @@
-"""Paths of caches of one file a tile."""
+"""Path templates of caches of single files."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""PMTiles v3: positions, directories, headers."""
+"""PMTiles v3: tile ids, directories and headers."""
 
 import gzip
 import tracemalloc

@@ -1,4 +1,4 @@
-"""PMTiles v3 as it is written: the `pmtiles` library reads every tile, and its rules hold."""
+"""Writing PMTiles v3: the `pmtiles` library reads every tile."""
 
 from dataclasses import replace
 

@@ -1,3 +1,5 @@
+"""Well-known tiling schemes and the levels that ArcGIS writes."""
+
 import json
 from dataclasses import replace
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""Members of an archive, found from its last bytes."""
+"""Finding the members of a zip archive from its last bytes."""
 
 import io
 import struct

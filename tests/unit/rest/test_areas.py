@@ -1,4 +1,4 @@
-"""Extents and areas of interest in every notation."""
+"""Parsing extents and areas of interest in every notation."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Submissions as clients in the field send them, each in the form that its client builds."""
+"""Submissions in the form that each client sends."""
 
 import pytest
 

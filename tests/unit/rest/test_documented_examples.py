@@ -1,4 +1,4 @@
-"""The three examples of the documentation page of exportTiles, letter for letter."""
+"""The three examples of Esri's documentation of exportTiles, verbatim."""
 
 from exporttiles.rest.http import Request
 from exporttiles.rest.parameters import read_export_request

@@ -1,4 +1,4 @@
-"""HTTP requests, and events of API Gateway."""
+"""HTTP requests from API Gateway events."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""JSON from clients, and the repair of its brackets."""
+"""JSON from clients, including unbalanced brackets."""
 
 import json
 

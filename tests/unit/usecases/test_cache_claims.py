@@ -1,4 +1,4 @@
-"""An extent that a document states, and the tiles that exist."""
+"""Extents stated in documents, compared with the tiles that exist."""
 
 import pytest
 from hypothesis import given

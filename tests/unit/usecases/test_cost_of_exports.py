@@ -1,4 +1,4 @@
-"""Whole exports on ports in memory, with every request counted: what they would cost on AWS."""
+"""Cost of whole exports on AWS, from counted requests of in-memory ports."""
 
 import io
 import json

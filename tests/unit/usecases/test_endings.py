@@ -1,4 +1,4 @@
-"""Steps and ends of a job in any order and number: one correct end, and no orphaned objects."""
+"""Steps and ends of a job in any order, any number of times: one correct end, no orphaned objects."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Estimates: the count is exact, the size within five per cent, and no tile is read."""
+"""Estimates: an exact count, a size within five per cent, and no tile reads."""
 
 import json
 import math

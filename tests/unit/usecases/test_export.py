@@ -1,4 +1,4 @@
-"""A whole export, step by step, on ports in memory."""
+"""A whole export, step by step, on in-memory ports."""
 
 import io
 import zipfile

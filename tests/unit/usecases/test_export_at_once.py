@@ -1,4 +1,4 @@
-"""An export in one process equals that of the workflow."""
+"""An export by one function equals that of the workflow."""
 
 import pytest
 

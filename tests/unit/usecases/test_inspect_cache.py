@@ -1,4 +1,4 @@
-"""Services derived from caches."""
+"""Deriving services from caches."""
 
 import json
 import re

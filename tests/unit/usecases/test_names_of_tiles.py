@@ -1,4 +1,4 @@
-"""Names of tiles and bundles: read if one pattern fits them, otherwise refused with the name of a file."""
+"""Names of tiles and bundles: read if one pattern fits all, otherwise refused with a file as example."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Fragments and packer: the package equals one that is written in one piece."""
+"""Fragments and packer: a joined package equals one written in one piece."""
 
 import io
 import zipfile

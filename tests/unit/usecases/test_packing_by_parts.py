@@ -1,4 +1,4 @@
-"""Packing that takes several invocations: nothing is lost between them, wherever one of them is killed."""
+"""Packing over several invocations: nothing is lost, whenever one of them is killed."""
 
 from collections import Counter
 from dataclasses import replace

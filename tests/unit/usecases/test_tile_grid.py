@@ -1,4 +1,4 @@
-"""Grids of tiles in files: documents beside them are used if they agree with the tiles, else refused by name."""
+"""Tile grids in files: used if they agree with the tiles, otherwise refused by name."""
 
 import json
 from xml.sax.saxutils import quoteattr

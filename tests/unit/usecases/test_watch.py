@@ -1,4 +1,4 @@
-"""The watchman: orphaned jobs and orphaned objects."""
+"""The watchman: closing orphaned jobs and removing orphaned objects."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
