@@ -1,1 +1,1 @@
-"""Stacks on AWS: prove one (`make prove`), delete one (`make destroy`), describe its parameters."""
+"""Commands for stacks on AWS: `make prove` and `make destroy`."""

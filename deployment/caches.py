@@ -1,4 +1,4 @@
-"""Caches that a proof exports: made of one bundle, which S3 copies, so that little is uploaded."""
+"""Caches for a proof. Their bundles are copies of one, so that little is uploaded."""
 
 import math
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""Delete a stack, after saying what goes with it: `make destroy STACK=exporttiles`."""
+"""Delete a stack after listing its contents: `make destroy STACK=exporttiles`."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Delete the stack that the command line names.
 
     Raises:
-        SystemExit: nothing or not all of it was deleted; says why.
+        SystemExit: the stack was not deleted, or not completely; states the reason.
     """
     parser = argparse.ArgumentParser(prog="python -m deployment.destroy", description=__doc__)
     parser.add_argument("--stack", default="exporttiles", help="name of the stack (exporttiles)")
@@ -58,7 +58,7 @@ def _destroy(name: str, confirmed: str, tile_bucket: str) -> None:
 
 
 def _announce(stack: Stack, found: Sequence[Holding], tile_bucket: str) -> None:
-    """Say what will be deleted and what stays."""
+    """List the resources that will be deleted, and those that stay."""
     region = client("cloudformation").meta.region_name
     click.echo(f"The stack {stack.name} in {region} ({stack.services_url}) will be deleted with")
     for each in found:

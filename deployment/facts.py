@@ -1,4 +1,4 @@
-"""Facts about a stack: each is asked once, and is proved, failed or unproved."""
+"""Facts about a stack: claims that are proved, failed or unproved."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from deployment.stack import Stack
 
 
 class Status(StrEnum):
-    """What is known of a fact."""
+    """The result of checking a claim."""
 
     PROVED = "proved"
     FAILED = "failed"
@@ -20,11 +20,11 @@ class Status(StrEnum):
 
 
 class UnprovedError(Exception):
-    """A fact cannot be asked here."""
+    """A claim cannot be checked here."""
 
 
 class DisprovedError(Exception):
-    """A fact does not hold."""
+    """A claim is not true."""
 
 
 Figures = Mapping[str, Any]
@@ -32,12 +32,12 @@ Figures = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A claim, and what became of it.
+    """A claim and the result of checking it.
 
     Attributes:
         name: with the part of the proof before the dot.
         claim: one sentence, which is true if the fact is proved.
-        reason: why it failed or could not be asked; '' if it is proved.
+        reason: why it failed or could not be checked; '' if it is proved.
         figures: measured values; units stand in the names.
     """
 
@@ -48,7 +48,7 @@ class Fact:
     figures: Figures = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fact as JSON, without what is empty."""
+        """Return the fact as JSON, without empty members."""
         members = {"name": self.name, "status": str(self.status), "claim": self.claim}
         more = {"reason": self.reason, "figures": dict(self.figures)}
         return members | {name: value for name, value in more.items() if value}
@@ -56,7 +56,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Size of the large cache: so many bundles, each of which is a work item."""
+    """Size of a cache. Each bundle becomes a work item."""
 
     bundles: int
     bundle_megabytes: float
@@ -69,7 +69,7 @@ class Size:
 
 @dataclass
 class Subject:
-    """The stack that is asked, and the answers that later questions need.
+    """The stack under test, and the jobs that later questions look at.
 
     Attributes:
         name: of the stack.
@@ -99,11 +99,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """How a claim is put to a stack.
+    """A claim and the way to check it.
 
     Attributes:
         ask: returns figures; raises UnprovedError or DisprovedError.
-        not_on_emulator: why the answer of the emulator says nothing; '' where it does.
+        not_on_emulator: why the emulator cannot prove the claim; '' if it can.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Question:
     not_on_emulator: str = ""
 
     def put(self, subject: Subject) -> Fact:
-        """Return the fact; whatever goes wrong is an answer, too."""
+        """Check the claim and return the fact; an error makes it a failed one."""
         try:
             status, reason, figures = Status.PROVED, "", self.ask(subject)
         except UnprovedError as error:
@@ -125,12 +125,12 @@ class Question:
         return Fact(self.name, self.claim, status, reason[:600], figures)
 
     def unasked(self, reason: str) -> Fact:
-        """Return the fact if there is nothing to ask."""
+        """Return the fact without checking the claim."""
         return Fact(self.name, self.claim, Status.UNPROVED, reason)
 
 
 def put_all(questions: Iterable[Question], subject: Subject, say: Callable[[str], None]) -> Iterator[Fact]:
-    """Yield the answers of a stack, one after the other."""
+    """Check claims one after the other, and yield the facts."""
     for question in questions:
         began = time.monotonic()
         fact = question.put(subject)
@@ -140,16 +140,16 @@ def put_all(questions: Iterable[Question], subject: Subject, say: Callable[[str]
 
 
 def require(holds: object, said: str) -> None:
-    """Raise DisprovedError unless something holds.
+    """Raise DisprovedError unless a condition is true.
 
     Args:
-        holds: what is claimed.
-        said: what was found instead.
+        holds: the condition.
+        said: the finding that contradicts it.
     """
     if not holds:
         raise DisprovedError(said)
 
 
 def errors_of(job: Mapping[str, Any]) -> Sequence[str]:
-    """Return the errors that a job tells its client."""
+    """Return the error messages of a job."""
     return [message["description"] for message in job["messages"] if message["type"].endswith("Error")]

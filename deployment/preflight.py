@@ -1,4 +1,4 @@
-"""Questions to an account before anything is deployed to it, and the price of the rest."""
+"""Checks of an account before the deployment, and the price of a proof."""
 
 import json
 import re
@@ -25,7 +25,7 @@ _LARGE_EXPORTS = 6
 
 
 def price(size: Size) -> dict[str, float]:
-    """Return what a proof costs, in dollars at list prices, by what it is spent on."""
+    """Return the cost of a proof in dollars at list prices, by purpose."""
     items = _TEST_EXPORTS * 10 + _LARGE_EXPORTS * size.bundles
     seconds = items * 2 + _LARGE_EXPORTS * size.gigabytes * 1000 / 50
     return {

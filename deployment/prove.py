@@ -48,10 +48,10 @@ PARAMETERS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prove a stack as the command line says.
+    """Run a proof.
 
     Raises:
-        SystemExit: something failed, or the stack was not deleted; says what.
+        SystemExit: a fact failed, or the proof could not begin; states the reason.
     """
     parser = argparse.ArgumentParser(prog="python -m deployment.prove", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--endpoint", default="", help="an emulator's address, or 'local' to start one; empty: AWS")
@@ -81,10 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _consent(region: str, endpoint: str, size: Size, *, is_given: bool) -> None:
-    """Say where, what for and how much, and ask.
+    """Announce region, account and price, and ask for consent.
 
     Raises:
-        DeploymentError: the answer is no, or the emulator is taken.
+        DeploymentError: the answer is no, or the emulator has a stack.
     """
     if endpoint:
         click.echo(f"Trying on the emulator at {endpoint}: nothing is proved about AWS.")
@@ -102,7 +102,7 @@ def _consent(region: str, endpoint: str, size: Size, *, is_given: bool) -> None:
 
 
 def _prove(endpoint: str, region: str, size: Size, tests: Sequence[str], folder: Path) -> list[Fact]:
-    """Ask everything, delete the stack whatever happens, and write the facts.
+    """Check all claims on a new stack, delete the stack in any case, and write the facts.
 
     Returns:
         The facts.
@@ -147,7 +147,7 @@ def _put_key(subject: Subject) -> None:
 
 
 def _build() -> None:
-    """Build what `make deploy` deploys."""
+    """Build the artifacts as `make deploy` does."""
     for folder in ("functions", "layers"):
         for cache in (ROOT / folder).rglob("__pycache__"):  # not for Lambda
             shutil.rmtree(cache)
@@ -178,7 +178,7 @@ def _sam(*arguments: str) -> None:
 
 
 def _delete(subject: Subject) -> Figures:
-    """Delete the stack with its tiles; say what is left."""
+    """Delete the stack with its tiles, and look for remaining resources."""
     try:
         stack = Stack(subject.name)
     except DeploymentError as error:
@@ -195,7 +195,7 @@ def _delete(subject: Subject) -> Figures:
 
 
 def _close_ear(stack: Stack) -> None:
-    """Remove what tests hear events with, if they could not do it themselves: a bus with rules cannot be deleted."""
+    """Remove queue and rule of the event tests, should they remain: a bus with rules cannot be deleted."""
     events, sqs, bus = client("events"), client("sqs"), stack.outputs.get("EventBusName", stack.name)
     with suppress(ClientError):
         events.remove_targets(Rule="ear", EventBusName=bus, Ids=["ear"])

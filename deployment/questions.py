@@ -1,4 +1,4 @@
-"""Questions to a deployed stack: packages, links, roles, faults, updates and figures."""
+"""Claims about a deployed stack: packages, links, roles, faults, updates and figures."""
 
 import base64
 import json
@@ -219,7 +219,7 @@ def _damaged(subject: Subject) -> Figures:
 
 
 def _counted_once(subject: Subject) -> Figures:
-    """Count what CloseJob wrote of the one failure in a work item: the item, the map and the execution end."""
+    """Count the datapoints that CloseJob wrote for one failed work item, after which map and execution fail, too."""
     began = _damaged_job(subject)["began"]
     _wait(lambda: _log_lines(subject, CLOSER, "ExportsFailed", began), 2 if subject.endpoint else _LOG_SECONDS)
     time.sleep(0 if subject.endpoint else _LOG_SECONDS)  # for those that come late
@@ -306,7 +306,7 @@ def _cold_starts(subject: Subject) -> Figures:
 
 
 def _memory_time(subject: Subject) -> Figures:
-    """Compare what the large export says it used with what Lambda bills for it."""
+    """Compare the usage that the large export reports with the usage that Lambda bills."""
     job = _large(subject)
     said = next(message["description"] for message in job["messages"] if message["description"].startswith("Used:"))
     counted = float(said.partition(" GB-s")[0].rpartition(" ")[2].replace(",", ""))
@@ -391,7 +391,7 @@ def _states(subject: Subject, job_id: str) -> list[tuple[str, float]]:
 
 
 def _state_seconds(subject: Subject, job_id: str, state: str) -> float:
-    """Return how long an execution stayed in a state, or went round in it, before it entered the next."""
+    """Return the seconds from the first entry of a state, which may be a loop, to CloseJob."""
     entered = _states(subject, job_id)
     first = next(place for place, (name, _) in enumerate(entered) if name == state)
     after = next(time for name, time in entered[first:] if name == "CloseJob")
@@ -453,7 +453,7 @@ def _metrics_of(line: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _wait(look: Callable[[], Any], seconds: float) -> Any:
-    """Return what is found, or what was found last."""
+    """Look until something is found or the time is over; return the last finding."""
     deadline = time.monotonic() + seconds
     while not (found := look()) and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -461,7 +461,7 @@ def _wait(look: Callable[[], Any], seconds: float) -> Any:
 
 
 def _fetch(url: str, **headers: str) -> tuple[int, str]:
-    """GET an address without following redirects; return the status, and where it leads."""
+    """GET an address without following redirects; return the status and the location."""
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.netloc, timeout=60)

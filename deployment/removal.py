@@ -1,4 +1,4 @@
-"""Delete a stack with what its buckets hold, and say what remains."""
+"""Delete a stack and the contents of its buckets, and list the resources that remain."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -51,7 +51,7 @@ class Holding:
 
 
 def holdings(stack: Stack) -> list[Holding]:
-    """Return the buckets, tables and log groups of a stack, with what they hold."""
+    """Return the buckets, tables and log groups of a stack, with their sizes."""
     return [
         _holding(_KINDS[resource.kind], resource.physical_id, resource.logical_id, is_retained=resource.is_retained)
         for resource in stack.resources
@@ -80,7 +80,7 @@ def _in_log_group(name: str) -> tuple[int, int, bool]:
 
 
 def _versions(bucket: str) -> Iterator[dict[str, Any]]:
-    """Yield all versions of all objects, and the marks of deleted ones."""
+    """Yield all versions of all objects, and the delete markers."""
     for page in client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket):
         yield from page.get("Versions", [])
         yield from page.get("DeleteMarkers", [])

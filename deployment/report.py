@@ -57,13 +57,13 @@ def _commit() -> str:
 
 
 def summary(facts: Sequence[Fact]) -> str:
-    """Return the numbers of facts by what became of them."""
+    """Return the numbers of facts by status."""
     counts = Counter(fact.status for fact in facts)
     return ", ".join(f"{counts[status]} {status}" for status in Status)
 
 
 def limits(folder: Path = PROOFS) -> str:
-    """Return what the README says of AWS: the newest proof, or that there is none."""
+    """Return the limits for the README: a summary of the newest proof, or a note that there is none."""
     proofs = [json.loads(path.read_text()) | {"path": path.name} for path in sorted(folder.glob("*.json"))]
     proofs = [proof for proof in proofs if not proof["endpoint"]]
     if not proofs:
@@ -98,6 +98,6 @@ def _with_reason(fact: Mapping[str, Any]) -> str:
 
 
 def with_limits(readme: str, folder: Path = PROOFS) -> str:
-    """Return the README with what the newest proof says."""
+    """Return the README with the summary of the newest proof."""
     pattern = f"{re.escape(_BEGIN)}.*{re.escape(_END)}"
     return re.sub(pattern, lambda _: f"{_BEGIN}{limits(folder)}{_END}", readme, flags=re.DOTALL)

@@ -19,7 +19,7 @@ class DeploymentError(Exception):
 
 
 class _Template(yaml.SafeLoader):  # type: ignore[misc] # it brings no types
-    """YAML with the short forms of intrinsic functions, of which nothing is kept."""
+    """YAML in which the short forms of intrinsic functions become None."""
 
 
 _Template.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
@@ -88,7 +88,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that send a process to this stack: none but those of this process."""
+        """Return the environment variables for a process that uses this stack: none besides those of this process."""
         return {}
 
     @property

@@ -1,4 +1,4 @@
-"""`make destroy`: it says what will go, asks, deletes that and nothing else, and says what remains."""
+"""`make destroy` lists the contents of a stack, asks, deletes it and nothing else, and lists what remains."""
 
 import os
 import subprocess

@@ -6,7 +6,7 @@ import re
 from tests.workflow.stack import RESOURCES, ROOT, TEMPLATE
 
 GUIDE = ROOT / "docs" / "deploy.md"
-HEAD = "| Parameter | Default | What it is |\n| --- | --- | --- |\n"
+HEAD = "| Parameter | Default | Description |\n| --- | --- | --- |\n"
 
 
 def row(name, parameter):
