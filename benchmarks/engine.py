@@ -17,7 +17,7 @@ from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, TileCache
 from exporttiles.domain.tiling import TileRange
-from exporttiles.formats.archives.zip_writer import local_header
+from exporttiles.formats.archives.zip_writer import archive_crc32, local_header
 from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport, MemberReport
@@ -101,13 +101,14 @@ def pretend(engine: Engine, store: SimulatedStore, job_id: str, items: Sequence[
         members, tile_counts, end = [], Counter[int](), 0
         for bundle in islice(counted, len(item.bundles)):
             member = store.member(bundle)
-            members.append(MemberReport(member.name, end, member.size_bytes, member.crc32))
+            members.append((member, end))
             tile_counts[bundle.index.level] += bundle.tile_count
             end += len(local_header(member)) + member.size_bytes
         report = FragmentReport(
             number=item.number,
             fragment_bytes=end,
-            members=tuple(members),
+            crc32=archive_crc32(members, b""),
+            members=tuple(MemberReport(each.name, at, each.size_bytes, each.crc32) for each, at in members),
             tile_counts=tile_counts,
             selected_count=tile_counts.total(),
             missing=FlawedTiles(0, ()),
@@ -117,6 +118,6 @@ def pretend(engine: Engine, store: SimulatedStore, job_id: str, items: Sequence[
             used=Usage(),
         )
         engine.export(job_id)  # as a worker reads it
-        store.hold(keys.fragment(item.number, members), keys.report(item.number), end)
+        store.hold(keys.fragment(item.number, report.crc32), keys.report(item.number), end)
         store.create(keys.report(item.number), report.to_json())
         engine.runtime.jobs.count_work_item(job_id, report.selected_count, end)

@@ -78,9 +78,10 @@ class CountedStore(ObstoreObjects):
         self.requests.clear()
         self.transferred.clear()
 
-    def copy_part(self, key: str, package: str, offset: int) -> None:
-        """Write a fragment to its place in a package."""
+    def copy_part(self, key: str, start: int, package: str, offset: int) -> None:
+        """Write a fragment, from a byte of it, to its place in a package."""
         with (self.folder / key).open("rb") as source, (self.folder / package).open("r+b") as target:
+            source.seek(start)
             while copied := os.copy_file_range(source.fileno(), target.fileno(), _CHUNK_BYTES, offset_dst=offset):
                 offset += copied
 
@@ -144,8 +145,9 @@ class SimulatedStore(CountedStore):
         self._count("GET", len(body))
         return bytes(body)
 
-    def copy_part(self, key: str, package: str, offset: int) -> None:
+    def copy_part(self, key: str, start: int, package: str, offset: int) -> None:
         """Register the place of a fragment in a package."""
+        del start  # always 0: nothing stands before the fragments of an archive
         self._parts.setdefault(package, []).append((offset, self._reports[key]))
 
     def make_real(self, package: str) -> None:
@@ -220,7 +222,7 @@ class FolderPackages(FakePackages):
         end = 0
         for self.parts, part in checked_parts(parts):
             if isinstance(part, CopiedPart):
-                self._store.copy_part(part.key, key, end)
+                self._store.copy_part(part.key, part.start, key, end)
             else:
                 self.written_bytes += part.size_bytes
                 with path.open("r+b") as package:

@@ -91,7 +91,7 @@ class FakePackages:
         METER.count(puts=1)
         if isinstance(part, CopiedPart):
             try:
-                return self.objects.read(part.key)
+                return self.objects.read(part.key)[part.start : part.start + part.size_bytes]
             except KeyError as error:
                 raise PackageError(f"There is no object '{part.key}'.") from error
         self.written_bytes += part.size_bytes

@@ -34,7 +34,6 @@ from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.workflow import Execution, ExecutionStatus
 from exporttiles.settings import Settings
-from exporttiles.usecases import pack_tile_package as packing
 from functions.close_job import app as close_job
 from functions.export_at_once import app as export_at_once
 from functions.export_tile_range import app as export_tile_range
@@ -72,6 +71,7 @@ CACHES = {"files": put_xyz, "bundles": put_v2, "PMTiles": put_pmtiles}
 OUTPUTS = {
     "tpkx": {"tilePackage": True},
     "tpk": {"tilePackage": True, "storageFormatType": "esriMapCacheStorageModeCompact"},
+    "PMTiles": {"tilePackage": True, "storageFormatType": "PMTiles"},
     "dataset": {"tilePackage": False, "storageFormatType": "esriMapCacheStorageModeCompactV2"},
 }
 PACKED_BY_PARTS = "tpkx"
@@ -397,9 +397,8 @@ def small_parts() -> Iterator[None]:
     """Copy small fragments, one for each bundle, and in their order."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "FRAGMENT_TARGET_BYTES", 1)
-        for module in (parts, packing):
-            patch.setattr(module, "MIN_PART_BYTES", 140_000)
-        patch.setattr(packing, "_WRITTEN_PART_BYTES", 200_000)
+        patch.setattr(parts, "MIN_PART_BYTES", 140_000)
+        patch.setattr(parts, "_WRITTEN_PART_BYTES", 200_000)
         patch.setattr(s3_packages, "COPIERS", 1)
         patch.setattr(s3_packages, "_WRITERS", 1)
         yield

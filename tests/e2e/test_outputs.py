@@ -11,7 +11,7 @@ import rasterio
 from exporttiles.cli.main import main
 from exporttiles.formats.checks.cache_check import check_cache_archive
 from tests.e2e.jobs import left_behind
-from tests.oracles.exports import by_mapproxy, by_tpkutils
+from tests.oracles.exports import by_mapproxy, by_pmtiles, by_tpkutils
 
 LEVELS = range(4)
 PLACES = [(level, row, column) for level in LEVELS for row in range(2**level) for column in range(2**level)]
@@ -81,6 +81,16 @@ def test_a_package_of_the_older_format(client, small, tiles_of_small, tmp_path):
     assert job["output"]["outputUrl"][0].endswith("/Small.tpk")
     assert by_tpkutils(tmp_path / "Small.tpk") == tiles_of_small
     assert main(["check", str(tmp_path / "Small.tpk")]) == 0
+
+
+def test_a_pmtiles_archive(client, small, tiles_of_small, tmp_path):
+    job = client.export(small, storageFormatType="PMTiles", levels="0-3")
+
+    (tmp_path / "Small.pmtiles").write_bytes(client.package(small, job))
+
+    assert job["output"]["outputUrl"][0].endswith("/Small.pmtiles")
+    assert by_pmtiles(tmp_path / "Small.pmtiles") == tiles_of_small
+    assert main(["check", str(tmp_path / "Small.pmtiles")]) == 0
 
 
 def test_files_in_folders_answer_head(client, small):

@@ -12,6 +12,7 @@ from mapproxy.cache.compact import CompactCacheV1, CompactCacheV2
 from mapproxy.cache.tile import Tile
 from numpy.typing import NDArray
 from PIL import Image
+from pmtiles.reader import MmapSource, all_tiles
 from rasterio.windows import Window
 from tpkutils import TPK
 
@@ -29,6 +30,7 @@ OUTPUTS = {
     "tpk": (True, StorageFormat.COMPACT),
     "dataset V2": (False, StorageFormat.COMPACT_V2),
     "dataset V1": (False, StorageFormat.COMPACT),
+    "PMTiles": (True, StorageFormat.PMTILES),
 }
 """tilePackage and storageFormatType of every output."""
 
@@ -63,8 +65,9 @@ def export_with_messages(
     assert job.status is JobStatus.SUCCEEDED, job.messages
     path = folder / job.package.name
     path.write_bytes(runtime.objects.read(job.package.key))
-    with zipfile.ZipFile(path) as archive:
-        archive.extractall(folder)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(folder)
     return path, job.messages
 
 
@@ -83,6 +86,12 @@ def by_tpkutils(path: Path) -> dict[Place, bytes]:
     """Return all tiles that tpkutils finds; levels are those of Web Mercator with 256 pixels."""
     with TPK(path) as package:
         return {(tile.z, tile.y, tile.x): tile.data for tile in package.read_tiles()}
+
+
+def by_pmtiles(path: Path) -> dict[Place, bytes]:
+    """Return all tiles that the `pmtiles` library finds."""
+    with path.open("rb") as file:
+        return {(level, row, column): body for (level, column, row), body in all_tiles(MmapSource(file))}
 
 
 def by_gdal(path: Path, place: Place, max_level: int, *, tile_size: int = 256, **options: str) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """`exporttiles export`: makes the packages of the cloud on one machine."""
 
 import errno
+import io
 import json
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from defusedxml.ElementTree import fromstring
 from obstore.store import LocalStore
+from PIL import Image
 
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.cli.destination import OUTPUTS
@@ -321,7 +323,7 @@ def test_a_damaged_source_is_named_once_as_the_user_named_it(empty_folder, capsy
 
 @pytest.mark.parametrize("stem", ["地図", "Übersicht", "Plan_2024-05", "карта мира", "a & b <c>", "خريطة"])
 def test_a_title_has_the_letters_of_the_file_and_members_have_plain_names(world, tmp_path, stem):
-    for suffix in OUTPUTS:
+    for suffix in (".tpkx", ".tpk", ".zip", ""):
         assert main(["export", str(world), str(tmp_path / f"{stem}{suffix}"), "--levels", "0"]) == 0
         assert all(name.isascii() for name in members(tmp_path / f"{stem}{suffix}"))
 
@@ -418,3 +420,15 @@ def test_a_package_that_gdal_cannot_show_is_made_with_a_warning_and_a_dataset_wi
     assert "Warning: GDAL and QGIS cannot show this tile package: " in capsys.readouterr().out
     assert main(["export", str(tmp_path / "cache"), str(tmp_path / "map.zip")]) == 0
     assert "GDAL" not in capsys.readouterr().out
+
+
+def test_a_cache_in_another_grid_makes_no_pmtiles(tmp_path_factory, empty_folder, capsys):
+    folder = tmp_path_factory.mktemp("degrees")
+    body = io.BytesIO()
+    Image.new("RGB", (512, 512)).save(body, "PNG")
+    ObstoreObjects(LocalStore(folder)).write("1/0/0.png", body.getvalue())
+
+    assert main(["export", str(folder), "out.pmtiles", "--scheme", "wgs84_512"]) == 2
+
+    assert "OUT: PMTiles holds the tiles of Web Mercator alone, but its tiling scheme is in" in capsys.readouterr().err
+    assert listing(empty_folder) == []

@@ -55,6 +55,31 @@ def test_parts_in_the_order_they_were_written_are_not_copied(tmp_path, copied):
         assert copied == []
 
 
+def test_a_head_is_written_over_the_bytes_kept_free(tmp_path, copied):
+    with closing(LocalObjects(tmp_path, head_bytes=4)) as objects:
+        for number in (2, 3):
+            objects.write(f"jobs/{number}", a_fragment(number))
+        first = WrittenPart(4 + SMALLEST, lambda: b"HEAD" + next(objects.read_ranges("jobs/2", [(0, SMALLEST)])))
+        rest = CopiedPart("jobs/2", len(a_fragment(2)) - SMALLEST, SMALLEST)
+
+        join(objects, "packages/a", [first, rest, CopiedPart("jobs/3", len(a_fragment(3))), WrittenPart.of(b"tail")], 0)
+
+        assert objects.read("packages/a") == b"HEAD" + a_fragment(2) + a_fragment(3) + b"tail"
+        assert copied == []
+
+
+@pytest.mark.parametrize("head", [b"HEAD", b"a longer one"])
+def test_a_head_of_another_kind_costs_a_copy(tmp_path, head):
+    with closing(LocalObjects(tmp_path, head_bytes=4)) as objects:
+        objects.write("jobs/2", a_fragment(2))
+        parts = [WrittenPart.of(head * 3), CopiedPart("jobs/2", len(a_fragment(2))), WrittenPart.of(b"tail")]
+
+        join(objects, "packages/a", parts, 0)
+
+        assert objects.read("packages/a") == head * 3 + a_fragment(2) + b"tail"
+        assert objects.read("jobs/2") == a_fragment(2)
+
+
 @given(
     written=st.lists(st.integers(0, 5), min_size=1, unique=True),
     order=st.lists(st.one_of(st.integers(0, 5), st.binary(min_size=SMALLEST, max_size=20)), min_size=1),

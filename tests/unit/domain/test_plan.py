@@ -74,7 +74,7 @@ def test_a_package_of_any_size_fits_the_parts_of_an_upload(bundles_of_a_fragment
         return list(group_bundles(found, TILE_BYTES, FragmentSize.of(len(found) * bundle_bytes)))
 
     at_the_limit, beyond = fragments(most), fragments([*most, most[0]])
-    assert len(at_the_limit) == MAX_PARTS - 2
+    assert len(at_the_limit) == MAX_PARTS - 3
     assert {len(group) for group in at_the_limit} == {bundles_of_a_fragment}
     assert {len(group) for group in beyond[:-1]} == {bundles_of_a_fragment + 1}
 

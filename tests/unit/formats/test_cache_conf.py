@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from exporttiles.domain.errors import InvalidParameterError
-from exporttiles.domain.export import StorageFormat
+from exporttiles.domain.export import ESRI_FORMATS, StorageFormat
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
@@ -33,7 +33,7 @@ def schemes(draw):
 
 @given(
     scheme=schemes(),
-    storage_format=st.sampled_from(StorageFormat),
+    storage_format=st.sampled_from(sorted(ESRI_FORMATS)),
     image=st.tuples(st.sampled_from(TileFormat), st.integers(0, 100), st.floats(0, 100)),
     sides=st.tuples(numbers, numbers, numbers, numbers),
 )

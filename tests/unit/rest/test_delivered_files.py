@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from exporttiles.domain.export import StorageFormat
+from exporttiles.domain.export import ESRI_FORMATS, StorageFormat
 from exporttiles.rest.http import Request
 from exporttiles.rest.routes import find_route, refuse, respond
 from tests.builders import a_request
@@ -46,7 +46,7 @@ class Site:
         return found
 
 
-@pytest.mark.parametrize("storage_format", StorageFormat)
+@pytest.mark.parametrize("storage_format", sorted(ESRI_FORMATS))
 @pytest.mark.parametrize("service", [SERVICE, "Survey/Ortho"])
 def test_a_dataset_is_a_tree_with_one_zip_at_the_top(storage_format, service):
     site = Site(tile_package=False, storage_format=storage_format, service=service)
@@ -80,7 +80,8 @@ def test_every_file_has_its_own_link_and_reports_its_length():
 @pytest.mark.parametrize("storage_format", StorageFormat)
 def test_a_package_is_one_file(storage_format):
     site = Site(tile_package=True, storage_format=storage_format)
-    name = "World_Imagery.tpk" if storage_format is StorageFormat.COMPACT else "World_Imagery.tpkx"
+    suffixes = {StorageFormat.COMPACT: "tpk", StorageFormat.COMPACT_V2: "tpkx", StorageFormat.PMTILES: "pmtiles"}
+    name = f"World_Imagery.{suffixes[storage_format]}"
 
     assert site.json(site.url) == {"files": [{"name": name, "url": f"{site.url}/{name}"}], "folders": []}
 

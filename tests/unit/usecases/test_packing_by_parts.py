@@ -16,7 +16,6 @@ from exporttiles.messages.documents import read_document
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.packed_package import PartlyPacked
 from exporttiles.messages.plan import WorkItem
-from exporttiles.usecases import pack_tile_package
 from tests.builders import a_request, a_service, put_files
 from tests.chaos.multipart import MemoryS3, Pages
 from tests.fakes import FakeSources, a_runtime, memory
@@ -71,8 +70,7 @@ class DyingS3:
 def small_parts(monkeypatch):
     """Copy a part of each bundle, one after the other."""
     monkeypatch.setattr(plan, "FRAGMENT_TARGET_BYTES", 1)
-    for module in (parts, pack_tile_package):
-        monkeypatch.setattr(module, "MIN_PART_BYTES", 1_000)
+    monkeypatch.setattr(parts, "MIN_PART_BYTES", 1_000)
     for name in ("COPIERS", "_WRITERS"):
         monkeypatch.setattr(s3_packages, name, 1)
 
@@ -103,8 +101,7 @@ def whole():
     """The package that one invocation makes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "FRAGMENT_TARGET_BYTES", 1)
-        for module in (parts, pack_tile_package):
-            patch.setattr(module, "MIN_PART_BYTES", 1_000)
+        patch.setattr(parts, "MIN_PART_BYTES", 1_000)
         runtime, _ = exported()
         return runtime.objects.read(runtime.pack_tile_package(JOB_ID).key)
 

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from exporttiles.domain.errors import DamagedPackageError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.job import JobStatus
+from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.bundles.v2 import RECORDS_OFFSET
+from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.cache_check import check_cache_archive
 from exporttiles.formats.checks.package_check import check_package
+from exporttiles.formats.checks.pmtiles_check import check_pmtiles
 from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
 from exporttiles.usecases import verify_package
 from tests.builders import a_request, a_service, put_files
@@ -32,6 +35,7 @@ OUTPUTS = {
     "tpk": (True, StorageFormat.COMPACT),
     "dataset V2": (False, StorageFormat.COMPACT_V2),
     "dataset V1": (False, StorageFormat.COMPACT),
+    "PMTiles": (True, StorageFormat.PMTILES),
 }
 
 
@@ -154,7 +158,7 @@ def test_checks_find_a_flipped_bit_in_every_output(output):
     _, job = export(output, damage=lambda package: flipped(package, len(package) // 2))
 
     assert job.status is JobStatus.FAILED
-    assert "checksum (CRC-32) is wrong" in job.messages[-1].text
+    assert "checksum (CRC-32)" in job.messages[-1].text
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
@@ -164,17 +168,42 @@ def test_the_report_tells_what_an_independent_look_finds(output):
     report, package = report_of(runtime, job), runtime.objects.read(job.package.key)
     if output == "tpkx":
         found = check_package(io.BytesIO(package))
+    elif output == "PMTiles":
+        found = check_pmtiles(RangedFile.of(io.BytesIO(package)), "", Scope())
     else:
         found = check_cache_archive(io.BytesIO(package), is_package=output == "tpk")
     assert found.findings == ()
     assert {level["level"]: level["packed"] for level in report["levels"]} == dict(found.tile_counts)
     assert all(level["packed"] == level["verified"] for level in report["levels"])
     assert report["tiles"]["packed"] == sum(found.tile_counts.values()) == 341
-    assert report["bundles"] == {"packed": 5, "verified": 5}
+    bundles = 0 if output == "PMTiles" else 5
+    assert report["bundles"] == {"packed": bundles, "verified": bundles}
     assert report["checksums"]["package"] == f"{crc32(package):08x}"
     assert report["checksums"]["readBack"] == {"members": len(found.members), "bytes": len(package)}
     assert report["remarks"] == []
     jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        (lambda _: 72, "Its header counts"),
+        (lambda _: 200, "A directory"),
+        (lambda p: len(p) - 5, "metadata: It is not JSON."),
+        (lambda _: 16_384 + 40, "The tiles from byte 16,384 differ from those of work item 0."),
+        (lambda p: len(p) // 2, "differ from those of work item 2."),
+    ],
+    ids=["header", "root directory", "metadata", "first tile", "last fragment"],
+)
+def test_pmtiles_are_compared_with_their_fragments_even_where_they_are_not_read_whole(monkeypatch, at, words):
+    monkeypatch.setattr(verify_package, "CONTENTS_BYTES", 64 * 2_000_000)
+    monkeypatch.setattr(verify_package, "_is_whole", lambda *_: False)
+    monkeypatch.setattr("exporttiles.domain.plan.FRAGMENT_TARGET_BYTES", 1)
+
+    _, job = export("PMTiles", damage=lambda package: flipped(package, at(package)))
+
+    assert job.status is JobStatus.FAILED
+    assert words in job.messages[-1].text
 
 
 @pytest.fixture(scope="module")

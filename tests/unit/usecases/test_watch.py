@@ -165,7 +165,7 @@ def test_one_failing_job_does_not_block_the_others(runtime, job_id, monkeypatch)
 def leave(runtime, job_id):
     """Leave behind what a crash between two steps does."""
     keys = JobKeys(job_id)
-    for key in (keys.fragment(0, []), keys.delivered("World.tpkx"), keys.report(0)):
+    for key in (keys.fragment(0, 0), keys.delivered("World.tpkx"), keys.report(0)):
         runtime.objects.write(key, b"x")
     runtime.packages.begin(keys.delivered("World.tpkx"))
     return keys
@@ -207,7 +207,7 @@ def test_finished_work_is_kept_while_a_job_is_resumable(runtime, job_id):
     runtime.sweep_leftovers(job_id[:3])
 
     keys = JobKeys(job_id)
-    assert kept == [keys.fragment(0, []), keys.delivered("World/L00/R0000C0000.bundle")]
+    assert kept == [keys.fragment(0, 0), keys.delivered("World/L00/R0000C0000.bundle")]
     assert left(runtime, job_id) == []
 
 
@@ -230,7 +230,7 @@ def test_a_job_resumed_during_the_check_is_left_alone(runtime, job_id, monkeypat
 
 def test_a_succeeded_job_keeps_its_package(runtime, job_id):
     package = run_workflow(runtime, job_id).package
-    runtime.objects.write(JobKeys(job_id).fragment(7, []), b"x")
+    runtime.objects.write(JobKeys(job_id).fragment(7, 0), b"x")
 
     assert runtime.sweep_leftovers(job_id[:3]).object_count == 1
     assert left(runtime, job_id) == [package.key, JobKeys(job_id).delivered(VERIFICATION_NAME)]

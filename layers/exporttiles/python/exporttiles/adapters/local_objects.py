@@ -31,14 +31,17 @@ class LocalObjects(ObstoreObjects):
     Args:
         folder: an empty folder, not used by any other process.
         delivered: prefix of objects that are always files of their own.
+        head_bytes: of the package before the first fragment, which are kept free.
     """
 
-    def __init__(self, folder: Path, *, delivered: str = "packages/") -> None:
+    def __init__(self, folder: Path, *, delivered: str = "packages/", head_bytes: int = 0) -> None:
         self._files = folder / "files"
         self._files.mkdir()
         super().__init__(LocalStore(self._files))
         self._delivered = delivered
         self._parts = (folder / "parts").open("x+b", buffering=0)
+        self._parts.truncate(head_bytes)
+        self._head_bytes = head_bytes
         self._joined = folder / "joined"
         self._spans: dict[str, tuple[int, int]] = {}
         """Key of a part -> its bytes ``[start, stop)`` in the file of parts."""
@@ -83,6 +86,15 @@ class LocalObjects(ObstoreObjects):
         start, stop = self._spans[key]
         return os.pread(self._parts.fileno(), stop - start, start)
 
+    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
+        """Yield byte ranges of one object."""
+        if key not in self._spans:
+            return super().read_ranges(key, ranges)
+        self._written.result()
+        begin, end = self._spans[key]
+        spans = [(begin + start, min(begin + stop, end)) for start, stop in ranges]
+        return (memoryview(os.pread(self._parts.fileno(), stop - start, start)) for start, stop in spans)
+
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """Yield the objects whose keys begin with a prefix, in key order."""
         parts = [StoredObject(key, stop - start) for key, (start, stop) in sorted(self._spans.items())]
@@ -108,10 +120,12 @@ class LocalObjects(ObstoreObjects):
         del crc32  # nothing between memory and this file could change a byte
         del upload_id, has_time
         self._written.result()
-        file, end = self._parts, 0
+        checked = [part for _, part in checked_parts(parts)]
+        end = self._put_head(checked)
+        file = self._parts
         try:
-            for _, part in checked_parts(parts):
-                start, stop = self._spans[part.key] if isinstance(part, CopiedPart) else (-1, -1)
+            for part in checked[1:] if end else checked:
+                start, stop = self._span(part)
                 if file is not self._parts or start != end:
                     file = self._ending_at(end, file)
                     if isinstance(part, WrittenPart):
@@ -127,6 +141,26 @@ class LocalObjects(ObstoreObjects):
                 file.close()
                 self._joined.unlink(missing_ok=True)
         return True
+
+    def _put_head(self, parts: Sequence[Part]) -> int:
+        """Write the first part over the bytes kept free, and over those of the first fragment, which it repeats.
+
+        Returns:
+            The end of the part; 0 if it is not such a part.
+        """
+        first, after = parts[0], self._span(parts[1])[0] if len(parts) > 1 else -1
+        is_all = len(self._spans) == 1 and first.size_bytes == self._parts.seek(0, os.SEEK_END)
+        if not self._head_bytes or isinstance(first, CopiedPart) or not (is_all or after == first.size_bytes):
+            return 0
+        os.pwrite(self._parts.fileno(), first.read(), 0)
+        return first.size_bytes
+
+    def _span(self, part: Part) -> tuple[int, int]:
+        """Return the bytes of a copied part in the file of parts; -1 for others."""
+        if not isinstance(part, CopiedPart):
+            return -1, -1
+        start = self._spans[part.key][0] + part.start
+        return start, start + part.size_bytes
 
     def _ending_at(self, end: int, file: FileIO) -> FileIO:
         """Return a file that ends at an offset: the given one, or a copy of its beginning."""

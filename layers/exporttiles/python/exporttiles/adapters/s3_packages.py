@@ -195,6 +195,7 @@ class S3Packages:
                 UploadId=upload.upload_id,
                 PartNumber=number,
                 CopySource={"Bucket": self._bucket, "Key": part.key},
+                CopySourceRange=f"bytes={part.start}-{part.start + part.size_bytes - 1}",
             )
             return _UploadedPart.of(part.size_bytes, copied["CopyPartResult"])
         body = part.read()

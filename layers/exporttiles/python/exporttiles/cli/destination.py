@@ -18,6 +18,7 @@ from exporttiles.formats.archives.zip_reader import TAIL_BYTES, find_directory, 
 OUTPUTS = {
     ".tpkx": ("true", StorageFormat.COMPACT_V2),
     ".tpk": ("true", StorageFormat.COMPACT),
+    ".pmtiles": ("true", StorageFormat.PMTILES),
     ".zip": ("false", StorageFormat.COMPACT_V2),
     "": ("false", StorageFormat.COMPACT_V2),
 }
@@ -31,6 +32,8 @@ _DATASET_MEMBER = re.compile(
     re.ASCII,
 )
 """Files and folders of a dataset that an export wrote, as `formats.packages.outputs` names them."""
+
+_PMTILES = b"PMTiles"
 
 Identity = tuple[int, int]
 """Device and inode."""
@@ -69,7 +72,8 @@ class Destination:
         """
         if self.path.suffix.lower() not in OUTPUTS:
             raise OutputError(
-                f"'{self.path.name}' is not a known kind of output. Use .tpkx, .tpk or .zip, or no suffix for a folder."
+                f"'{self.path.name}' is not a known kind of output. "
+                "Use .tpkx, .tpk, .pmtiles or .zip, or no suffix for a folder."
             )
         if not self.path.parent.is_dir():
             raise OutputError(f"There is no folder {self.path.parent}.")
@@ -165,6 +169,11 @@ def _require_output(path: Path, suffix: str, shown: Path | None = None) -> None:
         return
     if not path.is_file():
         raise OutputError(f"{refusal}it is not a file.")
+    if suffix == ".pmtiles":
+        with path.open("rb") as file:
+            if file.read(len(_PMTILES)) != _PMTILES:
+                raise OutputError(f"{refusal}it is no {suffix} file.")
+        return
     try:
         names = _members(path)
     except DamagedCacheError as error:

@@ -26,7 +26,7 @@ from exporttiles.adapters.process import METER, SystemClock
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.cli.area_file import read_area_file
 from exporttiles.cli.command import Command, ExclusiveOption, filled, with_option
-from exporttiles.cli.destination import OUTPUTS, Destination
+from exporttiles.cli.destination import OUTPUTS, Destination, OutputError
 from exporttiles.cli.progress import progress_bar
 from exporttiles.cli.source import Source, cache_options, inspect, open_source, print_messages, read_source
 from exporttiles.domain.errors import ExportTilesError, RequestError
@@ -34,6 +34,8 @@ from exporttiles.domain.job import Job, Message, MessageKind, job_id_of
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats.packages.outputs import output_of
+from exporttiles.formats.packages.storage_formats import format_obstacle
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.packed_package import PackedPackage
@@ -106,7 +108,7 @@ def export(
 
     SOURCE is a folder, .tpkx, .tpk, .zip or .pmtiles: a path, or an address such as s3://bucket/caches/Name.
 
-    OUT is a .tpkx or .tpk, or a cache raster dataset: a .zip or a folder.
+    OUT is a .tpkx or .tpk, a .pmtiles (of Web Mercator alone), or a cache raster dataset: a .zip or a folder.
     """
     keep_freed_memory()
     collect_garbage_less_often()
@@ -129,6 +131,9 @@ def export(
     found = inspect(source, objects, member_name, url, **cache)
     print_messages(found.messages)
     service = replace(found.service, title="" if title == member_name else title, max_export_tiles_count=sys.maxsize)
+    held = [lod.level for lod in service.tiling_scheme.lods if service.min_level <= lod.level <= service.max_level]
+    if why := format_obstacle(service, storage_format, held):
+        raise OutputError(f"{why} Use .tpkx, .tpk or .zip, or no suffix for a folder.")
     given = {parameter: value for parameter, value in parameters.items() if value is not None}
     request = read_export_request(given, service, must_name_reference=True)
     warnings = tuple(with_option(text) for text in request.warnings)
@@ -140,7 +145,7 @@ def export(
         _stopped_in_order(),
         _room_for(out),
         TemporaryDirectory(prefix=".exporttiles.", dir=out.parent) as folder,
-        closing(LocalObjects(Path(folder))) as local,
+        closing(LocalObjects(Path(folder), head_bytes=output_of(service, request).head_bytes)) as local,
     ):
         packed, messages = _export(asked, job_id, objects, local)
         made = packed.key if out.suffix else JobKeys(job_id).delivered(service.short_name)

@@ -10,11 +10,15 @@ if TYPE_CHECKING:  # arrays, which the pages and documents that name a format do
 
 
 class StorageFormat(StrEnum):
-    """Storage formats of the exported tiles."""
+    """Storage formats of the exported tiles: those of Esri, and extensions."""
 
     COMPACT = "esriMapCacheStorageModeCompact"
     COMPACT_V2 = "esriMapCacheStorageModeCompactV2"
+    PMTILES = "PMTiles"
 
+
+ESRI_FORMATS = frozenset({StorageFormat.COMPACT, StorageFormat.COMPACT_V2})
+"""The storage formats of ArcGIS; the others are extensions."""
 
 LAST = "last"
 """Value of `since_job` for the newest successful export of a series."""

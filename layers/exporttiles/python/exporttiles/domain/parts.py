@@ -3,8 +3,9 @@
 Source: Amazon S3 User Guide, "Amazon S3 multipart upload limits".
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, pairwise
 
 from exporttiles.domain.errors import PackageError
@@ -12,6 +13,7 @@ from exporttiles.domain.errors import PackageError
 MIN_PART_BYTES = 5 * 1024 * 1024
 MAX_PART_BYTES = 5 * 1024 * 1024 * 1024
 MAX_PARTS = 10_000
+_WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
 
 COPIERS = 64
 """Parts that are copied at a time."""
@@ -23,10 +25,11 @@ with several (https://github.com/s3fs-fuse/s3fs-fuse/pull/940)."""
 
 @dataclass(frozen=True, slots=True)
 class CopiedPart:
-    """A part that the store copies from an object."""
+    """A part that the store copies from an object, from a byte of it to its end."""
 
     key: str
     size_bytes: int
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,61 @@ class WrittenPart:
 
 
 Part = CopiedPart | WrittenPart
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPiece:
+    """A piece of a package that is an object in the store.
+
+    Attributes:
+        key: of the object.
+        size_bytes: its length.
+        read: returns bytes ``[start, stop)`` of it.
+    """
+
+    key: str
+    size_bytes: int
+    read: Callable[[int, int], bytes]
+
+
+def parts_of(pieces: Iterable[bytes | StoredPiece]) -> Iterator[Part]:
+    """Yield the parts of a package, given in pieces of any length.
+
+    Objects that are long enough are copied. Others, and bytes, are gathered to
+    written parts, which take as much of the next object as they need.
+    """
+    waiting: list[WrittenPart] = []
+    for piece in pieces:
+        gathered_bytes = _size_bytes(waiting)
+        if isinstance(piece, bytes):
+            waiting.append(WrittenPart.of(piece))
+        elif piece.size_bytes < MIN_PART_BYTES:
+            waiting.append(WrittenPart(piece.size_bytes, partial(piece.read, 0, piece.size_bytes)))
+        else:
+            start = max(0, MIN_PART_BYTES - gathered_bytes) if waiting else 0
+            if piece.size_bytes - start < MIN_PART_BYTES:
+                start = piece.size_bytes
+            if start:
+                waiting.append(WrittenPart(start, partial(piece.read, 0, start)))
+            if waiting:
+                yield _joined(waiting)
+                waiting = []
+            if start < piece.size_bytes:
+                yield CopiedPart(piece.key, piece.size_bytes - start, start)
+        if _size_bytes(waiting) >= _WRITTEN_PART_BYTES:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _size_bytes(parts: Sequence[WrittenPart]) -> int:
+    return sum(part.size_bytes for part in parts)
+
+
+def _joined(parts: Sequence[WrittenPart]) -> WrittenPart:
+    """Return one part of several."""
+    return WrittenPart(_size_bytes(parts), lambda: b"".join(part.read() for part in parts))
 
 
 def check_part(part: Part, number: int, *, is_last: bool) -> None:

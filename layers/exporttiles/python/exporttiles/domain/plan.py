@@ -28,8 +28,9 @@ transitions and three writes, more than its second of work."""
 FEW_WORK_ITEMS = 16
 """Work items grow only if there are more than this: enough to show progress."""
 
-MAX_WORK_ITEMS = MAX_PARTS - 1
-"""Limit of the work items of a job: each writes at most one part of the package, and its directory is one more."""
+MAX_WORK_ITEMS = MAX_PARTS - 2
+"""Limit of the work items of a job: each writes at most one part of the package, and there may be one part before and
+one after them."""
 
 BUNDLE_OVERHEAD_BYTES = 64 + 128 * 128 * 8
 """Header and index of a bundle, the same for all bundles."""
@@ -60,11 +61,13 @@ class PlannedBundle:
     Attributes:
         places: of the selected tiles that exist, row in the bundle times 128
             plus column; None where that is not known.
+        overhead_bytes: of the bundle in the output, besides its tiles.
     """
 
     index: BundleIndex
     tile_count: int
     places: Sequence[int] | None = None
+    overhead_bytes: int = BUNDLE_OVERHEAD_BYTES
 
     @property
     def wanted_count(self) -> int:
@@ -73,7 +76,7 @@ class PlannedBundle:
 
     def size_bytes(self, average_tile_bytes: int) -> int:
         """Estimate the size of the bundle."""
-        return BUNDLE_OVERHEAD_BYTES + self.wanted_count * average_tile_bytes
+        return self.overhead_bytes + self.wanted_count * average_tile_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The report of a worker to the packer."""
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from zlib import crc32
@@ -45,7 +46,8 @@ class FragmentReport:
     """The output of one work item; the packer needs nothing else to build the package.
 
     Attributes:
-        members: the files in the fragment, in their order.
+        crc32: checksum of the fragment.
+        members: the files in the fragment, in their order; none if the package is no archive.
         tile_counts: level -> tiles in the fragment; levels without any do not appear.
         levels: levels with selected tiles in the cache, whether in the fragment or not.
         selected_count: tiles that the request selects in these bundles, plus the
@@ -57,10 +59,12 @@ class FragmentReport:
         used: usage of AWS, for the cost of the job.
         up_to_date_count: tiles that are not in a delta because they have not changed.
         changes: blocks of the tiles in a delta.
+        directory: as `Fragment.directory` returned it.
     """
 
     number: int
     fragment_bytes: int
+    crc32: int
     members: tuple[MemberReport, ...]
     tile_counts: Mapping[int, int]
     selected_count: int
@@ -72,6 +76,7 @@ class FragmentReport:
     levels: tuple[int, ...] = ()
     up_to_date_count: int = 0
     changes: tuple[ChangedBlock, ...] = ()
+    directory: bytes = b""
 
     @property
     def tile_count(self) -> int:
@@ -79,19 +84,16 @@ class FragmentReport:
         return sum(self.tile_counts.values())
 
     def check(self, fragment: bytes) -> None:
-        """Compare the headers and checksums of the files in a fragment with this report.
+        """Compare the checksum of a fragment with this report.
 
         Raises:
             SourceError: the fragment differs; a retry may help.
         """
-        view = memoryview(fragment)
-        for member in self.members:
-            header = view[member.header_offset :][: len(member.header)]
-            if header != member.header or crc32(member.content(view)) != member.crc32:
-                raise SourceError(f"{member.name} in fragment {self.number} differs from what was written.")
+        if crc32(fragment) != self.crc32:
+            raise SourceError(f"Fragment {self.number} differs from what was written.")
 
     def contents(self, fragment: bytes) -> Iterator[tuple[str, memoryview]]:
-        """Check all files in a fragment, then yield their names and bytes.
+        """Check a fragment, then yield the names and bytes of its files.
 
         Raises:
             SourceError: as `check`.
@@ -106,6 +108,7 @@ class FragmentReport:
         document = {
             "number": self.number,
             "fragment_bytes": self.fragment_bytes,
+            "crc32": self.crc32,
             "members": [[m.name, m.header_offset, m.size_bytes, m.crc32] for m in self.members],
             "levels": self.levels,
             "tile_counts": list(self.tile_counts.items()),
@@ -117,6 +120,7 @@ class FragmentReport:
             "used": astuple(self.used),
             "up_to_date_count": self.up_to_date_count,
             "changes": [[*astuple(block.tiles), block.tile_count] for block in self.changes],
+            "directory": b64encode(self.directory).decode(),
         }
         return json.dumps(document).encode()
 
@@ -131,6 +135,7 @@ class FragmentReport:
             ChangedBlock(TileRange(*places), tile_count) for *places, tile_count in document["changes"]
         )
         document["used"] = Usage(*document["used"])
+        document["directory"] = b64decode(document["directory"])
         document |= {name: FlawedTiles.from_json(document[name]) for name in ("missing", "left_out")}
         document["not_recompressed"] = FlawedTiles.from_json(document.pop("unchanged"))
         return cls(**document)

@@ -1,11 +1,6 @@
 """The object keys of a job in the package bucket."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from zlib import crc32
-
-from exporttiles.messages.fragment_report import MemberReport
 
 CHANGES_NAME = "changes.json"
 """Name of the file beside a delta package that lists its tiles."""
@@ -61,14 +56,13 @@ class JobKeys:
         """Return the folder of the fragments."""
         return f"{self.prefix}fragments/"
 
-    def fragment(self, number: int, members: Sequence[MemberReport]) -> str:
+    def fragment(self, number: int, crc32: int) -> str:
         """Return the key of a fragment, which depends on its work item and its content.
 
         If a tile changes between two attempts, their fragments have different keys:
         a report always belongs to its own fragment.
         """
-        content = json.dumps([(member.name, member.crc32) for member in members])
-        return f"{self.fragments}{number:05d}-{crc32(content.encode()):08x}"
+        return f"{self.fragments}{number:05d}-{crc32:08x}"
 
     def report(self, number: int) -> str:
         """Return the key of the report on a work item."""

@@ -19,7 +19,7 @@ REFRESH_SECONDS = 3
 
 _CHOICES: dict[str, Sequence[str]] = {
     "tilePackage": ("true", "false"),
-    "storageFormatType": [*reversed(StorageFormat)],
+    "storageFormatType": sorted(StorageFormat, key=lambda each: each is not StorageFormat.COMPACT_V2),
     "exportBy": [*ExportBy],
     "optimizeTilesForSize": ("false", "true"),
 }

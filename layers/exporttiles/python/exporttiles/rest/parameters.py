@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import InvalidParameterError
-from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.export import ESRI_FORMATS, ExportRequest, StorageFormat
 from exporttiles.domain.job import is_job_id
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.wording import level_names
@@ -24,7 +24,7 @@ DEFAULT_QUALITY = 75
 
 PARAMETERS = {
     "tilePackage": "true for one file, false for a cache raster dataset",
-    "storageFormatType": "how tiles are stored in what is delivered",
+    "storageFormatType": "how tiles are stored in what is delivered; PMTiles, with tilePackage=true, is an extension",
     "exportBy": "what the levels are: LevelID, Scale or Resolution",
     "levels": "as in 1-4,7-9; empty for all",
     "exportExtent": "xmin,ymin,xmax,ymax, or an envelope as JSON; empty for all",
@@ -69,12 +69,15 @@ def read_export_request(
     levels = _read_levels(sent, service)
     quality, quality_warnings = _read_quality(sent, service)
     since, since_job = _read_since(sent)
+    tile_package = _read_boolean(sent, "tilePackage")
+    storage_format = _read_storage_format(sent)
+    _check_storage_format(service, storage_format, levels, tile_package=tile_package)
     return ExportRequest(
         service_name=service.name,
         levels=levels,
         area=area,
-        tile_package=_read_boolean(sent, "tilePackage"),
-        storage_format=_read_storage_format(sent),
+        tile_package=tile_package,
+        storage_format=storage_format,
         compression_quality=quality,
         since=since,
         since_job=since_job,
@@ -165,6 +168,21 @@ def _read_storage_format(sent: Mapping[str, str]) -> StorageFormat:
                 raise InvalidParameterError(name, sent[name], f"It must be one of {', '.join(StorageFormat)}.")
             return found
     return StorageFormat.COMPACT_V2
+
+
+def _check_storage_format(
+    service: ImageService, storage_format: StorageFormat, levels: tuple[int, ...], *, tile_package: bool
+) -> None:
+    """Refuse a storage format that does not suit the service; those of Esri suit all."""
+    if storage_format in ESRI_FORMATS:
+        return
+    from exporttiles.formats.packages.storage_formats import format_obstacle, legal_formats
+
+    if not tile_package:
+        raise InvalidParameterError("tilePackage", "false", f"{storage_format} is one file: it must be true.")
+    if why := format_obstacle(service, storage_format, levels):
+        legal = f"{why} It must be one of {', '.join(legal_formats(service))}."
+        raise InvalidParameterError(_STORAGE_NAMES[0], storage_format, legal)
 
 
 def _read_export_by(sent: Mapping[str, str]) -> ExportBy:

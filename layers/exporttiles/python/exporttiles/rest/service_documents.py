@@ -10,6 +10,7 @@ from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import ImageService, ServiceType, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TileRange
 from exporttiles.formats.esri.esri_json import write_extent, write_spatial_reference, write_tile_info
+from exporttiles.formats.packages.storage_formats import legal_formats
 from exporttiles.formats.packages.tpkx import units
 
 CURRENT_VERSION = 10.91
@@ -57,6 +58,7 @@ def service_document(service: ImageService, service_type: ServiceType) -> dict[s
         "copyrightText": service.copyright_text,
         "exportTilesAllowed": service.export_tiles_allowed,
         "exportTileCacheCompactV2Allowed": service.export_tiles_allowed,  # .tpkx, as Esri's SDKs call it
+        "exportStorageFormatTypes": legal_formats(service),  # not a member of ArcGIS
         "maxExportTilesCount": service.max_export_tiles_count,
         "singleFusedMapCache": True,
         "tileInfo": {

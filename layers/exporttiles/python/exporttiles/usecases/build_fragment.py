@@ -7,15 +7,13 @@ from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
-from zlib_ng.zlib_ng import crc32
 
 from exporttiles.domain.changes import ChangedBlock, changed_blocks
 from exporttiles.domain.cost import Usage
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
-from exporttiles.formats.archives.zip_writer import ZipMember, local_header
-from exporttiles.formats.packages.outputs import Output
+from exporttiles.formats.packages.output import Output
 from exporttiles.formats.tiles.image import image_size, sniff, start_to_size
 from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import EXAMPLES, FlawedTiles
@@ -37,21 +35,19 @@ class FragmentBuilder:
     """A fragment as it grows, and the counts for its report.
 
     Attributes:
-        pieces: the bytes of the fragment.
-        members: the files in it, in their order.
+        fragment: what the output makes of the tiles.
     """
 
     def __init__(
         self, item: WorkItem, export: Export, source: TileSource, output: Output, run_all: RunAll = map
     ) -> None:
-        self.pieces: list[Tile] = []
-        self.members: list[MemberReport] = []
+        self.fragment = output.new_fragment()
         self._number = item.number
         self._service, self._request = export.service, export.request
         self._selection = TileSelection.of_service(export.service, export.request.area)
-        self._source, self._output, self._run_all = source, output, run_all
+        self._source, self._run_all = source, run_all
 
-        self._size_bytes = self._source_bytes = self._up_to_date_count = 0
+        self._source_bytes = self._up_to_date_count = 0
         self._selected_count = self._missing_count = item.absent_count
         self._tile_counts = Counter[int]()
         self._levels = set[int]()
@@ -86,8 +82,12 @@ class FragmentBuilder:
         """Return the report on all that was added."""
         return FragmentReport(
             number=self._number,
-            fragment_bytes=self._size_bytes,
-            members=tuple(self.members),
+            fragment_bytes=self.fragment.size_bytes,
+            crc32=self.fragment.crc32,
+            members=tuple(
+                MemberReport(member.name, offset, member.size_bytes, member.crc32)
+                for member, offset in self.fragment.members
+            ),
             tile_counts=self._tile_counts,
             levels=tuple(sorted(self._levels)),
             selected_count=self._selected_count,
@@ -98,6 +98,7 @@ class FragmentBuilder:
             used=used,
             up_to_date_count=self._up_to_date_count,
             changes=tuple(self._changes),
+            directory=self.fragment.directory(),
         )
 
     def _read(self, bundle: BundleIndex, selected: Mask, wanted: Mask) -> Mapping[tuple[int, int], Tile]:
@@ -113,16 +114,11 @@ class FragmentBuilder:
         return packed
 
     def _pack(self, bundle: BundleIndex, tiles: Mapping[tuple[int, int], Tile]) -> None:
-        """Append the files that hold the tiles of a bundle."""
+        """Append the tiles of a bundle."""
         self._tile_counts[bundle.level] += len(tiles)
         if self._request.since:
             self._changes += changed_blocks(bundle, tiles)
-        for name, pieces in self._output.bundle_members(bundle, tiles):
-            member = _member(name, pieces)
-            header = local_header(member)
-            self.members.append(MemberReport(name, self._size_bytes, member.size_bytes, member.crc32))
-            self.pieces += [header, *pieces]
-            self._size_bytes += len(header) + member.size_bytes
+        self.fragment.add(bundle, tiles)
 
     def _usable(self, level: int, found: Iterator[PlacedTile], unusable: list[tuple[int, int]]) -> Iterator[PlacedTile]:
         """Yield the tiles that are images of the cache's format and size; add the places of the others to a list."""
@@ -183,11 +179,3 @@ def _content_flaw(tile: Tile, image: str | None, tile_format: TileFormat) -> str
 def _flaw_at(level: int, place: tuple[int, int], flaw: str) -> str:
     row, column = place
     return f"level {level}, row {row}, column {column}: {flaw}"
-
-
-def _member(name: str, pieces: list[Tile]) -> ZipMember:
-    size_bytes = checksum = 0
-    for piece in pieces:
-        size_bytes += len(piece)
-        checksum = crc32(piece, checksum)
-    return ZipMember(name, size_bytes, checksum)

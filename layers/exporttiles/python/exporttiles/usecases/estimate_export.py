@@ -41,6 +41,7 @@ _THUMBNAIL_BYTES = 35_000
 _BUNDLE_OVERHEAD_BYTES = {
     StorageFormat.COMPACT: v1.RECORDS_OFFSET + v1.BUNDLX_BYTES,
     StorageFormat.COMPACT_V2: v2.RECORDS_OFFSET,
+    StorageFormat.PMTILES: 0,
 }
 """Size of the header and index of a bundle, independent of its tiles."""
 

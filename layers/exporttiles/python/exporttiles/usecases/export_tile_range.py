@@ -10,7 +10,8 @@ from datetime import timedelta
 from exporttiles.domain.cost import Usage
 from exporttiles.domain.errors import ExportCancelledError
 from exporttiles.domain.job import JobStatus
-from exporttiles.formats.packages.outputs import Output, output_of
+from exporttiles.formats.packages.output import Output
+from exporttiles.formats.packages.outputs import output_of
 from exporttiles.messages.export import Export
 from exporttiles.messages.fragment_report import FragmentReport
 from exporttiles.messages.keys import JobKeys
@@ -56,7 +57,7 @@ class ExportTileRange:
         export = Export.from_json(self.objects.read(keys.export))
         output = output_of(export.service, export.request)
         report = self._write_fragment(item, export, output)
-        written = [keys.fragment(item.number, report.members)]
+        written = [keys.fragment(item.number, report.crc32)]
         # Only the first report counts: a retry must not push progress past 100 %.
         is_first = self.objects.create(keys.report(item.number), report.to_json())
         if output.is_folder:
@@ -78,10 +79,11 @@ class ExportTileRange:
                 self._require_executing(item.job_id)
                 checked_at = self.clock.now()
             fragment.add(bundle, places)
-        if fragment.pieces:
-            self.objects.write(JobKeys(item.job_id).fragment(item.number, fragment.members), fragment.pieces)
+        made = fragment.fragment
         # Read before and written after: the export, the report, and the files of a dataset.
-        around = Usage(gets=3, puts=1 + len(fragment.members)) if output.is_folder else Usage(gets=1, puts=1)
+        around = Usage(gets=3, puts=1 + len(made.members)) if output.is_folder else Usage(gets=1, puts=1)
+        if made.pieces:
+            self.objects.write(JobKeys(item.job_id).fragment(item.number, made.crc32), made.pieces)
         return fragment.report(self.meter.snapshot() - before + around + item.used)
 
     def _deliver(self, keys: JobKeys, number: int) -> list[str]:
@@ -93,7 +95,7 @@ class ExportTileRange:
         report = FragmentReport.from_json(self.objects.read(keys.report(number)))
         if not report.members:
             return []
-        fragment = self.objects.read(keys.fragment(number, report.members))
+        fragment = self.objects.read(keys.fragment(number, report.crc32))
         delivered = []
         for name, content in report.contents(fragment):
             delivered.append(keys.delivered(name))

@@ -1,7 +1,7 @@
-"""Join the fragments of an export into one file: a tile package, or a dataset in an archive.
+"""Join the fragments of an export into one file: a package, or a dataset in an archive.
 
 Tiles are not read here: large fragments become parts of the package by a copy in the
-store; only small ones, the documents and the directory are read into memory.
+store; only small ones, and what stands around them, pass through memory.
 """
 
 import json
@@ -9,19 +9,20 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from operator import attrgetter
 from pathlib import PurePosixPath
 from typing import Any
-from zlib import crc32
+
+from zlib_ng.zlib_ng import crc32, crc32_combine
 
 from exporttiles.domain.cost import Usage
 from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError, SourceError
 from exporttiles.domain.job import Job, JobStatus, Package
-from exporttiles.domain.parts import MIN_PART_BYTES, CopiedPart, Part, WrittenPart
+from exporttiles.domain.parts import StoredPiece, parts_of
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.wording import counted
-from exporttiles.formats.archives.zip_writer import ZipMember, archive_crc32, central_directory, local_header
-from exporttiles.formats.packages.outputs import Contents, Output, output_of
+from exporttiles.formats.archives.zip_writer import ZipMember
+from exporttiles.formats.packages.output import Contents, FragmentPlace, Layout, Output
+from exporttiles.formats.packages.outputs import output_of
 from exporttiles.messages.documents import read_document
 from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import FlawedTiles
@@ -37,8 +38,6 @@ from exporttiles.ports.tiles import TileSources
 from exporttiles.usecases.planned_bundles import no_tile_exists
 from exporttiles.usecases.read_overview import read_overview
 from exporttiles.usecases.verify_package import VerifyPackage
-
-_WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
 
 _FINISHING_SECONDS = 300
 """Time of an invocation that is kept for what it has begun: parts on their way (5 GiB take 107 s at
@@ -104,21 +103,16 @@ class PackTilePackage:
         if not any(report.tile_count for report in reports):
             return _packed(job, export, reports, Package("", "", 0), 0)
 
-        # Parts that the store can copy come first; small fragments follow in the last part.
-        copied = [report for report in reports if report.fragment_bytes >= MIN_PART_BYTES]
-        small = [report for report in reports if 0 < report.fragment_bytes < MIN_PART_BYTES]
         output = output_of(export.service, export.request)
         contents = self._contents(job_id, export, items, reports)
         file_name = _file_name(export, output)
         key, record_key = keys.delivered(file_name), keys.upload(job.attempt)
         upload = self._upload(key, record_key, partial(output.documents, contents))
         documents = upload.documents
-        members, end = _members(copied, documents, small)
-        directory = central_directory(members)
-        checksum = archive_crc32(members, directory)
-
-        parts = list(self._parts(keys, copied, documents, small, directory))
-        packed = _packed(job, export, reports, Package(key, file_name, end + len(directory)), checksum)
+        layout = output.layout(contents, documents, [_place(report) for report in reports if report.fragment_bytes])
+        size_bytes, checksum = _sum(layout, reports)
+        parts = list(parts_of(self._pieces(keys, layout, reports)))
+        packed = _packed(job, export, reports, Package(key, file_name, size_bytes), checksum)
         is_complete = False
         try:
             is_complete = self.packages.join(
@@ -130,7 +124,7 @@ class PackTilePackage:
                         self.objects.write(keys.delivered(name), body)
                 if export.request.since:
                     self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
-                self.verify(job_id, packed, output, [member for member, _ in members], reports)
+                self.verify(job_id, packed, output, layout, reports)
         except UploadEndedError as error:
             self.objects.delete([record_key])  # a retry begins another upload
             raise SourceError("The upload of the package was ended by the store or by another process.") from error
@@ -191,36 +185,25 @@ class PackTilePackage:
             job_id, levels, extent, partial(read_overview, self.objects, self.sources, export, items, levels)
         )
 
-    def _parts(
-        self,
-        keys: JobKeys,
-        copied: Sequence[FragmentReport],
-        documents: Mapping[str, bytes],
-        small: Sequence[FragmentReport],
-        directory: bytes,
-    ) -> Iterator[Part]:
-        """Yield the parts of the package; those that are not copied are read when their turn comes."""
-        for report in copied:
-            yield CopiedPart(keys.fragment(report.number, report.members), report.fragment_bytes)
-        tail = [WrittenPart.of(local_header(_document(name, body)) + body) for name, body in documents.items()]
-        tail_bytes = sum(piece.size_bytes for piece in tail)
-        for report in small:
-            tail.append(WrittenPart(report.fragment_bytes, partial(self._fragment, keys, report)))
-            tail_bytes += report.fragment_bytes
-            if tail_bytes >= _WRITTEN_PART_BYTES:
-                yield _joined(tail)
-                tail, tail_bytes = [], 0
-        yield _joined([*tail, WrittenPart.of(directory)])
+    def _pieces(
+        self, keys: JobKeys, layout: Layout, reports: Sequence[FragmentReport]
+    ) -> Iterator[bytes | StoredPiece]:
+        """Yield the pieces of the package; fragments are read when their turn comes, if at all."""
+        for piece in layout.pieces:
+            if isinstance(piece, bytes):
+                yield piece
+            else:
+                report = reports[piece]
+                key = keys.fragment(report.number, report.crc32)
+                yield StoredPiece(key, report.fragment_bytes, partial(self._read_fragment, key, report))
 
-    def _fragment(self, keys: JobKeys, report: FragmentReport) -> bytes:
-        fragment = self.objects.read(keys.fragment(report.number, report.members))
+    def _read_fragment(self, key: str, report: FragmentReport, start: int, stop: int) -> bytes:
+        """Return bytes of a fragment; a whole one is compared with its report."""
+        if (start, stop) != (0, report.fragment_bytes):
+            return bytes(next(self.objects.read_ranges(key, [(start, stop)])))
+        fragment = self.objects.read(key)
         report.check(fragment)
         return fragment
-
-
-def _joined(pieces: Sequence[WrittenPart]) -> WrittenPart:
-    """Return one part of several."""
-    return WrittenPart(sum(piece.size_bytes for piece in pieces), lambda: b"".join(piece.read() for piece in pieces))
 
 
 def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -> None:
@@ -282,33 +265,19 @@ def _file_name(export: Export, output: Output) -> str:
     return f"{name}{PurePosixPath(output.file_name).suffix}" if name else output.file_name
 
 
-def _document(name: str, body: bytes) -> ZipMember:
-    return ZipMember(name, len(body), crc32(body))
+def _place(report: FragmentReport) -> FragmentPlace:
+    members = [(ZipMember(m.name, m.size_bytes, m.crc32), m.header_offset) for m in report.members]
+    return FragmentPlace(report.number, report.fragment_bytes, members, report.directory)
 
 
-def _members(
-    copied: Sequence[FragmentReport],
-    documents: Mapping[str, bytes],
-    small: Sequence[FragmentReport],
-) -> tuple[list[tuple[ZipMember, int]], int]:
-    """Return every member with the offset of its header, and the end of the last one.
-
-    They are in the order of ArcGIS, which is not that of their offsets: the
-    documents first, then the bundles in the order of the plan, by level.
-    """
-    offsets, end = {}, 0
-    for report in copied:
-        offsets[report.number] = end
-        end += report.fragment_bytes
-    members: list[tuple[ZipMember, int]] = []
-    for name, body in documents.items():
-        member = _document(name, body)
-        members.append((member, end))
-        end += len(local_header(member)) + member.size_bytes
-    for report in small:
-        offsets[report.number] = end
-        end += report.fragment_bytes
-    for report in sorted((*copied, *small), key=attrgetter("number")):
-        start = offsets[report.number]
-        members.extend((ZipMember(m.name, m.size_bytes, m.crc32), start + m.header_offset) for m in report.members)
-    return members, end
+def _sum(layout: Layout, reports: Sequence[FragmentReport]) -> tuple[int, int]:
+    """Return the length of a package and its CRC-32, from those of its fragments: no byte of them is needed."""
+    size_bytes = checksum = 0
+    for piece in layout.pieces:
+        if isinstance(piece, bytes):
+            size_bytes, checksum = size_bytes + len(piece), crc32(piece, checksum)
+        else:
+            report = reports[piece]
+            size_bytes += report.fragment_bytes
+            checksum = crc32_combine(checksum, report.crc32, report.fragment_bytes)
+    return size_bytes, checksum

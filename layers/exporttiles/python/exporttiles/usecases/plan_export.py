@@ -22,6 +22,7 @@ from exporttiles.domain.plan import (
 )
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
+from exporttiles.formats.packages.outputs import output_of
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import Plan, WorkItem
@@ -75,7 +76,9 @@ class PlanExport:
             workers = self._concurrency(export, remaining.item_count, left, left * tile_bytes)
             return Plan(remaining.key, workers)
         before = self.meter.snapshot()
-        bundles = list(limited(self._bundles(export)))
+        output = output_of(export.service, export.request)
+        in_scheme = list(limited(self._bundles(export, output.bundle_overhead_bytes)))
+        bundles = [in_scheme[place] for place in output.in_order([bundle.index for bundle in in_scheme])]
         if not bundles:
             raise EmptyExportError(no_tile_exists(export.service, job.tile_count))
 
@@ -121,9 +124,10 @@ class PlanExport:
         indexes = tuple(bundle.index for bundle in bundles)
         return WorkItem(job.job_id, number, indexes, job.attempt, absent_count, has_places)
 
-    def _bundles(self, export: Export) -> Iterator[PlannedBundle]:
+    def _bundles(self, export: Export, overhead_bytes: int) -> Iterator[PlannedBundle]:
         service, request = export.service, export.request
         selection = TileSelection.of_service(service, request.area)
         source = self.sources.open(service.cache)
         for level in request.levels:
-            yield from planned_bundles(source, selection, level)
+            for bundle in planned_bundles(source, selection, level):
+                yield replace(bundle, overhead_bytes=overhead_bytes)

@@ -84,7 +84,7 @@ def _intact_reports(objects: ObjectStore, keys: JobKeys, count: int) -> Iterator
             continue
         report = FragmentReport.from_json(body)
         written = {keys.delivered(member.name): member.size_bytes for member in report.members} if is_folder else {}
-        if report.members:
-            written[keys.fragment(report.number, report.members)] = report.fragment_bytes
+        if report.fragment_bytes:
+            written[keys.fragment(report.number, report.crc32)] = report.fragment_bytes
         if written.items() <= sizes.items():
             yield report

@@ -17,7 +17,7 @@ from exporttiles.formats.bundles.v2 import RECORDS_OFFSET
 from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.checked_files import PackageReport
 from exporttiles.formats.checks.findings import Finding, Findings
-from exporttiles.formats.packages.outputs import Output
+from exporttiles.formats.packages.output import Layout, Output
 from exporttiles.messages.flawed_tiles import FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport
 from exporttiles.messages.keys import CHANGES_NAME, VERIFICATION_NAME, JobKeys
@@ -30,6 +30,9 @@ INDEX_BYTES = 256 * 2**20
 
 CONTENTS_BYTES = 16 * 2**20
 """Limit of bytes to read for checksums: a larger package is not read whole, but members of this total size are."""
+
+_COMPARED_FRAGMENTS = 64
+"""Fragments whose beginnings are compared if a package has no members with checksums."""
 
 _CHUNK_BYTES = 8 * 2**20
 _SHOWN_FINDINGS = 3
@@ -55,7 +58,7 @@ class VerifyPackage:
         job_id: str,
         packed: PackedPackage,
         output: Output,
-        members: Sequence[ZipMember],
+        layout: Layout,
         reports: Sequence[FragmentReport],
     ) -> None:
         """Check a package and write a report beside it.
@@ -64,12 +67,13 @@ class VerifyPackage:
             job_id: the job.
             packed: the expected package.
             output: the kind of package.
-            members: the expected files in it, in order.
+            layout: what it consists of.
             reports: of all workers.
 
         Raises:
             DamagedPackageError: the stored package differs.
         """
+        members, keys = layout.members, JobKeys(job_id)
         sampled = list(_sampled(reports))
         in_fragments = {member.name for report in sampled for member in report.members}
         documents = _documents(members, reports)
@@ -84,8 +88,11 @@ class VerifyPackage:
         found = output.check(file, Scope(in_fragments | documents, () if is_whole else contents, tiles=False))
         _compare_members(members, found, damage)
         _compare_tile_counts(sampled, found, damage)
+        read_back = _read_back(packed, members, None if is_whole else contents)
+        if not members and not is_whole:
+            read_back["bytes"] = self._compare_fragments(keys, file, layout, reports, damage)
         if output.is_folder:
-            self._check_folder(JobKeys(job_id), packed, members, contents, damage)
+            self._check_folder(keys, packed, members, contents, damage)
         _refuse([*found.damage, *damage.all])
 
         document = {
@@ -107,17 +114,35 @@ class VerifyPackage:
                 "algorithm": "CRC-32",
                 "package": f"{packed.crc32:08x}",
                 "comparedByStore": {"bytes": packed.size_bytes},
-                "readBack": _read_back(packed, members, None if is_whole else contents),
+                "readBack": read_back,
             },
             "read": {"requests": reading.requests, "bytes": reading.bytes},
             "remarks": [_sentence(remark) for remark in found.remarks],
         }
-        self.objects.write(JobKeys(job_id).delivered(VERIFICATION_NAME), json.dumps(document, indent=2).encode())
+        self.objects.write(keys.delivered(VERIFICATION_NAME), json.dumps(document, indent=2).encode())
 
     def _read_ranges(self, reading: "_Reading", key: str, spans: Sequence[Span]) -> Iterator[memoryview]:
         reading.requests += len(spans)
         reading.bytes += sum(stop - start for start, stop in spans)
         return self.objects.read_ranges(key, spans)
+
+    def _compare_fragments(
+        self, keys: JobKeys, file: RangedFile, layout: Layout, reports: Sequence[FragmentReport], damage: Findings
+    ) -> int:
+        """Compare the beginnings of evenly chosen fragments with the package; return how many bytes were compared."""
+        places, offset = [], 0
+        for piece in layout.pieces:
+            if isinstance(piece, int):
+                places.append((offset, reports[piece]))
+            offset += len(piece) if isinstance(piece, bytes) else reports[piece].fragment_bytes
+        chosen = places[:: -(-len(places) // _COMPARED_FRAGMENTS)]
+        sizes_bytes = [min(report.fragment_bytes, CONTENTS_BYTES // _COMPARED_FRAGMENTS) for _, report in chosen]
+        spans = [(start, start + size) for (start, _), size in zip(chosen, sizes_bytes, strict=True)]
+        for (start, report), size, found in zip(chosen, sizes_bytes, file.ranges(spans), strict=True):
+            (made,) = self.objects.read_ranges(keys.fragment(report.number, report.crc32), [(0, size)])
+            text = f"The tiles from byte {start:,} differ from those of work item {report.number}."
+            damage.require(found == made, "", text)
+        return sum(sizes_bytes)
 
     def _check_folder(
         self,
@@ -154,7 +179,7 @@ def _sampled(reports: Sequence[FragmentReport]) -> Iterator[FragmentReport]:
     """Yield the work items whose bundles are checked: all, or an even sample."""
     index_bytes = sum(min(RECORDS_OFFSET, member.size_bytes) for report in reports for member in report.members)
     step = -(-index_bytes // INDEX_BYTES) or 1
-    return (report for report in reports[::step] if report.members)
+    return (report for report in reports[::step] if report.fragment_bytes)
 
 
 def _readable(members: Sequence[ZipMember]) -> set[str]:

@@ -23,6 +23,7 @@ from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.domain.wording import counted
+from exporttiles.formats.archives.zip_writer import ZipMember
 from exporttiles.formats.caches.pmtiles import (
     HEADER_BYTES,
     MAX_LEVEL,
@@ -52,19 +53,28 @@ class PmtilesFragment:
     Attributes:
         pieces: the different tiles.
         size_bytes: their total length.
+        crc32: their checksum.
+        members: none, as this is no archive of files.
     """
 
     def __init__(self) -> None:
         self.pieces: list[bytes | memoryview] = []
-        self.size_bytes = 0
+        self.size_bytes = self.crc32 = 0
+        self.members: list[tuple[ZipMember, int]] = []
         self._known: dict[tuple[int, int], list[tuple[int, int]]] = {}
         self._ids: list[NDArray[np.int64]] = []
         self._offsets: list[NDArray[np.int64]] = []
         self._sizes: list[NDArray[np.int64]] = []
 
     def add(self, bundle: BundleIndex, tiles: Mapping[tuple[int, int], bytes | memoryview]) -> None:
-        """Append the tiles of a bundle, which follows those before it on the curve."""
+        """Append the tiles of a bundle, which follows those before it on the curve.
+
+        Raises:
+            PackageError: a tile lies outside of the square of Web Mercator.
+        """
         places = np.array(list(tiles), np.int64).reshape(-1, 2)
+        if places.max() >> bundle.level or places.min() < 0:
+            raise PackageError(f"Level {bundle.level} has tiles outside of the square of Web Mercator.")
         ids = tile_ids(bundle.level, places[:, 0], places[:, 1])
         order = np.argsort(ids)
         bodies = list(tiles.values())
@@ -91,6 +101,7 @@ class PmtilesFragment:
         known.append((self.size_bytes, len(self.pieces)))
         self.pieces.append(tile)
         self.size_bytes += size
+        self.crc32 = crc32(tile, self.crc32)
         return known[-1][0], size
 
 

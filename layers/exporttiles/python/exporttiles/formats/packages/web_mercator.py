@@ -9,7 +9,7 @@ import mercantile
 
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService, TileFormat
-from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.spatial_reference import WEB_MERCATOR_WKIDS, SpatialReference
 from exporttiles.domain.tiling import TilingScheme
 
 MAX_ZOOM = 30
@@ -34,8 +34,9 @@ def grid_obstacle(scheme: TilingScheme, levels: Sequence[int]) -> str:
         scheme: of the tiles.
         levels: those to export, ascending, at least one.
     """
-    if not scheme.spatial_reference.is_same_as(_WEB_MERCATOR):
-        return f"its tiling scheme is in '{scheme.spatial_reference.crs.name}'"
+    reference = scheme.spatial_reference
+    if not ({reference.wkid, reference.latest_wkid} & WEB_MERCATOR_WKIDS or reference.is_same_as(_WEB_MERCATOR)):
+        return f"its tiling scheme is in '{reference.crs.name}'"
     for level in levels:
         pixel, span = scheme.lod(level).resolution, (_WORLD.right - _WORLD.left) / 2**level
         if level > MAX_ZOOM:
