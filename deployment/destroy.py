@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"AWS: {error}")
     except DeploymentError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _destroy(name: str, confirmed: str, tile_bucket: str) -> None:

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -70,12 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if endpoint:
                 os.environ.update(environment_of(endpoint))
             region = session().region_name
+            os.environ |= {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}  # SAM reads the second one
             size = Size(options.bundles, options.bundle_megabytes)
             _consent(region, endpoint, size, is_given=options.yes)
             folder = options.folder or (_TRIED if endpoint else PROOFS)
             facts = _prove(endpoint, region, size, options.tests, folder)
         except (DeploymentError, ExportTilesError, LocalCloudError) as error:
             sys.exit(str(error))
+        except (click.Abort, KeyboardInterrupt):
+            sys.exit(130)
     if any(fact.status is Status.FAILED for fact in facts):
         sys.exit("Some facts failed.")
 
@@ -170,11 +174,21 @@ def _deploy(endpoint: str, name: str, parameters: Mapping[str, str]) -> None:
     )
 
 
-def _sam(*arguments: str) -> None:
+def _sam(command: str, *options: str) -> None:
     environment = os.environ | {"SAM_CLI_TELEMETRY": "0", "PATH": f"{SAM.parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([SAM, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory(prefix="exporttiles-") as folder:
+        config = Path(folder, "samconfig.toml")  # not the one that `sam deploy --guided` wrote: it names another stack
+        config.write_text("version = 0.1\n")
+        done = subprocess.run(
+            [SAM, command, "--config-file", config, *options],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
-        raise DeploymentError(f"sam {arguments[0]} failed:\n{(done.stdout + done.stderr)[-2_000:]}")
+        raise DeploymentError(f"sam {command} failed:\n{(done.stdout + done.stderr)[-2_000:]}")
 
 
 def _delete(subject: Subject) -> Figures:

@@ -296,7 +296,7 @@ def _cold_starts(subject: Subject) -> Figures:
     """Read from the logs how long functions took to start."""
     figures = {}
     for function in subject.stack.of_kind("AWS::Lambda::Function"):
-        reports = [_metrics_of(line) for line in _log_lines(subject, function.logical_id, "nitDuration")]
+        reports = [_metrics_of(line) for line in _log_lines(subject, function.logical_id, "initDurationMs")]
         starts = [each["initDurationMs"] for each in reports if "initDurationMs" in each]
         if starts:
             figures[f"{function.logical_id}_start_milliseconds"] = round(statistics.median(starts))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -52,16 +52,22 @@ class Holding:
 
 def holdings(stack: Stack) -> list[Holding]:
     """Return the buckets, tables and log groups of a stack, with their sizes."""
-    return [
-        _holding(_KINDS[resource.kind], resource.physical_id, resource.logical_id, is_retained=resource.is_retained)
+    return remaining(
+        Holding(_KINDS[resource.kind], resource.physical_id, resource.logical_id, resource.is_retained)
         for resource in stack.resources
         if resource.kind in _KINDS
-    ]
+    )
 
 
-def _holding(kind: str, name: str, logical_id: str, *, is_retained: bool) -> Holding:
-    held = {"bucket": _in_bucket, "table": _in_table, "log group": _in_log_group}[kind](name)
-    return Holding(kind, name, logical_id, is_retained, *held)
+def remaining(before: Iterable[Holding]) -> list[Holding]:
+    """Return the holdings that exist, with their sizes as they are now."""
+    return [_counted(holding) for holding in before if _exists(holding)]
+
+
+def _counted(holding: Holding) -> Holding:
+    count = {"bucket": _in_bucket, "table": _in_table, "log group": _in_log_group}[holding.kind]
+    objects, size_bytes, is_complete = count(holding.name)
+    return replace(holding, count=objects, size_bytes=size_bytes, is_complete=is_complete)
 
 
 def _in_bucket(name: str) -> tuple[int, int, bool]:
@@ -171,15 +177,6 @@ def delete_bucket(bucket: str) -> None:
     """Empty a bucket and delete it."""
     empty_bucket(bucket)
     client("s3").delete_bucket(Bucket=bucket)
-
-
-def remaining(before: Iterable[Holding]) -> list[Holding]:
-    """Return the holdings that still exist, as they are now."""
-    return [
-        _holding(each.kind, each.name, each.logical_id, is_retained=each.is_retained)
-        for each in before
-        if _exists(each)
-    ]
 
 
 def _exists(holding: Holding) -> bool:

@@ -1,5 +1,6 @@
 """A deployed stack, with the stacks nested in it."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -47,8 +48,9 @@ def client(service: str) -> Any:
     Raises:
         DeploymentError: no region is set.
     """
+    region = os.environ.get("AWS_REGION")  # which boto3 does not read
     try:
-        return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": 5}))  # type: ignore[call-overload]
+        return boto3.client(service, region_name=region, config=Config(retries={"mode": "standard", "max_attempts": 5}))  # type: ignore[call-overload]
     except BotoCoreError as error:
         raise DeploymentError(f"AWS_REGION: {error} Set AWS_REGION, such as AWS_REGION=eu-central-1.") from error
 

@@ -132,3 +132,17 @@ def test_another_stack_is_refused(cloud):
 
     assert other.stderr == "STACK: 'other' is not a stack of exporttiles: it has no output ServicesUrl.\n"
     assert none.stderr.startswith("STACK: 'none' cannot be used")
+
+
+def test_without_a_region_the_setting_is_named(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "deployment.destroy"],
+        cwd=ROOT,
+        env={"HOME": str(tmp_path), "PATH": os.defpath, "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr.startswith("AWS_REGION: ")
+    assert done.returncode == 1
