@@ -1,15 +1,20 @@
 """Contract of job tables: in memory, in DynamoDB (moto)."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from threading import Lock
+from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
 from exporttiles.adapters.memory_jobs import MemoryJobs
-from exporttiles.domain.errors import JobNotFoundError
+from exporttiles.domain.errors import JobNotFoundError, QuotaExceededError
 from exporttiles.domain.job import (
     RESUMABLE,
     SUCCESSORS,
@@ -24,6 +29,7 @@ from exporttiles.domain.job import (
     Progress,
     Series,
 )
+from exporttiles.domain.quota import EVENTS, Quota
 from exporttiles.ports.jobs import JobChange
 from tests.fakes import FakeClock
 
@@ -292,3 +298,141 @@ def test_only_legal_changes_of_the_current_attempt_happen(jobs, wishes, number):
             assert (now.status, now.attempt) == (status, before.attempt + (wish == "resume"))
         else:
             assert now == before
+
+
+TWO_OPEN, TEN_TILES = Quota("0f" * 32, max_open_jobs=2), Quota("0f" * 32, max_tiles_per_day=10)
+
+
+def test_a_caller_has_as_many_open_jobs_as_the_quota_allows(jobs):
+    assert jobs.create(a_job("j1"), TWO_OPEN)
+    assert jobs.create(a_job("j2"), TWO_OPEN)
+
+    with pytest.raises(
+        QuotaExceededError, match=r"^MaxOpenJobs: 2 exports of this API key are unfinished, and the limit"
+    ):
+        jobs.create(a_job("j3"), TWO_OPEN)
+
+    with pytest.raises(JobNotFoundError):
+        jobs.get("j3")
+
+
+@pytest.mark.parametrize("end", sorted(status for status in JobStatus if status in SUCCESSORS[JobStatus.EXECUTING]))
+def test_a_job_that_has_ended_makes_room_for_another(jobs, end):
+    for job_id in ("j1", "j2"):
+        jobs.create(a_job(job_id), TWO_OPEN)
+    jobs.advance("j1", JobChange(JobStatus.EXECUTING, work_items=1))
+    jobs.advance("j1", JobChange(end))
+
+    if end.is_final:
+        assert jobs.create(a_job("j3"), TWO_OPEN)
+    with pytest.raises(QuotaExceededError):
+        jobs.create(a_job("j4"), TWO_OPEN)
+
+
+def test_callers_do_not_count_for_each_other(jobs):
+    for number, caller in enumerate(["0e" * 32, "0f" * 32, EVENTS]):
+        assert jobs.create(a_job(f"j{number}"), Quota(caller, max_open_jobs=1, max_tiles_per_day=5))
+
+
+def test_a_caller_selects_as_many_tiles_a_day_as_the_quota_allows(jobs):
+    assert jobs.create(a_job("j1", tile_count=7), TEN_TILES)
+    assert jobs.create(a_job("j2", tile_count=3, status=JobStatus.EXECUTING), TEN_TILES)
+
+    with pytest.raises(QuotaExceededError) as refused:
+        jobs.create(a_job("j3", tile_count=1), TEN_TILES)
+    assert str(refused.value) == (
+        "MaxTilesPerDay: 1 tile is selected, and exports of this API key have used 10 of 10 tiles today. "
+        "Send the request again after 2026-11-24 00:00 UTC."
+    )
+
+
+def test_a_refused_job_leaves_its_tiles_to_others(jobs):
+    jobs.create(a_job("j1", tile_count=7), TEN_TILES)
+
+    with pytest.raises(QuotaExceededError, match="Select at most 3, or send the request again after"):
+        jobs.create(a_job("j2", tile_count=4), TEN_TILES)
+
+    assert jobs.create(a_job("j3", tile_count=3), TEN_TILES)
+
+
+def test_a_job_that_no_day_has_room_for_is_not_told_to_come_tomorrow(jobs):
+    with pytest.raises(QuotaExceededError, match=r"used 0 of 10 tiles today\. Select at most 10 tiles\.$"):
+        jobs.create(a_job(tile_count=11), TEN_TILES)
+
+
+def test_tiles_of_yesterday_do_not_count(jobs):
+    jobs.create(a_job("j1", tile_count=10), TEN_TILES)
+
+    assert jobs.create(a_job("j2", tile_count=10, submitted_at=CLOCK.time + timedelta(days=1)), TEN_TILES)
+
+
+def test_a_job_that_exists_is_not_counted_again(jobs):
+    quota = replace(TWO_OPEN, max_tiles_per_day=10)
+    for expected in (True, False, False, False):
+        assert jobs.create(a_job("j1", tile_count=4), quota) == expected
+
+    assert jobs.create(a_job("j2", tile_count=6), quota)
+
+
+def test_the_count_of_tiles_is_left_alone_if_there_is_no_place(jobs):
+    quota = replace(TWO_OPEN, max_open_jobs=1, max_tiles_per_day=10)
+    jobs.create(a_job("j1", tile_count=4), quota)
+    with pytest.raises(QuotaExceededError, match="MaxOpenJobs"):
+        jobs.create(a_job("j2", tile_count=6), quota)
+    jobs.advance("j1", JobChange(JobStatus.FAILED))
+
+    assert jobs.create(a_job("j3", tile_count=6), quota)
+
+
+def test_counts_are_no_jobs(jobs):
+    jobs.create(a_job(), replace(TWO_OPEN, max_tiles_per_day=10))
+
+    assert [job.job_id for job in jobs.open_jobs()] == ["j1"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=10)
+@given(tile_counts=st.lists(st.integers(1, 6), min_size=4, max_size=12), max_open_jobs=st.integers(0, 4))
+def test_concurrent_jobs_never_exceed_a_quota(table, tile_counts, max_open_jobs):
+    """Requests of threads mix in any order, and each of them is atomic, as in DynamoDB."""
+    turn = Lock()
+    events = table.meta.client.meta.events
+    events.register("before-send.dynamodb", lambda **_: turn.acquire() and None, unique_id="begin")
+    events.register("after-call.dynamodb", lambda **_: turn.release(), unique_id="end")
+    jobs, caller = DynamoDbJobs(table, CLOCK), uuid4().hex  # a new one for each example
+    quota = Quota(caller, max_open_jobs, max_tiles_per_day=20)
+    submitted = [
+        a_job(f"j{caller}{index}", tile_count=tile_count, expires_at=LATER)
+        for index, tile_count in enumerate(tile_counts)
+    ]
+
+    def create(job):
+        with suppress(QuotaExceededError):
+            return jobs.create(job, quota)
+        return False
+
+    with ThreadPoolExecutor(4) as threads:
+        created = [job for job, is_created in zip(submitted, threads.map(create, submitted), strict=True) if is_created]
+
+    used_count = sum(job.tile_count for job in created)
+    assert used_count <= 20
+    assert len(created) <= (max_open_jobs or len(submitted))
+    refused = [job for job in submitted if job not in created]
+    is_full = max_open_jobs and len(created) == max_open_jobs
+    assert is_full or all(used_count + job.tile_count > 20 for job in refused)
+
+
+def test_a_transaction_in_the_way_of_another_is_tried_again(table):
+    """DynamoDB cancels a transaction on an item that another one writes to; moto never does."""
+    client, tries = table.meta.client, []
+
+    def conflict(**_):
+        tries.append(1)
+        if len(tries) < 4:
+            reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+            error = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+            raise ClientError(error, "TransactWriteItems")
+
+    client.meta.events.register("before-call.dynamodb.TransactWriteItems", conflict)
+
+    assert DynamoDbJobs(table, CLOCK).create(a_job(), TWO_OPEN)
+    assert len(tries) == 4

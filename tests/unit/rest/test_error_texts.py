@@ -101,7 +101,7 @@ def test_request_errors_are_4xx_with_their_text_and_all_others_are_500_without_i
     document = error_document(error)["error"]
 
     if isinstance(error, domain_errors.RequestError):
-        assert code_of(error) in (400, 403, 404, 413, 498, 499)
+        assert code_of(error) in (400, 403, 404, 413, 429, 498, 499)
         assert "what happened" in (document["message"], *document["details"])
     else:
         assert (document["code"], document["message"], document["details"]) == (500, "Export failed.", [])

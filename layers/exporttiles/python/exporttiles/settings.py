@@ -25,6 +25,7 @@ class Settings:
         public_base_url: scheme and host that clients use; '' uses those of the request.
         download_link_seconds: longest lifetime of a presigned link; it ends sooner with its credentials.
         token_security: True if every request needs an API key.
+        max_open_jobs, max_tiles_per_day: limits of each caller; 0 for none.
         max_concurrency: greatest number of workers of one export at a time.
         worker_memory_bytes: memory of each worker.
         file_reads_per_second: requests to a cache of single files that one export may send.
@@ -48,6 +49,8 @@ class Settings:
     public_base_url: str = ""
     download_link_seconds: int = 3600
     token_security: bool = False
+    max_open_jobs: int = 0
+    max_tiles_per_day: int = 0
     max_concurrency: int = 200
     worker_memory_bytes: int = 10_240 * 2**20
     file_reads_per_second: int = 5_500
@@ -115,6 +118,8 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "PUBLIC_BASE_URL": ("public_base_url", lambda text: text.rstrip("/")),
     "DOWNLOAD_LINK_SECONDS": ("download_link_seconds", int),
     "TOKEN_SECURITY": ("token_security", _is_on),
+    "MAX_OPEN_JOBS": ("max_open_jobs", int),
+    "MAX_TILES_PER_DAY": ("max_tiles_per_day", int),
     "MAX_CONCURRENCY": ("max_concurrency", int),
     "WORKER_MEMORY": ("worker_memory_bytes", lambda text: int(text) * 2**20),
     "FILE_READS_PER_SECOND": ("file_reads_per_second", int),

@@ -1,5 +1,7 @@
 """Jobs in DynamoDB: one item for each job, changed by conditional writes."""
 
+import random
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -19,6 +21,7 @@ from exporttiles.adapters.dynamodb_items import (
 )
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import RESUMABLE, SUCCESSORS, Job, JobStatus, Message, Progress
+from exporttiles.domain.quota import UNLIMITED, Quota
 from exporttiles.ports.jobs import JobChange
 from exporttiles.ports.process import Clock
 
@@ -37,6 +40,13 @@ SERIES_INDEX = "series"
 
 _PAGE = 100
 
+_TRANSACTION_ATTEMPTS = 10
+"""How often a transaction is tried while others write to the counts of the same caller: some 4 seconds at most."""
+
+_REFUSED, _CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
+_PASSING = {_CONFLICT, "ProvisionedThroughputExceeded", "ThrottlingError"}
+"""Reasons of a cancelled transaction that pass with time; boto3 does not try it again."""
+
 
 class DynamoDbJobs:
     """The jobs of one table.
@@ -52,21 +62,118 @@ class DynamoDbJobs:
         self._table = table
         self._clock = clock
 
-    def create(self, job: Job) -> bool:
-        """Insert a job. Return False if the id already exists."""
+    def create(self, job: Job, quota: Quota = UNLIMITED) -> bool:
+        """Insert a job if the quota of its caller has room for it. Return False if the id already exists."""
+        if quota.is_unlimited:
+            try:
+                self._table.put_item(Item=job_item(job), ConditionExpression=Attr("job_id").not_exists())
+            except ClientError as error:
+                if _is_refused(error):
+                    return False
+                raise
+            return True
+        return self._create_counted(job, quota)
+
+    def _create_counted(self, job: Job, quota: Quota) -> bool:
+        """Insert a job and count it, in one transaction. Other jobs of the same caller may be in its way."""
+        self._require_tiles(job, quota)
+        for attempt in range(1, _TRANSACTION_ATTEMPTS + 1):
+            try:
+                self._table.meta.client.transact_write_items(TransactItems=self._counted_writes(job, quota))
+            except ClientError as error:
+                inserted, *counts = _cancellation_reasons(error) or [""]
+                if inserted == _REFUSED:
+                    return False
+                if _REFUSED in counts:
+                    self._require_tiles(job, quota)
+                    self._require_place(quota)
+                elif attempt == _TRANSACTION_ATTEMPTS or _PASSING.isdisjoint([inserted, *counts]):
+                    raise
+                else:
+                    time.sleep(random.uniform(0, min(1, 0.02 * 2**attempt)))  # noqa: S311  (no secret)
+            else:
+                return True
+        raise quota.open_jobs_exceeded(quota.max_open_jobs)  # others took each place that was made
+
+    def _counted_writes(self, job: Job, quota: Quota) -> list[Any]:
+        """Return the writes of a transaction: the job, and the counts of its caller that have a limit."""
+        name, expires_at = self._table.name, int(job.expires_at.timestamp())
+        insert = {"TableName": name, "Item": job_item(job), "ConditionExpression": "attribute_not_exists(job_id)"}
+        writes: list[Any] = [{"Put": insert}]
+        if quota.max_open_jobs:
+            count = {
+                "TableName": name,
+                "Key": _open_jobs_key(quota),
+                "UpdateExpression": "SET expires_at = :expires_at ADD open_jobs :job",
+                "ConditionExpression": "attribute_not_exists(open_jobs) OR size(open_jobs) < :limit",
+                "ExpressionAttributeValues": {
+                    ":expires_at": expires_at,
+                    ":job": {job.job_id},
+                    ":limit": quota.max_open_jobs,
+                },
+            }
+            writes.append({"Update": count})
+        if quota.max_tiles_per_day:
+            count = {
+                "TableName": name,
+                "Key": _tiles_key(quota, job),
+                "UpdateExpression": "SET expires_at = :expires_at ADD tile_count :tiles",
+                "ConditionExpression": "attribute_not_exists(tile_count) OR tile_count <= :room",
+                "ExpressionAttributeValues": {
+                    ":expires_at": expires_at,
+                    ":tiles": job.tile_count,
+                    ":room": quota.max_tiles_per_day - job.tile_count,
+                },
+            }
+            writes.append({"Update": count})
+        return writes
+
+    def _require_tiles(self, job: Job, quota: Quota) -> None:
+        """Check that enough tiles are left for a job today.
+
+        Raises:
+            QuotaExceededError: there are too few.
+        """
+        if quota.max_tiles_per_day:
+            used_count = int(self._item(_tiles_key(quota, job)).get("tile_count", 0))
+            if used_count + job.tile_count > quota.max_tiles_per_day:
+                raise quota.tiles_exceeded(job.tile_count, used_count, job.submitted_at)
+
+    def _require_place(self, quota: Quota) -> None:
+        """Remove jobs that have ended from the open jobs of a caller, which nobody else does.
+
+        Raises:
+            QuotaExceededError: all places are taken by jobs that have not ended.
+        """
+        counted: set[str] = self._item(_open_jobs_key(quota)).get("open_jobs", set())
+        ended = {job_id for job_id in counted if self._has_ended(job_id)}
+        if ended:
+            try:
+                self._table.update_item(
+                    Key=_open_jobs_key(quota),
+                    UpdateExpression="DELETE open_jobs :ended",
+                    ExpressionAttributeValues={":ended": ended},
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != f"{_CONFLICT}Exception":  # the next attempt removes them
+                    raise
+        elif quota.max_open_jobs and len(counted) >= quota.max_open_jobs:
+            raise quota.open_jobs_exceeded(len(counted))
+
+    def _has_ended(self, job_id: str) -> bool:
         try:
-            self._table.put_item(Item=job_item(job), ConditionExpression=Attr("job_id").not_exists())
-        except ClientError as error:
-            if _is_refused(error):
-                return False
-            raise
-        return True
+            return self.get(job_id).status.is_final
+        except JobNotFoundError:
+            return True
+
+    def _item(self, key: dict[str, str]) -> dict[str, Any]:
+        return self._table.get_item(Key=key, ConsistentRead=True).get("Item", {})
 
     def get(self, job_id: str) -> Job:
         """Return a job."""
         # Consistent: a client may read the job right after its creation.
-        item: dict[str, Any] | None = self._table.get_item(Key={"job_id": job_id}, ConsistentRead=True).get("Item")
-        if item is None or int(item["expires_at"]) <= self._clock.now().timestamp():
+        item = self._item({"job_id": job_id})
+        if not item or int(item["expires_at"]) <= self._clock.now().timestamp():
             raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
         return job_of_item(item)
 
@@ -197,5 +304,21 @@ class DynamoDbJobs:
         self._update_if("#status = :executing", job_id, update, values)
 
 
+def _open_jobs_key(quota: Quota) -> dict[str, str]:
+    """Return the key of the item that holds the ids of the open jobs of a caller; some of them may have ended."""
+    return {"job_id": f"caller#{quota.caller}"}
+
+
+def _tiles_key(quota: Quota, job: Job) -> dict[str, str]:
+    """Return the key of the item that counts the tiles that a caller selected on the day of a job."""
+    return {"job_id": f"caller#{quota.caller}#{job.submitted_at:%Y-%m-%d}"}
+
+
 def _is_refused(error: ClientError) -> bool:
     return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _cancellation_reasons(error: ClientError) -> list[str]:
+    """Return the reason of each write of a cancelled transaction; none if the error is another."""
+    reasons: list[dict[str, str]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+    return [reason.get("Code", "") for reason in reasons]

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import SUCCESSORS, Job, JobStatus, Message, Progress
+from exporttiles.domain.quota import UNLIMITED, Quota
 from exporttiles.ports.jobs import JobChange
 from exporttiles.ports.process import Clock
 
@@ -20,10 +21,25 @@ class MemoryJobs:
     def __init__(self, clock: Clock) -> None:
         self.jobs: dict[str, Job] = {}
         self._clock = clock
+        self._callers: dict[str, str] = {}
+        """Callers of the jobs that were counted, by job id."""
 
-    def create(self, job: Job) -> bool:
-        """Insert a job. Return False if the id already exists."""
-        return self.jobs.setdefault(job.job_id, job) is job
+    def create(self, job: Job, quota: Quota = UNLIMITED) -> bool:
+        """Insert a job if the quota of its caller has room for it. Return False if the id already exists."""
+        if job.job_id in self.jobs:
+            return False
+        counted = [self.jobs[job_id] for job_id, caller in self._callers.items() if caller == quota.caller]
+        open_count = sum(not each.status.is_final for each in counted)
+        if quota.max_open_jobs and open_count >= quota.max_open_jobs:
+            raise quota.open_jobs_exceeded(open_count)
+        today = job.submitted_at.date()
+        used_count = sum(each.tile_count for each in counted if each.submitted_at.date() == today)
+        if quota.max_tiles_per_day and used_count + job.tile_count > quota.max_tiles_per_day:
+            raise quota.tiles_exceeded(job.tile_count, used_count, job.submitted_at)
+        self.jobs[job.job_id] = job
+        if not quota.is_unlimited:
+            self._callers[job.job_id] = quota.caller
+        return True
 
     def get(self, job_id: str) -> Job:
         """Return a job."""

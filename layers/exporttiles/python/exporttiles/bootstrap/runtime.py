@@ -78,6 +78,8 @@ class Runtime:
             self.settings.job_lifetime,
             self.settings.kept_lifetime,
             self.reuse_package,
+            self.settings.max_open_jobs,
+            self.settings.max_tiles_per_day,
         )
 
     @cached_property

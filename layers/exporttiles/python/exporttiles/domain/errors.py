@@ -89,6 +89,12 @@ class InvalidTokenError(RequestError):
     http_status = 498
 
 
+class QuotaExceededError(RequestError):
+    """The caller has too many open jobs, or has selected too many tiles today."""
+
+    http_status = 429
+
+
 class ExportCancelledError(ExportTilesError):
     """The job was cancelled; work on it stops here."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
+from exporttiles.domain.quota import ANONYMOUS
 from exporttiles.domain.service import ServiceType
 
 _JOB_ID = re.compile(r"j[0-9a-f]{32}")
@@ -137,6 +138,7 @@ class SubmitOptions:
             request finds its job, and another request is refused.
         callback_data: JSON that each event of the job carries.
         series: which keeps some of its packages for longer than others.
+        caller: that the job is counted for if it has no owner.
         service_type: the type that the client requested, for messages.
     """
 
@@ -145,6 +147,7 @@ class SubmitOptions:
     client_token: str = ""
     callback_data: str = ""
     series: Series | None = None
+    caller: str = ANONYMOUS
     service_type: ServiceType = ServiceType.IMAGE
 
 

@@ -15,6 +15,7 @@ from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import InvalidParameterError, RequestError
 from exporttiles.domain.export import LAST
 from exporttiles.domain.job import Job, JobStatus, MessageKind, Series, SubmitOptions, job_id_of
+from exporttiles.domain.quota import EVENTS
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, RequestDocument, read_request_document
 from exporttiles.ports.events import Event
 from exporttiles.rest.access import Caller
@@ -112,6 +113,7 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
                     owner=caller.owner,
                     job_id=job_id,
                     callback_data=document.callback_data,
+                    caller=EVENTS,
                     series=_series(document, caller),
                 ),
             )

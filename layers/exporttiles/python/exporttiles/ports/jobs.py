@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from exporttiles.domain.job import Delivery, Job, JobStatus, Message, Package, Progress
+from exporttiles.domain.quota import UNLIMITED, Quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,15 @@ class JobChange:
 class JobTable(Protocol):
     """The stored jobs. A change is refused if it is not legal in the present state of the job."""
 
-    def create(self, job: Job) -> bool:
-        """Insert a job. Return False if the id already exists."""
+    def create(self, job: Job, quota: Quota = UNLIMITED) -> bool:
+        """Insert a job if the quota of its caller has room for it, and count it. Return False if the id already exists.
+
+        Jobs and tiles are counted if, and only if, the job is inserted: concurrent calls never exceed a quota.
+        A job that was resumed may be missing in the count of open jobs.
+
+        Raises:
+            QuotaExceededError: the quota has no room; nothing is changed.
+        """
         ...
 
     def get(self, job_id: str) -> Job:

@@ -19,6 +19,7 @@ from exporttiles.domain.job import (
     in_words,
     job_id_of,
 )
+from exporttiles.domain.quota import UNLIMITED, Quota
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, ServiceType
 from exporttiles.domain.wording import counted, level_names
@@ -41,6 +42,7 @@ class SubmitExport:
         job_lifetime: how long a job and its package are kept.
         kept_lifetime: how long at most, if its series keeps them.
         reuse: finds finished packages.
+        max_open_jobs, max_tiles_per_day: limits of each caller; see `Quota`.
     """
 
     jobs: JobTable
@@ -51,6 +53,8 @@ class SubmitExport:
     job_lifetime: timedelta
     kept_lifetime: timedelta
     reuse: ReusePackage
+    max_open_jobs: int = 0
+    max_tiles_per_day: int = 0
 
     def __call__(
         self,
@@ -71,6 +75,7 @@ class SubmitExport:
             AreaError: the area is too complex to count at a level.
             InvalidParameterError: it is too complex for all levels together; `since` names no
                 earlier job or a time to come; or the client token was used for another request.
+            QuotaExceededError: the caller has too many open jobs, or too few tiles left today.
         """
         if options.client_token:
             job_id = job_id_of("clientToken", service.name, options.owner, options.client_token)
@@ -87,12 +92,18 @@ class SubmitExport:
             export = Export(service, request)
             self.objects.write(keys.export, export.to_json())
             job = self.reuse(job, export, job.submitted_at)
-        self.jobs.create(job)
+        self.jobs.create(job, self._quota(job, options))
         if options.job_id:  # if this fails, the request is delivered again
             return self._find(options.job_id) or job
         if not job.status.is_final:
             self._start(job)
         return job
+
+    def _quota(self, job: Job, options: SubmitOptions) -> Quota:
+        """Return the limits of the caller; none for a job that has ended already and costs nothing."""
+        if job.status.is_final:
+            return UNLIMITED
+        return Quota(options.owner or options.caller, self.max_open_jobs, self.max_tiles_per_day)
 
     def _new_job(self, service: ImageService, request: ExportRequest, options: SubmitOptions) -> Job:
         """Return a job with the number of its tiles: submitted, or failed if that number is refused."""
