@@ -41,7 +41,7 @@ _RESPONSES = {
         },
     },
     "Page": {
-        "description": "The page of an error, with f=html. With f=json errors come under 200.",
+        "description": "Error page, if f=html. If f=json, errors have status 200.",
         "content": {"text/html": {"schema": {"type": "string"}}},
     },
     "Missing": {
@@ -51,8 +51,8 @@ _RESPONSES = {
 }
 
 _CLIENT_TOKEN_TEXT = (
-    f"{client_token.MIN_CHARACTERS} to {client_token.MAX_CHARACTERS} characters of your own, such as a UUID: "
-    "the same request with the same token starts one job"
+    f"{client_token.MIN_CHARACTERS} to {client_token.MAX_CHARACTERS} characters, such as a UUID. "
+    "Repeated requests with the same token start one job."
 )
 _CLIENT_TOKEN = {
     "type": "string",
@@ -63,7 +63,7 @@ _CLIENT_TOKEN = {
 _CARRIERS = {
     "EsriHeader": {"type": "apiKey", "in": "header", "name": "X-Esri-Authorization", "description": "Bearer TOKEN"},
     "Bearer": {"type": "http", "scheme": "bearer"},
-    "Parameter": {"type": "apiKey", "in": "query", "name": "token", "description": "Or a field of a form."},
+    "Parameter": {"type": "apiKey", "in": "query", "name": "token", "description": "Query parameter or form field."},
 }
 
 
@@ -74,8 +74,8 @@ def openapi_document() -> dict[str, Any]:
         "info": {
             "title": "exporttiles",
             "version": "1",
-            "summary": "The ArcGIS Image Service exportTiles operation.",
-            "description": "A service name may hold one folder: Folder/Name.",
+            "summary": "ArcGIS image services with the operation exportTiles.",
+            "description": "A service name may contain one folder: Folder/Name.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "paths": {path: _path_item(path, route) for route in ROUTES for path in _paths(route)},
@@ -144,9 +144,9 @@ def _export_parameter(name: str) -> tuple[str, dict[str, Any]]:
 def _responses(route: Route) -> dict[str, Any]:
     document = {"200": {"$ref": "#/components/responses/Document"}}
     if not route.sends_bytes:
-        moved = {"303": {"description": "The page to look at next, with f=html."}} if route.changes_state else {}
+        moved = {"303": {"description": "Redirect to the next page, if f=html."}} if route.changes_state else {}
         return {**document, **moved, "4XX": {"$ref": "#/components/responses/Page"}}
     missing = {"4XX": {"$ref": "#/components/responses/Missing"}}
     if route.path.endswith("{file}"):
-        return {**document, "302": {"description": "Where the file is."}, **missing}
+        return {**document, "302": {"description": "Redirect to the file."}, **missing}
     return {"200": {"description": "The tile."}, **missing}

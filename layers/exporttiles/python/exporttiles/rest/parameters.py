@@ -24,14 +24,14 @@ DEFAULT_QUALITY = 75
 
 PARAMETERS = {
     "tilePackage": "true for one file, false for a cache raster dataset",
-    "storageFormatType": "how tiles are stored in what is delivered; PMTiles, with tilePackage=true, is an extension",
-    "exportBy": "what the levels are: LevelID, Scale or Resolution",
-    "levels": "as in 1-4,7-9; empty for all",
+    "storageFormatType": "storage format of the output; PMTiles, with tilePackage=true, is not part of ArcGIS",
+    "exportBy": "unit of the levels: LevelID, Scale or Resolution",
+    "levels": "list or ranges, such as 1-4,7-9; empty for all",
     "exportExtent": "xmin,ymin,xmax,ymax, or an envelope as JSON; empty for all",
     "areaOfInterest": "polygons as JSON; supersedes the extent",
     "optimizeTilesForSize": "true to recompress JPEG tiles",
     "compressionQuality": "JPEG quality from 0 to 100, with optimizeTilesForSize",
-    "since": "only tiles changed since this time (2026-11-23T05:00Z) or this job; not a parameter of ArcGIS",
+    "since": "export only tiles changed since this time (2026-11-23T05:00Z) or job; not part of ArcGIS",
 }
 """Description of each documented parameter, and of `since`, which is ours."""
 
