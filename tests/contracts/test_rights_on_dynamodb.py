@@ -1,4 +1,4 @@
-"""The rights that a job table is said to need are those of the requests that it sends (moto)."""
+"""The declared permissions on the job table equal those of the requests sent (moto)."""
 
 from datetime import timedelta
 

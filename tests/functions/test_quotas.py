@@ -1,4 +1,4 @@
-"""Limits of open exports and of tiles a day, for each caller, through the functions."""
+"""Quotas of open exports and daily tiles for each caller, through the functions."""
 
 import json
 from dataclasses import replace

@@ -1,7 +1,7 @@
-"""Every parser of bytes from outside, as a function of bytes, with examples of what it is made for.
+"""Every parser of external bytes, as a function of bytes, with examples of valid input.
 
-The contract of all of them: it returns, or raises an error of ours, in bounded time and memory. `test_targets.py` holds
-it with hypothesis; `make fuzz` hunts for longer, by coverage.
+All have the same contract: the parser returns, or raises an error of ours, in bounded time and memory.
+`test_targets.py` checks it with hypothesis; `make fuzz` searches for longer, guided by coverage.
 """
 
 import json

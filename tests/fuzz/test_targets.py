@@ -1,4 +1,4 @@
-"""No bytes from outside crash a parser, however they are bent: a short hunt with hypothesis."""
+"""External bytes never crash a parser: a short search with hypothesis."""
 
 import time
 from contextlib import suppress

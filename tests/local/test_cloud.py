@@ -1,4 +1,4 @@
-"""Whatever happens to a local cloud, nothing of it is left."""
+"""A local cloud leaves nothing behind, however it ends."""
 
 import shutil
 import signal

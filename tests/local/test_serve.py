@@ -1,4 +1,4 @@
-"""`make serve`: what it says when it cannot start, and when it stops."""
+"""`make serve`: its messages when it cannot start and when it stops."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""Exports that share a quota of concurrent functions are slow, and none of them fails."""
+"""Exports that share a quota of concurrent functions become slow, but none fails."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The audit of dependencies: a known hole fails it, silence is told, and neither is taken for the other."""
+"""Auditing dependencies: a known vulnerability fails, and an unreachable OSV is reported as such."""
 
 import json
 import socket

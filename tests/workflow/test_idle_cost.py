@@ -1,4 +1,4 @@
-"""What a stack costs while nobody exports: docs/cost.md counts what the templates have."""
+"""The cost of an idle stack in docs/cost.md counts the resources of the templates."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Alarms, the dashboard and what is written about them: each knows the others."""
+"""Alarms, the dashboard and docs/operations.md name the same alarms."""
 
 import json
 import re

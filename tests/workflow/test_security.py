@@ -1,4 +1,4 @@
-"""What CloudFormation makes of the template: who may do what, what is encrypted, what has an end."""
+"""Security of the template after SAM's transform: permissions, encryption and expiry."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The state machine file: every transition lands, every name exists."""
+"""The state machine file: every transition has a target, every name exists."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""The SAM template: what every function, role and bucket has."""
+"""The SAM template: settings of functions, roles and buckets."""
 
 import re
 
