@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,7 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("tests", nargs="*", default=["tests/e2e"], help="end-to-end tests to run (tests/e2e)")
     options = parser.parse_args(arguments)
     with ExitStack() as exits:
-        exits.enter_context(exit_on_sigterm())
+        leave_if_ended = exits.enter_context(exit_on_sigterm())
+
+        def say(line: str) -> None:
+            leave_if_ended()
+            click.echo(line)
+
         try:
             endpoint = options.endpoint
             if endpoint == "local":
@@ -75,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             size = Size(options.bundles, options.bundle_megabytes)
             _consent(region, endpoint, size, is_given=options.yes)
             folder = options.folder or (_TRIED if endpoint else PROOFS)
-            facts = _prove(endpoint, region, size, options.tests, folder)
+            facts = _prove(endpoint, region, size, tests=options.tests, folder=folder, say=say)
         except (DeploymentError, ExportTilesError, LocalCloudError) as error:
             sys.exit(str(error))
         except (click.Abort, KeyboardInterrupt):
@@ -105,7 +110,9 @@ def _consent(region: str, endpoint: str, size: Size, *, is_given: bool) -> None:
         raise DeploymentError("YES: Nothing was deployed. Set YES=1 to go on without a question.")
 
 
-def _prove(endpoint: str, region: str, size: Size, tests: Sequence[str], folder: Path) -> list[Fact]:
+def _prove(
+    endpoint: str, region: str, size: Size, *, tests: Sequence[str], folder: Path, say: Callable[[str], None]
+) -> list[Fact]:
     """Check all claims on a new stack, delete the stack in any case, and write the facts.
 
     Returns:
@@ -117,19 +124,19 @@ def _prove(endpoint: str, region: str, size: Size, tests: Sequence[str], folder:
     subject = Subject(name, token, size, endpoint, lambda changes: _deploy(endpoint, name, {**parameters, **changes}))
     facts: list[Fact] = []
     try:
-        click.echo("Asking the account")
-        facts += put_all(preflight.QUESTIONS, subject, click.echo)
-        click.echo(f"Deploying {name}")
+        say("Asking the account")
+        facts += put_all(preflight.QUESTIONS, subject, say)
+        say(f"Deploying {name}")
         if not endpoint:
             _build()
         _deploy(endpoint, name, parameters)
         _put_key(subject)
-        click.echo(f"Testing: {' '.join(tests)}")
+        say(f"Testing: {' '.join(tests)}")
         facts += run_tests(subject, KEY, tests)
-        click.echo("Asking the stack")
+        say("Asking the stack")
         put_cache(subject.stack, LARGE, size)
         put_cache(subject.stack, DAMAGED, _SMALL)
-        facts += put_all(questions.QUESTIONS, subject, click.echo)
+        facts += put_all(questions.QUESTIONS, subject, say)
     except Exception as error:  # noqa: BLE001  (a proof that broke off is written, and its stack deleted)
         facts.append(Fact("proof.complete", "All questions were asked.", Status.FAILED, str(error)[:600]))
     finally:
