@@ -1,8 +1,8 @@
 """Updates during exports: each step reads documents written by earlier versions.
 
 The documents in tests/golden/messages were written when their format was new. A test that fails here means that running
-exports would fail with the update: read the older form as well, or say so in CHANGELOG.md (docs/deploy.md, Update). Until
-the first release nobody has older documents: replace the example.
+exports would fail with the update: read the older form as well, or say so in CHANGELOG.md (docs/deploy.md, Update).
+Until the first release nobody has older documents: replace the example.
 """
 
 import json
