@@ -3,12 +3,14 @@
 import json
 import re
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from obstore.store import S3Store
 
 from deployment.client import Client
-from exporttiles.adapters.json_folders import ApiKeys
+from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
 from exporttiles.domain.job import job_id_of
@@ -54,7 +56,12 @@ def cloud(template, tmp_path_factory):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(a_tile(level, row, column))
     small = 3 * len(a_tile(0, 0, 0))  # an export of one tile is, one of five is not
-    parameters = {"TokenSecurity": "on", "NewImageryEvents": "on", "SmallExportBytes": str(small)}
+    parameters = {
+        "TokenSecurity": "on",
+        "NewImageryEvents": "on",
+        "SmallExportBytes": str(small),
+        "CacheBuckets": "more-tiles,elsewhere",
+    }
     with LocalCloud(template=template, enforce_roles=True, parameters=parameters) as cloud:
         upload_folder(cloud, folder, "caches/Small")
         publish(cloud, "Small")
@@ -63,10 +70,11 @@ def cloud(template, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client(cloud):
-    """The holder of a key for two services, and nothing else."""
+    """The holder of a key for a few services, and nothing else."""
     token = token_of(b"0123456789abcdef0123456789abcdef")
     in_a_day = datetime.now(UTC) + timedelta(days=1)
-    ApiKeys(ObstoreObjects(store_of(cloud))).put(ApiKey(key_id_of(token), "survey", ("Small", "Mended"), 100, in_a_day))
+    services = ("Small", "Mended", "Elsewhere", "Strange")
+    ApiKeys(ObstoreObjects(store_of(cloud))).put(ApiKey(key_id_of(token), "survey", services, 100, in_a_day))
     return Client(cloud, token)
 
 
@@ -95,6 +103,41 @@ def test_what_has_changed_is_exported(client, levels):
     job = client.export("Small", levels=levels, since="2020-01-01T00:00:00Z")
 
     assert job["jobStatus"] == "esriJobSucceeded", job
+
+
+def copied(cloud, bucket):
+    """Copy the tiles of Small into a bucket of their own, and return the address of the copy."""
+    cloud.client("s3").create_bucket(Bucket=bucket)
+    tiles, copy = ObstoreObjects(store_of(cloud)), ObstoreObjects(S3Store(bucket, **cloud.store_options))
+    for stored in tiles.list("caches/Small/"):
+        copy.write(stored.key, tiles.read(stored.key))
+    return f"s3://{bucket}/caches/Small"
+
+
+def test_a_cache_in_a_bucket_of_cache_buckets_is_exported_where_it_is(cloud, client):
+    exporttiles(cloud, "publish", "Elsewhere", copied(cloud, "elsewhere"))
+
+    for levels, way in (("0", AT_ONCE), ("0-1", STEPS)):
+        job = client.export("Elsewhere", levels=levels)
+        assert job["jobStatus"] == "esriJobSucceeded", job
+        assert states_of(cloud, job["jobId"])[:2] == way[:2]
+        assert client.package("Elsewhere", job)
+    assert client.get("Elsewhere/ImageServer/tilemap/1/0/0/2/2")["data"] == [1, 1, 1, 0]
+
+
+def test_a_cache_in_any_other_bucket_is_neither_published_nor_read(cloud, client):
+    address = copied(cloud, "strange")
+    with pytest.raises(SystemExit):
+        exporttiles(cloud, "publish", "Strange", address)
+    catalog = ServiceCatalog(ObstoreObjects(store_of(cloud)))
+    small = catalog.get("Small")
+    catalog.put(replace(small, name="Strange", cache=replace(small.cache, url=address)))  # as an operator may by hand
+
+    job = client.export("Strange", levels="0")
+
+    assert job["jobStatus"] == "esriJobFailed"
+    assert f"CacheBuckets: The tiles lie at '{address}', in none of" in job["messages"][-1]["description"]
+    assert client.get("Strange/ImageServer/tilemap/1/0/0/2/2")["error"]["code"] == 500
 
 
 def test_a_service_is_looked_at_and_estimated(client):

@@ -131,6 +131,59 @@ def test_keys_are_read_by_those_who_let_people_in_and_by_nobody_else(function):
     assert may is (function in {"ApiFunction", "RequestExportFunction"})
 
 
+def resolved(value, parameters):
+    """Return a value with Ref, Fn::Join, Fn::Split and Fn::If calculated; every condition holds."""
+    match value:
+        case {"Ref": name}:
+            return parameters.get(name, value)
+        case {"Fn::Join": [delimiter, texts]}:
+            return delimiter.join(resolved(texts, parameters))
+        case {"Fn::Split": [delimiter, text]}:
+            return resolved(text, parameters).split(delimiter)
+        case {"Fn::If": [_, then, _]}:
+            return resolved(then, parameters)
+        case dict():
+            return {name: resolved(each, parameters) for name, each in value.items()}
+        case list():
+            return [resolved(each, parameters) for each in value]
+    return value
+
+
+def test_other_buckets_are_read_by_those_functions_that_read_tiles_and_nobody_can_do_more_there():
+    (policy,) = of_type("AWS::IAM::Policy").values()
+    keys = ["arn:aws:kms:eu-central-1:123456789012:key/1234abcd"]
+
+    statements = resolved(policy, {"CacheBuckets": ["a-bucket", "b.bucket"], "CacheKeyArns": keys})["PolicyDocument"]
+    granted = {each["Action"]: each["Resource"] for each in statements["Statement"] if each["Effect"] == "Allow"}
+    readers = {role for role in ROLES if allowed(role, "s3:GetObject", "${TileBucket.Arn}/caches/World/root.json")}
+
+    told = {f"{name}Role" for name, each in of_type("AWS::Lambda::Function").items() if "CACHE_BUCKETS" in str(each)}
+    assert {role["Ref"] for role in policy["Roles"]} == readers == told
+    assert granted == {
+        "s3:GetObject": ["arn:*:s3:::a-bucket/*", "arn:*:s3:::b.bucket/*"],
+        "s3:ListBucket": ["arn:*:s3:::a-bucket", "arn:*:s3:::b.bucket"],
+        "kms:Decrypt": keys,
+    }
+
+
+def test_other_buckets_are_told_of_as_their_readers_are():
+    (policy,) = of_type("AWS::IAM::Policy").values()
+    (_, arns), *_ = [TEMPLATE["Outputs"]["CacheReaderRoleArns"]["Value"]["Join"]]
+
+    assert [each["GetAtt"] for each in arns] == [f"{role['Ref']}.Arn" for role in policy["Roles"]]
+
+
+@pytest.mark.parametrize("name", ["CacheBuckets", "CacheKeyArns"])
+@pytest.mark.parametrize(
+    "text", ["*", "a*b", "a/b", "arn:aws:s3:::a", "a b", "arn:aws:kms:*:123456789012:key/a", "A_b"]
+)
+def test_other_buckets_and_keys_are_named_one_by_one(name, text):
+    pattern = TEMPLATE["Parameters"][name]["AllowedPattern"]
+
+    assert not re.fullmatch(pattern, text)
+    assert re.fullmatch(pattern, "")
+
+
 @pytest.mark.parametrize("function", of_type("AWS::Lambda::Function"))
 def test_no_function_can_publish_a_service_make_a_key_or_change_a_tile(function):
     for _, statement in [each for each in STATEMENTS if each[0] == f"{function}Role"]:

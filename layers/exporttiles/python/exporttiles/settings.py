@@ -24,6 +24,7 @@ class Settings:
             receives new imagery.
         public_base_url: scheme and host that clients use; '' uses those of the request.
         download_link_seconds: longest lifetime of a presigned link; it ends sooner with its credentials.
+        cache_buckets: other buckets that tile caches may lie in.
         token_security: True if every request needs an API key.
         max_open_jobs, max_tiles_per_day: limits of each caller; 0 for none.
         max_concurrency: greatest number of workers of one export at a time.
@@ -48,6 +49,7 @@ class Settings:
     timer_role_arn: str = ""
     public_base_url: str = ""
     download_link_seconds: int = 3600
+    cache_buckets: tuple[str, ...] = ()
     token_security: bool = False
     max_open_jobs: int = 0
     max_tiles_per_day: int = 0
@@ -117,6 +119,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "TIMER_ROLE_ARN": ("timer_role_arn", str),
     "PUBLIC_BASE_URL": ("public_base_url", lambda text: text.rstrip("/")),
     "DOWNLOAD_LINK_SECONDS": ("download_link_seconds", int),
+    "CACHE_BUCKETS": ("cache_buckets", lambda text: tuple(filter(None, text.split(",")))),
     "TOKEN_SECURITY": ("token_security", _is_on),
     "MAX_OPEN_JOBS": ("max_open_jobs", int),
     "MAX_TILES_PER_DAY": ("max_tiles_per_day", int),

@@ -4,6 +4,7 @@ A GET takes a fraction of the CPU time of boto3 and releases the GIL, so that
 threads suffice for concurrent reads.
 """
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,12 +14,19 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
 from obstore.store import LocalStore, S3Store
 from obstore.store import ObjectStore as Store
 
 from exporttiles.adapters.process import METER
-from exporttiles.domain.errors import SourceError
+from exporttiles.domain.errors import SourceDeniedError, SourceError
 from exporttiles.ports.objects import StoredFolder, StoredObject
 from exporttiles.ports.tiles import Tile
 
@@ -26,6 +34,7 @@ if TYPE_CHECKING:  # stubs without a runtime module
     from obstore import GetOptions
     from obstore.store import ClientConfig, RetryConfig
 
+_AWS_MESSAGE = re.compile(r"<Message>([^<]{1,1000})</Message>")
 _READERS = 32
 _VERSIONS = 1_000
 _LISTED = 1_000  # objects in one page of an S3 listing
@@ -261,5 +270,11 @@ def _translated(key: str, *, gets: int = 0, puts: int = 0) -> Iterator[None]:
     except PreconditionError as error:
         raise SourceError(f"'{key}' was replaced while it was read.") from error
     except (BaseError, OSError) as error:
+        if "403 Forbidden" in str(error) or isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
+            reason = _AWS_MESSAGE.search(str(error))
+            text = f"Access to '{key}' is denied: {reason[1] if reason else 'S3 gives no reason'}"
+            raise SourceDeniedError(text) from error
+        if "incorrectly configured region" in str(error):
+            raise SourceError(f"'{key}' is in a bucket of another region than AWS_REGION.") from error
         first_line = str(error).partition("\n")[0]
         raise SourceError(f"The store did not answer for '{key}': {first_line}") from error

@@ -82,7 +82,8 @@ class AwsRuntime(Runtime):
         """Return the opener of tile caches."""
         from exporttiles.adapters.tile_sources import TileCaches
 
-        return TileCaches(self.settings.store_patience)
+        settings = self.settings
+        return TileCaches(settings.store_patience, {settings.tile_bucket, *settings.cache_buckets})
 
     @cached_property
     def workflow(self) -> Workflow:

@@ -10,10 +10,13 @@ from urllib.parse import unquote
 import click
 
 from exporttiles.adapters.json_folders import ServiceCatalog
+from exporttiles.cli.cache_access import explained, other_account_note, require_named
 from exporttiles.cli.command import Command, filled
 from exporttiles.cli.source import Source, cache_options, inspect, open_address, print_messages, read_source
-from exporttiles.cli.stack import services_url, tile_bucket, tile_bucket_options
-from exporttiles.domain.errors import DamagedCacheError, RequestError
+from exporttiles.cli.stack import Outputs, services_url, tile_bucket, tile_bucket_options
+from exporttiles.domain.errors import DamagedCacheError, RequestError, SourceDeniedError
+from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.service import bucket_of
 
 
 @click.command(cls=Command)
@@ -34,9 +37,12 @@ def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_ti
 
     NAME is the name of the service: Name or Folder/Name. An existing service of this name is replaced.
 
-    SOURCE is a folder, .tpkx, .tpk, .zip or .pmtiles in S3, such as s3://bucket/caches/Name. A local stack (make
-    serve) also reads paths on this machine.
+    SOURCE is a folder, .tpkx, .tpk, .zip or .pmtiles in S3, such as s3://bucket/caches/Name: in the tile bucket, or in
+    a bucket that the parameter CacheBuckets of the stack names. A local stack (make serve) also reads paths on this
+    machine.
     """
+    if source.path is None and not bucket_of(source.address):
+        raise RequestError(f"'{source}' is not the address of a tile cache, such as s3://bucket/caches/Name.", "source")
     if source.path and "AWS_ENDPOINT_URL" not in os.environ:
         raise RequestError(
             f"'{source}' is on this machine, where the stack cannot read it. Copy it into the tile bucket and name it "
@@ -46,8 +52,14 @@ def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_ti
         )
     catalog, directory = ServiceCatalog(tile_bucket(stack, bucket)), services_url(stack, bucket)
     url = source.path.resolve().as_uri() if source.path else source.address
+    is_elsewhere = source.path is None and bucket_of(url) != (bucket or Outputs(stack)["TileBucketName"])
+    if is_elsewhere and not bucket:
+        require_named(url, stack)
     print(f"Inspecting {source} ...")
-    found = inspect(source, open_address(url), name, url, **cache)
+    try:
+        found = inspect(source, open_address(url), name, url, **cache)
+    except SourceDeniedError as error:
+        raise explained(error, url, None if bucket else stack) from error
     print_messages(found.messages)
     published_at = datetime.now(UTC).isoformat()
     service = replace(found.service, max_export_tiles_count=max_tiles, published_at=published_at)
@@ -57,6 +69,9 @@ def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_ti
     print(f"{verb} {name}: {service.tile_format}, {levels}, {service.cache.layout} cache.")
     if directory:
         print(f"{directory}/{name}/ImageServer")
+    if is_elsewhere:
+        note = f"The stack must name {bucket_of(url)} in CacheBuckets." if bucket else other_account_note(url, stack)
+        print_messages([Message(MessageKind.WARNING, note)] if note else [])
 
 
 @click.command(cls=Command)

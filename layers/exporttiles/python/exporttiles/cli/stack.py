@@ -92,6 +92,9 @@ def aws_client(service: str) -> Any:
 class Outputs:
     """The outputs of a stack, by key.
 
+    Attributes:
+        parameters: of the stack, by name.
+
     Raises:
         RequestError: there is no such stack, or it has no such output.
     """
@@ -104,6 +107,7 @@ class Outputs:
             text = f"'{stack}' cannot be used in {session().region_name}: {reason}"
             raise RequestError(text, "stack") from error
         self._stack = stack
+        self.parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])}
         self._values = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
     def __contains__(self, key: str) -> bool:

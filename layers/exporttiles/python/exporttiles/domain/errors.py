@@ -105,6 +105,10 @@ class SourceError(ExportTilesError):
     """The tile cache cannot be read; trying again may help."""
 
 
+class SourceDeniedError(SourceError):
+    """The tile cache may not be read; trying again may help, as rights take some seconds to come into force."""
+
+
 class DamagedCacheError(ExportTilesError):
     """The tile cache holds damaged or invalid data."""
 

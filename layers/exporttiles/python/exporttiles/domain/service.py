@@ -47,6 +47,11 @@ _ENCODINGS = {
 }
 
 
+def bucket_of(url: str) -> str:
+    """Return the bucket of ``s3://bucket/prefix``; '' for any other address."""
+    return url.removeprefix("s3://").partition("/")[0] if url.startswith("s3://") else ""
+
+
 @dataclass(frozen=True, slots=True)
 class TileCache:
     """Location and layout of the tiles.
@@ -73,6 +78,11 @@ class TileCache:
     average_tile_bytes: int
     extensions: tuple[str, ...] = ()
     level_rows: tuple[int, ...] = ()
+
+    @property
+    def bucket(self) -> str:
+        """Return the bucket that holds the tiles; '' if they are not in S3."""
+        return bucket_of(self.url)
 
 
 @dataclass(frozen=True, slots=True)
