@@ -398,7 +398,7 @@ def small_parts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "FRAGMENT_TARGET_BYTES", 1)
         patch.setattr(parts, "MIN_PART_BYTES", 140_000)
-        patch.setattr(parts, "_WRITTEN_PART_BYTES", 200_000)
+        patch.setattr(parts, "WRITTEN_PART_BYTES", 200_000)
         patch.setattr(s3_packages, "COPIERS", 1)
         patch.setattr(s3_packages, "_WRITERS", 1)
         yield

@@ -11,7 +11,7 @@ import rasterio
 from exporttiles.cli.main import main
 from exporttiles.formats.checks.cache_check import check_cache_archive
 from tests.e2e.jobs import left_behind
-from tests.oracles.exports import by_mapproxy, by_pmtiles, by_tpkutils
+from tests.oracles.exports import by_mapproxy, by_pmtiles, by_sqlite, by_tpkutils
 
 LEVELS = range(4)
 PLACES = [(level, row, column) for level in LEVELS for row in range(2**level) for column in range(2**level)]
@@ -91,6 +91,21 @@ def test_a_pmtiles_archive(client, small, tiles_of_small, tmp_path):
     assert job["output"]["outputUrl"][0].endswith("/Small.pmtiles")
     assert by_pmtiles(tmp_path / "Small.pmtiles") == tiles_of_small
     assert main(["check", str(tmp_path / "Small.pmtiles")]) == 0
+
+
+@pytest.mark.parametrize("suffix", ["mbtiles", "gpkg"])
+def test_databases_of_tiles(client, small, tiles_of_small, tmp_path, suffix):
+    storage_format = {"mbtiles": "MBTiles", "gpkg": "GeoPackage"}[suffix]
+    job = client.export(small, storageFormatType=storage_format, levels="0-3")
+
+    path = tmp_path / f"Small.{suffix}"
+    path.write_bytes(client.package(small, job))
+
+    assert job["output"]["outputUrl"][0].endswith(f"/Small.{suffix}")
+    assert by_sqlite(path, rows_from_bottom=suffix == "mbtiles") == tiles_of_small
+    assert main(["check", str(path)]) == 0
+    with rasterio.open(path) as dataset:
+        assert dataset.crs.to_epsg() == 3857
 
 
 def test_files_in_folders_answer_head(client, small):

@@ -1,7 +1,9 @@
 """Whole exports of small caches, and what independent readers find in them."""
 
+import sqlite3
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -31,6 +33,8 @@ OUTPUTS = {
     "dataset V2": (False, StorageFormat.COMPACT_V2),
     "dataset V1": (False, StorageFormat.COMPACT),
     "PMTiles": (True, StorageFormat.PMTILES),
+    "MBTiles": (True, StorageFormat.MBTILES),
+    "GeoPackage": (True, StorageFormat.GEOPACKAGE),
 }
 """tilePackage and storageFormatType of every output."""
 
@@ -92,6 +96,15 @@ def by_pmtiles(path: Path) -> dict[Place, bytes]:
     """Return all tiles that the `pmtiles` library finds."""
     with path.open("rb") as file:
         return {(level, row, column): body for (level, column, row), body in all_tiles(MmapSource(file))}
+
+
+def by_sqlite(path: Path, *, rows_from_bottom: bool) -> dict[Place, bytes]:
+    """Return all tiles in the table or view `tiles` of a database."""
+    with closing(sqlite3.connect(path)) as database:
+        found = database.execute("SELECT zoom_level, tile_row, tile_column, tile_data FROM tiles").fetchall()
+    return {
+        (level, 2**level - 1 - row if rows_from_bottom else row, column): tile for level, row, column, tile in found
+    }
 
 
 def by_gdal(path: Path, place: Place, max_level: int, *, tile_size: int = 256, **options: str) -> NDArray[np.uint8]:

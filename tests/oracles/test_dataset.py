@@ -9,7 +9,7 @@ from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.oracles.build_package import a_tile
-from tests.oracles.exports import OUTPUTS, a_cache, by_gdal, by_mapproxy, decoded, export, neighbours
+from tests.oracles.exports import a_cache, by_gdal, by_mapproxy, decoded, export, neighbours
 
 NZTM = TilingScheme(
     SpatialReference(wkid=2193, latest_wkid=2193),
@@ -29,7 +29,7 @@ CASES = {
     "degrees, 512 pixels": (WGS84_512, [(6, 15, 15), (9, 127, 127), (9, 128, 128), (10, 255, 256)]),
     "New Zealand": (NZTM, [(3, 4, 2), (5, 17, 11), (8, 127, 127), (8, 128, 128)]),
 }
-ARCHIVES = [output for output in OUTPUTS if output != "PMTiles"]
+ARCHIVES = ["tpkx", "tpk", "dataset V2", "dataset V1"]
 FOLDERS = {"tpkx": "tile", "tpk": "v101/Layers/_alllayers"}
 
 

@@ -11,7 +11,7 @@ from tests.builders import a_service
 from tests.caches import CACHES
 from tests.fakes import memory
 from tests.oracles.build_package import a_tile
-from tests.oracles.exports import OUTPUTS, by_mapproxy, by_pmtiles, by_tpkutils, export, neighbours
+from tests.oracles.exports import OUTPUTS, by_mapproxy, by_pmtiles, by_sqlite, by_tpkutils, export, neighbours
 
 PLACES = [(0, 0, 0)]
 PLACES += [(7, row, column) for row in (63, 64) for column in (63, 64)]
@@ -25,6 +25,8 @@ READERS = {
     "dataset V2": lambda path, places: by_mapproxy(path.with_suffix("") / "Layers/_alllayers", places, version=2),
     "dataset V1": lambda path, places: by_mapproxy(path.with_suffix("") / "Layers/_alllayers", places, version=1),
     "PMTiles": lambda path, _: by_pmtiles(path),
+    "MBTiles": lambda path, _: by_sqlite(path, rows_from_bottom=True),
+    "GeoPackage": lambda path, _: by_sqlite(path, rows_from_bottom=False),
 }
 
 

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -251,3 +253,23 @@ def test_no_arrangement_of_source_output_and_links_changes_a_source(outputs, *, 
             assert force
             assert written in packages | empty
             assert written in empty or source not in packages
+
+
+def test_a_geopackage_with_other_tables_is_not_replaced(world, tmp_path, capsys):
+    path = tmp_path / "Survey.gpkg"
+    assert main(["export", str(world), str(path)]) == 0
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE trees (id INTEGER PRIMARY KEY, geom BLOB)")
+        database.commit()
+
+    assert is_refused(tmp_path, world, path, "--force")
+    assert "its members are not those of a .gpkg file" in capsys.readouterr().err
+
+
+def test_pmtiles_of_vectors_are_not_replaced(world, tmp_path):
+    path = tmp_path / "Roads.pmtiles"
+    assert main(["export", str(world), str(path)]) == 0
+    body = path.read_bytes()
+    path.write_bytes(body[:99] + b"\1" + body[100:])  # the type of the tiles
+
+    assert is_refused(tmp_path, world, path, "--force")

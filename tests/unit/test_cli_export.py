@@ -257,7 +257,7 @@ def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path
         ("out.tpkx --quality 101", "--quality: 101 is not in the range 0<=x<=100"),
         ("out.tpkx --levels 5", "--levels: None of the 1,024 selected tiles exists"),
         ("out.tpkx --area nowhere.json", "--area nowhere.json: No such file"),
-        ("out.gpkg", "OUT: 'out.gpkg' is not a known kind of output. Use .tpkx"),
+        ("out.geojson", "OUT: 'out.geojson' is not a known kind of output. Use .tpkx"),
         ("nowhere/out.tpkx", "OUT: There is no folder"),
     ],
 )
@@ -422,13 +422,16 @@ def test_a_package_that_gdal_cannot_show_is_made_with_a_warning_and_a_dataset_wi
     assert "GDAL" not in capsys.readouterr().out
 
 
-def test_a_cache_in_another_grid_makes_no_pmtiles(tmp_path_factory, empty_folder, capsys):
+def test_a_cache_in_another_grid_makes_a_geopackage_and_no_pmtiles_or_mbtiles(tmp_path_factory, empty_folder, capsys):
     folder = tmp_path_factory.mktemp("degrees")
     body = io.BytesIO()
     Image.new("RGB", (512, 512)).save(body, "PNG")
     ObstoreObjects(LocalStore(folder)).write("1/0/0.png", body.getvalue())
 
-    assert main(["export", str(folder), "out.pmtiles", "--scheme", "wgs84_512"]) == 2
+    for suffix, name in ((".pmtiles", "PMTiles"), (".mbtiles", "MBTiles")):
+        assert main(["export", str(folder), f"out{suffix}", "--scheme", "wgs84_512"]) == 2
+        assert f"OUT: {name} holds the tiles of Web Mercator alone, but its tiling scheme" in capsys.readouterr().err
+        assert listing(empty_folder) == []
 
-    assert "OUT: PMTiles holds the tiles of Web Mercator alone, but its tiling scheme is in" in capsys.readouterr().err
-    assert listing(empty_folder) == []
+    assert main(["export", str(folder), "out.gpkg", "--scheme", "wgs84_512"]) == 0
+    assert main(["check", "out.gpkg"]) == 0

@@ -71,10 +71,12 @@ def test_parts_of_any_pieces_are_legal_and_make_the_same_package(pieces):
     letters = [(is_stored, chr(97 + number) * size) for number, (is_stored, size) in enumerate(pieces)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "MIN_PART_BYTES", 10)
-        patch.setattr(parts, "_WRITTEN_PART_BYTES", 25)
+        patch.setattr(parts, "WRITTEN_PART_BYTES", 25)
         reads = []
 
-        made = list(parts_of(stored(body, reads) if is_stored else body.encode() for is_stored, body in letters))
+        made = list(
+            parts_of(stored(body, reads) if is_stored else WrittenPart.of(body.encode()) for is_stored, body in letters)
+        )
 
         assert [number for number, _ in checked_parts(made)] == list(range(1, len(made) + 1))
         assert b"".join(map(body_of, made)) == "".join(body for _, body in letters).encode()
@@ -85,7 +87,7 @@ def test_parts_of_any_pieces_are_legal_and_make_the_same_package(pieces):
 def test_large_objects_are_copied_whole_and_small_neighbours_gathered():
     large, small = "a" * MIN_PART_BYTES * 2, "b"
 
-    made = list(parts_of([stored(large), stored(large), stored(small), stored(small), b"directory"]))
+    made = list(parts_of([stored(large), stored(large), stored(small), stored(small), WrittenPart.of(b"directory")]))
 
     assert made[:2] == [CopiedPart(large, len(large))] * 2
     assert body_of(made[2]) == b"bbdirectory"
@@ -94,7 +96,7 @@ def test_large_objects_are_copied_whole_and_small_neighbours_gathered():
 def test_bytes_before_a_large_object_take_of_it_what_a_part_needs():
     large = "a" * MIN_PART_BYTES * 3
 
-    head, rest, tail = parts_of([b"head", stored(large), b"tail"])
+    head, rest, tail = parts_of([WrittenPart.of(b"head"), stored(large), WrittenPart.of(b"tail")])
 
     assert (head.size_bytes, body_of(head)[:5]) == (MIN_PART_BYTES, b"heada")
     assert rest == CopiedPart(large, len(large) - MIN_PART_BYTES + 4, MIN_PART_BYTES - 4)

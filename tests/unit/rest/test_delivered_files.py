@@ -13,6 +13,13 @@ from tests.builders_rest import a_rest_runtime
 from tests.fakes import run_workflow
 
 HOST = "https://a.org"
+SUFFIXES = {
+    StorageFormat.COMPACT: "tpk",
+    StorageFormat.COMPACT_V2: "tpkx",
+    StorageFormat.PMTILES: "pmtiles",
+    StorageFormat.MBTILES: "mbtiles",
+    StorageFormat.GEOPACKAGE: "gpkg",
+}
 SERVICE = "World_Imagery"
 
 
@@ -80,8 +87,7 @@ def test_every_file_has_its_own_link_and_reports_its_length():
 @pytest.mark.parametrize("storage_format", StorageFormat)
 def test_a_package_is_one_file(storage_format):
     site = Site(tile_package=True, storage_format=storage_format)
-    suffixes = {StorageFormat.COMPACT: "tpk", StorageFormat.COMPACT_V2: "tpkx", StorageFormat.PMTILES: "pmtiles"}
-    name = f"World_Imagery.{suffixes[storage_format]}"
+    name = f"World_Imagery.{SUFFIXES[storage_format]}"
 
     assert site.json(site.url) == {"files": [{"name": name, "url": f"{site.url}/{name}"}], "folders": []}
 

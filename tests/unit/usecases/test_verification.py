@@ -19,6 +19,7 @@ from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.bundles.v2 import RECORDS_OFFSET
 from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.cache_check import check_cache_archive
+from exporttiles.formats.checks.database_check import check_database
 from exporttiles.formats.checks.package_check import check_package
 from exporttiles.formats.checks.pmtiles_check import check_pmtiles
 from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
@@ -36,6 +37,8 @@ OUTPUTS = {
     "dataset V2": (False, StorageFormat.COMPACT_V2),
     "dataset V1": (False, StorageFormat.COMPACT),
     "PMTiles": (True, StorageFormat.PMTILES),
+    "MBTiles": (True, StorageFormat.MBTILES),
+    "GeoPackage": (True, StorageFormat.GEOPACKAGE),
 }
 
 
@@ -162,7 +165,7 @@ def test_checks_find_a_flipped_bit_in_every_output(output):
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_the_report_tells_what_an_independent_look_finds(output):
+def test_the_report_tells_what_an_independent_look_finds(tmp_path, output):
     runtime, job = export(output)
 
     report, package = report_of(runtime, job), runtime.objects.read(job.package.key)
@@ -170,6 +173,9 @@ def test_the_report_tells_what_an_independent_look_finds(output):
         found = check_package(io.BytesIO(package))
     elif output == "PMTiles":
         found = check_pmtiles(RangedFile.of(io.BytesIO(package)), "", Scope())
+    elif output in {"MBTiles", "GeoPackage"}:
+        (tmp_path / job.package.name).write_bytes(package)
+        found = check_database(tmp_path / job.package.name, Scope())
     else:
         found = check_cache_archive(io.BytesIO(package), is_package=output == "tpk")
     assert found.findings == ()
@@ -184,14 +190,25 @@ def test_the_report_tells_what_an_independent_look_finds(output):
     jsonschema.validate(report, SCHEMA, cls=jsonschema.Draft202012Validator)
 
 
+@pytest.mark.parametrize("output", ["MBTiles", "GeoPackage"])
+def test_databases_are_compared_with_the_written_file_even_where_they_are_not_read_whole(monkeypatch, output):
+    monkeypatch.setattr(verify_package, "CONTENTS_BYTES", 64 * 100_000)
+    monkeypatch.setattr(verify_package, "_is_whole", lambda *_: False)
+
+    _, job = export(output, damage=lambda package: flipped(package, len(package) // 3))
+
+    assert job.status is JobStatus.FAILED
+    assert "on differ from what was made." in job.messages[-1].text
+
+
 @pytest.mark.parametrize(
     ("at", "words"),
     [
         (lambda _: 72, "Its header counts"),
         (lambda _: 200, "A directory"),
         (lambda p: len(p) - 5, "metadata: It is not JSON."),
-        (lambda _: 16_384 + 40, "The tiles from byte 16,384 differ from those of work item 0."),
-        (lambda p: len(p) // 2, "differ from those of work item 2."),
+        (lambda _: 16_384 + 40, "The bytes from 16,384 on differ from what was made."),
+        (lambda p: len(p) // 2, "on differ from what was made."),
     ],
     ids=["header", "root directory", "metadata", "first tile", "last fragment"],
 )

@@ -30,6 +30,7 @@ class Settings:
         max_concurrency: greatest number of workers of one export at a time.
         worker_memory_bytes: memory of each worker.
         file_reads_per_second: requests to a cache of single files that one export may send.
+        max_database_bytes: limit of MBTiles and GeoPackages, which are written on the disk of a function.
         store_patience: how long requests to S3 are retried while it is busy.
     """
 
@@ -57,6 +58,7 @@ class Settings:
     worker_memory_bytes: int = 10_240 * 2**20
     file_reads_per_second: int = 5_500
     store_patience: timedelta = timedelta(seconds=15)
+    max_database_bytes: int = 9_000_000_000
 
     def __post_init__(self) -> None:
         """Check that no package is removed before its job.
@@ -126,6 +128,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "MAX_CONCURRENCY": ("max_concurrency", int),
     "WORKER_MEMORY": ("worker_memory_bytes", lambda text: int(text) * 2**20),
     "FILE_READS_PER_SECOND": ("file_reads_per_second", int),
+    "MAX_DATABASE_BYTES": ("max_database_bytes", int),
     "STORE_PATIENCE_SECONDS": ("store_patience", _period("seconds")),
 }
 """Environment variables: the attribute that each sets, and how its text is read."""

@@ -28,6 +28,9 @@ class LocalObjects(ObstoreObjects):
 
     Also a `PackageJoiner`. For a single writer.
 
+    Attributes:
+        folder: where all of it lies.
+
     Args:
         folder: an empty folder, not used by any other process.
         delivered: prefix of objects that are always files of their own.
@@ -35,6 +38,7 @@ class LocalObjects(ObstoreObjects):
     """
 
     def __init__(self, folder: Path, *, delivered: str = "packages/", head_bytes: int = 0) -> None:
+        self.folder = folder
         self._files = folder / "files"
         self._files.mkdir()
         super().__init__(LocalStore(self._files))

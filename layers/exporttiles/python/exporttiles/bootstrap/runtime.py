@@ -127,6 +127,7 @@ class Runtime:
             largest_fragment_bytes(settings.worker_memory_bytes),
             settings.file_reads_per_second,
             settings.export_timeout,
+            settings.max_database_bytes,
         )
 
     @cached_property
@@ -141,8 +142,15 @@ class Runtime:
         """Return the use case that joins fragments to a tile package."""
         from exporttiles.usecases.pack_tile_package import PackTilePackage
 
-        verify = self.verify_package
-        return PackTilePackage(self.jobs, self.objects, self.packages, self.sources, verify, self.meter)
+        return PackTilePackage(
+            self.jobs,
+            self.objects,
+            self.packages,
+            self.sources,
+            self.verify_package,
+            self.meter,
+            self.settings.max_database_bytes,
+        )
 
     @cached_property
     def verify_package(self) -> "VerifyPackage":

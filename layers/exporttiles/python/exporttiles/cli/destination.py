@@ -7,6 +7,7 @@ bind mounts and file systems that ignore case make no difference.
 
 import os
 import re
+import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,16 @@ from pathlib import Path
 from exporttiles.domain.errors import DamagedCacheError, RequestError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.formats.archives.zip_reader import TAIL_BYTES, find_directory, read_directory
+from exporttiles.formats.caches.pmtiles import HEADER_BYTES, read_header
+from exporttiles.formats.packages import geopackage, mbtiles
+from exporttiles.formats.packages.database import tables_of
 
 OUTPUTS = {
     ".tpkx": ("true", StorageFormat.COMPACT_V2),
     ".tpk": ("true", StorageFormat.COMPACT),
     ".pmtiles": ("true", StorageFormat.PMTILES),
+    ".mbtiles": ("true", StorageFormat.MBTILES),
+    ".gpkg": ("true", StorageFormat.GEOPACKAGE),
     ".zip": ("false", StorageFormat.COMPACT_V2),
     "": ("false", StorageFormat.COMPACT_V2),
 }
@@ -33,7 +39,8 @@ _DATASET_MEMBER = re.compile(
 )
 """Files and folders of a dataset that an export wrote, as `formats.packages.outputs` names them."""
 
-_PMTILES = b"PMTiles"
+_TABLES = {".mbtiles": mbtiles.TABLES, ".gpkg": geopackage.TABLES}
+"""Suffix of a database -> the tables that an export writes: one with other tables is the user's own work."""
 
 Identity = tuple[int, int]
 """Device and inode."""
@@ -73,7 +80,7 @@ class Destination:
         if self.path.suffix.lower() not in OUTPUTS:
             raise OutputError(
                 f"'{self.path.name}' is not a known kind of output. "
-                "Use .tpkx, .tpk, .pmtiles or .zip, or no suffix for a folder."
+                "Use .tpkx, .tpk, .pmtiles, .mbtiles, .gpkg or .zip, or no suffix for a folder."
             )
         if not self.path.parent.is_dir():
             raise OutputError(f"There is no folder {self.path.parent}.")
@@ -169,17 +176,26 @@ def _require_output(path: Path, suffix: str, shown: Path | None = None) -> None:
         return
     if not path.is_file():
         raise OutputError(f"{refusal}it is not a file.")
+    try:
+        is_output = _is_output(path, suffix)
+    except (DamagedCacheError, sqlite3.DatabaseError) as error:
+        raise OutputError(f"{refusal}it is not a {suffix} file. {error}") from error
+    if not is_output:
+        raise OutputError(f"{refusal}its members are not those of a {suffix} file.")
+
+
+def _is_output(path: Path, suffix: str) -> bool:
+    """Return True if a file holds what an export writes into a file of this kind.
+
+    Raises:
+        DamagedCacheError, sqlite3.DatabaseError: it is of another kind.
+    """
     if suffix == ".pmtiles":
         with path.open("rb") as file:
-            if file.read(len(_PMTILES)) != _PMTILES:
-                raise OutputError(f"{refusal}it is no {suffix} file.")
-        return
-    try:
-        names = _members(path)
-    except DamagedCacheError as error:
-        raise OutputError(f"{refusal}it is not a {suffix} file. {error}") from error
-    if not _is_archive_of(suffix, names):
-        raise OutputError(f"{refusal}its members are not those of a {suffix} file.")
+            return read_header(file.read(HEADER_BYTES), path.stat().st_size).tile_type in {"jpeg", "png"}
+    if tables := _TABLES.get(suffix):
+        return bool(tables_of(path) == tables)
+    return _is_archive_of(suffix, _members(path))
 
 
 def _require_dataset_folder(path: Path, refusal: str) -> None:

@@ -108,7 +108,7 @@ def export(
 
     SOURCE is a folder, .tpkx, .tpk, .zip or .pmtiles: a path, or an address such as s3://bucket/caches/Name.
 
-    OUT is a .tpkx or .tpk, a .pmtiles (of Web Mercator alone), or a cache raster dataset: a .zip or a folder.
+    OUT is a .tpkx, .tpk, .pmtiles, .mbtiles or .gpkg, or a cache raster dataset: a .zip or a folder.
     """
     keep_freed_memory()
     collect_garbage_less_often()
@@ -133,7 +133,7 @@ def export(
     service = replace(found.service, title="" if title == member_name else title, max_export_tiles_count=sys.maxsize)
     held = [lod.level for lod in service.tiling_scheme.lods if service.min_level <= lod.level <= service.max_level]
     if why := format_obstacle(service, storage_format, held):
-        raise OutputError(f"{why} Use .tpkx, .tpk or .zip, or no suffix for a folder.")
+        raise OutputError(f"{why} Use .tpkx, .tpk, .gpkg or .zip, or no suffix for a folder.")
     given = {parameter: value for parameter, value in parameters.items() if value is not None}
     request = read_export_request(given, service, must_name_reference=True)
     warnings = tuple(with_option(text) for text in request.warnings)
@@ -234,7 +234,9 @@ def _export(
                 local,
                 PlanExport(jobs, local, sources, METER, max_concurrency=1),
                 ExportTileRange(jobs, local, sources, clock, METER, run_all),
-                PackTilePackage(jobs, local, local, sources, VerifyPackage(local, clock), METER),
+                PackTilePackage(
+                    jobs, local, local, sources, VerifyPackage(local, clock), METER, scratch=str(local.folder)
+                ),
             )
         )
         submit_export = SubmitExport(

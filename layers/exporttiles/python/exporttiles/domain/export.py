@@ -15,6 +15,8 @@ class StorageFormat(StrEnum):
     COMPACT = "esriMapCacheStorageModeCompact"
     COMPACT_V2 = "esriMapCacheStorageModeCompactV2"
     PMTILES = "PMTiles"
+    MBTILES = "MBTiles"
+    GEOPACKAGE = "GeoPackage"
 
 
 ESRI_FORMATS = frozenset({StorageFormat.COMPACT, StorageFormat.COMPACT_V2})

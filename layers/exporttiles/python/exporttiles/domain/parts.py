@@ -13,7 +13,7 @@ from exporttiles.domain.errors import PackageError
 MIN_PART_BYTES = 5 * 1024 * 1024
 MAX_PART_BYTES = 5 * 1024 * 1024 * 1024
 MAX_PARTS = 10_000
-_WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
+WRITTEN_PART_BYTES = 8 * MIN_PART_BYTES
 
 COPIERS = 64
 """Parts that are copied at a time."""
@@ -63,17 +63,17 @@ class StoredPiece:
     read: Callable[[int, int], bytes]
 
 
-def parts_of(pieces: Iterable[bytes | StoredPiece]) -> Iterator[Part]:
+def parts_of(pieces: Iterable[WrittenPart | StoredPiece]) -> Iterator[Part]:
     """Yield the parts of a package, given in pieces of any length.
 
-    Objects that are long enough are copied. Others, and bytes, are gathered to
-    written parts, which take as much of the next object as they need.
+    Objects that are long enough are copied. Others, and bytes in memory, are gathered
+    to written parts, which take as much of the next object as they need.
     """
     waiting: list[WrittenPart] = []
     for piece in pieces:
         gathered_bytes = _size_bytes(waiting)
-        if isinstance(piece, bytes):
-            waiting.append(WrittenPart.of(piece))
+        if isinstance(piece, WrittenPart):
+            waiting.append(piece)
         elif piece.size_bytes < MIN_PART_BYTES:
             waiting.append(WrittenPart(piece.size_bytes, partial(piece.read, 0, piece.size_bytes)))
         else:
@@ -87,7 +87,7 @@ def parts_of(pieces: Iterable[bytes | StoredPiece]) -> Iterator[Part]:
                 waiting = []
             if start < piece.size_bytes:
                 yield CopiedPart(piece.key, piece.size_bytes - start, start)
-        if _size_bytes(waiting) >= _WRITTEN_PART_BYTES:
+        if _size_bytes(waiting) >= WRITTEN_PART_BYTES:
             yield _joined(waiting)
             waiting = []
     if waiting:

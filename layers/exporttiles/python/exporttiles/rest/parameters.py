@@ -24,7 +24,7 @@ DEFAULT_QUALITY = 75
 
 PARAMETERS = {
     "tilePackage": "true for one file, false for a cache raster dataset",
-    "storageFormatType": "storage format of the output; PMTiles, with tilePackage=true, is not part of ArcGIS",
+    "storageFormatType": "storage format of the output; PMTiles, MBTiles and GeoPackage are not part of ArcGIS",
     "exportBy": "unit of the levels: LevelID, Scale or Resolution",
     "levels": "list or ranges, such as 1-4,7-9; empty for all",
     "exportExtent": "xmin,ymin,xmax,ymax, or an envelope as JSON; empty for all",

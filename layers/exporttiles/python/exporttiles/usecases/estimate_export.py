@@ -41,9 +41,8 @@ _THUMBNAIL_BYTES = 35_000
 _BUNDLE_OVERHEAD_BYTES = {
     StorageFormat.COMPACT: v1.RECORDS_OFFSET + v1.BUNDLX_BYTES,
     StorageFormat.COMPACT_V2: v2.RECORDS_OFFSET,
-    StorageFormat.PMTILES: 0,
 }
-"""Size of the header and index of a bundle, independent of its tiles."""
+"""Size of the header and index of a bundle, independent of its tiles; other storage formats have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ class EstimateExport:
         # All bundles: weighted by their tiles. Drawn in proportion to their tiles: equal weights.
         weights = [planned.wanted_count if is_whole else 1 for planned in drawn]
         has_indexes = service.cache.layout is not CacheLayout.FILES
-        overhead_bytes = _BUNDLE_OVERHEAD_BYTES[request.storage_format]
+        overhead_bytes = _BUNDLE_OVERHEAD_BYTES.get(request.storage_format, 0)
         source, random = self.sources.open(service.cache), np.random.default_rng(0)
         bytes_per_tile: list[float] = []
         asked_count = 0

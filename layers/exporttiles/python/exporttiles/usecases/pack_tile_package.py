@@ -1,15 +1,18 @@
 """Join the fragments of an export into one file: a package, or a dataset in an archive.
 
-Tiles are not read here: large fragments become parts of the package by a copy in the
-store; only small ones, and what stands around them, pass through memory.
+Tiles of a joined output are not read here: large fragments become parts of the package
+by a copy in the store; only small ones, and what stands around them, pass through
+memory. A written output is made on a disk from all fragments, then uploaded.
 """
 
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from zlib_ng.zlib_ng import crc32, crc32_combine
@@ -17,11 +20,11 @@ from zlib_ng.zlib_ng import crc32, crc32_combine
 from exporttiles.domain.cost import Usage
 from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError, SourceError
 from exporttiles.domain.job import Job, JobStatus, Package
-from exporttiles.domain.parts import StoredPiece, parts_of
+from exporttiles.domain.parts import WRITTEN_PART_BYTES, StoredPiece, WrittenPart, parts_of
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.zip_writer import ZipMember
-from exporttiles.formats.packages.output import Contents, FragmentPlace, Layout, Output
+from exporttiles.formats.packages.output import Contents, FragmentPlace, Layout, Output, Workshop
 from exporttiles.formats.packages.outputs import output_of
 from exporttiles.messages.documents import read_document
 from exporttiles.messages.export import Export
@@ -39,6 +42,8 @@ from exporttiles.usecases.planned_bundles import no_tile_exists
 from exporttiles.usecases.read_overview import read_overview
 from exporttiles.usecases.verify_package import VerifyPackage
 
+_CHUNK_BYTES = 8 * 2**20
+
 _FINISHING_SECONDS = 300
 """Time of an invocation that is kept for what it has begun: parts on their way (5 GiB take 107 s at
 `COPY_BYTES_PER_SECOND`), or completing the upload, which may take minutes by the reference of S3, and verifying."""
@@ -52,6 +57,8 @@ class PackTilePackage:
         objects: the package bucket, with fragments and reports.
         packages: joins parts in the same bucket.
         verify: checks the finished package.
+        max_database_bytes: limit of a file that is written here, and not joined by the store.
+        scratch: folder for such a file; None for that of the system.
     """
 
     jobs: JobTable
@@ -60,6 +67,8 @@ class PackTilePackage:
     sources: TileSources
     verify: VerifyPackage
     meter: UsageMeter
+    max_database_bytes: int = sys.maxsize
+    scratch: str | None = None
 
     def __call__(self, job_id: str) -> PackedPackage:
         """Write the package and verify it, without a limit of time.
@@ -109,22 +118,25 @@ class PackTilePackage:
         key, record_key = keys.delivered(file_name), keys.upload(job.attempt)
         upload = self._upload(key, record_key, partial(output.documents, contents))
         documents = upload.documents
-        layout = output.layout(contents, documents, [_place(report) for report in reports if report.fragment_bytes])
-        size_bytes, checksum = _sum(layout, reports)
-        parts = list(parts_of(self._pieces(keys, layout, reports)))
-        packed = _packed(job, export, reports, Package(key, file_name, size_bytes), checksum)
         is_complete = False
         try:
-            is_complete = self.packages.join(
-                key, upload.upload_id, parts, checksum, lambda: remaining_seconds() > _FINISHING_SECONDS
-            )
-            if is_complete:
-                if output.is_folder:  # beside the bundles that the workers wrote
-                    for name, body in documents.items():
-                        self.objects.write(keys.delivered(name), body)
-                if export.request.since:
-                    self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
-                self.verify(job_id, packed, output, layout, reports)
+            with TemporaryDirectory(dir=self.scratch) as folder:
+                workshop = Workshop(Path(folder), self.max_database_bytes, partial(self._fragment, keys, reports))
+                places = [_place(report) for report in reports if report.fragment_bytes]
+                layout = output.layout(contents, documents, places, workshop)
+                size_bytes, checksum = _sum(layout, reports)
+                parts = list(parts_of(self._pieces(keys, layout, reports)))
+                packed = _packed(job, export, reports, Package(key, file_name, size_bytes), checksum)
+                is_complete = self.packages.join(
+                    key, upload.upload_id, parts, checksum, lambda: remaining_seconds() > _FINISHING_SECONDS
+                )
+                if is_complete:
+                    if output.is_folder:  # beside the bundles that the workers wrote
+                        for name, body in documents.items():
+                            self.objects.write(keys.delivered(name), body)
+                    if export.request.since:
+                        self.objects.write(keys.delivered(CHANGES_NAME), _changes(export, reports))
+                    self.verify(job_id, packed, output, layout, reports)
         except UploadEndedError as error:
             self.objects.delete([record_key])  # a retry begins another upload
             raise SourceError("The upload of the package was ended by the store or by another process.") from error
@@ -187,15 +199,25 @@ class PackTilePackage:
 
     def _pieces(
         self, keys: JobKeys, layout: Layout, reports: Sequence[FragmentReport]
-    ) -> Iterator[bytes | StoredPiece]:
+    ) -> Iterator[WrittenPart | StoredPiece]:
         """Yield the pieces of the package; fragments are read when their turn comes, if at all."""
         for piece in layout.pieces:
             if isinstance(piece, bytes):
-                yield piece
+                yield WrittenPart.of(piece)
+            elif isinstance(piece, Path):
+                end = piece.stat().st_size
+                for start in range(0, end, WRITTEN_PART_BYTES):
+                    stop = min(start + WRITTEN_PART_BYTES, end)
+                    yield WrittenPart(stop - start, partial(_read_file, piece, start, stop))
             else:
                 report = reports[piece]
                 key = keys.fragment(report.number, report.crc32)
                 yield StoredPiece(key, report.fragment_bytes, partial(self._read_fragment, key, report))
+
+    def _fragment(self, keys: JobKeys, reports: Sequence[FragmentReport], number: int) -> bytes:
+        """Return a fragment, compared with its report."""
+        report = reports[number]
+        return self._read_fragment(keys.fragment(number, report.crc32), report, 0, report.fragment_bytes)
 
     def _read_fragment(self, key: str, report: FragmentReport, start: int, stop: int) -> bytes:
         """Return bytes of a fragment; a whole one is compared with its report."""
@@ -270,12 +292,23 @@ def _place(report: FragmentReport) -> FragmentPlace:
     return FragmentPlace(report.number, report.fragment_bytes, members, report.directory)
 
 
+def _read_file(path: Path, start: int, stop: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(stop - start)
+
+
 def _sum(layout: Layout, reports: Sequence[FragmentReport]) -> tuple[int, int]:
     """Return the length of a package and its CRC-32, from those of its fragments: no byte of them is needed."""
     size_bytes = checksum = 0
     for piece in layout.pieces:
         if isinstance(piece, bytes):
             size_bytes, checksum = size_bytes + len(piece), crc32(piece, checksum)
+        elif isinstance(piece, Path):
+            end = piece.stat().st_size
+            for start in range(0, end, _CHUNK_BYTES):
+                checksum = crc32(_read_file(piece, start, start + _CHUNK_BYTES), checksum)
+            size_bytes += end
         else:
             report = reports[piece]
             size_bytes += report.fragment_bytes

@@ -1,11 +1,13 @@
 """Plan an export: divide it into work items."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import PurePosixPath
 
-from exporttiles.domain.errors import EmptyExportError, ExportCancelledError
+from exporttiles.domain.errors import AreaError, EmptyExportError, ExportCancelledError
 from exporttiles.domain.job import Job, JobStatus
 from exporttiles.domain.parts import MAX_PART_BYTES
 from exporttiles.domain.plan import (
@@ -22,6 +24,7 @@ from exporttiles.domain.plan import (
 )
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
+from exporttiles.formats.packages.database import OVERHEAD_BYTES, too_large
 from exporttiles.formats.packages.outputs import output_of
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
@@ -44,6 +47,7 @@ class PlanExport:
         largest_fragment_bytes: limit for the fragment of one worker.
         file_reads_per_second: limit of requests to a cache of single files.
         export_timeout: longest time that an export may take.
+        max_database_bytes: limit of a file that the packer writes on a disk.
     """
 
     jobs: JobTable
@@ -54,6 +58,7 @@ class PlanExport:
     largest_fragment_bytes: int = MAX_PART_BYTES
     file_reads_per_second: int = FILE_READS_PER_SECOND
     export_timeout: timedelta = timedelta.max
+    max_database_bytes: int = sys.maxsize
 
     def __call__(self, job_id: str) -> Plan:
         """Write the work items to the package bucket; return their key, and how many may run at a time.
@@ -85,6 +90,8 @@ class PlanExport:
         total_bytes = sum(bundle.size_bytes(tile_bytes) for bundle in bundles)
         groups = list(group_bundles(bundles, tile_bytes, FragmentSize.of(total_bytes), self.largest_fragment_bytes))
         wanted_count = sum(bundle.wanted_count for bundle in bundles)
+        if output.is_written and wanted_count * (tile_bytes + OVERHEAD_BYTES) > self.max_database_bytes:
+            raise AreaError(too_large(PurePosixPath(output.file_name).suffix, self.max_database_bytes))
         workers = self._concurrency(export, len(groups), wanted_count, total_bytes)
         absent_count = job.tile_count - sum(bundle.tile_count for bundle in bundles)
         weights = [sum(bundle.size_bytes(tile_bytes) for bundle in group) for group in groups]

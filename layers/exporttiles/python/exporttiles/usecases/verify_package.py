@@ -2,10 +2,11 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import eq
+from pathlib import Path
 from zlib import crc32
 
 from exporttiles import __version__
@@ -31,8 +32,8 @@ INDEX_BYTES = 256 * 2**20
 CONTENTS_BYTES = 16 * 2**20
 """Limit of bytes to read for checksums: a larger package is not read whole, but members of this total size are."""
 
-_COMPARED_FRAGMENTS = 64
-"""Fragments whose beginnings are compared if a package has no members with checksums."""
+_COMPARED_RANGES = 64
+"""Ranges that are compared if a package has no members with checksums."""
 
 _CHUNK_BYTES = 8 * 2**20
 _SHOWN_FINDINGS = 3
@@ -74,7 +75,7 @@ class VerifyPackage:
             DamagedPackageError: the stored package differs.
         """
         members, keys = layout.members, JobKeys(job_id)
-        sampled = list(_sampled(reports))
+        sampled = list(_sampled(reports) if members else (report for report in reports if report.fragment_bytes))
         in_fragments = {member.name for report in sampled for member in report.members}
         documents = _documents(members, reports)
         contents = documents | _readable([member for member in members if member.name in in_fragments])
@@ -85,12 +86,13 @@ class VerifyPackage:
         file = RangedFile(packed.size_bytes, partial(self._read_ranges, reading, packed.key))
         is_whole = _is_whole(packed, file, damage)
         # Members of a package that was read whole are not read again.
-        found = output.check(file, Scope(in_fragments | documents, () if is_whole else contents, tiles=False))
+        scope = Scope(in_fragments | documents, () if is_whole else contents, tiles=False)
+        found = layout.report or output.check(file, scope)
         _compare_members(members, found, damage)
         _compare_tile_counts(sampled, found, damage)
         read_back = _read_back(packed, members, None if is_whole else contents)
         if not members and not is_whole:
-            read_back["bytes"] = self._compare_fragments(keys, file, layout, reports, damage)
+            read_back["bytes"] = self._compare_pieces(keys, file, layout, reports, damage)
         if output.is_folder:
             self._check_folder(keys, packed, members, contents, damage)
         _refuse([*found.damage, *damage.all])
@@ -126,23 +128,35 @@ class VerifyPackage:
         reading.bytes += sum(stop - start for start, stop in spans)
         return self.objects.read_ranges(key, spans)
 
-    def _compare_fragments(
+    def _compare_pieces(
         self, keys: JobKeys, file: RangedFile, layout: Layout, reports: Sequence[FragmentReport], damage: Findings
     ) -> int:
-        """Compare the beginnings of evenly chosen fragments with the package; return how many bytes were compared."""
-        places, offset = [], 0
+        """Compare evenly chosen ranges of the package with what it was made of; return how many bytes were compared."""
+        ranges = list(self._ranges(keys, layout, reports))
+        chosen = ranges[:: -(-len(ranges) // _COMPARED_RANGES)]
+        spans = [(start, start + size) for start, size, _ in chosen]
+        for (start, _, read), found in zip(chosen, file.ranges(spans), strict=True):
+            damage.require(found == read(), "", f"The bytes from {start:,} on differ from what was made.")
+        return sum(size for _, size, _ in chosen)
+
+    def _ranges(
+        self, keys: JobKeys, layout: Layout, reports: Sequence[FragmentReport]
+    ) -> Iterator[tuple[int, int, Callable[[], bytes | memoryview]]]:
+        """Yield where a range lies in the package, its size, and what reads it where it comes from."""
+        most, offset = CONTENTS_BYTES // _COMPARED_RANGES, 0
         for piece in layout.pieces:
-            if isinstance(piece, int):
-                places.append((offset, reports[piece]))
-            offset += len(piece) if isinstance(piece, bytes) else reports[piece].fragment_bytes
-        chosen = places[:: -(-len(places) // _COMPARED_FRAGMENTS)]
-        sizes_bytes = [min(report.fragment_bytes, CONTENTS_BYTES // _COMPARED_FRAGMENTS) for _, report in chosen]
-        spans = [(start, start + size) for (start, _), size in zip(chosen, sizes_bytes, strict=True)]
-        for (start, report), size, found in zip(chosen, sizes_bytes, file.ranges(spans), strict=True):
-            (made,) = self.objects.read_ranges(keys.fragment(report.number, report.crc32), [(0, size)])
-            text = f"The tiles from byte {start:,} differ from those of work item {report.number}."
-            damage.require(found == made, "", text)
-        return sum(sizes_bytes)
+            if isinstance(piece, bytes):
+                offset += len(piece)
+            elif isinstance(piece, int):
+                report = reports[piece]
+                key, size = keys.fragment(report.number, report.crc32), min(report.fragment_bytes, most)
+                yield offset, size, partial(_first, self.objects.read_ranges, key, size)
+                offset += report.fragment_bytes
+            else:
+                end = piece.stat().st_size
+                for start in range(0, end, max(most, end // _COMPARED_RANGES)):
+                    yield offset + start, min(most, end - start), partial(_read, piece, start, min(most, end - start))
+                offset += end
 
     def _check_folder(
         self,
@@ -165,6 +179,16 @@ class VerifyPackage:
         for key, body in zip(read, self.objects.read_many(read), strict=True):
             text = "The file's checksum (CRC-32) is wrong."
             damage.require(body is not None and crc32(body) == expected[key].crc32, key, text)
+
+
+def _first(read_ranges: Callable[[str, Sequence[Span]], Iterator[memoryview]], key: str, size: int) -> memoryview:
+    return next(read_ranges(key, [(0, size)]))
+
+
+def _read(path: Path, start: int, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(size)
 
 
 @dataclass(slots=True)

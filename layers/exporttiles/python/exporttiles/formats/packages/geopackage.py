@@ -63,6 +63,14 @@ CREATE TABLE {TABLE} (
 );
 """
 
+TABLES = frozenset(
+    {
+        *("gpkg_spatial_ref_sys", "gpkg_contents", "gpkg_tile_matrix_set", "gpkg_tile_matrix", "gpkg_extensions"),
+        *(TABLE, "sqlite_sequence"),
+    }
+)
+"""The tables of a file."""
+
 _UNDEFINED = [
     ("Undefined Cartesian SRS", -1, "NONE", -1, "undefined", "undefined Cartesian coordinate reference system"),
     ("Undefined geographic SRS", 0, "NONE", 0, "undefined", "undefined geographic coordinate reference system"),

@@ -27,6 +27,9 @@ CREATE VIEW tiles AS
   SELECT zoom_level, tile_column, tile_row, tile_data FROM map JOIN images USING (tile_id);
 """
 
+TABLES = frozenset({"metadata", "images", "map", "tiles"})
+"""The tables and views of a file."""
+
 _REMEMBERED = 2**20
 """Different tiles that later ones are compared with: about 100 MB of memory."""
 

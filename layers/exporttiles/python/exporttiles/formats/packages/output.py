@@ -7,6 +7,7 @@ bundles, PMTiles) are parts of the package as they are. Those of a written one
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from exporttiles.domain.extent import Extent
@@ -89,12 +90,29 @@ class Layout:
     """A package in the order of its bytes.
 
     Attributes:
-        pieces: bytes, or the number of a fragment.
+        pieces: bytes, the number of a fragment, or a file that was written.
         members: the files of an archive, as its directory lists them; none in other outputs.
+        report: of the check of a written file, which is made before it is stored; None for joined outputs.
     """
 
-    pieces: Sequence[bytes | int]
+    pieces: Sequence[bytes | int | Path]
     members: Sequence[ZipMember] = ()
+    report: PackageReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What the packer offers to written outputs.
+
+    Attributes:
+        folder: for files, until the package is stored.
+        max_bytes: limit of a file.
+        read: returns a fragment, compared with its checksum.
+    """
+
+    folder: Path
+    max_bytes: int
+    read: Callable[[int], bytes]
 
 
 class Output(Protocol):
@@ -108,6 +126,11 @@ class Output(Protocol):
     @property
     def is_folder(self) -> bool:
         """Return True if the members are also delivered as single files in folders."""
+        ...
+
+    @property
+    def is_written(self) -> bool:
+        """Return True if one process writes the package from all fragments, on a disk of limited size."""
         ...
 
     @property
@@ -136,11 +159,17 @@ class Output(Protocol):
         """
         ...
 
-    def layout(self, contents: Contents, documents: Mapping[str, bytes], fragments: Sequence[FragmentPlace]) -> Layout:
+    def layout(
+        self,
+        contents: Contents,
+        documents: Mapping[str, bytes],
+        fragments: Sequence[FragmentPlace],
+        workshop: Workshop,
+    ) -> Layout:
         """Return the package that consists of fragments, in the order of their numbers, at least one.
 
         Raises:
-            PackageError: they do not fit together.
+            PackageError: they do not fit together, or the package would be too long.
         """
         ...
 

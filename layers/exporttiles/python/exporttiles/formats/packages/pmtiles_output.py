@@ -9,7 +9,7 @@ from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.checked_files import PackageReport
 from exporttiles.formats.checks.pmtiles_check import check_pmtiles
-from exporttiles.formats.packages.output import Contents, FragmentPlace, Layout, gap_warnings
+from exporttiles.formats.packages.output import Contents, FragmentPlace, Layout, Workshop, gap_warnings
 from exporttiles.formats.packages.pmtiles import (
     HEAD_BYTES,
     PmtilesFragment,
@@ -24,7 +24,7 @@ class Pmtiles:
     """A PMTiles archive ``.pmtiles``."""
 
     service: ImageService
-    is_folder = False
+    is_folder = is_written = False
     head_bytes = HEAD_BYTES
     bundle_overhead_bytes = 0
 
@@ -46,7 +46,13 @@ class Pmtiles:
         """Return no files: an archive of tiles has none."""
         return {}
 
-    def layout(self, contents: Contents, _documents: Mapping[str, bytes], fragments: Sequence[FragmentPlace]) -> Layout:
+    def layout(
+        self,
+        contents: Contents,
+        _documents: Mapping[str, bytes],
+        fragments: Sequence[FragmentPlace],
+        _workshop: Workshop,
+    ) -> Layout:
         """Return header and root directory, the tiles, then metadata and leaf directories."""
         directory = join_directories((fragment.directory, fragment.size_bytes) for fragment in fragments)
         tile_bytes = sum(fragment.size_bytes for fragment in fragments)

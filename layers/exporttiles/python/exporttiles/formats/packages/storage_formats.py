@@ -1,6 +1,7 @@
 """The storage formats that a service can be exported to."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
@@ -16,7 +17,7 @@ def format_obstacle(service: ImageService, storage_format: StorageFormat, levels
         levels: those to export, ascending, at least one.
     """
     obstacle = _OBSTACLES.get(storage_format)
-    return obstacle(service, levels) if obstacle else ""
+    return obstacle(storage_format, service, levels) if obstacle else ""
 
 
 def legal_formats(service: ImageService) -> list[StorageFormat]:
@@ -26,13 +27,25 @@ def legal_formats(service: ImageService) -> list[StorageFormat]:
     return [each for each in StorageFormat if not format_obstacle(service, each, levels)]
 
 
-def _obstacle_of_pmtiles(service: ImageService, levels: Sequence[int]) -> str:
-    if service.tile_format is TileFormat.LERC:
-        return "PMTiles holds pictures; the tiles of this service are LERC."
+def _web_mercator_obstacle(name: str, service: ImageService, levels: Sequence[int]) -> str:
     found = grid_obstacle(service.tiling_scheme, levels)
-    return f"PMTiles holds the tiles of Web Mercator alone, but {found}." if found else ""
+    return f"{name} holds the tiles of Web Mercator alone, but {found}." if found else _picture_obstacle(name, service)
 
 
-_OBSTACLES: dict[StorageFormat, Callable[[ImageService, Sequence[int]], str]] = {
-    StorageFormat.PMTILES: _obstacle_of_pmtiles
+def _geopackage_obstacle(name: str, service: ImageService, levels: Sequence[int]) -> str:
+    lods = [lod for lod in service.tiling_scheme.lods if min(levels) <= lod.level <= max(levels)]
+    if any(coarse.resolution <= fine.resolution for coarse, fine in pairwise(lods)):
+        return f"{name} holds levels that are each finer than the one before; those of this service are not."
+    return _picture_obstacle(name, service)
+
+
+def _picture_obstacle(name: str, service: ImageService) -> str:
+    is_elevation = service.tile_format is TileFormat.LERC
+    return f"{name} holds pictures; the tiles of this service are LERC." if is_elevation else ""
+
+
+_OBSTACLES: dict[StorageFormat, Callable[[str, ImageService, Sequence[int]], str]] = {
+    StorageFormat.PMTILES: _web_mercator_obstacle,
+    StorageFormat.MBTILES: _web_mercator_obstacle,
+    StorageFormat.GEOPACKAGE: _geopackage_obstacle,
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from pathlib import Path
 
 from zlib_ng.zlib_ng import crc32
 
@@ -21,7 +22,7 @@ from exporttiles.formats.checks.cache_check import check_cache_archive
 from exporttiles.formats.checks.checked_files import PackageReport
 from exporttiles.formats.checks.package_check import check_package
 from exporttiles.formats.packages import conf, gdal, tpk, tpkx
-from exporttiles.formats.packages.output import Contents, FragmentPlace, Layout, Tiles, gap_warnings
+from exporttiles.formats.packages.output import Contents, FragmentPlace, Layout, Tiles, Workshop, gap_warnings
 
 Member = tuple[str, list[bytes | memoryview]]
 """A file by its name, ``/`` between folders, and its bytes in pieces."""
@@ -70,6 +71,7 @@ class _Archive:
     """What all archives have in common."""
 
     __slots__ = ()
+    is_written = False
     head_bytes = 0
     bundle_overhead_bytes = BUNDLE_OVERHEAD_BYTES
 
@@ -85,7 +87,13 @@ class _Archive:
         """Return the files that hold the tiles of a bundle."""
         raise NotImplementedError
 
-    def layout(self, _contents: Contents, documents: Mapping[str, bytes], fragments: Sequence[FragmentPlace]) -> Layout:
+    def layout(
+        self,
+        _contents: Contents,
+        documents: Mapping[str, bytes],
+        fragments: Sequence[FragmentPlace],
+        _workshop: Workshop,
+    ) -> Layout:
         """Return large fragments, which the store can copy, then the documents, small fragments and the directory.
 
         The directory is in the order of ArcGIS, which is not that of the offsets: the
@@ -93,7 +101,7 @@ class _Archive:
         """
         large = [fragment for fragment in fragments if fragment.size_bytes >= parts.MIN_PART_BYTES]
         small = [fragment for fragment in fragments if fragment.size_bytes < parts.MIN_PART_BYTES]
-        pieces: list[bytes | int] = [fragment.number for fragment in large]
+        pieces: list[bytes | int | Path] = [fragment.number for fragment in large]
         end = sum(fragment.size_bytes for fragment in large)
         listed = []
         for name, body in documents.items():
