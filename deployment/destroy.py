@@ -8,7 +8,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployment.removal import Holding, delete_bucket, delete_stack, holdings, remaining, running_executions
-from deployment.stack import DeploymentError, Stack, client
+from deployment.stack import DeploymentError, Stack
 from exporttiles.domain.wording import counted
 
 _OUTPUTS = {"ServicesUrl", "StateMachineArn", "TileBucketName"}
@@ -61,8 +61,8 @@ def _destroy(name: str, confirmed: str, tile_bucket: str) -> None:
 
 def _announce(stack: Stack, found: Sequence[Holding], tile_bucket: str) -> None:
     """List the resources that will be deleted, and those that stay."""
-    region = client("cloudformation").meta.region_name
-    click.echo(f"The stack {stack.name} in {region} ({stack.services_url}) will be deleted with")
+    region, account = stack.arn.split(":")[3:5]
+    click.echo(f"The stack {stack.name} in {region}, account {account} ({stack.services_url}) will be deleted with")
     for each in found:
         if each.name == tile_bucket or not each.is_retained:
             click.echo(f"  {each}")

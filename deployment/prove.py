@@ -17,12 +17,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from deployment import preflight, questions
 from deployment.caches import DAMAGED, LARGE, put_cache
 from deployment.facts import Fact, Figures, Question, Size, Status, Subject, UnprovedError, put_all, require
-from deployment.removal import delete_bucket, delete_stack, holdings, remaining
+from deployment.removal import delete_bucket, delete_stack, holdings, remaining, wait_until_idle
 from deployment.report import PROOFS, README, summary, with_limits, write_proof
 from deployment.stack import DeploymentError, Stack, client
 from deployment.suite import run_tests
@@ -83,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             facts = _prove(endpoint, region, size, tests=options.tests, folder=folder, say=say)
         except (DeploymentError, ExportTilesError, LocalCloudError) as error:
             sys.exit(str(error))
+        except (BotoCoreError, ClientError) as error:
+            sys.exit(f"AWS: {error}")
         except (click.Abort, KeyboardInterrupt):
             sys.exit(130)
     if any(fact.status is Status.FAILED for fact in facts):
@@ -141,7 +143,12 @@ def _prove(
         facts.append(Fact("proof.complete", "All questions were asked.", Status.FAILED, str(error)[:600]))
     finally:
         click.echo(f"Deleting {name}")
-        facts.append(_DELETED.put(subject))
+        deleted = _DELETED.put(subject)
+        if deleted.status is Status.FAILED:
+            click.echo(
+                f"{name} may still exist in {region} and cost money. Delete it: make destroy STACK={name}", err=True
+            )
+        facts.append(deleted)
         facts += _unasked(facts)
         path = write_proof(folder, facts, time=start, region=region, endpoint=endpoint, parameters=parameters)
         if not endpoint:
@@ -200,9 +207,12 @@ def _sam(command: str, *options: str) -> None:
 
 def _delete(subject: Subject) -> Figures:
     """Delete the stack with its tiles, and look for remaining resources."""
+    wait_until_idle(subject.name)  # a run that is interrupted leaves an update behind
     try:
         stack = Stack(subject.name)
     except DeploymentError as error:
+        if "does not exist" not in str(error):  # such as expired credentials: it may exist, and cost money
+            raise
         raise UnprovedError(f"It was not deployed: {error}") from error
     found = holdings(stack)
     _close_ear(stack)

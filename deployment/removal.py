@@ -19,6 +19,14 @@ _DELETED_AT_A_TIME = 1_000
 _ATTEMPTS = 3
 _POLL_SECONDS = 2.0
 _TIMEOUT_SECONDS = 3_600
+_BUSY = {
+    "CREATE_IN_PROGRESS",
+    "ROLLBACK_IN_PROGRESS",
+    "UPDATE_IN_PROGRESS",
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+    "UPDATE_ROLLBACK_IN_PROGRESS",
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+}
 _KINDS = {"AWS::S3::Bucket": "bucket", "AWS::DynamoDB::Table": "table", "AWS::Logs::LogGroup": "log group"}
 
 
@@ -132,6 +140,7 @@ def delete_stack(stack: Stack, say: Callable[[str], None] = lambda _: None) -> N
     Raises:
         DeploymentError: it cannot be deleted; names the resource and the reason.
     """
+    _require_deletable(stack)
     if "StateMachineArn" in stack.outputs:
         for execution in running_executions(stack):
             client("stepfunctions").stop_execution(executionArn=execution, cause="The stack is being deleted.")
@@ -153,6 +162,34 @@ def delete_stack(stack: Stack, say: Callable[[str], None] = lambda _: None) -> N
     raise DeploymentError(f"STACK: '{stack.name}' cannot be deleted: {reasons}")
 
 
+def _require_deletable(stack: Stack) -> None:
+    """Check that CloudFormation will delete a stack, before its exports are stopped and its buckets emptied.
+
+    Raises:
+        DeploymentError: it is protected, or is being updated.
+    """
+    (found,) = client("cloudformation").describe_stacks(StackName=stack.arn)["Stacks"]
+    reason = ""
+    if found.get("EnableTerminationProtection"):
+        command = "aws cloudformation update-termination-protection --no-enable-termination-protection"
+        reason = f"has termination protection. Turn it off: {command} --stack-name {stack.name}."
+    elif found["StackStatus"] in _BUSY:
+        reason = f"is {found['StackStatus']}. Wait until that has ended, and try again."
+    if reason:
+        raise DeploymentError(f"STACK: '{stack.name}' {reason} Nothing was deleted.")
+
+
+def wait_until_idle(name: str) -> None:
+    """Wait while a stack is being created or updated; CloudFormation refuses to delete it meanwhile."""
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    with suppress(ClientError):  # there is no stack
+        while time.monotonic() < deadline:
+            (found,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+            if found["StackStatus"] not in _BUSY:
+                return
+            time.sleep(_POLL_SECONDS)
+
+
 def _wait_until_deleted(stack: Stack) -> str:
     """Return '' when the stack is gone, or why it is not."""
     cloudformation, deadline = client("cloudformation"), time.monotonic() + _TIMEOUT_SECONDS
@@ -160,8 +197,10 @@ def _wait_until_deleted(stack: Stack) -> str:
     while time.monotonic() < deadline:
         try:
             status = cloudformation.describe_stacks(StackName=stack.arn)["Stacks"][0]["StackStatus"]
-        except ClientError:
-            return ""
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":  # such as expired credentials
+                raise
+            return ""  # there is no stack
         if status == "DELETE_COMPLETE":
             return ""
         if status == "DELETE_FAILED":

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from deployment import preflight, prove, questions
-from deployment.facts import Size
+from deployment.facts import Size, Status
+from deployment.stack import DeploymentError
 from local.cloud import ARTIFACT_BUCKET, ROOT, LocalCloud
 from tests.e2e.conftest import EMULATOR_ONLY
 
@@ -174,3 +175,18 @@ def test_sam_deploys_what_make_deploy_deploys(monkeypatch, tmp_path):
     assert options[options.index("--parameter-overrides") + 1 :] == ["TokenSecurity=on", "SmallExportBytes=0"]
     makefile = (ROOT / "Makefile").read_text()
     assert " ".join(options[options.index("--capabilities") :][:3]) in makefile
+
+
+def test_a_stack_that_cannot_be_looked_at_is_not_taken_for_deleted(monkeypatch, capsys, tmp_path):
+    def expired(*_):
+        raise DeploymentError("STACK: 'exporttiles-prove-1' cannot be used: ExpiredToken")
+
+    monkeypatch.setattr(prove, "wait_until_idle", lambda _: None)
+    monkeypatch.setattr(prove, "Stack", expired)
+    monkeypatch.setattr(prove, "put_all", expired)
+
+    facts = prove._prove("http://emulator", "eu-central-1", Size(1, 1.0), tests=[], folder=tmp_path, say=lambda _: None)
+
+    (deleted,) = [fact for fact in facts if fact.name == "stack.deleted"]
+    assert deleted.status is Status.FAILED
+    assert "cost money. Delete it: make destroy STACK=exporttiles-prove-" in capsys.readouterr().err
