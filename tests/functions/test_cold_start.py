@@ -69,6 +69,20 @@ def test_a_worker_loads_neither_projections_nor_codecs():
     assert not packages & {"pyproj", "PIL"}
 
 
+ASK = """
+from exporttiles.rest.parameters import read_export_request
+from tests.builders_rest import a_service
+
+area = {"areaOfInterest": '{"rings":[[[0,0],[0,9],[9,9]]]}'} | %s
+assert read_export_request(area, a_service()).area
+"""
+
+
+@pytest.mark.parametrize(("parameters", "expected"), [({}, False), ({"bufferDistance": "9"}, True)])
+def test_only_a_request_with_a_buffer_loads_shapely(parameters, expected):
+    assert ("shapely" in loaded(ASK % parameters)) is expected
+
+
 def test_polling_a_job_loads_the_client_of_the_table_only():
     settings = "{'TILE_BUCKET': 't', 'PACKAGE_BUCKET': 'p', 'JOB_TABLE': 'j', 'AWS_DEFAULT_REGION': 'us-east-1'}"
     packages = loaded(

@@ -61,6 +61,16 @@ def test_a_request_file_starts_an_export_and_gets_a_reply(runtime):
     assert answer["tiles"] == 21
 
 
+def test_a_request_file_may_ask_for_a_corridor(runtime):
+    line = {"type": "LineString", "coordinates": [[1, 10], [44, 10]]}
+    asked = {**REQUEST, "levels": "3", "areaOfInterest": line, "bufferDistance": 500, "bufferUnit": "esriKilometers"}
+    schema("export_tiles_requested").validate(asked)
+
+    _, answer = drop(runtime, asked)
+
+    assert answer["tiles"] == 3
+
+
 def test_a_file_that_is_delivered_twice_starts_one_job(runtime):
     first = drop(runtime, REQUEST)
     run_workflow(runtime, first[1]["jobId"])

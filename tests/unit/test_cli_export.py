@@ -226,7 +226,46 @@ def test_what_is_left_out_of_an_area_is_told(world, tmp_path, capsys):
 
     main(["export", str(world), str(tmp_path / "out.tpkx"), "--levels=3", "--area", str(tmp_path / "area.json")])
 
-    assert f"Warning: --area {tmp_path}/area.json: Left out, without an area: 1 Point." in capsys.readouterr().out
+    assert (
+        f"Warning: --area {tmp_path}/area.json: Left out, without an area or a bufferDistance: 1 Point."
+        in capsys.readouterr().out
+    )
+
+
+TRACK = {"type": "LineString", "coordinates": [[1, 10], [44, 10]]}
+
+
+@pytest.mark.parametrize(("distance", "text"), [("500000", "500,000 m"), ("500km", "500 km"), ("310 mi", "310 mi")])
+def test_a_corridor_is_exported_by_the_distance_from_a_line(world, tmp_path, capsys, distance, text):
+    (tmp_path / "track.json").write_text(json.dumps(TRACK))
+    command = ["export", str(world), str(tmp_path / "out.tpkx"), "--levels=3", "--area", str(tmp_path / "track.json")]
+
+    assert main([*command, "--buffer", distance]) == 0
+
+    assert set(tiles_of((tmp_path / "out.tpkx").read_bytes())) == {(3, 3, 3), (3, 3, 4), (3, 3, 5)}
+    assert f"--area {tmp_path}/track.json: 1 line was buffered by {text}.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--area", "track.json"], "--area track.json: There is no polygon in it, only 1 LineString."),
+        (["--area", "track.json", "--buffer", "0"], "--buffer: '0' cannot be used. It must be a number"),
+        (["--area", "track.json", "--buffer", "-5km"], "--buffer: '-5' cannot be used. It must be a number"),
+        (["--area", "track.json", "--buffer", "wide"], "--buffer: 'wide' cannot be used. It must be a number"),
+        (["--area", "track.json", "--buffer", "5deg"], "--buffer: 'deg' cannot be used. It must be m, km, ft"),
+        (["--area", "track.json", "--buffer", ""], "--buffer: It is empty."),
+        (["--buffer", "500"], "--buffer: It buffers --area, which is missing."),
+    ],
+)
+def test_a_buffer_that_cannot_be_made_is_refused_by_its_option(world, empty_folder, capsys, options, words):
+    (empty_folder / "track.json").write_text(json.dumps(TRACK))
+
+    assert main(["export", str(world), "out.tpkx", *options]) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"exporttiles export: {words}")
+    assert said.count("\n") == 1
 
 
 def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path):

@@ -410,11 +410,17 @@ POINT, LINE = {"type": "Point", "coordinates": [1, 2]}, {"type": "LineString", "
 @pytest.mark.parametrize(
     ("geometries", "words"),
     [
-        ([POINT], "Left out, without an area: 1 Point."),
-        ([LINE, POINT, LINE], "Left out, without an area: 2 LineStrings and 1 Point."),
-        ([{"type": "GeometryCollection", "geometries": [POINT]}], "Left out, without an area: 1 Point."),
-        ([{"x": 1, "y": 2}, {"paths": [RING]}], "Left out, without an area: 1 point (x, y) and 1 polyline (paths)."),
-        ([{"points": []}] * 2, "Left out, without an area: 2 multipoints (points)."),
+        ([POINT], "Left out, without an area or a bufferDistance: 1 Point."),
+        ([LINE, POINT, LINE], "Left out, without an area or a bufferDistance: 2 LineStrings and 1 Point."),
+        (
+            [{"type": "GeometryCollection", "geometries": [POINT]}],
+            "Left out, without an area or a bufferDistance: 1 Point.",
+        ),
+        (
+            [{"x": 1, "y": 2}, {"paths": [RING]}],
+            "Left out, without an area or a bufferDistance: 1 point (x, y) and 1 polyline (paths).",
+        ),
+        ([{"points": []}] * 2, "Left out, without an area or a bufferDistance: 2 multipoints (points)."),
     ],
 )
 def test_points_and_lines_are_left_out_with_a_warning(geometries, words):
@@ -424,7 +430,9 @@ def test_points_and_lines_are_left_out_with_a_warning(geometries, words):
 
     assert area.extent.sides == near(NORTH_AMERICA)
     assert warnings == (f"areaOfInterest: {words}",)
-    with pytest.raises(AreaError, match=r"There is no polygon in it, only [12]"):
+    with pytest.raises(
+        AreaError, match=r"There is no polygon in it, only [12].* Lines and points need a bufferDistance"
+    ):
         area_of({"features": features[:-1]})
 
 

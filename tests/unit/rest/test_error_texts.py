@@ -55,6 +55,11 @@ REQUESTS = {
     "area nested too deep": (EXPORT, "areaOfInterest=" + "[" * 100_000),
     "area with NaN": (EXPORT, 'areaOfInterest={"rings":[[[NaN,0]]]}'),
     "area that is a point": (EXPORT, 'polygon={"x":1,"y":2}'),
+    "buffer of nothing": (EXPORT, "bufferDistance=500"),
+    "buffer of no distance": (EXPORT, 'bufferDistance=0&areaOfInterest={"x":1,"y":2}'),
+    "buffer of another unit": (EXPORT, 'bufferDistance=5&bufferUnit=parsec&areaOfInterest={"x":1,"y":2}'),
+    "unit of no buffer": (EXPORT, "bufferUnit=km"),
+    "buffer of a line that is none": (EXPORT, 'bufferDistance=500&areaOfInterest={"paths":[[0,0],[1,1]]}'),
     "area without polygons": (EXPORT, 'areaOfInterest={"features":[]}'),
     "area that is a line": (EXPORT, 'areaOfInterest={"rings":[[[0,0],[1,1],[2,2]]]}'),
     "unknown spatial reference": (

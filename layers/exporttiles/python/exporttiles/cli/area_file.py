@@ -1,6 +1,7 @@
-"""Area files: text in any Unicode encoding. Files of other kinds are refused by name."""
+"""Options of an area: text files in any Unicode encoding, and the distance of a buffer."""
 
 import json
+import re
 from pathlib import Path
 
 from exporttiles.domain.errors import RequestError
@@ -9,6 +10,10 @@ from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes, kin
 MAX_BYTES = 64 * 2**20
 """Size limit of a file; the most vertices that an area may have take a tenth of it."""
 
+BUFFER_HELP = "Buffer the lines, points and polygons of --area by this distance: in metres, or such as 5km or 300ft."
+"""Help of the option --buffer."""
+
+_DISTANCE = re.compile(r"([-+]?[\d.].*?)\s*([A-Za-z]*)", re.ASCII)
 _BINARY = "It is a binary file: convert it to GeoJSON."
 
 
@@ -38,6 +43,22 @@ def read_area_file(path: Path) -> str:
     if kind:
         raise _refusal(f"It is {kind}: convert it to GeoJSON.")
     return text
+
+
+def buffer_parameters(distance: str | None, area: Path | None) -> dict[str, str]:
+    """Return the request parameters of a distance, which may have a unit: `5km`.
+
+    Raises:
+        RequestError: there is no area.
+    """
+    if distance is None:
+        return {}
+    if area is None:
+        raise RequestError("It buffers --area, which is missing.", "bufferDistance")
+    found = _DISTANCE.fullmatch(distance.strip())
+    if not (found and found[2]):
+        return {"bufferDistance": distance}
+    return {"bufferDistance": found[1], "bufferUnit": found[2]}
 
 
 def _decoded(data: bytes) -> str:

@@ -15,6 +15,8 @@ NO_CREDENTIALS = (
 )
 _STAND_FOR = {
     "areaOfInterest": "area",
+    "bufferDistance": "buffer",
+    "bufferUnit": "buffer",
     "exportExtent": "extent",
     "compressionQuality": "quality",
     "name": "package_name",

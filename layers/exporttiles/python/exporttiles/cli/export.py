@@ -24,7 +24,7 @@ from exporttiles.adapters.local_objects import LocalObjects
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.process import METER, SystemClock
 from exporttiles.adapters.tile_sources import read_cache
-from exporttiles.cli.area_file import read_area_file
+from exporttiles.cli.area_file import BUFFER_HELP, buffer_parameters, read_area_file
 from exporttiles.cli.command import Command, ExclusiveOption, filled, with_option
 from exporttiles.cli.destination import OUTPUTS, Destination, OutputError
 from exporttiles.cli.progress import progress_bar
@@ -79,8 +79,9 @@ _LIFETIME = timedelta(days=365)  # of a job that ends with its process
     cls=ExclusiveOption,
     excludes=["extent"],
     metavar="FILE",
-    help="File of polygons, as Esri JSON or GeoJSON, instead of --extent.",
+    help="File of polygons, or of lines and points with --buffer, as Esri JSON or GeoJSON, instead of --extent.",
 )
+@click.option("--buffer", callback=filled, metavar="DISTANCE", help=BUFFER_HELP)
 @click.option(
     "--extent-wkid",
     type=click.IntRange(min=1),
@@ -98,6 +99,7 @@ def export(
     levels: str | None,
     extent: str | None,
     area: Path | None,
+    buffer: str | None,
     extent_wkid: int | None,
     quality: int | None,
     name: str,
@@ -122,6 +124,7 @@ def export(
         "levels": levels,
         "exportExtent": _with_reference(extent, extent_wkid) if extent_wkid else extent,
         "areaOfInterest": read_area_file(area) if area else None,
+        **buffer_parameters(buffer, area),
     }
     if quality is not None:
         parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(quality)}
@@ -136,6 +139,8 @@ def export(
         raise OutputError(f"{why} Use .tpkx, .tpk, .gpkg or .zip, or no suffix for a folder.")
     given = {parameter: value for parameter, value in parameters.items() if value is not None}
     request = read_export_request(given, service, must_name_reference=True)
+    for note in request.notes:
+        print(with_option(note))
     warnings = tuple(with_option(text) for text in request.warnings)
     # The levels of the cache are known: an area too complex for levels without tiles is not refused because of them.
     wanted = [level for level in request.levels if service.min_level <= level <= service.max_level] or request.levels

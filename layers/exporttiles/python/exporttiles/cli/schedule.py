@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from exporttiles.adapters.json_folders import ServiceCatalog, Subscriptions
 from exporttiles.adapters.object_stores import open_store
-from exporttiles.cli.area_file import read_area_file
+from exporttiles.cli.area_file import BUFFER_HELP, buffer_parameters, read_area_file
 from exporttiles.cli.command import CommandGroup, ExclusiveOption, filled, with_option
 from exporttiles.cli.cron import cron_expression, time_zone
 from exporttiles.cli.stack import Outputs, StackError, aws_client, stack_option
@@ -87,8 +87,9 @@ def _schedule_name(_context: click.Context, _parameter: click.Parameter, name: s
     "--area",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="File of polygons, as Esri JSON or GeoJSON.  [default: all]",
+    help="File of polygons, or of lines and points with --buffer, as Esri JSON or GeoJSON.  [default: all]",
 )
+@click.option("--buffer", callback=filled, metavar="DISTANCE", help=BUFFER_HELP)
 @click.option(
     "--package-name",
     callback=filled,
@@ -117,6 +118,7 @@ def add_schedule(
     service: str,
     levels: str,
     area: Path | None,
+    buffer: str | None,
     package_name: str | None,
     keep: int | None,
     since_last: bool,
@@ -138,6 +140,7 @@ def add_schedule(
         "levels": levels,
         "tilePackage": True,
         "areaOfInterest": read_area_file(area) if area else None,
+        **buffer_parameters(buffer, area),
         "keep": keep,
         "since": LAST if since_last else None,
         "key": key,
@@ -177,6 +180,8 @@ def _check_request(name: str, parameters: Mapping[str, str], services: ServiceCa
         raise RequestError(
             f"{counted(tile_count, 'tile')} would be exported; the service allows 1 to {limit:,}.", "levels"
         )
+    for note in request.notes:
+        print(with_option(note))
     for warning in request.warnings:
         print(f"Warning: {with_option(warning)}")
 

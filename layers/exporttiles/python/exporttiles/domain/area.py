@@ -56,18 +56,7 @@ class Area:
             AreaError: the coordinates are not finite numbers, there are too
                 many vertices or rings, or the area is empty.
         """
-        try:
-            sent = [list(polygon) for polygon in polygons]
-            vertices = sum(len(ring) for rings in sent for ring in rings)
-        except TypeError as error:
-            raise AreaError("The area is not made of lists of rings.") from error
-        _check_count(sum(map(len, sent)), RINGS_LIMIT, "ring")
-        _check_count(vertices, VERTICES_LIMIT, "vertex", "vertices")
-        if not vertices:
-            raise AreaError("The area has no coordinates.")
-        read = ([_ring(ring) for ring in rings if len(ring)] for rings in sent)
-        kept = (tuple(ring for ring in rings if _has_area(ring)) for rings in read)
-        found = tuple(polygon for polygon in kept if polygon)
+        found = with_area(read_polygons(polygons))
         if not found:
             raise AreaError("The area selects nothing: its coordinates are a point or a line.")
         return cls(found, spatial_reference)
@@ -152,12 +141,41 @@ class Area:
         return Area(tuple(polygons), spatial_reference)
 
 
+def read_polygons(polygons: Iterable[Sequence[Sequence[Sequence[float]]]]) -> list[Polygon]:
+    """Return untrusted polygons as arrays, without rings that have no vertex.
+
+    Raises:
+        AreaError: the coordinates are not finite numbers, or there are none, or too many vertices or rings.
+    """
+    try:
+        sent = [list(polygon) for polygon in polygons]
+        vertices = sum(len(ring) for rings in sent for ring in rings)
+    except TypeError as error:
+        raise AreaError("The area is not made of lists of rings.") from error
+    _check_count(sum(map(len, sent)), RINGS_LIMIT, "ring")
+    _check_count(vertices, VERTICES_LIMIT, "vertex", "vertices")
+    if not vertices:
+        raise AreaError("The area has no coordinates.")
+    return [tuple(read_vertices(ring) for ring in rings if len(ring)) for rings in sent]
+
+
+def with_area(polygons: Iterable[Polygon]) -> tuple[Polygon, ...]:
+    """Return polygons without the rings that are a point or a line, and none that has no other ring."""
+    kept = (tuple(ring for ring in rings if _has_area(ring)) for rings in polygons)
+    return tuple(polygon for polygon in kept if polygon)
+
+
 def _check_count(number: int, limit: int, *noun: str) -> None:
     if number > limit:
         raise AreaError(f"The area has {counted(number, *noun)}; {limit:,} are allowed.")
 
 
-def _ring(vertices: Sequence[Any]) -> Ring:
+def read_vertices(vertices: Sequence[Any]) -> Ring:
+    """Return untrusted vertices as an array.
+
+    Raises:
+        AreaError: the coordinates are not finite numbers.
+    """
     try:
         ring = np.array([(vertex[0], vertex[1]) for vertex in vertices], np.float64)
     except (IndexError, KeyError, OverflowError, TypeError, ValueError) as error:

@@ -44,6 +44,7 @@ class ExportRequest:
         since_job: an earlier job that stands for the time at which it was
             submitted, or `LAST` for the newest of the series; '' once that is known.
         warnings: assumptions about the request that the client should know.
+        notes: how the request was read, where that is no assumption.
     """
 
     service_name: str
@@ -56,3 +57,4 @@ class ExportRequest:
     since: datetime | None = None
     since_job: str = ""
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

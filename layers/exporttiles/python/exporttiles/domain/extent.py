@@ -31,6 +31,16 @@ class Extent:
         return self.xmin, self.ymin, self.xmax, self.ymax
 
     @property
+    def unwound_sides(self) -> "Box":
+        """Return the sides, with xmax beyond the edge of the world if the envelope crosses it."""
+        if self.xmin <= self.xmax or not self.spatial_reference.is_geographic:
+            return self.sides
+        from exporttiles.domain.world import period
+
+        world = period(self.spatial_reference)
+        return self.xmin, self.ymin, self.xmax + (world.width if world else 0.0), self.ymax
+
+    @property
     def is_empty(self) -> bool:
         """Return True if the envelope has no area, or is not finite."""
         finite = all(map(math.isfinite, self.sides))
@@ -59,12 +69,8 @@ class Extent:
         """
         from exporttiles.domain.reprojection import reproject
         from exporttiles.domain.rings import COORDINATE_LIMIT, bounding_box, box_polygon
-        from exporttiles.domain.world import period
 
-        xmin, ymin, xmax, ymax = self.sides
-        if xmin > xmax and self.spatial_reference.is_geographic:
-            world = period(self.spatial_reference)
-            xmax += world.width if world else 0.0
+        xmin, ymin, xmax, ymax = self.unwound_sides
         if not all(abs(side) < COORDINATE_LIMIT for side in self.sides):  # false for nan, too
             shown = ", ".join(f"{side:g}" for side in self.sides)
             raise AreaError(f"A side of {shown} (xmin, ymin, xmax, ymax) is not a finite number, or too large.")

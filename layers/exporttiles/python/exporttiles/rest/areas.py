@@ -1,6 +1,7 @@
 """The parameters `exportExtent` and `areaOfInterest`: the area to export, as clients send it."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from exporttiles.domain.area import Area
@@ -20,6 +21,10 @@ _LEGAL_EXTENT = "It must be four numbers xmin,ymin,xmax,ymax, an envelope as JSO
 _LEGAL_AREA = (
     "It must be a polygon or a set of polygon features as JSON, such as "
     '{"rings":[[[0,0],[0,1],[1,1],[0,0]]],"spatialReference":{"wkid":4326}}, or as GeoJSON.'
+)
+_LEGAL_BUFFER = (
+    "It must be lines, points or polygons as JSON, such as "
+    '{"paths":[[[0,0],[0,1]]],"spatialReference":{"wkid":4326}}, or as GeoJSON.'
 )
 _LIKE_DEGREES = 360.0, 90.0  # largest x and y of coordinates that look like degrees
 _LAST_DEGREES = 540.0, 90.000001  # x may run on past the antimeridian by half a world; y is sometimes rounded
@@ -49,7 +54,7 @@ def area_of_extent(
     target = service.tiling_scheme.spatial_reference
     extent, is_named = _read_extent(name, text, target)
     area = Area.from_extent(extent, target)
-    warnings = [*_check_units(name, extent, is_named=is_named, must_be_named=must_name_reference)]
+    warnings = [*check_units(name, extent, is_named=is_named, must_be_named=must_name_reference)]
     if extent.xmin > extent.xmax:
         warnings.append(
             f"{name}: xmin ({extent.xmin:g}) is greater than xmax ({extent.xmax:g}), so the extent was taken to cross "
@@ -77,36 +82,62 @@ def area_of_interest(
         InvalidParameterError: the text is not a polygon.
         AreaError: the area is empty, too complex, or outside its reference's bounds.
     """
-    document, is_repaired = _read_document(name, text)
     target = service.tiling_scheme.spatial_reference
-    geometries = Geometries()
-    try:
-        geometries.add(document, None)
-    except GeometryError as error:
-        raise InvalidParameterError(name, text, f"{error} {_LEGAL_AREA}") from error
-    references = {reference or target for reference in geometries.polygons}
-    if len(references) > MAX_REFERENCES:
-        raise AreaError(
-            f"It has polygons in {len(references)} spatial references; at most {MAX_REFERENCES} are possible."
-        )
-    warnings = [_repair_warning(name, next(iter(references), target))] if is_repaired else []
+    geometries, warnings = read_geometries(name, text, target, has_paths=False)
     left_out = " and ".join(counted(count, *kind) for kind, count in geometries.left_out.items())
     if not geometries.polygons and not geometries.envelopes:
         if left_out:
-            raise AreaError(f"There is no polygon in it, only {left_out}: without an area nothing is selected.")
+            raise AreaError(
+                f"There is no polygon in it, only {left_out}. Lines and points need a bufferDistance, such as 500 "
+                "metres (--buffer of a command)."
+            )
         raise AreaError("The area has no coordinates.")
     if left_out:
-        warnings.append(f"{name}: Left out, without an area: {left_out}.")
+        warnings.append(f"{name}: Left out, without an area or a bufferDistance: {left_out}.")
     areas = []
     for reference, polygons in geometries.polygons.items():
         area = Area.from_rings(polygons, reference or target)
-        warnings += _check_units(name, area.extent, is_named=reference is not None, must_be_named=must_name_reference)
+        warnings += check_units(name, area.extent, is_named=reference is not None, must_be_named=must_name_reference)
         areas.append(area.to(target))
     for sides, reference in geometries.envelopes:
         extent = Extent(*sides, reference or target)
         areas.append(Area.from_extent(extent, target))
-        warnings += _check_units(name, extent, is_named=reference is not None, must_be_named=must_name_reference)
-    return Area(tuple(polygon for area in areas for polygon in area.polygons), target), tuple(warnings)
+        warnings += check_units(name, extent, is_named=reference is not None, must_be_named=must_name_reference)
+    return union(areas, target), tuple(warnings)
+
+
+def union(areas: Sequence[Area], reference: SpatialReference) -> Area:
+    """Return the union of areas of one reference."""
+    return Area(tuple(polygon for area in areas for polygon in area.polygons), reference)
+
+
+def read_geometries(name: str, text: str, target: SpatialReference, *, has_paths: bool) -> tuple[Geometries, list[str]]:
+    """Return the geometries of an area parameter, and warnings.
+
+    Args:
+        name: name of the parameter.
+        text: value of the parameter.
+        target: the reference of coordinates that name none.
+        has_paths: read lines and points, too.
+
+    Raises:
+        InvalidParameterError: the text is not such a geometry.
+        AreaError: there are too many references, or vertices of curves.
+    """
+    document, is_repaired = _read_document(name, text)
+    geometries = Geometries(has_paths)
+    try:
+        geometries.add(document, None)
+    except GeometryError as error:
+        raise InvalidParameterError(name, text, f"{error} {_LEGAL_BUFFER if has_paths else _LEGAL_AREA}") from error
+    references = {reference or target for reference in (*geometries.polygons, *geometries.paths)}
+    if len(references) > MAX_REFERENCES:
+        raise AreaError(
+            f"It has geometries in {len(references)} spatial references; at most {MAX_REFERENCES} are possible."
+        )
+    if not is_repaired:
+        return geometries, []
+    return geometries, [_repair_warning(name, next(iter(references), target))]
 
 
 def _read_document(name: str, text: str) -> tuple[Any, bool]:
@@ -152,8 +183,14 @@ def _read_extent(name: str, text: str, default: SpatialReference) -> tuple[Exten
         raise InvalidParameterError(name, text, f"{error} {_LEGAL_EXTENT}") from error
 
 
-def _check_units(name: str, extent: Extent, *, is_named: bool, must_be_named: bool) -> list[str]:
+def check_units(name: str, extent: Extent, *, is_named: bool, must_be_named: bool) -> list[str]:
     """Check that coordinates fit their units. Return a warning if they look like degrees.
+
+    Args:
+        name: name of the parameter.
+        extent: of the coordinates, in their reference.
+        is_named: the client named the reference.
+        must_be_named: refuse what looks like degrees, instead of a warning.
 
     Raises:
         AreaError: they do not fit.

@@ -1,4 +1,4 @@
-"""Parse geometries in JSON: polygons and envelopes of Esri, feature sets, GeoJSON.
+"""Parse geometries in JSON: those of Esri, feature sets, GeoJSON.
 
 Source: ArcGIS REST API, "Geometry objects"; RFC 7946 (GeoJSON) and its
 predecessor of 2008, extensions here.
@@ -45,11 +45,15 @@ class Geometries:
     Attributes:
         polygons: by their reference; None means that of the service.
         envelopes: sides and reference of each.
+        paths: vertices of lines, and of points as lines of one vertex, by their reference.
         left_out: number of geometries without an area, by singular and plural of their kind.
+        has_paths: read lines and points; otherwise they are left out.
     """
 
+    has_paths: bool = False
     polygons: dict[SpatialReference | None, list[Rings]] = field(default_factory=dict)
     envelopes: list[tuple[Box, SpatialReference | None]] = field(default_factory=list)
+    paths: dict[SpatialReference | None, list[list[Any]]] = field(default_factory=dict)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     _curve_vertices_left: int = VERTICES_LIMIT
 
@@ -87,9 +91,17 @@ class Geometries:
                 self._add_polygons([rings], reference)
             case "MultiPolygon", list(polygons):
                 self._add_polygons(polygons, reference)
-            case (("Point" | "MultiPoint" | "LineString" | "MultiLineString"), _):
+            case (("Point" | "MultiPoint" | "LineString" | "MultiLineString"), _) if not self.has_paths:
                 self.left_out[kind, f"{kind}s"] += 1
-            case (("Polygon" | "MultiPolygon"), _):
+            case "Point", list(position):
+                self._add_paths([[position]] if position else [], reference)
+            case "MultiPoint", list(positions):
+                self._add_paths([[position] for position in positions], reference)
+            case "LineString", list(positions):
+                self._add_paths([positions], reference)
+            case "MultiLineString", list(lines):
+                self._add_paths(lines, reference)
+            case (("Point" | "MultiPoint" | "LineString" | "MultiLineString" | "Polygon" | "MultiPolygon"), _):
                 raise GeometryError(f"The coordinates of a {kind} are not a list.")
             case _:
                 raise GeometryError(f"{_shown(kind)} is not a type of GeoJSON geometry.")
@@ -112,7 +124,24 @@ class Geometries:
             return
         if kind is None:
             raise GeometryError(f"{_shown(geometry)} is not a polygon.")
-        self.left_out[kind] += 1
+        if self.has_paths:
+            self._add_paths(self._esri_paths(geometry), reference)
+        else:
+            self.left_out[kind] += 1
+
+    def _esri_paths(self, geometry: dict[str, Any]) -> list[Any]:
+        """Return the vertices of a polyline, a multipoint or a point, which may be empty."""
+        for member in ("curvePaths", "paths", "points"):
+            if geometry.get(member) is None:
+                continue
+            if not isinstance(geometry[member], list):
+                raise GeometryError(f"'{member}' is not a list.")
+            if member == "points":
+                return [[point] for point in geometry[member]]
+            return [*map(self._traced, geometry[member])] if member == "curvePaths" else geometry[member]
+        if geometry.get("x") in (None, "NaN"):
+            return []
+        return [[[geometry["x"], geometry.get("y")]]]
 
     def _add_polygons(self, polygons: list[Any], reference: SpatialReference | None) -> None:
         for polygon in polygons:
@@ -122,8 +151,14 @@ class Geometries:
                 _require_vertices(ring)
         self.polygons.setdefault(reference, []).extend(polygons)
 
+    def _add_paths(self, paths: list[Any], reference: SpatialReference | None) -> None:
+        for path in paths:
+            _require_vertices(path, "line")
+            if path:
+                self.paths.setdefault(reference, []).append(path)
+
     def _traced(self, ring: Any) -> list[Any]:
-        """Convert a ring of curves to vertices."""
+        """Convert a ring or a path of curves to vertices."""
         if not isinstance(ring, list):
             raise GeometryError(f"{_shown(ring)} is not a ring.")
         try:
@@ -191,13 +226,13 @@ def _members(value: Any) -> list[Any] | None:
     return [value["geometry"]] if "geometry" in value else None
 
 
-def _require_vertices(ring: Any) -> None:
-    """Check that a ring is a list of vertices: numbers x, y and optionally z, m.
+def _require_vertices(ring: Any, noun: str = "ring") -> None:
+    """Check that a ring or a line is a list of vertices: numbers x, y and optionally z, m.
 
     Do not leave this to NumPy: it pads every text in a ring to the longest one.
     """
     if not isinstance(ring, list):
-        raise GeometryError(f"{_shown(ring)} is not a ring.")
+        raise GeometryError(f"{_shown(ring)} is not a {noun}.")
     for vertex in ring:
         if not (type(vertex) is list and 2 <= len(vertex) <= 4 and type(vertex[0]) is float is type(vertex[1])):
             raise GeometryError(f"{_shown(vertex)} is not a vertex: x and y must be numbers.")

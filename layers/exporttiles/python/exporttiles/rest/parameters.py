@@ -28,12 +28,14 @@ PARAMETERS = {
     "exportBy": "unit of the levels: LevelID, Scale or Resolution",
     "levels": "list or ranges, such as 1-4,7-9; empty for all",
     "exportExtent": "xmin,ymin,xmax,ymax, or an envelope as JSON; empty for all",
-    "areaOfInterest": "polygons as JSON; supersedes the extent",
+    "areaOfInterest": "polygons as JSON, or lines and points with bufferDistance; supersedes the extent",
+    "bufferDistance": "buffers areaOfInterest by this distance, in metres; not a parameter of ArcGIS",
+    "bufferUnit": "unit of bufferDistance, such as esriKilometers, esriFeet, esriMiles; not a parameter of ArcGIS",
     "optimizeTilesForSize": "true to recompress JPEG tiles",
     "compressionQuality": "JPEG quality from 0 to 100, with optimizeTilesForSize",
     "since": "export only tiles changed since this time (2026-11-23T05:00Z) or job; not part of ArcGIS",
 }
-"""Description of each documented parameter, and of `since`, which is ours."""
+"""Description of each documented parameter, and of those that ArcGIS does not have."""
 
 _AREA_NAMES = ("areaOfInterest", "polygon")
 _EXTENT_NAMES = ("exportExtent", "extent")
@@ -65,7 +67,7 @@ def read_export_request(
         raise ExportNotAllowedError(f"The service {service.name} does not allow its tiles to be exported.")
     texts = {name: value.strip().removeprefix("\ufeff").strip() for name, value in parameters.items()}
     sent = {name: text for name, text in texts.items() if text}
-    area, area_warnings = _read_area(sent, service, must_name_reference=must_name_reference)
+    area, area_warnings, notes = _read_area(sent, service, must_name_reference=must_name_reference)
     levels = _read_levels(sent, service)
     quality, quality_warnings = _read_quality(sent, service)
     since, since_job = _read_since(sent)
@@ -82,6 +84,7 @@ def read_export_request(
         since=since,
         since_job=since_job,
         warnings=(*area_warnings, *_empty_levels(levels, service), *quality_warnings),
+        notes=notes,
     )
 
 
@@ -93,16 +96,27 @@ def area_parameter(parameters: Mapping[str, str]) -> str:
 
 def _read_area(
     sent: Mapping[str, str], service: ImageService, *, must_name_reference: bool
-) -> "tuple[Area, tuple[str, ...]]":
+) -> "tuple[Area, tuple[str, ...], tuple[str, ...]]":
+    """Return the area, warnings and notes."""
     from exporttiles.domain.area import Area
     from exporttiles.rest.areas import area_of_extent, area_of_interest
+    from exporttiles.rest.buffer import read_buffer
 
     name = area_parameter(sent)
+    is_of_interest = name in sent and name in _AREA_NAMES
+    buffer = read_buffer(sent, is_buffered=is_of_interest)
     if name not in sent:
-        return Area.of_all(service.full_extent), ()
-    read = area_of_interest if name in _AREA_NAMES else area_of_extent
+        return Area.of_all(service.full_extent), (), ()
     with naming_parameter(name):
-        return read(name, sent[name], service, must_name_reference=must_name_reference)
+        if buffer:
+            from exporttiles.rest.buffered_areas import buffered_area_of_interest
+
+            area, warnings, note = buffered_area_of_interest(
+                name, sent[name], service, buffer, must_name_reference=must_name_reference
+            )
+            return area, warnings, (note,)
+        read = area_of_interest if is_of_interest else area_of_extent
+        return *read(name, sent[name], service, must_name_reference=must_name_reference), ()
 
 
 def _read_levels(sent: Mapping[str, str], service: ImageService) -> tuple[int, ...]:

@@ -86,6 +86,7 @@ class EstimateExport:
             expires_at=began + self.job_lifetime,
             tile_count=estimate.tile_count,
             messages=(
+                *(Message(MessageKind.INFORMATIVE, text) for text in request.notes),
                 *(Message(MessageKind.WARNING, text) for text in request.warnings),
                 Message(MessageKind.INFORMATIVE, said),
             ),

@@ -113,6 +113,7 @@ class SubmitExport:
         refusal = _refusal(service, options.service_type, selection, tile_count)
         messages = (
             Message(MessageKind.INFORMATIVE, f"Start Time: {in_words(now)}"),
+            *(Message(MessageKind.INFORMATIVE, text) for text in request.notes),
             *(Message(MessageKind.WARNING, text) for text in request.warnings),
             Message(MessageKind.ERROR, refusal)
             if refusal
