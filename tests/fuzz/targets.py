@@ -50,6 +50,8 @@ from exporttiles.formats.packages.tpkx import thumbnail
 from exporttiles.formats.tiles import codec, image
 from exporttiles.ports.objects import StoredObject
 from exporttiles.rest.areas import area_of_extent, area_of_interest
+from exporttiles.rest.buffer import Buffer
+from exporttiles.rest.buffered_areas import buffered_area_of_interest
 from exporttiles.rest.http import Request
 from exporttiles.rest.levels import ExportBy, read_levels
 from exporttiles.rest.parameters import read_export_request
@@ -374,6 +376,8 @@ def read_area(data: bytes) -> None:
     text = data.decode(errors="replace")
     with suppress(ExportTilesError):
         area_of_extent("exportExtent", text, a_service())
+    with suppress(ExportTilesError):
+        buffered_area_of_interest("areaOfInterest", text, a_service(), Buffer(10_000.0, "10 km"))
     area_of_interest("areaOfInterest", text, a_service())
 
 
@@ -387,6 +391,10 @@ def areas() -> Iterable[bytes]:
     yield b'{"curveRings":[[[0,0],{"c":[[1,1],[1,0]]},{"a":[[2,2],[1,2],0,1]},{"b":[[0,0],[1,5],[5,1]]}]]}'
     yield b'{"curveRings":[[[1,0,null],{"a":[[1,0],[0,0],0,1,0.5,2,0.5]}]],"spatialReference":4326}'
     yield b'{"type":"GeometryCollection","geometries":[{"type":"Point","coordinates":[1,2]}]}'
+    yield b'{"paths":[[[-100,35],[-100,36]],[[1,2]]],"spatialReference":4326}'
+    yield b'{"curvePaths":[[[0,0],{"c":[[1,1],[1,0]]}]],"spatialReference":4326}'
+    yield b'{"features":[{"geometry":{"points":[[1,2],[3,4]]}},{"geometry":{"x":179.99,"y":"NaN"}}]}'
+    yield b'{"type":"MultiLineString","coordinates":[[[179.99,89.9],[-179.99,89.9]]]}'
     yield f'{{"rings":{ring}}}\n{{"rings":{ring}}}'.encode()
     yield b'{"xmin":-100,"ymin":35,"xmax":170,"ymax":80,"spatialReference":{"wkt":"GEOGCS[]"}}'
     yield b"-1e6,0,1.5e+7,20000000"

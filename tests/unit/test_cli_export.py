@@ -268,6 +268,37 @@ def test_a_buffer_that_cannot_be_made_is_refused_by_its_option(world, empty_fold
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("tile", ["3/4/2", "120", " 3/4/2 "])
+def test_an_area_may_be_a_tile_by_its_address_or_its_quadkey(world, tmp_path, tile):
+    assert main(["export", str(world), str(tmp_path / "out.tpkx"), "--tile", tile]) == 0
+
+    assert set(tiles_of((tmp_path / "out.tpkx").read_bytes())) == {(0, 0, 0), (1, 0, 1), (2, 1, 2), (3, 2, 4)}
+
+
+def test_several_tiles_are_exported_together(world, tmp_path):
+    main(["export", str(world), str(tmp_path / "out.tpkx"), "--levels=3", "--tile", "3/0/0", "--tile", "2/3/3"])
+
+    tiles = {(3, 0, 0), (3, 6, 6), (3, 6, 7), (3, 7, 6), (3, 7, 7)}
+    assert set(tiles_of((tmp_path / "out.tpkx").read_bytes())) == tiles
+
+
+@pytest.mark.parametrize(
+    "tile", ["3/8/0", "3/0/8", "31/0/0", "3/4", "3/-1/0", "124", "z/x/y", "", "\u0663/0/0", "1" * 31]
+)
+def test_a_tile_that_does_not_exist_is_refused(world, empty_folder, capsys, tile):
+    assert main(["export", str(world), "out.tpkx", "--tile", tile]) == 2
+
+    said = capsys.readouterr().err
+    assert said.startswith(f"exporttiles export: --tile: '{tile}' cannot be used. It must be zoom/x/y")
+    assert listing(empty_folder) == []
+
+
+def test_a_tile_excludes_other_areas(world, tmp_path, capsys):
+    assert main(["export", str(world), str(tmp_path / "out.tpkx"), "--tile", "0/0/0", "--extent", BOX]) == 2
+
+    assert "--tile and --extent exclude each other." in capsys.readouterr().err
+
+
 def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path):
     command = ["export", str(world), str(tmp_path / "out.tpkx"), "--levels", "3"]
     main([*command, "--extent", "-44,-40,-1,-1", "--extent-wkid", "4326"])

@@ -11,7 +11,7 @@ from exporttiles.domain.errors import AreaError, InvalidParameterError, RequestE
 from exporttiles.domain.extent import Extent
 from exporttiles.rest.buffer import MAX_METRES, MIN_METRES
 from exporttiles.rest.parameters import read_export_request
-from tests.builders_rest import HALF_WORLD, a_service
+from tests.builders_rest import HALF_WORLD, WORLD, a_service
 
 SERVICE = a_service()
 WGS84 = {"wkid": 4326}
@@ -98,7 +98,7 @@ def test_a_note_says_what_was_buffered():
 
     assert read(LINE, "1500").notes == ("areaOfInterest: 1 line was buffered by 1,500 m.",)
     (note,) = read(geometries, "2.5", bufferUnit="esriMiles").notes
-    assert note == "areaOfInterest: 1 polygon and 1 point and 2 lines were buffered by 2.5 mi."
+    assert note == "areaOfInterest: 1 polygon and 2 lines and 1 point were buffered by 2.5 mi."
     assert read_export_request({"polygon": json.dumps(geometries[3])}, SERVICE).notes == ()
 
 
@@ -108,6 +108,15 @@ def test_a_line_that_jumps_over_the_antimeridian_goes_the_shorter_way_with_a_war
 
     assert request.area.within(middle) is None
     assert [text for text in request.warnings if "1 edge of a line" in text and "antimeridian" in text]
+
+
+def test_a_line_may_go_round_the_world_several_times():
+    places = [[(x + 180) % 360 - 180, x / 60] for x in range(0, 1500, 100)]
+
+    request = read({"type": "LineString", "coordinates": places}, "100000")
+
+    assert [text for text in request.warnings if text.startswith("areaOfInterest: 4 edges of a line")]
+    assert request.area.extent.sides == pytest.approx((WORLD.xmin, -100_580, WORLD.xmax, 2_782_000), rel=0.003)
 
 
 def test_lines_in_different_references_are_buffered_together():
@@ -206,6 +215,8 @@ def test_a_malformed_line_or_point_is_refused(geometry):
         {"type": "Point", "coordinates": [200_000, 6_000_000]},
         {"paths": [[[x, 47] for x in range(200)]] * 200, "spatialReference": WGS84},
         {"type": "Point", "coordinates": [8, 90]},
+        {"paths": [[[1e12, 0], [1e12, 9]]], "spatialReference": {"wkid": 3857}},
+        {"paths": [[[x, 0], [x + 1, 9]] for x in (0, 1e12)], "spatialReference": {"wkid": 3857}},
     ],
 )
 def test_geometries_without_a_place_or_with_too_many_are_refused_by_the_name_of_the_parameter(geometry):
@@ -216,7 +227,7 @@ def test_geometries_without_a_place_or_with_too_many_are_refused_by_the_name_of_
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(max_size=4),
-        lambda part: st.lists(part, max_size=4),
+        lambda part: st.lists(part, max_size=4) | st.dictionaries(st.sampled_from(["c", "x"]), part, max_size=2),
         max_leaves=12,
     ),
     st.sampled_from(["paths", "points", "curvePaths", "x", "coordinates"]),

@@ -15,6 +15,7 @@ NO_CREDENTIALS = (
 )
 _STAND_FOR = {
     "areaOfInterest": "area",
+    "polygon": "tile",  # another name of areaOfInterest
     "bufferDistance": "buffer",
     "bufferUnit": "buffer",
     "exportExtent": "extent",

@@ -29,6 +29,7 @@ from exporttiles.cli.command import Command, ExclusiveOption, filled, with_optio
 from exporttiles.cli.destination import OUTPUTS, Destination, OutputError
 from exporttiles.cli.progress import progress_bar
 from exporttiles.cli.source import Source, cache_options, inspect, open_source, print_messages, read_source
+from exporttiles.cli.tile_area import tile_parameters
 from exporttiles.domain.errors import ExportTilesError, RequestError
 from exporttiles.domain.job import Job, Message, MessageKind, job_id_of
 from exporttiles.domain.service import TileCache
@@ -81,6 +82,14 @@ _LIFETIME = timedelta(days=365)  # of a job that ends with its process
     metavar="FILE",
     help="File of polygons, or of lines and points with --buffer, as Esri JSON or GeoJSON, instead of --extent.",
 )
+@click.option(
+    "--tile",
+    multiple=True,
+    cls=ExclusiveOption,
+    excludes=["extent", "area"],
+    metavar="Z/X/Y",
+    help="Area of a tile of Web Mercator, by zoom/x/y or quadkey, instead of --extent; may be repeated.",
+)
 @click.option("--buffer", callback=filled, metavar="DISTANCE", help=BUFFER_HELP)
 @click.option(
     "--extent-wkid",
@@ -99,6 +108,7 @@ def export(
     levels: str | None,
     extent: str | None,
     area: Path | None,
+    tile: tuple[str, ...],
     buffer: str | None,
     extent_wkid: int | None,
     quality: int | None,
@@ -125,6 +135,7 @@ def export(
         "exportExtent": _with_reference(extent, extent_wkid) if extent_wkid else extent,
         "areaOfInterest": read_area_file(area) if area else None,
         **buffer_parameters(buffer, area),
+        **tile_parameters(tile),
     }
     if quality is not None:
         parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(quality)}

@@ -10,13 +10,14 @@ place y at the distance d of a place x of the line has |x cross y| <= |x| d, so 
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import cast
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import Proj, Transformer
+from pyproj import Geod, Proj, Transformer
 
 from exporttiles.domain.area import Area
 from exporttiles.domain.errors import AreaError
@@ -29,9 +30,9 @@ from exporttiles.domain.reprojection import (
     trace,
     transform_polygons,
 )
-from exporttiles.domain.rings import Polygon
+from exporttiles.domain.rings import Polygon, bounding_box, box_polygon, wrap
 from exporttiles.domain.spatial_reference import SpatialReference, transformer
-from exporttiles.domain.world import Period, period
+from exporttiles.domain.world import period
 
 EDGES_LIMIT = 20_000
 """Limit of the edges and points of a buffer, after long edges were cut: a few seconds of work."""
@@ -39,7 +40,7 @@ EDGES_LIMIT = 20_000
 PRECISION = 1e-3
 """Largest error of the distance between the edge of a buffer and its line, over that distance."""
 
-_ARC_SHARE = 6e-4  # of PRECISION; the others are those of the projection (1.8e-4) and of cut edges (1e-4)
+_ARC_SHARE = 6e-4  # of PRECISION; the others are those of the projection (1.8e-4) and, twice, of edges that are cut
 _ARC_EDGES = 16  # of a quarter of a circle: their middles are 1.2e-3 nearer than their ends
 _CUT_SHARE = 1e-4
 _CELL_METRES = 200_000.0  # no place is further than 173 km from the middle of its cell, or half an edge more
@@ -64,22 +65,20 @@ def buffer_of(paths: Sequence[Coordinates], reference: SpatialReference, distanc
         AreaError: coordinates are not finite, not on this world, or need too many edges or vertices.
     """
     _check_edges(sum(max(len(path) - 1, 1) for path in paths))
-    degrees = reference.geographic
-    ellipsoid = _ellipsoid(degrees)
-    starts, ends = _edges(paths, reference, ellipsoid, distance_metres)
-    to_degrees = partial(_from_centre(ellipsoid).transform, direction="INVERSE")
-    world = period(degrees)
+    earth = _Earth(reference.geographic)
+    tolerance_metres = max(TOLERANCE_METRES, _CUT_SHARE * distance_metres)
+    edges = _edges(paths, reference, earth, tolerance_metres)
     polygons: list[Polygon] = []
     vertices = 0
-    for group in _groups((starts + ends) / 2):
-        change = _local_change(to_degrees, (starts[group] + ends[group]).mean(axis=0) / 2, ellipsoid, world)
-        edges = np.stack([_local(change, to_degrees, ends_of[group]) for ends_of in (starts, ends)], axis=1)
-        found = transform_polygons(_union_of_buffers(edges, distance_metres), change)
+    for group in _groups(edges.mean(axis=1)):
+        change = earth.change_about(edges[group].mean(axis=(0, 1)), tolerance_metres)
+        local = np.column_stack(change.back(*earth.to_degrees(edges[group].reshape(-1, 3)))).reshape(-1, 2, 2)
+        found = transform_polygons(_union_of_buffers(local, distance_metres), change)
         vertices += sum(len(ring) for polygon in found for ring in polygon)
         if vertices > VERTICES_LIMIT:
             raise AreaError(f"The buffer takes more than {VERTICES_LIMIT:,} vertices. Send fewer lines and points.")
         polygons += found
-    return Area(tuple(polygons), degrees)
+    return Area(tuple(polygons), reference.geographic)
 
 
 def take_shorter_ways(paths: Sequence[Coordinates], reference: SpatialReference) -> tuple[list[Coordinates], int]:
@@ -87,57 +86,79 @@ def take_shorter_ways(paths: Sequence[Coordinates], reference: SpatialReference)
 
     Such a line comes from a track over the antimeridian: x jumps from 179 to -179 degrees. It runs on to 181 in the
     result.
+
+    Raises:
+        AreaError: x is so far from the world that it must be a mistake.
     """
     world = period(reference)
-    if world is None:
+    if world is None or not paths:
         return list(paths), 0
+    wrap([box_polygon(bounding_box([tuple(paths)]))], world.start, world.width)
     far = sum(int((np.abs(np.diff(path[:, 0])) > world.width / 2).sum()) for path in paths)
     if not far:
         return list(paths), 0
     return [np.column_stack([np.unwrap(path[:, 0], period=world.width), path[:, 1]]) for path in paths], far
 
 
-def _ellipsoid(reference: SpatialReference) -> dict[str, float]:
-    shape = reference.crs.ellipsoid
-    if shape is None:
-        return {"a": 6378137.0, "rf": 298.257223563}
-    return {"a": shape.semi_major_metre, "b": shape.semi_minor_metre}
+class _Earth:
+    """The ellipsoid of a reference of longitude and latitude."""
 
+    def __init__(self, degrees: SpatialReference) -> None:
+        shape = cast("Geod", degrees.crs.get_geod())  # every such reference has one
+        self._world = period(degrees)
+        self._degree_metres = math.radians(1) * shape.a
+        self._axes = {"a": shape.a, "b": shape.b}
+        self._cart = Transformer.from_pipeline(
+            "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad "
+            f"+step +proj=cart +a={shape.a!r} +b={shape.b!r}"
+        )
 
-def _from_centre(ellipsoid: dict[str, float]) -> Transformer:
-    """Return the change from longitude, latitude and height to metres from the earth's centre."""
-    shape = " ".join(f"+{name}={value!r}" for name, value in ellipsoid.items())
-    return Transformer.from_pipeline(
-        f"+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad +step +proj=cart {shape}"
-    )
+    def to_space(self, longitude: Coordinates, latitude: Coordinates) -> tuple[Coordinates, ...]:
+        """Return metres from the earth's centre."""
+        found: tuple[Coordinates, ...] = self._cart.transform(longitude, latitude, np.zeros_like(longitude))
+        return found
+
+    def to_degrees(self, space: Coordinates) -> tuple[Coordinates, Coordinates]:
+        """Return longitude and latitude of places, (n, 3) or (3,), whatever their height is."""
+        x, y, z = space.T
+        longitude, latitude, _ = self._cart.transform(x, y, z, direction="INVERSE")
+        return longitude, latitude
+
+    def change_about(self, middle: Coordinates, tolerance_metres: float) -> Change:
+        """Return the change from the azimuthal equidistant projection about a place in space to degrees."""
+        longitude, latitude = self.to_degrees(middle)
+        projection = Proj({"proj": "aeqd", "lon_0": longitude, "lat_0": latitude, **self._axes})
+        return Change(
+            partial(projection, inverse=True),
+            projection,
+            longest=LONGEST_METRES,
+            tolerance=tolerance_metres / self._degree_metres,
+            world=self._world,
+        )
 
 
 def _edges(
-    paths: Sequence[Coordinates], reference: SpatialReference, ellipsoid: dict[str, float], distance_metres: float
-) -> tuple[Coordinates, Coordinates]:
-    """Return the ends of short edges: (n, 3) metres from the earth's centre.
+    paths: Sequence[Coordinates], reference: SpatialReference, earth: _Earth, tolerance_metres: float
+) -> Coordinates:
+    """Return short edges in space: (n, 2, 3) metres from the earth's centre.
 
-    In space a chord lies below the surface, so an edge is cut by its length even where it is straight on a map: one
-    that lies 0.1 m below is 2.3 km long.
+    A chord lies below the surface, so an edge is cut by its length even where it is straight on a map: one that lies
+    0.1 m below is 2.3 km long.
     """
-    to_degrees, cart = transformer(reference, reference.geographic).transform, _from_centre(ellipsoid).transform
+    to_degrees, world = transformer(reference, reference.geographic).transform, period(reference)
 
     def forward(x: Coordinates, y: Coordinates) -> tuple[Coordinates, ...]:
-        longitude, latitude = to_degrees(x, y)
-        found: tuple[Coordinates, ...] = cart(longitude, latitude, np.zeros_like(longitude))
-        return found
+        if world is not None:  # PROJ refuses more than a few turns
+            with np.errstate(invalid="ignore"):  # infinite x is refused below
+                x = world.start + (x - world.start) % world.width
+        return earth.to_space(*to_degrees(x, y))
 
-    change = Change(
-        forward,
-        forward,
-        longest=LONGEST_METRES / reference.metres_per_unit,
-        tolerance=max(TOLERANCE_METRES, _CUT_SHARE * distance_metres),
-        world=None,
-    )
+    longest = LONGEST_METRES / reference.metres_per_unit
+    change = Change(forward, forward, longest, tolerance=tolerance_metres, world=None)
     # A point is an edge of length 0.
     traced = trace([path if len(path) > 1 else np.repeat(path, 2, axis=0) for path in paths], change)
     _check_edges(sum(len(path) - 1 for path in traced))
-    return np.concatenate([path[:-1] for path in traced]), np.concatenate([path[1:] for path in traced])
+    return np.concatenate([np.stack([path[:-1], path[1:]], axis=1) for path in traced])
 
 
 def _check_edges(count: int) -> None:
@@ -157,31 +178,7 @@ def _groups(middles: Coordinates) -> Iterator[NDArray[np.intp]]:
         yield from np.split(members, range(_GROUP_EDGES, len(members), _GROUP_EDGES))
 
 
-def _local_change(
-    to_degrees: Callable[..., tuple[Coordinates, ...]],
-    middle: Coordinates,
-    ellipsoid: dict[str, float],
-    world: Period | None,
-) -> Change:
-    """Return the change from the azimuthal equidistant projection about a place to degrees."""
-    longitude, latitude, _ = to_degrees(*middle)
-    projection = Proj({"proj": "aeqd", "lon_0": longitude, "lat_0": latitude, **ellipsoid})
-    degree_metres = math.radians(1) * ellipsoid["a"]
-    return Change(
-        partial(projection, inverse=True),
-        projection,
-        longest=LONGEST_METRES,
-        tolerance=TOLERANCE_METRES / degree_metres,
-        world=world,
-    )
-
-
-def _local(change: Change, to_degrees: Callable[..., tuple[Coordinates, ...]], places: Coordinates) -> Coordinates:
-    longitude, latitude, _ = to_degrees(*places.T)
-    return np.column_stack(change.back(longitude, latitude))
-
-
-def _union_of_buffers(edges: NDArray[np.float64], distance_metres: float) -> list[Polygon]:
+def _union_of_buffers(edges: Coordinates, distance_metres: float) -> list[Polygon]:
     """Return the union of the buffers of edges in a plane, (n, 2, 2), without polygons that overlap.
 
     Each edge is buffered alone: GEOS simplifies lines by 1 % of the distance.

@@ -1,6 +1,6 @@
 """The parameter `areaOfInterest` with `bufferDistance`. Loads shapely, which no other request needs."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 
@@ -38,36 +38,37 @@ def buffered_area_of_interest(
     target = service.tiling_scheme.spatial_reference
     geometries, warnings = read_geometries(name, text, target, has_paths=True)
     counts: Counter[str] = Counter()
-    interiors, outlines = [], dict[SpatialReference | None, list[Ring]]()
+    interiors: list[Area] = []
+    rings: dict[SpatialReference | None, list[Ring]] = defaultdict(list)
+    lines: dict[SpatialReference | None, list[Ring]] = defaultdict(list)
     for reference, polygons in geometries.polygons.items():
         read = read_polygons(polygons)
         counts["polygon"] += len(read)
-        outlines.setdefault(reference, []).extend(np.vstack([ring, ring[:1]]) for rings in read for ring in rings)
+        rings[reference] += [np.vstack([ring, ring[:1]]) for polygon in read for ring in polygon]
         interiors.append(Area(with_area(read), reference or target))
     for sides, reference in geometries.envelopes:
         counts["polygon"] += 1
         extent = Extent(*sides, reference or target)
-        (ring,) = box_polygon(extent.unwound_sides)
-        outlines.setdefault(reference, []).append(np.vstack([ring, ring[:1]]))
         interiors.append(Area.from_extent(extent))
+        rings[reference] += [np.vstack([ring, ring[:1]]) for ring in box_polygon(extent.unwound_sides)]
     for reference, paths in geometries.paths.items():
-        lines = [read_vertices(path) for path in paths]
-        counts["point"] += sum(len(line) == 1 for line in lines)
-        counts["line"] += sum(len(line) > 1 for line in lines)
-        short, jumps = take_shorter_ways(lines, reference or target)
-        outlines.setdefault(reference, []).extend(short)
+        lines[reference] = [read_vertices(path) for path in paths]
+        counts["line"] += sum(len(path) > 1 for path in paths)
+        counts["point"] += sum(len(path) == 1 for path in paths)
+    if not rings and not lines:
+        raise AreaError("The area has no coordinates.")
+    buffers = []
+    for reference in {**rings, **lines}:
+        extent = Extent(*bounding_box([(*rings[reference], *lines[reference])]), reference or target)
+        warnings += check_units(name, extent, is_named=reference is not None, must_be_named=must_name_reference)
+        shorter, jumps = take_shorter_ways(lines[reference], reference or target)
         if jumps:
             warnings.append(
                 f"{name}: {counted(jumps, 'edge')} of a line would go more than half round the world; each was taken "
                 "to go the shorter way, across the antimeridian."
             )
-    if not outlines:
-        raise AreaError("The area has no coordinates.")
-    areas = [area.to(target) for area in interiors if area.polygons]
-    for reference, outline in outlines.items():
-        extent = Extent(*bounding_box([tuple(outline)]), reference or target)
-        warnings += check_units(name, extent, is_named=reference is not None, must_be_named=must_name_reference)
-        areas.append(buffer_of(outline, reference or target, buffer.metres).to(target))
+        buffers.append(buffer_of([*rings[reference], *shorter], reference or target, buffer.metres))
+    areas = [area.to(target) for area in (*interiors, *buffers) if area.polygons]
     buffered = " and ".join(counted(count, noun) for noun, count in counts.items() if count)
     verb = "was" if counts.total() == 1 else "were"
     return union(areas, target), tuple(warnings), f"{name}: {buffered} {verb} buffered by {buffer.text}."
