@@ -12,6 +12,7 @@ from exporttiles.cli.main import main
 from tests.builders_rest import a_service
 from tests.contracts.conftest import client_options
 
+WEEKLY = ["--cron", "0 5 ? * MON *"]
 WHAT = ["--service", "World_Imagery", "--levels", "5-6"]
 
 
@@ -81,6 +82,17 @@ def test_schedules_of_both_kinds_are_listed_and_removed(schedule, capsys):
     assert capsys.readouterr().out == "Removed weekly.\nRemoved fresh.\n"
 
 
+def test_a_schedule_may_name_the_format_of_its_packages(make_stack, s3_endpoint):
+    stack = make_stack()
+    assert main(["schedule", "add", "field", *WEEKLY, *WHAT, "--format", "mbtiles", "--stack", stack]) == 0
+
+    scheduler = boto3.client("scheduler", **client_options(s3_endpoint))
+    request = json.loads(scheduler.get_schedule(Name="field", GroupName=stack)["Target"]["Input"])
+    scheduler.close()
+
+    assert (request["tilePackage"], request["storageFormatType"]) == (True, "MBTiles")
+
+
 def test_a_schedule_of_the_other_kind_takes_the_place_of_one_with_its_name(schedule, capsys):
     schedule("add", "district", "--cron", "0 5 ? * MON *", *WHAT)
     schedule("add", "district", "--on-new-imagery", *WHAT)
@@ -91,9 +103,6 @@ def test_a_schedule_of_the_other_kind_takes_the_place_of_one_with_its_name(sched
 
     (line,) = capsys.readouterr().out.splitlines()
     assert "cron(0 6 ? * MON *)" in line
-
-
-WEEKLY = ["--cron", "0 5 ? * MON *"]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +123,7 @@ WEEKLY = ["--cron", "0 5 ? * MON *"]
         ([*WEEKLY, "--timezone", "Europe/Zurick"], "--timezone: 'Europe/Zurick' is not a known time zone."),
         ([*WEEKLY, "--quiet-minutes", "5"], "--quiet-minutes and --cron exclude each other."),
         ([*WEEKLY, "--area", "nowhere.json"], "--area nowhere.json: No such file or directory."),
+        ([*WEEKLY, "--format", "png"], "--format: 'png' is not one of 'tpkx', 'tpk', 'pmtiles', 'mbtiles', 'gpkg'."),
         (["--cron", "0 5 * * MON *"], "--cron: Either day of month or day of week must be ?"),
         (["--cron", "0 5 ? * MON"], "--cron: '0 5 ? * MON' has 5 fields. Use six fields"),
         (["--cron", "rate(1 day)"], "--cron: 'rate(1 day)' has 2 fields. Use six fields"),

@@ -96,6 +96,20 @@ def test_an_estimate_is_within_five_per_cent_of_the_package(layout, area):
     assert estimated.estimate.size_bytes == pytest.approx(exported.package.size_bytes, rel=0.05)
 
 
+@pytest.mark.parametrize("storage_format", ["PMTiles", "MBTiles", "GeoPackage"])
+def test_an_estimate_of_another_format_is_within_five_per_cent_if_no_tiles_are_equal(storage_format):
+    tiles = memory()
+    url = CACHES["XYZ"](tiles, {place: tile + repr(place).encode() for place, tile in SEA_AND_TOWNS.items()})
+    runtime, service = a_runtime(tiles), a_service(tiles, url=url)
+    parameters = {"levels": "0-6", "tilePackage": "true", "storageFormatType": storage_format}
+    request = read_export_request(parameters, service)
+
+    estimated = runtime.estimate_export(service, request, parameters)
+
+    exported = run_workflow(runtime, runtime.submit_export(service, request, parameters).job_id)
+    assert estimated.estimate.size_bytes == pytest.approx(exported.package.size_bytes, rel=0.05)
+
+
 @pytest.mark.parametrize("tile_package", ["true", "false"])
 @pytest.mark.parametrize("storage_format", ["Compact", "CompactV2"])
 def test_an_estimate_of_one_tile_is_off_by_its_thumbnail_at_most(tile_package, storage_format):

@@ -14,6 +14,7 @@ from exporttiles.adapters.object_stores import open_store
 from exporttiles.cli.area_file import BUFFER_HELP, buffer_parameters, read_area_file
 from exporttiles.cli.command import CommandGroup, ExclusiveOption, filled, with_option
 from exporttiles.cli.cron import cron_expression, time_zone
+from exporttiles.cli.destination import OUTPUTS
 from exporttiles.cli.stack import Outputs, StackError, aws_client, stack_option
 from exporttiles.domain.errors import RequestError, ServiceNotFoundError
 from exporttiles.domain.export import LAST
@@ -107,6 +108,16 @@ def _schedule_name(_context: click.Context, _parameter: click.Parameter, name: s
     help="API key whose services and limits apply; required if the stack requires tokens.",
 )
 @click.option("--quality", type=click.IntRange(0, 100), metavar="N", help="Recompress JPEG tiles with this quality.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(
+        [suffix.removeprefix(".") for suffix, (is_package, _) in OUTPUTS.items() if is_package == "true"]
+    ),
+    default="tpkx",
+    show_default=True,
+    help="Format of the packages.",
+)
 @stack_option
 def add_schedule(
     name: str,
@@ -124,6 +135,7 @@ def add_schedule(
     since_last: bool,
     key: str | None,
     quality: int | None,
+    file_format: str,
     stack: str,
 ) -> None:
     """Schedule an export, or replace the schedule of this name.
@@ -139,6 +151,7 @@ def add_schedule(
         "name": package_name or f"{name}-{{date}}",
         "levels": levels,
         "tilePackage": True,
+        "storageFormatType": OUTPUTS[f".{file_format}"][1] if file_format != "tpkx" else None,
         "areaOfInterest": read_area_file(area) if area else None,
         **buffer_parameters(buffer, area),
         "keep": keep,

@@ -8,7 +8,7 @@ from itertools import accumulate, chain, islice
 
 import numpy as np
 
-from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.export import ESRI_FORMATS, ExportRequest, StorageFormat
 from exporttiles.domain.job import Estimate, Job, JobStatus, Message, MessageKind, Operation
 from exporttiles.domain.plan import PlannedBundle
 from exporttiles.domain.selection import TileSelection
@@ -16,6 +16,7 @@ from exporttiles.domain.service import CacheLayout, ImageService
 from exporttiles.domain.wording import counted
 from exporttiles.formats.bundles import v1, v2
 from exporttiles.formats.bundles.v2 import SIZE_PREFIX_BYTES
+from exporttiles.formats.packages.database import overhead_bytes
 from exporttiles.messages.keys import JobKeys
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
@@ -38,11 +39,28 @@ _DOCUMENT_BYTES = 6_000
 _THUMBNAIL_BYTES = 35_000
 """Typical size; thumbnails of plain tiles are smaller, of imagery up to 55,000 bytes."""
 
-_BUNDLE_OVERHEAD_BYTES = {
-    StorageFormat.COMPACT: v1.RECORDS_OFFSET + v1.BUNDLX_BYTES,
-    StorageFormat.COMPACT_V2: v2.RECORDS_OFFSET,
+
+@dataclass(frozen=True, slots=True)
+class _Overhead:
+    """Bytes of an output besides the tiles: for each bundle, for each tile by its size, and once."""
+
+    bundle_bytes: int
+    tile_bytes: Callable[[float], float]
+    package_bytes: int = 20_000
+
+
+def _prefix_bytes(_tile_bytes: float) -> float:
+    return SIZE_PREFIX_BYTES
+
+
+_OVERHEADS = {
+    StorageFormat.COMPACT: _Overhead(v1.RECORDS_OFFSET + v1.BUNDLX_BYTES, _prefix_bytes, _DOCUMENT_BYTES),
+    StorageFormat.COMPACT_V2: _Overhead(v2.RECORDS_OFFSET, _prefix_bytes, _DOCUMENT_BYTES),
+    StorageFormat.PMTILES: _Overhead(0, lambda _: 2),
+    StorageFormat.MBTILES: _Overhead(0, overhead_bytes),
+    StorageFormat.GEOPACKAGE: _Overhead(0, overhead_bytes),
 }
-"""Size of the header and index of a bundle, independent of its tiles; other storage formats have none."""
+"""Equal tiles, which some formats store once, are not known without reading them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +150,7 @@ class EstimateExport:
         # All bundles: weighted by their tiles. Drawn in proportion to their tiles: equal weights.
         weights = [planned.wanted_count if is_whole else 1 for planned in drawn]
         has_indexes = service.cache.layout is not CacheLayout.FILES
-        overhead_bytes = _BUNDLE_OVERHEAD_BYTES.get(request.storage_format, 0)
+        overhead = _OVERHEADS[request.storage_format]
         source, random = self.sources.open(service.cache), np.random.default_rng(0)
         bytes_per_tile: list[float] = []
         asked_count = 0
@@ -142,13 +160,15 @@ class EstimateExport:
             asked = selected if has_indexes else _thin(selected, share, random)
             sizes = source.tile_sizes(planned.index, asked)
             found = np.count_nonzero(sizes)
-            stored = float(sizes.sum() + SIZE_PREFIX_BYTES * found) / np.count_nonzero(asked)
-            bytes_per_tile.append(stored + (overhead_bytes / planned.wanted_count if found else 0.0))
+            with_overhead = float(sizes.sum()) + (overhead.tile_bytes(sizes.sum() / found) * found if found else 0.0)
+            stored = with_overhead / np.count_nonzero(asked)
+            bytes_per_tile.append(stored + (overhead.bundle_bytes / planned.wanted_count if found else 0.0))
             asked_count += int(np.count_nonzero(asked))
         existing_count = sum(planned.wanted_count for planned in bundles)
         size_bytes = int(existing_count * np.average(bytes_per_tile, weights=weights))
         if size_bytes:
-            size_bytes += _DOCUMENT_BYTES + _THUMBNAIL_BYTES * request.tile_package
+            has_thumbnail = request.tile_package and request.storage_format in ESRI_FORMATS
+            size_bytes += overhead.package_bytes + _THUMBNAIL_BYTES * has_thumbnail
         if has_indexes and is_whole:
             return size_bytes, "every bundle's index"
         if asked_count == existing_count:

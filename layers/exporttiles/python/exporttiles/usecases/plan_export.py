@@ -24,7 +24,7 @@ from exporttiles.domain.plan import (
 )
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
-from exporttiles.formats.packages.database import OVERHEAD_BYTES, too_large
+from exporttiles.formats.packages.database import overhead_bytes, too_large
 from exporttiles.formats.packages.outputs import output_of
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
@@ -90,7 +90,7 @@ class PlanExport:
         total_bytes = sum(bundle.size_bytes(tile_bytes) for bundle in bundles)
         groups = list(group_bundles(bundles, tile_bytes, FragmentSize.of(total_bytes), self.largest_fragment_bytes))
         wanted_count = sum(bundle.wanted_count for bundle in bundles)
-        if output.is_written and wanted_count * (tile_bytes + OVERHEAD_BYTES) > self.max_database_bytes:
+        if output.is_written and wanted_count * (tile_bytes + overhead_bytes(tile_bytes)) > self.max_database_bytes:
             raise AreaError(too_large(PurePosixPath(output.file_name).suffix, self.max_database_bytes))
         workers = self._concurrency(export, len(groups), wanted_count, total_bytes)
         absent_count = job.tile_count - sum(bundle.tile_count for bundle in bundles)
