@@ -27,10 +27,12 @@ class S3(ThreadingHTTPServer):
 
     Attributes:
         reason: '' to pass all other requests on.
+        status: of a denial; 301 from a bucket in another region.
         endpoint: where to.
     """
 
     reason = ""
+    status = 403
     endpoint = ""
 
     def __init__(self):
@@ -44,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.server.reason or "x-amz-expected-bucket-owner" in self.headers:
             error = f"<Error><Code>AccessDenied</Code><Message>{self.server.reason}</Message></Error>"
-            self._send(403, {}, f'<?xml version="1.0"?>\n{error}'.encode())
+            self._send(self.server.status, {}, f'<?xml version="1.0"?>\n{error}'.encode())
             return
         connection = HTTPConnection(self.server.endpoint.removeprefix("http://"))
         connection.request(self.command, self.path, body, dict(self.headers))
@@ -176,6 +178,14 @@ def test_a_denied_key_is_told_from_a_denied_bucket(s3_between, stack, other, cap
         "needs kms:Decrypt. The stack needs the ARN of the key in its parameter CacheKeyArns. If the key is in" in said
     )
     assert statement_in(said)["Action"] == "kms:Decrypt"
+
+
+def test_a_bucket_in_another_region_is_named_as_such(s3_between, stack, other, capsys):
+    s3_between.reason, s3_between.status = "The bucket must be addressed using another endpoint.", 301
+
+    assert main(["publish", "World", f"s3://{other}/World", "--stack", stack]) == 1
+
+    assert capsys.readouterr().err.endswith("' is in a bucket of another region than AWS_REGION.\n")
 
 
 @pytest.mark.usefixtures("s3_between")

@@ -1,12 +1,13 @@
 """The SAM template: settings of functions, roles and buckets."""
 
+import json
 import re
 
 import botocore.session
 import pytest
 import yaml
 
-from exporttiles.adapters.dynamodb_jobs import OPEN_JOBS_INDEX, SERIES_INDEX
+from exporttiles.adapters.dynamodb_jobs import COUNTS, OPEN_JOBS_INDEX, SERIES_INDEX
 from exporttiles.domain.job import job_id_of
 from tests.workflow.stack import MACHINE_TEXT, RESOURCES, ROOT, TEMPLATE, CloudFormation, inlined, nested_in
 
@@ -227,3 +228,14 @@ def test_only_functions_that_nobody_waits_for_are_patient_with_a_busy_store():
         f"{step}Function" for step in ("ExportAtOnce", "PlanExport", "ExportTileRange", "PackTilePackage")
     }
     assert min(patient.values()) > 2 * 120
+
+
+def test_only_changes_of_jobs_are_announced_and_not_those_of_counts():
+    (filters,) = RESOURCES["JobChanges"]["Properties"]["FilterCriteria"]["Filters"]
+
+    (first_letter,) = {job_id_of(str(number))[0] for number in range(9)}
+    assert json.loads(filters["Pattern"]) == {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {"Keys": {"job_id": {"S": [{"prefix": first_letter}]}}},
+    }
+    assert not COUNTS.startswith(first_letter)

@@ -38,6 +38,9 @@ It contains only keys, so that updates of the progress do not write to it.
 SERIES_INDEX = "series"
 """Index of the jobs that belong to a series; it contains only keys."""
 
+COUNTS = "caller#"
+"""Prefix of the keys of items that are no jobs, but count those of a caller."""
+
 _PAGE = 100
 
 _TRANSACTION_ATTEMPTS = 10
@@ -306,12 +309,12 @@ class DynamoDbJobs:
 
 def _open_jobs_key(quota: Quota) -> dict[str, str]:
     """Return the key of the item that holds the ids of the open jobs of a caller; some of them may have ended."""
-    return {"job_id": f"caller#{quota.caller}"}
+    return {"job_id": f"{COUNTS}{quota.caller}"}
 
 
 def _tiles_key(quota: Quota, job: Job) -> dict[str, str]:
     """Return the key of the item that counts the tiles that a caller selected on the day of a job."""
-    return {"job_id": f"caller#{quota.caller}#{job.submitted_at:%Y-%m-%d}"}
+    return {"job_id": f"{COUNTS}{quota.caller}#{job.submitted_at:%Y-%m-%d}"}
 
 
 def _is_refused(error: ClientError) -> bool:
