@@ -236,7 +236,7 @@ def _metric_arrives(subject: Subject) -> Figures:
     def datapoints() -> list[Any]:
         now = time.time()
         found = cloudwatch.get_metric_statistics(
-            Namespace="ExportTiles",
+            Namespace=f"ExportTiles/{subject.stack.name}",
             MetricName="ExportsFailed",
             Dimensions=[{"Name": "service", "Value": "close_job"}],
             StartTime=now - 3_600,

@@ -21,6 +21,8 @@ OWN_STACKS = {
 }
 """Test modules with a stack of their own -> name of the stack; the others in tests/e2e share one."""
 
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "ExportTiles/tests")  # which template.yaml sets for functions
+
 
 class ByStack(LoadScopeScheduling):
     """Scheduler of pytest-xdist that runs the tests of one stack in one process, and any other test in any process."""

@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
         response = refuse(routed, error)
     except Exception as error:
         logger.exception("Failed", extra={"path": request.path})
-        with single_metric(name="FailedRequests", unit=MetricUnit.Count, value=1, namespace="ExportTiles") as metric:
+        with single_metric(name="FailedRequests", unit=MetricUnit.Count, value=1) as metric:
             metric.add_dimension(name="service", value="api")
         response = refuse(routed, error)
     return write_response(response)

@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
         logger.info("Nothing to close")
         return
     end = "Unchanged" if job.is_up_to_date else job.status
-    with single_metric(name=f"Exports{end}", unit=MetricUnit.Count, value=1, namespace="ExportTiles") as metric:
+    with single_metric(name=f"Exports{end}", unit=MetricUnit.Count, value=1) as metric:
         metric.add_dimension(name="service", value="close_job")
     outcome = {"status": job.status, "attempt": job.attempt, "tile_count": job.tile_count}
     logger.info("Closed", extra={**outcome, "said": [message.text for message in job.messages]})

@@ -12,7 +12,7 @@ from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.events.new_imagery import reschedule_exports
 
 logger = Logger(service="receive_imagery")
-metrics = Metrics(namespace="ExportTiles", service="receive_imagery")
+metrics = Metrics(service="receive_imagery")
 
 
 @logger.inject_lambda_context

@@ -12,7 +12,7 @@ from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.events.requests import receive
 
 logger = Logger(service="request_export")
-metrics = Metrics(namespace="ExportTiles", service="request_export")
+metrics = Metrics(service="request_export")
 
 
 @logger.inject_lambda_context

@@ -12,7 +12,7 @@ from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.usecases.sweep_leftovers import slice_at
 
 logger = Logger(service="watch_jobs")
-metrics = Metrics(namespace="ExportTiles", service="watch_jobs")
+metrics = Metrics(service="watch_jobs")
 
 
 @logger.inject_lambda_context

@@ -12,6 +12,7 @@ TEXT = (ROOT / "docs" / "operations.md").read_text()
 ALARMS = {
     name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"
 }
+OUR_NAMESPACE = "ExportTiles/AWS::StackName"
 SOURCES = "".join(path.read_text() for path in (ROOT / "functions").glob("*/app.py"))
 
 
@@ -30,7 +31,10 @@ def metric_of(alarm):
             value = path.rpartition(".")[2]
         case value:
             pass
-    return metric["Namespace"], metric["MetricName"], dimension["Name"], value
+    namespace = metric["Namespace"]
+    if isinstance(namespace, dict):
+        namespace = re.sub(r"[${}]", "", namespace["Sub"])
+    return namespace, metric["MetricName"], dimension["Name"], value
 
 
 def shown():
@@ -45,7 +49,7 @@ def shown():
 def metrics_of_our_own():
     """Return service and name of each metric of ours that an alarm or the dashboard looks at."""
     looked_at = shown() | set(map(metric_of, ALARMS.values()))
-    return {(metric[3], metric[1]) for metric in looked_at if metric[0] == "ExportTiles"}
+    return {(metric[3], metric[1]) for metric in looked_at if metric[0] == OUR_NAMESPACE}
 
 
 def test_every_alarm_says_what_to_do_and_no_other():
@@ -124,6 +128,14 @@ def test_nobody_is_mailed_who_did_not_ask():
     assert RESOURCES["AlarmMail"]["Condition"] == "MailsAlarms"
 
 
+def test_a_stack_measures_and_looks_at_itself_alone():
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == {"Sub": "ExportTiles/${AWS::StackName}"}
+    assert "namespace=" not in SOURCES  # which would go before the variable
+    assert metrics_of_our_own() >= {("close_job", "ExportsFailed"), ("api", "FailedRequests")}
+
+
 @pytest.mark.parametrize(("service", "name"), sorted(metrics_of_our_own()))
 def test_what_is_looked_at_is_measured(service, name):
     text = (ROOT / "functions" / service / "app.py").read_text()
@@ -153,4 +165,4 @@ def test_what_is_said_in_the_logs_is_what_is_documented():
 def test_every_parameter_that_is_named_is_one():
     section = TEXT.rpartition("## Parameters")[2]
 
-    assert set(re.findall(r"`(\w+)`", section)) - {"ExportTiles"} <= set(TEMPLATE["Parameters"])
+    assert set(re.findall(r"`(\w+)`", section)) <= set(TEMPLATE["Parameters"])
