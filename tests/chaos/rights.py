@@ -35,6 +35,8 @@ JOBS = {  # tests/contracts/test_rights_on_dynamodb.py holds it against the adap
     "count_work_item": {("dynamodb:UpdateItem", TABLE)},
     "delete": {("dynamodb:UpdateItem", TABLE)},
 }
+CREATE_COUNTED = {("dynamodb:GetItem", TABLE), ("dynamodb:PutItem", TABLE), ("dynamodb:UpdateItem", TABLE)}
+"""Rights for `create` if the quota of the caller has a limit."""
 
 
 def rights_of(port: str, method: str, args: Sequence[Any], options: Mapping[str, Any]) -> Iterator[Right]:
@@ -44,6 +46,8 @@ def rights_of(port: str, method: str, args: Sequence[Any], options: Mapping[str,
         NotImplementedError: nothing is known of this method.
     """
     match port, method:
+        case "jobs", "create" if not all(quota.is_unlimited for quota in args[1:]):
+            yield from CREATE_COUNTED
         case "jobs", _:
             yield from JOBS[method]
         case "workflow", "start":

@@ -164,7 +164,7 @@ def api():
 
 def inbox():
     """Deliver a request file, and one that is refused."""
-    world = a_world()
+    world = a_world(max_open_jobs=20)
     dropped = event("request_export.file_dropped")
     detail = json.loads(dropped["Records"][0]["body"])["detail"]["object"]
     for body in ({"service": "World_Imagery", "levels": "0-1"}, {"service": "Nowhere"}):

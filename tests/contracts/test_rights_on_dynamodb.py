@@ -1,14 +1,16 @@
 """The declared permissions on the job table equal those of the requests sent (moto)."""
 
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 
 from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
 from exporttiles.domain.job import JobStatus, Message, MessageKind, Progress, Series
+from exporttiles.domain.quota import Quota
 from exporttiles.ports.jobs import JobChange
 from tests.builders_rest import SUBMITTED_AT, a_job
-from tests.chaos.rights import JOBS, TABLE
+from tests.chaos.rights import CREATE_COUNTED, JOBS, TABLE
 from tests.fakes import FakeClock
 
 JOB = a_job(series=Series("series", 1))
@@ -32,15 +34,33 @@ def test_every_method_of_the_table_is_known():
 
 @pytest.mark.parametrize("method", CALLS)
 def test_the_rights_of_a_method_are_those_of_its_requests(table, method):
-    jobs, sent = DynamoDbJobs(table, FakeClock()), set()
+    jobs = DynamoDbJobs(table, FakeClock())
     if method != "create":
         jobs.create(JOB)
 
-    def record(params, model, **_):
-        index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
-        sent.add((f"dynamodb:{model.name}", TABLE + index))
-
-    table.meta.client.meta.events.register("provide-client-params.dynamodb", record)
-    CALLS[method](jobs)
+    with sent_to(table) as sent:
+        CALLS[method](jobs)
 
     assert sent == JOBS[method]
+
+
+def test_the_rights_of_a_counted_job_are_those_of_the_writes_of_its_transaction(table):
+    with sent_to(table) as sent:
+        DynamoDbJobs(table, FakeClock()).create(JOB, Quota("key", max_open_jobs=1, max_tiles_per_day=10**9))
+
+    assert sent == CREATE_COUNTED
+
+
+@contextmanager
+def sent_to(table):
+    """Collect the rights that requests need. AWS checks the rights for each write of a transaction."""
+    sent = set()
+
+    def record(params, model, **_):
+        index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
+        writes = [f"{kind}Item" for write in params.get("TransactItems", []) for kind in write]
+        sent.update((f"dynamodb:{name}", TABLE + index) for name in writes or [model.name])
+
+    table.meta.client.meta.events.register("provide-client-params.dynamodb", record)
+    yield sent
+    table.meta.client.meta.events.unregister("provide-client-params.dynamodb", record)
