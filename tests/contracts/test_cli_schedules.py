@@ -105,6 +105,17 @@ def test_a_schedule_of_the_other_kind_takes_the_place_of_one_with_its_name(sched
     assert "cron(0 6 ? * MON *)" in line
 
 
+def test_a_schedule_may_export_a_corridor(schedule, tmp_path, capsys):
+    track = tmp_path / "track.json"
+    track.write_text(json.dumps({"type": "LineString", "coordinates": [[8, 47], [9, 48]]}))
+
+    assert schedule("add", "track", *WEEKLY, *WHAT, "--area", str(track), "--buffer", "5km") == 0
+
+    assert f"--area {track}: 1 line was buffered by 5 km." in capsys.readouterr().out
+    assert schedule("add", "track", *WEEKLY, *WHAT, "--area", str(track)) == 2
+    assert "Lines and points need a bufferDistance" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -18,6 +18,7 @@ from exporttiles.domain.spatial_reference import WGS84
 from exporttiles.formats.checks.package_check import check_package
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from tests.e2e.jobs import texts
+from tests.unit.usecases.test_buffered_exports import tiles_within
 from tests.unit.usecases.test_export import tiles_of
 
 WORLD_TILES = (4**8 - 1) // 3
@@ -162,6 +163,17 @@ def test_a_polygon_exports_the_tiles_it_meets_and_no_others(client, world):
     assert found.keys() == expected
     box = WEB_MERCATOR_256.tile_range(area.extent, 7)
     assert sum(level == 7 for level, _, _ in found) < box.count  # it is not just its box
+
+
+def test_a_corridor_exports_the_tiles_within_its_distance(client, world):
+    line = [[8, 47], [28, 59]]
+    geometry = json.dumps({"type": "LineString", "coordinates": line})
+
+    job = client.export("World_Imagery", areaOfInterest=geometry, bufferDistance="120", bufferUnit="km", levels="7")
+
+    assert "areaOfInterest: 1 line was buffered by 120 km." in texts(job, "Informative")
+    found = {(column, row) for _, row, column in tiles_of(client.package("World_Imagery", job))}
+    assert tiles_within(line, 119_500, 7) <= found <= tiles_within(line, 120_500, 7)
 
 
 def test_levels_without_tiles_are_named_in_a_warning(client, small):
