@@ -130,6 +130,8 @@ def test_a_schedule_may_export_a_corridor(schedule, tmp_path, capsys):
         ([*WEEKLY, "--levels", "10-99"], "--levels: '10-99' cannot be used. It must list levels from 0 to 23"),
         ([*WEEKLY, "--levels", "0-19"], "tiles would be exported; the service allows 1 to "),
         ([*WEEKLY, "--levels", ""], "--levels: It is empty."),
+        ([*WEEKLY, "--clip"], "--clip: 'true' cannot be used. Without areaOfInterest"),
+        ([*WEEKLY, "--clip-color", "0,0,0"], "--clip-color: '0,0,0' cannot be used. It is a parameter of clip=true."),
         ([*WEEKLY, "--quality", "101"], "--quality: 101 is not in the range"),
         ([*WEEKLY, "--timezone", "Europe/Zurick"], "--timezone: 'Europe/Zurick' is not a known time zone."),
         ([*WEEKLY, "--quiet-minutes", "5"], "--quiet-minutes and --cron exclude each other."),

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -52,19 +53,21 @@ def a_cache(
     return objects, replace(service, full_extent=extent, min_level=min(levels), max_level=max(levels))
 
 
-def export(objects: ObstoreObjects, service: ImageService, levels: Iterable[int], output: str, folder: Path) -> Path:
-    """Run an export and return its file; beside it, all that is in it, unpacked."""
-    return export_with_messages(objects, service, levels, output, folder)[0]
+def export(
+    objects: ObstoreObjects, service: ImageService, levels: Iterable[int], output: str, folder: Path, **changes: Any
+) -> Path:
+    """Run an export, changed in some attributes of its request, and return its file; beside it, its contents."""
+    return export_with_messages(objects, service, levels, output, folder, **changes)[0]
 
 
 def export_with_messages(
-    objects: ObstoreObjects, service: ImageService, levels: Iterable[int], output: str, folder: Path
+    objects: ObstoreObjects, service: ImageService, levels: Iterable[int], output: str, folder: Path, **changes: Any
 ) -> tuple[Path, Sequence[Message]]:
     """Run an export and return its file, as `export` does, and the messages of the job."""
     runtime = a_runtime(objects)
     tile_package, storage_format = OUTPUTS[output]
     request = a_request(service, tuple(sorted(set(levels))))
-    request = replace(request, tile_package=tile_package, storage_format=storage_format)
+    request = replace(request, tile_package=tile_package, storage_format=storage_format, **changes)
     job = run_workflow(runtime, runtime.submit_export(service, request, {}).job_id)
     assert job.status is JobStatus.SUCCEEDED, job.messages
     path = folder / job.package.name

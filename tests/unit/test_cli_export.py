@@ -325,6 +325,8 @@ def test_an_extent_may_begin_west_of_greenwich_and_be_in_degrees(world, tmp_path
         ("out.tpkx --levels=", "--levels: It is empty"),
         ("out.tpkx --extent-wkid 4326", "--extent-wkid: It is the spatial reference of the four numbers of --extent"),
         ("out.tpkx --quality 101", "--quality: 101 is not in the range 0<=x<=100"),
+        ("out.tpkx --clip", "--clip: 'true' cannot be used. Without areaOfInterest or exportExtent"),
+        ("out.tpkx --extent 0,0,9,9 --extent-wkid 4326 --clip-color 0,0,0", "--clip-color: '0,0,0' cannot be used"),
         ("out.tpkx --levels 5", "--levels: None of the 1,024 selected tiles exists"),
         ("out.tpkx --area nowhere.json", "--area nowhere.json: No such file"),
         ("out.geojson", "OUT: 'out.geojson' is not a known kind of output. Use .tpkx"),
@@ -349,6 +351,17 @@ def test_recompression_in_processes_makes_the_bytes_of_one(world, tmp_path, monk
     assert main([*command, str(tmp_path / "two.tpkx")]) == 0
 
     assert (tmp_path / "one.tpkx").read_bytes() == (tmp_path / "two.tpkx").read_bytes()
+
+
+def test_clipping_in_processes_makes_the_bytes_of_one(world, tmp_path, monkeypatch):
+    command = ["export", str(world), "--extent", "-100,-50,50,40", "--extent-wkid", "4326", "--clip", "--name", "World"]
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    assert main([*command, str(tmp_path / "one.tpkx")]) == 0
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert main([*command, str(tmp_path / "two.tpkx")]) == 0
+
+    assert (tmp_path / "one.tpkx").read_bytes() == (tmp_path / "two.tpkx").read_bytes()
+    assert main(["check", str(tmp_path / "one.tpkx")]) == 0
 
 
 def test_a_tile_that_cannot_be_recompressed_is_named_though_another_process_found_it(world, tmp_path, capsys):

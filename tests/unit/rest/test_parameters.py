@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exporttiles.domain.errors import InvalidParameterError
-from exporttiles.domain.export import StorageFormat
+from exporttiles.domain.export import Clip, StorageFormat
 from exporttiles.domain.service import TileFormat
 from exporttiles.rest.parameters import read_export_request
 from tests.builders_rest import WORLD, a_service
@@ -157,6 +157,40 @@ def test_the_jpeg_tiles_of_a_mixed_cache_are_recompressed():
     service = a_service(tile_format=TileFormat.MIXED, compression_quality=0)
 
     assert read(service, optimizeTilesForSize="true", compressionQuality="60").compression_quality == 60
+
+
+def test_tiles_are_clipped_only_on_request():
+    assert read(exportExtent="0,0,1000,1000").clip is None
+    assert read(exportExtent="0,0,1000,1000", clip="false").clip is None
+    assert read(exportExtent="0,0,1000,1000", clip="True").clip == Clip()
+
+
+@pytest.mark.parametrize("value", ["255,128,0", " 255, 128, 0 ", "[255,128,0]", "[255, 128, 0]"])
+def test_clipped_pixels_may_have_a_color(value):
+    assert read(exportExtent="0,0,1000,1000", clip="true", clipColor=value).clip == Clip((255, 128, 0))
+
+
+@pytest.mark.parametrize(
+    "value", ["white", "#ffffff", "255", "255,255", "255,255,255,255", "256,0,0", "-1,0,0", "1e2,0,0"]
+)
+def test_another_color_is_refused(value):
+    with pytest.raises(InvalidParameterError, match=r"clipColor: .* red, green and blue from 0 to 255"):
+        read(exportExtent="0,0,1000,1000", clip="true", clipColor=value)
+
+
+def test_a_color_without_clip_is_refused():
+    with pytest.raises(InvalidParameterError, match=r"clipColor: .* clip=true"):
+        read(exportExtent="0,0,1000,1000", clipColor="0,0,0")
+
+
+def test_to_clip_without_an_area_is_refused():
+    with pytest.raises(InvalidParameterError, match=r"clip: .* there is nothing to clip to"):
+        read(clip="true")
+
+
+def test_values_cannot_be_clipped():
+    with pytest.raises(InvalidParameterError, match=r"clip: .* LERC tiles cannot be clipped"):
+        read(a_service(tile_format=TileFormat.LERC), exportExtent="0,0,1000,1000", clip="true")
 
 
 @pytest.mark.parametrize(

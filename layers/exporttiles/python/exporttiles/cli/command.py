@@ -20,6 +20,7 @@ _STAND_FOR = {
     "bufferUnit": "buffer",
     "exportExtent": "extent",
     "compressionQuality": "quality",
+    "clipColor": "clip_color",
     "name": "package_name",
     "since": "since_last",
     "quietMinutes": "quiet_minutes",

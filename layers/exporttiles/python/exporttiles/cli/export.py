@@ -98,6 +98,8 @@ _LIFETIME = timedelta(days=365)  # of a job that ends with its process
     help="Spatial reference of --extent, such as 4326 for degrees.",
 )
 @click.option("--quality", type=click.IntRange(0, 100), metavar="N", help="Recompress JPEG tiles with this quality.")
+@click.option("--clip", is_flag=True, help="Make pixels outside the area transparent; cut JPEG tiles become PNG.")
+@click.option("--clip-color", metavar="R,G,B", help="With --clip: paint them in a color instead, such as 255,255,255.")
 @click.option("--name", default="", metavar="TITLE", help="Title of the map.  [default: the file name]")
 @click.option("--force", is_flag=True, help="Replace an earlier output of the same kind.")
 @cache_options
@@ -112,6 +114,8 @@ def export(
     buffer: str | None,
     extent_wkid: int | None,
     quality: int | None,
+    clip: bool,
+    clip_color: str | None,
     name: str,
     force: bool,
     **cache: Any,
@@ -136,6 +140,8 @@ def export(
         "areaOfInterest": read_area_file(area) if area else None,
         **buffer_parameters(buffer, area),
         **tile_parameters(tile),
+        "clip": "true" if clip else None,
+        "clipColor": clip_color,
     }
     if quality is not None:
         parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(quality)}
@@ -212,9 +218,10 @@ class _ReportingSource:
 
 @contextmanager
 def _codecs(export: Export) -> Iterator[RunAll]:
-    """Yield a `map` for recompressing tiles, over a process for each core if there is anything to recompress."""
+    """Yield a `map` for rewriting tiles, over a process for each core if there is anything to rewrite."""
     cores = len(os.sched_getaffinity(0))
-    if export.request.compression_quality is None or cores == 1:
+    request = export.request
+    if (request.compression_quality is None and request.clip is None) or cores == 1:
         yield map
         return
     with ProcessPoolExecutor(cores, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:

@@ -118,6 +118,8 @@ def _schedule_name(_context: click.Context, _parameter: click.Parameter, name: s
     show_default=True,
     help="Format of the packages.",
 )
+@click.option("--clip", is_flag=True, help="Make pixels outside the area transparent; cut JPEG tiles become PNG.")
+@click.option("--clip-color", metavar="R,G,B", help="With --clip: paint them in a color instead, such as 255,255,255.")
 @stack_option
 def add_schedule(
     name: str,
@@ -136,6 +138,8 @@ def add_schedule(
     key: str | None,
     quality: int | None,
     file_format: str,
+    clip: bool,
+    clip_color: str | None,
     stack: str,
 ) -> None:
     """Schedule an export, or replace the schedule of this name.
@@ -159,6 +163,8 @@ def add_schedule(
         "key": key,
         "optimizeTilesForSize": None if quality is None else True,
         "compressionQuality": quality,
+        "clip": clip or None,
+        "clipColor": clip_color,
     }
     request = json.dumps({member: value for member, value in members.items() if value is not None})
     document = read_request_document(request.encode(), datetime.now(UTC))

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from exporttiles.domain.service import TileFormat
+
 if TYPE_CHECKING:  # arrays, which the pages and documents that name a format do not need
     from exporttiles.domain.area import Area
 
@@ -27,6 +29,30 @@ LAST = "last"
 
 
 @dataclass(frozen=True, slots=True)
+class Clip:
+    """How the pixels of tiles outside the area are painted.
+
+    Attributes:
+        color: red, green and blue; None makes them transparent.
+    """
+
+    color: tuple[int, int, int] | None = None
+
+    def tile_format(self, cached: TileFormat) -> TileFormat:
+        """Return the format of a package, given that of the cache."""
+        if self.color is None:
+            return _WITH_TRANSPARENCY.get(cached, cached)
+        return TileFormat.PNG if cached is TileFormat.PNG8 else cached
+
+
+_WITH_TRANSPARENCY = {
+    TileFormat.JPEG: TileFormat.MIXED,
+    TileFormat.PNG8: TileFormat.PNG,
+    TileFormat.PNG24: TileFormat.PNG,
+}
+
+
+@dataclass(frozen=True, slots=True)
 class ExportRequest:
     """An export request, checked against the service.
 
@@ -43,6 +69,7 @@ class ExportRequest:
             all that are selected.
         since_job: an earlier job that stands for the time at which it was
             submitted, or `LAST` for the newest of the series; '' once that is known.
+        clip: how pixels outside the area are painted; None leaves tiles whole.
         warnings: assumptions about the request that the client should know.
         notes: how the request was read, where that is no assumption.
     """
@@ -56,5 +83,6 @@ class ExportRequest:
     package_name: str = ""
     since: datetime | None = None
     since_job: str = ""
+    clip: Clip | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

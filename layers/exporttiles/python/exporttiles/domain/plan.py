@@ -52,6 +52,7 @@ _WORKER_SECONDS = 10
 _BYTES_PER_SECOND = 50_000_000
 _FILES_PER_SECOND = 1_500
 _RECOMPRESSED_PER_SECOND = 1_000
+_CLIPPED_PER_SECOND = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,9 @@ def shares(total: int, weights: Sequence[int]) -> Iterator[int]:
         yield share
 
 
-def worker_seconds(tile_count: int, size_bytes: int, *, from_files: bool, recompressed: bool) -> float:
+def worker_seconds(
+    tile_count: int, size_bytes: int, *, from_files: bool, recompressed: bool, clipped_count: int = 0
+) -> float:
     """Estimate how long one worker would take for a whole export.
 
     Args:
@@ -177,13 +180,14 @@ def worker_seconds(tile_count: int, size_bytes: int, *, from_files: bool, recomp
         size_bytes: about their total size.
         from_files: each tile is a request of its own.
         recompressed: each tile is decoded and encoded.
+        clipped_count: tiles on the border of an area that they are clipped to.
     """
     seconds = size_bytes / _BYTES_PER_SECOND
     if from_files:
         seconds += tile_count / _FILES_PER_SECOND
     if recompressed:
         seconds += tile_count / _RECOMPRESSED_PER_SECOND
-    return seconds
+    return seconds + clipped_count / _CLIPPED_PER_SECOND
 
 
 def file_readers(tile_count: int, seconds: float, reads_per_second: int) -> int:

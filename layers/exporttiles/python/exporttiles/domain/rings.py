@@ -43,6 +43,16 @@ def bounding_box(polygons: Sequence[Polygon]) -> Box:
     return (*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist())
 
 
+def edges_of(polygons: Sequence[Polygon]) -> tuple[Ring, Ring, NDArray[np.int64]]:
+    """Return both ends of each edge, (n, 2), and its polygon, (n,), from 0."""
+    rings = [ring for polygon in polygons for ring in polygon]
+    sizes = [sum(map(len, polygon)) for polygon in polygons]
+    nothing = np.empty((0, 2))
+    start = np.concatenate([nothing, *rings])
+    stop = np.concatenate([nothing, *(np.roll(ring, -1, axis=0) for ring in rings)])
+    return start, stop, np.repeat(np.arange(len(sizes)), np.array(sizes, np.int64))
+
+
 def box_polygon(box: Box) -> Polygon:
     """Return a box as one ring of its four corners."""
     xmin, ymin, xmax, ymax = box

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from exporttiles.domain.area import Area
 from exporttiles.domain.errors import AreaError, InvalidParameterError
 from exporttiles.domain.extent import Extent
+from exporttiles.domain.rings import edges_of
 from exporttiles.domain.scanline import WORK_LIMIT, RowRuns, Scanline
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.strips import Floats, Integers
@@ -215,13 +216,7 @@ class TileSelection:
     @cached_property
     def _edges(self) -> tuple[Floats, Floats, Integers]:
         """Both ends of each edge in map units, (n, 2), and its polygon, (n,)."""
-        polygons = self._within.polygons if self._within else ()
-        nothing = np.empty((0, 2))
-        rings = [ring for polygon in polygons for ring in polygon]
-        sizes = [sum(map(len, polygon)) for polygon in polygons]
-        start = np.concatenate([nothing, *rings])
-        stop = np.concatenate([nothing, *(np.roll(ring, -1, axis=0) for ring in rings)])
-        return start, stop, np.repeat(np.arange(len(sizes)), np.array(sizes, np.int64))
+        return edges_of(self._within.polygons if self._within else ())
 
 
 def _count_by_bundle(runs: RowRuns, west: int, width: int) -> dict[int, int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.export import Clip, ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService
 from exporttiles.formats.caches.service_descriptor import read_service, write_service
 from exporttiles.messages.documents import read_document
@@ -31,6 +31,7 @@ class Export:
             "storageFormat": str(request.storage_format),
             "compressionQuality": request.compression_quality,
             "packageName": request.package_name,
+            "clip": {"color": request.clip.color} if request.clip else None,
             "since": request.since.isoformat() if request.since else None,
         }
         return json.dumps(document).encode()
@@ -51,6 +52,7 @@ class Export:
         from exporttiles.formats.areas.area_json import read_area
 
         document = read_document(body)
+        clip = document.get("clip")
         service, since = read_service(document["service"]), document.get("since")
         request = ExportRequest(
             service_name=service.name,
@@ -60,6 +62,7 @@ class Export:
             storage_format=StorageFormat(document["storageFormat"]),
             compression_quality=document["compressionQuality"],
             package_name=document.get("packageName", ""),
+            clip=Clip(clip["color"] and tuple(clip["color"])) if clip else None,
             since=datetime.fromisoformat(since) if since else None,
         )
         return cls(service, request)

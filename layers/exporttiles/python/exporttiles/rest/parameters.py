@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import InvalidParameterError
-from exporttiles.domain.export import ESRI_FORMATS, ExportRequest, StorageFormat
+from exporttiles.domain.export import ESRI_FORMATS, Clip, ExportRequest, StorageFormat
 from exporttiles.domain.job import is_job_id
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.wording import level_names
@@ -33,6 +33,8 @@ PARAMETERS = {
     "bufferUnit": "unit of bufferDistance, such as esriKilometers, esriFeet, esriMiles; not a parameter of ArcGIS",
     "optimizeTilesForSize": "true to recompress JPEG tiles",
     "compressionQuality": "JPEG quality from 0 to 100, with optimizeTilesForSize",
+    "clip": "true to make pixels outside the area transparent; not part of ArcGIS",
+    "clipColor": "with clip: a color for these pixels instead, as in 255,255,255; not part of ArcGIS",
     "since": "export only tiles changed since this time (2026-11-23T05:00Z) or job; not part of ArcGIS",
 }
 """Description of each documented parameter, and of those that ArcGIS does not have."""
@@ -43,6 +45,7 @@ _STORAGE_NAMES = ("storageFormatType", "storageFormat")
 KNOWN_NAMES = {*PARAMETERS, *_AREA_NAMES, *_EXTENT_NAMES, *_STORAGE_NAMES}
 """Documented parameter names and the aliases clients send."""
 
+_LEGAL_COLOR = "It must be red, green and blue from 0 to 255, such as 255,255,255."
 _BOOLEANS = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
 _STORAGE_FORMATS = {name.lower(): name for name in StorageFormat}
 _SHORT_STORAGE_FORMATS = {name.removeprefix("esriMapCacheStorageMode").lower(): name for name in StorageFormat}
@@ -82,6 +85,7 @@ def read_export_request(
         storage_format=storage_format,
         compression_quality=quality,
         since=since,
+        clip=_read_clip(sent, service),
         since_job=since_job,
         warnings=(*area_warnings, *_empty_levels(levels, service), *quality_warnings),
         notes=notes,
@@ -152,6 +156,33 @@ def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int |
     if 0 < service.compression_quality <= int(text):
         return None, (f"{unchanged}: their quality is {service.compression_quality} already.",)
     return int(text), ()
+
+
+def _read_clip(sent: Mapping[str, str], service: ImageService) -> Clip | None:
+    """Return how pixels outside the area are painted; None if tiles stay whole."""
+    text = sent.get("clipColor", "")
+    if not _read_boolean(sent, "clip"):
+        if text:
+            raise InvalidParameterError("clipColor", text, "It is a parameter of clip=true.")
+        return None
+    if service.tile_format is TileFormat.LERC:
+        raise InvalidParameterError("clip", "true", "LERC tiles cannot be clipped: they hold values, not pictures.")
+    if not any(name in sent for name in (*_AREA_NAMES, *_EXTENT_NAMES)):
+        raise InvalidParameterError(
+            "clip", "true", "Without areaOfInterest or exportExtent there is nothing to clip to."
+        )
+    return Clip(_read_color(text) if text else None)
+
+
+def _read_color(text: str) -> tuple[int, int, int]:
+    """Return red, green and blue of a color such as 255,255,255 or, as JSON, [255,255,255]."""
+    parts = [part.strip() for part in text.removeprefix("[").removesuffix("]").split(",")]
+    if len(parts) != 3 or not all(part.isascii() and part.isdecimal() and len(part) <= 3 for part in parts):
+        raise InvalidParameterError("clipColor", text, _LEGAL_COLOR)
+    red, green, blue = map(int, parts)
+    if max(red, green, blue) > 255:
+        raise InvalidParameterError("clipColor", text, _LEGAL_COLOR)
+    return red, green, blue
 
 
 def _read_since(sent: Mapping[str, str]) -> tuple[datetime | None, str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from exporttiles.domain.changes import ChangedBlock, changed_blocks
 from exporttiles.domain.cost import Usage
+from exporttiles.domain.pixels import PixelSelection
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
@@ -21,11 +22,9 @@ from exporttiles.messages.fragment_report import FragmentReport, MemberReport
 from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.tiles import Mask, PlacedTile, Tile, TileSource
 from exporttiles.usecases.planned_bundles import mask_of
-from exporttiles.usecases.recompress_tile import RecompressedTile, recompress_tile
+from exporttiles.usecases.rewrite_tile import Rewriting, RewrittenTile, rewrite_tile
 
-RunAll: TypeAlias = Callable[
-    [Callable[[PlacedTile], RecompressedTile], Iterable[PlacedTile]], Iterable[RecompressedTile]
-]
+RunAll: TypeAlias = Callable[[Callable[[Rewriting], RewrittenTile], Iterable[Rewriting]], Iterable[RewrittenTile]]
 """Calls a function with each tile and yields the results in the same order."""
 
 _MAX_STARTS = 256
@@ -45,6 +44,7 @@ class FragmentBuilder:
         self._number = item.number
         self._service, self._request = export.service, export.request
         self._selection = TileSelection.of_service(export.service, export.request.area)
+        self._pixels = PixelSelection(export.service.tiling_scheme, export.request.area)
         self._source, self._run_all = source, run_all
 
         self._source_bytes = self._up_to_date_count = 0
@@ -102,11 +102,12 @@ class FragmentBuilder:
         )
 
     def _read(self, bundle: BundleIndex, selected: Mask, wanted: Mask) -> Mapping[tuple[int, int], Tile]:
-        """Return the tiles to pack, recompressed if the export asks for it; count the others."""
+        """Return the tiles to pack, recompressed and clipped if the export asks for it; count the others."""
         unusable: list[tuple[int, int]] = []
         tiles = self._usable(bundle.level, self._source.read_bundle(bundle, wanted), unusable)
-        if self._request.compression_quality is not None:
-            tiles = self._recompressed(self._request.compression_quality, bundle.level, tiles)
+        if self._request.clip or self._request.compression_quality is not None:
+            cut = self._pixels.cut(bundle, wanted) if self._request.clip else {}
+            tiles = self._rewritten(bundle.level, cut, tiles, unusable)
         packed = dict(tiles)
         if packed or unusable:
             self._levels.add(bundle.level)
@@ -138,12 +139,40 @@ class FragmentBuilder:
                     start_bytes = len(start)
                 yield place, tile
 
-    def _recompressed(self, quality: int, level: int, tiles: Iterator[PlacedTile]) -> Iterator[PlacedTile]:
-        bodies = ((place, bytes(tile)) for place, tile in tiles)
-        for place, tile, flaw in self._run_all(partial(recompress_tile, quality), bodies):
+    def _rewritten(
+        self,
+        level: int,
+        cut: Mapping[tuple[int, int], bytes],
+        tiles: Iterator[PlacedTile],
+        unusable: list[tuple[int, int]],
+    ) -> Iterator[PlacedTile]:
+        """Yield the tiles, rewritten where necessary; add the places of those that cannot be clipped to a list.
+
+        Args:
+            level: of the tiles.
+            cut: the tiles to clip, see `PixelSelection.cut`.
+            tiles: of one bundle.
+            unusable: places of tiles that are not packed.
+        """
+        quality = self._request.compression_quality
+        untouched: list[PlacedTile] = []
+
+        def to_rewrite() -> Iterator[Rewriting]:
+            for place, tile in tiles:
+                if quality is None and place not in cut:
+                    untouched.append((place, tile))
+                else:
+                    yield place, bytes(tile), cut.get(place)
+
+        for place, tile, flaw in self._run_all(partial(rewrite_tile, quality, self._request.clip), to_rewrite()):
+            if flaw and place in cut:
+                self._left_out.append(_flaw_at(level, place, flaw))
+                unusable.append(place)
+                continue
             if flaw:
                 self._not_recompressed.append(_flaw_at(level, place, flaw))
             yield place, tile
+        yield from untouched
 
     def _count_missing(self, bundle: BundleIndex, selected: Mask, found: Sequence[tuple[int, int]]) -> None:
         """Count the selected tiles that the cache does not have, and name the first few."""

@@ -131,6 +131,8 @@ class EstimateExport:
         said = f"{counts} before any recompression, measured from {source_text}."
         if selection.why_empty:
             said += f" No tile is selected: {selection.why_empty}."
+        if request.clip:
+            said += " Tiles of the border are counted as they are before they are clipped."
         if request.since or request.since_job:
             said += " Unchanged tiles are counted, too: only an export compares times."
         return Estimate(tile_count, size_bytes), said

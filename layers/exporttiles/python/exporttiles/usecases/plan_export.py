@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from exporttiles.domain.errors import AreaError, EmptyExportError, ExportCancelledError
 from exporttiles.domain.job import Job, JobStatus
 from exporttiles.domain.parts import MAX_PART_BYTES
+from exporttiles.domain.pixels import PixelSelection
 from exporttiles.domain.plan import (
     FILE_READS_PER_SECOND,
     FragmentSize,
@@ -35,6 +36,9 @@ from exporttiles.ports.process import UsageMeter
 from exporttiles.ports.tiles import TileSources
 from exporttiles.usecases.plan_remaining import plan_remaining
 from exporttiles.usecases.planned_bundles import no_tile_exists, planned_bundles
+
+_PNG_BYTES_PER_PIXEL = 1.5
+"""Of imagery; half of a tile on the border is transparent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class PlanExport:
         keys = JobKeys(job_id)
         job = self.jobs.get(job_id)
         export = Export.from_json(self.objects.read(keys.export))
-        tile_bytes = export.service.cache.average_tile_bytes
+        border_count = _border_count(export, job.tile_count)
+        tile_bytes = _expected_tile_bytes(export, border_count / max(1, job.tile_count))
         if job.attempt > 1 and (remaining := plan_remaining(self.jobs, self.objects, job_id, job.attempt)):
             left = job.tile_count - self.jobs.get(job_id).progress.done_tile_count
             workers = self._concurrency(export, remaining.item_count, left, left * tile_bytes)
@@ -115,7 +120,13 @@ class PlanExport:
         """
         from_files = export.service.cache.layout is CacheLayout.FILES
         recompressed = export.request.compression_quality is not None
-        seconds = worker_seconds(tile_count, size_bytes, from_files=from_files, recompressed=recompressed)
+        seconds = worker_seconds(
+            tile_count,
+            size_bytes,
+            from_files=from_files,
+            recompressed=recompressed,
+            clipped_count=_border_count(export, tile_count),
+        )
         most = self.max_concurrency
         if from_files:
             most = min(most, file_readers(tile_count, seconds, self.file_reads_per_second))
@@ -138,3 +149,20 @@ class PlanExport:
         for level in request.levels:
             for bundle in planned_bundles(source, selection, level):
                 yield replace(bundle, overhead_bytes=overhead_bytes)
+
+
+def _border_count(export: Export, tile_count: int) -> int:
+    """Return about how many of some tiles are clipped."""
+    if export.request.clip is None:
+        return 0
+    pixels = PixelSelection(export.service.tiling_scheme, export.request.area)
+    return min(tile_count, pixels.border_count(export.request.levels))
+
+
+def _expected_tile_bytes(export: Export, border_share: float) -> int:
+    """Return the mean size of a tile in the package; JPEG tiles that become PNG grow."""
+    mean_bytes, clip = export.service.cache.average_tile_bytes, export.request.clip
+    if clip is None or clip.color is not None or "jpeg" not in export.service.tile_format.encodings:
+        return mean_bytes
+    png_bytes = _PNG_BYTES_PER_PIXEL * export.service.tiling_scheme.tile_size**2
+    return round(mean_bytes + border_share * max(0, png_bytes - mean_bytes))

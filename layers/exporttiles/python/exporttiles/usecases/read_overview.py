@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from exporttiles.domain.pixels import PixelSelection
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex
@@ -13,6 +14,7 @@ from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.tiles import Mask, Tile, TileSources
 from exporttiles.usecases.planned_bundles import mask_of, read_places
+from exporttiles.usecases.rewrite_tile import rewrite_tile
 
 _PlacedBundle: TypeAlias = tuple[BundleIndex, Sequence[int] | None]
 """A bundle, and the places of its tiles if they are known."""
@@ -45,12 +47,24 @@ def read_overview(
             selected &= mask_of(places)
         wanted = selected if level in fitting else _window(selected)
         if tiles := dict(source.read_bundle(bundle, wanted)):
-            return tiles
+            return _clipped(export, bundle, wanted, tiles)
         if service.cache.layout is not CacheLayout.FILES:  # where each size costs a request
             wanted = _window(selected & (source.tile_sizes(bundle, selected) > 0))
             if tiles := dict(source.read_bundle(bundle, wanted)):
-                return tiles
+                return _clipped(export, bundle, wanted, tiles)
     return {}
+
+
+def _clipped(
+    export: Export, bundle: BundleIndex, wanted: Mask, tiles: Mapping[tuple[int, int], Tile]
+) -> Mapping[tuple[int, int], Tile]:
+    """Return tiles as they are in the package."""
+    clip = export.request.clip
+    if clip is None:
+        return tiles
+    cut = PixelSelection(export.service.tiling_scheme, export.request.area).cut(bundle, wanted)
+    rewritten = (rewrite_tile(None, clip, (place, bytes(tile), cut.get(place))) for place, tile in tiles.items())
+    return {place: tile for place, tile, _ in rewritten}
 
 
 def _bundles_of_level(objects: ObjectStore, items: Sequence[dict[str, Any]], level: int) -> Iterator[_PlacedBundle]:

@@ -19,6 +19,7 @@ from exporttiles.domain.job import (
     in_words,
     job_id_of,
 )
+from exporttiles.domain.pixels import require_clippable
 from exporttiles.domain.quota import UNLIMITED, Quota
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, ServiceType
@@ -73,7 +74,7 @@ class SubmitExport:
 
         Raises:
             AreaError: the area is too complex to count at a level.
-            InvalidParameterError: it is too complex for all levels together; `since` names no
+            InvalidParameterError: it is too complex for all levels together, or to clip tiles; `since` names no
                 earlier job or a time to come; or the client token was used for another request.
             QuotaExceededError: the caller has too many open jobs, or too few tiles left today.
         """
@@ -109,6 +110,8 @@ class SubmitExport:
         """Return a job with the number of its tiles: submitted, or failed if that number is refused."""
         selection = TileSelection.of_service(service, request.area)
         tile_count = selection.count_all(request.levels)
+        if request.clip:
+            require_clippable(service, request.area, request.levels)
         now = self.clock.now()
         refusal = _refusal(service, options.service_type, selection, tile_count)
         messages = (

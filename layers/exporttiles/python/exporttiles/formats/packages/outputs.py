@@ -1,6 +1,7 @@
 """The output of a request. A new kind of output is a class beside these, and a line here."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService
@@ -19,6 +20,8 @@ _EXTENSIONS: dict[StorageFormat, Callable[[ImageService], Output]] = {
 def output_of(service: ImageService, request: ExportRequest) -> Output:
     """Return the output that a request asks for."""
     quality = request.compression_quality
+    if request.clip:
+        service = replace(service, tile_format=request.clip.tile_format(service.tile_format))
     if not request.tile_package:
         return CacheDataset(service, quality, request.storage_format)
     if make := _EXTENSIONS.get(request.storage_format):

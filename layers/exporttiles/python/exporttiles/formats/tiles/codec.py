@@ -3,6 +3,7 @@
 import struct
 from functools import cache, lru_cache
 from io import BytesIO
+from typing import Any
 
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
@@ -66,6 +67,21 @@ def recompress_jpeg(data: bytes, quality: int) -> bytes:
     image.save(body, "JPEG", qtables=target, subsampling=sampling, optimize=True, comment=b"")
     smaller = body.getvalue()
     return smaller if len(smaller) < len(data) else data
+
+
+def jpeg_options(image: JpegImageFile, quality: int | None) -> dict[str, Any]:
+    """Return the options to save a decoded JPEG with as it was stored.
+
+    Args:
+        image: from `decode`.
+        quality: 1-95, on the scale of libjpeg, if it is to be coarser than it was.
+
+    Raises:
+        DamagedCacheError: a quantization table is missing.
+    """
+    steps = _steps(image)
+    tables = steps if quality is None else _coarser(steps, quality)
+    return {"qtables": tables, "subsampling": get_sampling(image), "optimize": True}
 
 
 def estimate_jpeg_quality(data: bytes) -> int:
