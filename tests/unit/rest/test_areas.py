@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporttiles.domain.area import RINGS_LIMIT
 from exporttiles.domain.errors import AreaError, InvalidParameterError, RequestError, UnknownSpatialReferenceError
 from exporttiles.rest.areas import MAX_REFERENCES, area_of_extent, area_of_interest
 from tests.builders_rest import HALF_WORLD, WORLD, a_service
@@ -282,6 +283,7 @@ def test_an_error_besides_brackets_is_reported_at_its_position_in_the_sent_text(
         {"rings": [[[0, 0], [1, 1], [2, 2]]]},
         {"rings": [[[0, 0], [1e999, 1], [1, 0]]]},
         {"features": [{"geometry": polygon({"wkid": 32601 + zone})} for zone in range(MAX_REFERENCES + 1)]},
+        [{"xmin": 0, "ymin": 0, "xmax": 9, "ymax": 9}] * (RINGS_LIMIT + 1),
     ],
 )
 def test_an_area_that_selects_nothing_or_too_much_is_refused(document):

@@ -119,6 +119,15 @@ def test_a_line_may_go_round_the_world_several_times():
     assert request.area.extent.sides == pytest.approx((WORLD.xmin, -100_580, WORLD.xmax, 2_782_000), rel=0.003)
 
 
+def test_all_buffers_of_a_request_together_have_a_limit_of_vertices():
+    places = [[x, y] for x in range(-84, 84, 3) for y in range(-80, 80, 3)]
+    points = [{"points": places, "spatialReference": {"wkid": wkid}} for wkid in (4326, 4258)]
+
+    assert read(points[0]).area.polygons
+    with pytest.raises(AreaError, match=r"^areaOfInterest: The buffer takes more than 300,000 vertices"):
+        read(points)
+
+
 def test_lines_in_different_references_are_buffered_together():
     swiss = {"paths": [[[2_600_000, 1_200_000], [2_601_000, 1_200_500]]], "spatialReference": {"wkid": 2056}}
 

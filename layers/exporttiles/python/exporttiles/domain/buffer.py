@@ -47,7 +47,12 @@ _CELL_METRES = 200_000.0  # no place is further than 173 km from the middle of i
 _GROUP_EDGES = 128  # one hostile group, whose edges all cross, takes 0.2 s
 
 
-def buffer_of(paths: Sequence[Coordinates], reference: SpatialReference, distance_metres: float) -> Area:
+def buffer_of(
+    paths: Sequence[Coordinates],
+    reference: SpatialReference,
+    distance_metres: float,
+    vertices_left: int = VERTICES_LIMIT,
+) -> Area:
     """Return the area of all places within a distance of some lines and points.
 
     It contains all that is nearer than 0.999 times the distance, and nothing further away than 1.001 times; the
@@ -57,6 +62,7 @@ def buffer_of(paths: Sequence[Coordinates], reference: SpatialReference, distanc
         paths: (n, 2) each, x before y; one vertex for a point.
         reference: of the coordinates; edges are straight in it.
         distance_metres: greater than 0.
+        vertices_left: limit of the vertices of the result, less those of other buffers of one request.
 
     Returns:
         A union of polygons in longitude and latitude on the datum of the reference, which may overlap.
@@ -69,13 +75,12 @@ def buffer_of(paths: Sequence[Coordinates], reference: SpatialReference, distanc
     tolerance_metres = max(TOLERANCE_METRES, _CUT_SHARE * distance_metres)
     edges = _edges(paths, reference, earth, tolerance_metres)
     polygons: list[Polygon] = []
-    vertices = 0
     for group in _groups(edges.mean(axis=1)):
         change = earth.change_about(edges[group].mean(axis=(0, 1)), tolerance_metres)
         local = np.column_stack(change.back(*earth.to_degrees(edges[group].reshape(-1, 3)))).reshape(-1, 2, 2)
         found = transform_polygons(_union_of_buffers(local, distance_metres), change)
-        vertices += sum(len(ring) for polygon in found for ring in polygon)
-        if vertices > VERTICES_LIMIT:
+        vertices_left -= sum(len(ring) for polygon in found for ring in polygon)
+        if vertices_left < 0:
             raise AreaError(f"The buffer takes more than {VERTICES_LIMIT:,} vertices. Send fewer lines and points.")
         polygons += found
     return Area(tuple(polygons), reference.geographic)

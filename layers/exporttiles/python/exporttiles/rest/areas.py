@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from exporttiles.domain.area import Area
+from exporttiles.domain.area import RINGS_LIMIT, Area
 from exporttiles.domain.errors import AreaError, InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService
@@ -122,7 +122,7 @@ def read_geometries(name: str, text: str, target: SpatialReference, *, has_paths
 
     Raises:
         InvalidParameterError: the text is not such a geometry.
-        AreaError: there are too many references, or vertices of curves.
+        AreaError: there are too many references, envelopes or vertices of curves.
     """
     document, is_repaired = _read_document(name, text)
     geometries = Geometries(has_paths)
@@ -135,6 +135,8 @@ def read_geometries(name: str, text: str, target: SpatialReference, *, has_paths
         raise AreaError(
             f"It has geometries in {len(references)} spatial references; at most {MAX_REFERENCES} are possible."
         )
+    if len(geometries.envelopes) > RINGS_LIMIT:
+        raise AreaError(f"It has {len(geometries.envelopes):,} envelopes; {RINGS_LIMIT:,} are allowed.")
     if not is_repaired:
         return geometries, []
     return geometries, [_repair_warning(name, next(iter(references), target))]

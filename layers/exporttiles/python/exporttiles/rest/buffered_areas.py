@@ -8,6 +8,7 @@ from exporttiles.domain.area import Area, read_polygons, read_vertices, with_are
 from exporttiles.domain.buffer import buffer_of, take_shorter_ways
 from exporttiles.domain.errors import AreaError
 from exporttiles.domain.extent import Extent
+from exporttiles.domain.reprojection import VERTICES_LIMIT
 from exporttiles.domain.rings import Ring, bounding_box, box_polygon
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.spatial_reference import SpatialReference
@@ -57,7 +58,8 @@ def buffered_area_of_interest(
         counts["point"] += sum(len(path) == 1 for path in paths)
     if not rings and not lines:
         raise AreaError("The area has no coordinates.")
-    buffers = []
+    buffers: list[Area] = []
+    vertices_left = VERTICES_LIMIT
     for reference in {**rings, **lines}:
         extent = Extent(*bounding_box([(*rings[reference], *lines[reference])]), reference or target)
         warnings += check_units(name, extent, is_named=reference is not None, must_be_named=must_name_reference)
@@ -67,7 +69,9 @@ def buffered_area_of_interest(
                 f"{name}: {counted(jumps, 'edge')} of a line would go more than half round the world; each was taken "
                 "to go the shorter way, across the antimeridian."
             )
-        buffers.append(buffer_of([*rings[reference], *shorter], reference or target, buffer.metres))
+        found = buffer_of([*rings[reference], *shorter], reference or target, buffer.metres, vertices_left)
+        vertices_left -= sum(len(ring) for polygon in found.polygons for ring in polygon)
+        buffers.append(found)
     areas = [area.to(target) for area in (*interiors, *buffers) if area.polygons]
     buffered = " and ".join(counted(count, noun) for noun, count in counts.items() if count)
     verb = "was" if counts.total() == 1 else "were"
