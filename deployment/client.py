@@ -4,7 +4,9 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -13,6 +15,12 @@ from deployment.stack import DeploymentError
 ENDS = {"esriJobSucceeded", "esriJobFailed", "esriJobCancelled", "esriJobTimedOut"}
 _POLL_SECONDS = 0.2
 _TIMEOUT_SECONDS = 180
+_ANSWER_SECONDS = 60  # twice as long as API Gateway waits for a function
+
+_BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+"""Statuses of API Gateway for requests beyond its limits, and while the account has no function left for them."""
+_BUSY_SECONDS = 120
+_BUSY_POLL_SECONDS = 1.0
 
 
 class _Served(Protocol):
@@ -45,13 +53,13 @@ class Client:
     def get(self, path: str, **parameters: str) -> Any:
         """GET a resource below the services directory, or at an address."""
         url = path if path.startswith("http") else f"{self.cloud.services_url}/{path}"
-        with urlopen(f"{url}?{urlencode(self.sent | parameters)}") as response:
+        with _answer(Request(f"{url}?{urlencode(self.sent | parameters)}")) as response:
             return json.load(response)
 
     def post(self, path: str, **parameters: str) -> Any:
         """POST a form to a resource below the services directory."""
         body = urlencode(self.sent | parameters).encode()
-        with urlopen(Request(f"{self.cloud.services_url}/{path}", data=body)) as response:
+        with _answer(Request(f"{self.cloud.services_url}/{path}", data=body)) as response:
             return json.load(response)
 
     def submit(self, service: str, **parameters: str) -> str:
@@ -105,8 +113,25 @@ class Client:
 
     def open(self, url: str, method: str = "GET", **headers: str) -> Any:
         """Open the address of a file, as one downloads it."""
-        return urlopen(Request(self.with_token(url), method=method, headers=headers))
+        return _answer(Request(self.with_token(url), method=method, headers=headers))
 
     def with_token(self, url: str) -> str:
         """Return an address with the token behind it."""
         return f"{url}?{urlencode({'token': self.token})}" if self.token else url
+
+
+def _answer(request: Request) -> Any:
+    """Send a request, for up to two minutes if the API is busy, and return the response.
+
+    Raises:
+        HTTPError: the status is an error.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return urlopen(request, timeout=_ANSWER_SECONDS)
+        except HTTPError as error:
+            if error.code not in _BUSY or time.monotonic() > deadline:
+                raise
+            error.close()
+            time.sleep(_BUSY_POLL_SECONDS)
