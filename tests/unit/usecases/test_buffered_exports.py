@@ -8,10 +8,12 @@ import mercantile
 import numpy as np
 import pytest
 import shapely
-from pyproj import Geod
+from pyproj import Geod, Transformer
 
 from exporttiles.domain.job import JobStatus, MessageKind
+from exporttiles.domain.pixels import PixelSelection
 from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.tiling import BundleIndex
 from exporttiles.rest.parameters import read_export_request
 from tests.builders import a_service, put_files
 from tests.builders_rest import a_service as an_endless_service
@@ -19,6 +21,7 @@ from tests.fakes import a_runtime, memory, run_workflow
 from tests.unit.usecases.test_export import tiles_of
 
 GEOD = Geod(ellps="WGS84")
+MERCATOR_TO_DEGREES = Transformer.from_crs(3857, 4326, always_xy=True)
 NOTE = "areaOfInterest: 1 line was buffered by 500 km."
 
 
@@ -111,3 +114,29 @@ def test_a_corridor_selects_the_tiles_within_its_geodesic_distance(places, metre
 
     assert tiles_within(places, metres * 0.995, level) <= found <= tiles_within(places, metres * 1.005, level)
     assert len(found) > 50
+
+
+def test_clipped_tiles_show_the_pixels_within_the_geodesic_distance():
+    """A long track, so that buffers of several parts of it overlap."""
+    along = np.linspace(0, 1, 300)
+    places = np.column_stack([8 + along * 0.02, 47 + np.sin(along * 40) * 0.003]).tolist()
+    service = an_endless_service()
+    area = read_export_request(of_line(places, 500), service).area
+    near, far = region(places, 498), region(places, 502)
+    tiles = list(mercantile.tiles(*far.bounds, 14))
+    bundles = {(tile.y // 128 * 128, tile.x // 128 * 128) for tile in tiles}
+
+    bits = {}
+    for row, column in bundles:
+        bundle = BundleIndex(14, row, column)
+        bits |= PixelSelection(service.tiling_scheme, area).cut(bundle, np.ones((128, 128), bool))
+
+    assert len(area.polygons) > 1
+    for tile in tiles:
+        left, bottom, right, top = mercantile.xy_bounds(tile)
+        centres = (np.arange(256) + 0.5) / 256
+        x, y = np.meshgrid(left + centres * (right - left), top - centres * (top - bottom))
+        points = shapely.points(*MERCATOR_TO_DEGREES.transform(x, y))
+        inside = np.unpackbits(np.frombuffer(bits[tile.y, tile.x], np.uint8)).reshape(256, 256).astype(bool)
+        assert inside[shapely.contains_properly(near, points)].all()
+        assert not inside[~shapely.intersects(far, points)].any()
