@@ -150,8 +150,10 @@ def _prove(
             )
         facts.append(deleted)
         facts += _unasked(facts)
+        if folder == PROOFS and deleted.status is Status.UNPROVED:  # not deployed: keep the proof of the same day
+            folder = _TRIED
         path = write_proof(folder, facts, time=start, region=region, endpoint=endpoint, parameters=parameters)
-        if not endpoint:
+        if folder == PROOFS:
             README.write_text(with_limits(README.read_text()))
         click.echo(f"{summary(facts)}: {path}")
     return facts

@@ -177,16 +177,36 @@ def test_sam_deploys_what_make_deploy_deploys(monkeypatch, tmp_path):
     assert " ".join(options[options.index("--capabilities") :][:3]) in makefile
 
 
-def test_a_stack_that_cannot_be_looked_at_is_not_taken_for_deleted(monkeypatch, capsys, tmp_path):
-    def expired(*_):
-        raise DeploymentError("STACK: 'exporttiles-prove-1' cannot be used: ExpiredToken")
+@pytest.fixture
+def without_stack(monkeypatch, tmp_path):
+    """Run a proof whose questions to the account fail; its stack is looked for with the given error."""
 
-    monkeypatch.setattr(prove, "wait_until_idle", lambda _: None)
-    monkeypatch.setattr(prove, "Stack", expired)
-    monkeypatch.setattr(prove, "put_all", expired)
+    def run(error):
+        def fail(*_):
+            raise DeploymentError(f"STACK: 'exporttiles-prove-1' cannot be used: {error}")
 
-    facts = prove._prove("http://emulator", "eu-central-1", Size(1, 1.0), tests=[], folder=tmp_path, say=lambda _: None)
+        monkeypatch.setattr(prove, "wait_until_idle", lambda _: None)
+        for name in ("Stack", "put_all"):
+            monkeypatch.setattr(prove, name, fail)
+        for name in ("PROOFS", "_TRIED", "README"):
+            monkeypatch.setattr(prove, name, tmp_path / name)
+        return prove._prove("", "eu-central-1", Size(1, 1.0), tests=[], folder=tmp_path / "PROOFS", say=lambda _: None)
+
+    return run
+
+
+def test_a_stack_that_cannot_be_looked_at_is_not_taken_for_deleted(without_stack, capsys, tmp_path):
+    (tmp_path / "README").touch()
+
+    facts = without_stack("ExpiredToken")
 
     (deleted,) = [fact for fact in facts if fact.name == "stack.deleted"]
     assert deleted.status is Status.FAILED
     assert "cost money. Delete it: make destroy STACK=exporttiles-prove-" in capsys.readouterr().err
+
+
+def test_a_run_that_deployed_nothing_is_no_proof(without_stack, tmp_path):
+    facts = without_stack("Stack with id exporttiles-prove-1 does not exist")
+
+    assert {fact.status for fact in facts} == {Status.FAILED, Status.UNPROVED}
+    assert [path.name for path in tmp_path.iterdir()] == ["_TRIED"]
