@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, single_metric
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exporttiles.bootstrap.aws import from_environment
+from exporttiles.bootstrap.metrics import count_end
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.job import Job
 from exporttiles.messages.execution import Failure, is_execution_name, read_execution_name
@@ -22,9 +22,7 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
     if job is None:
         logger.info("Nothing to close")
         return
-    end = "Unchanged" if job.is_up_to_date else job.status
-    with single_metric(name=f"Exports{end}", unit=MetricUnit.Count, value=1) as metric:
-        metric.add_dimension(name="service", value="close_job")
+    count_end(job)
     outcome = {"status": job.status, "attempt": job.attempt, "tile_count": job.tile_count}
     logger.info("Closed", extra={**outcome, "said": [message.text for message in job.messages]})
 

@@ -8,6 +8,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from exporttiles.bootstrap.aws import from_environment
+from exporttiles.bootstrap.metrics import count_end
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.usecases.sweep_leftovers import slice_at
 
@@ -25,6 +26,7 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
         logger.warning("Started again", extra={"job_id": job.job_id})
     for job in watch.closed:
         logger.warning("Closed", extra={"job_id": job.job_id, "status": job.status})
+        count_end(job)
     metrics.add_metric("OpenJobs", MetricUnit.Count, watch.open_count)
     metrics.add_metric("OldestOpenJobSeconds", MetricUnit.Seconds, watch.oldest.total_seconds())
     metrics.add_metric("JobsClosedByWatchman", MetricUnit.Count, len(watch.closed))

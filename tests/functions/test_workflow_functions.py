@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from exporttiles.domain.job import JobStatus
+from exporttiles.messages.execution import execution_name
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.workflow import Execution, ExecutionStatus
 from functions.close_job import app as close_job
 from functions.export_at_once import app as export_at_once
 from functions.export_tile_range import app as export_tile_range
@@ -187,6 +189,18 @@ def test_watch_jobs_closes_orphaned_jobs_and_counts_the_open_ones(runtime, capsy
     assert '"OpenJobs":[1.0]' in said
     assert '"JobsClosedByWatchman":[1.0]' in said
     assert [record.job_id for record in caplog.records if record.message == "Closed"] == [job_id]
+
+
+def test_a_job_that_the_watchman_closed_counts_once(runtime, capsys):
+    run(plan_export, "plan_export", runtime)
+    job_id = event("plan_export")["job_id"]
+    runtime.watch_jobs.workflow.executions[execution_name(job_id, 1)] = Execution(ExecutionStatus.TIMED_OUT)
+    runtime.clock.time += timedelta(minutes=6)
+
+    run(watch_jobs, "watch_jobs", runtime)
+    run(close_job, "close_job.execution_timed_out", runtime)  # the event, late
+
+    assert counted(capsys.readouterr().out) == ["ExportsTimedOut"]
 
 
 def test_watch_jobs_fails_if_it_could_not_check_a_job(runtime, monkeypatch):

@@ -13,6 +13,7 @@ ALARMS = {
     name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"
 }
 OUR_NAMESPACE = "ExportTiles/AWS::StackName"
+COUNTS_OF_ENDS = ROOT / "layers" / "exporttiles" / "python" / "exporttiles" / "bootstrap" / "metrics.py"
 SOURCES = "".join(path.read_text() for path in (ROOT / "functions").glob("*/app.py"))
 
 
@@ -132,13 +133,14 @@ def test_a_stack_measures_and_looks_at_itself_alone():
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
     assert variables["POWERTOOLS_METRICS_NAMESPACE"] == {"Sub": "ExportTiles/${AWS::StackName}"}
-    assert "namespace=" not in SOURCES  # which would go before the variable
+    assert "namespace=" not in SOURCES + COUNTS_OF_ENDS.read_text()  # which would go before the variable
     assert metrics_of_our_own() >= {("close_job", "ExportsFailed"), ("api", "FailedRequests")}
 
 
 @pytest.mark.parametrize(("service", "name"), sorted(metrics_of_our_own()))
 def test_what_is_looked_at_is_measured(service, name):
-    text = (ROOT / "functions" / service / "app.py").read_text()
+    path = COUNTS_OF_ENDS if service == "close_job" else ROOT / "functions" / service / "app.py"
+    text = path.read_text()
     ends = {f"Exports{status}" for status in JobStatus if status.is_final} | {"ExportsUnchanged"}
 
     assert f'"{name}"' in text or ('f"Exports{end}"' in text and name in ends)
