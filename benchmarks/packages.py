@@ -25,7 +25,9 @@ def read(path: Path) -> Iterator[tuple[Place, bytes]]:
     """Yield level, row and column of the tiles of a package, archive, database or folder, and their bytes."""
     if path.is_dir():
         return tiles_of(path)
-    return {".tpkx": _read_tpkx, ".pmtiles": _read_pmtiles, ".mbtiles": _read_mbtiles}[path.suffix](path)
+    return {".tpkx": _read_tpkx, ".pmtiles": _read_pmtiles, ".mbtiles": _read_mbtiles, ".gpkg": _read_gpkg}[
+        path.suffix
+    ](path)
 
 
 def require_equal(path: Path, wanted: Mapping[Place, bytes]) -> None:
@@ -91,4 +93,11 @@ def _read_mbtiles(path: Path) -> Iterator[tuple[Place, bytes]]:
     database = sqlite3.connect(path)
     for level, column, row, tile in database.execute("SELECT * FROM tiles"):
         yield (level, (1 << level) - 1 - row, column), tile
+    database.close()
+
+
+def _read_gpkg(path: Path) -> Iterator[tuple[Place, bytes]]:
+    database = sqlite3.connect(path)
+    for level, column, row, tile in database.execute("SELECT zoom_level, tile_column, tile_row, tile_data FROM tiles"):
+        yield (level, row, column), tile
     database.close()

@@ -30,6 +30,9 @@ def copying(folder: Path, small: Cache, large: Cache | None, rounds: int) -> Sec
             "`cp` of the same package": lambda: ["cp", out / "ours.tpkx", new(out / "copy.tpkx")],
             "ours, files to .tpkx": lambda: ours(home / "files", out / "files.tpkx", level),
             "ours, PMTiles to .tpkx": lambda: ours(home / "pmtiles/World.pmtiles", out / "pmtiles.tpkx", level),
+            "ours, V2 bundles to .pmtiles": lambda: ours(home / "v2", out / "ours.pmtiles", level),
+            "ours, V2 bundles to .mbtiles": lambda: ours(home / "v2", out / "ours.mbtiles", level),
+            "ours, V2 bundles to .gpkg": lambda: ours(home / "v2", out / "ours.gpkg", level),
             "MapProxy, V2 bundles to V2 bundles": lambda: peers.mapproxy(small, home / "v2", new(out / "mapproxy")),
             "pmtiles-convert, MBTiles to PMTiles": lambda: peers.pmtiles_convert(
                 home / "mbtiles/World.mbtiles", new(out / "converted.pmtiles")
@@ -43,7 +46,7 @@ def copying(folder: Path, small: Cache, large: Cache | None, rounds: int) -> Sec
         "an area."
     )
     tables = [_table(f"{small.tile_count:,} tiles", small.tile_count, runs, note)]
-    targets = [_against_mapproxy(small, runs)]
+    targets = [_against_mapproxy(small, runs), _against_tpkx(small, runs)]
     profiles = [profile(f"Copying {small.tile_count:,} tiles", ours(home / "v2", out / "ours.tpkx", level))]
     if large:
         clear(out)
@@ -60,6 +63,7 @@ def _copying_many(v2: Path, out: Path, cache: Cache, rounds: int) -> tuple[Table
     runs = alternate(
         {
             "ours, V2 bundles to .tpkx": lambda: ours(v2, out / "ours.tpkx", cache.max_level),
+            "ours, V2 bundles to .pmtiles": lambda: ours(v2, out / "ours.pmtiles", cache.max_level),
             "`cp` of the same package": lambda: ["cp", out / "ours.tpkx", new(out / "copy.tpkx")],
         },
         rounds,
@@ -68,19 +72,26 @@ def _copying_many(v2: Path, out: Path, cache: Cache, rounds: int) -> tuple[Table
     slow = "MapProxy, V2 bundles to V2 bundles"  # takes minutes: once is enough
     runs |= alternate({slow: lambda: peers.mapproxy(cache, v2, new(out / "mapproxy"))}, 1)
     _require_equal_tiles(out, v2)
-    wall = _wall(runs, "ours")
+    wall = _wall(runs, "ours, V2 bundles to .tpkx")
     floor, rate = wall / _wall(runs, "`cp`"), cache.tile_count / wall
     return _table(count, cache.tile_count, runs), [
         _against_mapproxy(cache, runs),
+        _against_tpkx(cache, runs),
         Target(f"copy of {count} against `cp`", "at most 2 times", f"{floor:.2f} times", floor <= 2),
         Target(f"copy of {count}", "70,000 tiles/s", f"{rate:,.0f} tiles/s", rate >= 70_000),
     ]
 
 
 def _against_mapproxy(cache: Cache, runs: Mapping[str, Sequence[Run]]) -> Target:
-    times = _wall(runs, "MapProxy") / _wall(runs, "ours, V2")
+    times = _wall(runs, "MapProxy") / _wall(runs, "ours, V2 bundles to .tpkx")
     name = f"copy of {cache.tile_count:,} tiles against MapProxy"
     return Target(name, "at least 20 times as fast", f"{times:.1f} times", times >= 20)
+
+
+def _against_tpkx(cache: Cache, runs: Mapping[str, Sequence[Run]]) -> Target:
+    times = _wall(runs, "ours, V2 bundles to .pmtiles") / _wall(runs, "ours, V2 bundles to .tpkx")
+    name = f".pmtiles of {cache.tile_count:,} tiles against .tpkx"
+    return Target(name, "at most 1.2 times as long", f"{times:.2f} times", times <= 1.2)
 
 
 def _require_equal_tiles(out: Path, v2: Path) -> None:

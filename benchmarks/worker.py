@@ -15,13 +15,25 @@ os.environ |= {"TILE_BUCKET": "tiles", "PACKAGE_BUCKET": "packages", "JOB_TABLE"
 os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "-", "AWS_SECRET_ACCESS_KEY": "-"}
 
 import functions.export_tile_range.app  # noqa: F401 (as Lambda does)
+from exporttiles.adapters.archives import open_cache
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.object_stores import open_store
+from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.bootstrap.aws import AwsRuntime
 from exporttiles.domain.job import Job, JobStatus
+from exporttiles.domain.service import TileCache
 from exporttiles.messages.plan import WorkItem
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
+from exporttiles.ports.tiles import TileSource, TileSources
+
+
+class FolderSources:
+    """Opens tile caches in folders of this machine."""
+
+    def open(self, cache: TileCache) -> TileSource:
+        """Return a reader of a cache."""
+        return read_cache(open_cache(cache.url), cache)
 
 
 class FolderRuntime(AwsRuntime):
@@ -40,6 +52,11 @@ class FolderRuntime(AwsRuntime):
         """Return a table in memory, after making the client of DynamoDB."""
         self._unused = super().jobs
         return MemoryJobs(self.clock)
+
+    @cached_property
+    def sources(self) -> TileSources:
+        """Return the opener of caches in folders."""
+        return FolderSources()
 
     @cached_property
     def objects(self) -> ObjectStore:

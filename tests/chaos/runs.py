@@ -72,6 +72,7 @@ OUTPUTS = {
     "tpkx": {"tilePackage": True},
     "tpk": {"tilePackage": True, "storageFormatType": "esriMapCacheStorageModeCompact"},
     "PMTiles": {"tilePackage": True, "storageFormatType": "PMTiles"},
+    "MBTiles": {"tilePackage": True, "storageFormatType": "MBTiles"},
     "dataset": {"tilePackage": False, "storageFormatType": "esriMapCacheStorageModeCompactV2"},
 }
 PACKED_BY_PARTS = "tpkx"

@@ -1,6 +1,11 @@
 """Documents of services, the catalog and the server."""
 
+from dataclasses import replace
+
+import pytest
+
 from exporttiles.domain.service import ServiceType, TileFormat
+from exporttiles.formats.esri.tiling_schemes import WGS84_512
 from exporttiles.rest.service_documents import catalog_document, info_document, service_document
 from tests.builders_rest import HALF_WORLD, a_service
 
@@ -23,6 +28,25 @@ def test_a_service_looks_like_an_image_service_with_a_tile_cache():
     assert document["extent"] == document["initialExtent"] == document["fullExtent"]
     assert (document["bandCount"], document["pixelType"]) == (3, "U8")
     assert document["storageInfo"] == {"storageFormat": "esriMapCacheStorageModeCompactV2", "packetSize": 128}
+
+
+@pytest.mark.parametrize(
+    ("change", "extensions"),
+    [
+        ({}, ["PMTiles", "MBTiles", "GeoPackage"]),
+        ({"tiling_scheme": WGS84_512}, ["GeoPackage"]),
+        ({"tile_format": TileFormat.LERC}, []),
+    ],
+    ids=["Web Mercator", "another grid", "elevation"],
+)
+def test_the_document_lists_what_the_service_can_be_exported_to(change, extensions):
+    document = image_document(replace(a_service(), **change))
+
+    assert document["exportStorageFormatTypes"] == [
+        "esriMapCacheStorageModeCompact",
+        "esriMapCacheStorageModeCompactV2",
+        *extensions,
+    ]
 
 
 def test_the_document_has_the_whole_tiling_scheme_and_the_range_of_levels_with_tiles():
