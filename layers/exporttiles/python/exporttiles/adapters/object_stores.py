@@ -4,6 +4,7 @@ A GET takes a fraction of the CPU time of boto3 and releases the GIL, so that
 threads suffice for concurrent reads.
 """
 
+import os
 import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +33,7 @@ from exporttiles.ports.tiles import Tile
 
 if TYPE_CHECKING:  # stubs without a runtime module
     from obstore import GetOptions
-    from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import ClientConfig, RetryConfig, S3Config
 
 _AWS_MESSAGE = re.compile(r"<Message>([^<]{1,1000})</Message>")
 _READERS = 32
@@ -46,6 +47,9 @@ _CHUNKS = 2
 _BLOCK_BYTES = 2**20
 _AHEAD_BYTES = 64 * 2**20
 """Limit of the ranges that are read ahead of the consumer."""
+
+_DNS_SUFFIXES = {"cn-": "amazonaws.com.cn", "eusc-": "amazonaws.eu"}
+"""Prefixes of regions outside amazonaws.com, which object_store takes for all of them."""
 
 PATIENCE = timedelta(seconds=15)
 """How long requests to S3 are retried while a client waits: API Gateway ends a request after 30 s."""
@@ -67,6 +71,12 @@ def retries(patience: timedelta) -> "RetryConfig":
     }
 
 
+def s3_endpoint(region: str) -> str | None:
+    """Return the address of S3 in a region; None where object_store knows it."""
+    suffixes = (suffix for prefix, suffix in _DNS_SUFFIXES.items() if region.startswith(prefix))
+    return next((f"https://s3.{region}.{suffix}" for suffix in suffixes), None)
+
+
 @cache
 def open_store(url: str, patience: timedelta = PATIENCE) -> "ObstoreObjects":
     """Return the store at ``s3://bucket/prefix`` or ``file:///folder``.
@@ -83,7 +93,11 @@ def open_store(url: str, patience: timedelta = PATIENCE) -> "ObstoreObjects":
             return ObstoreObjects(LocalStore.from_url(url))
         # Plain HTTP is used only if AWS_ENDPOINT_URL is an http address.
         options: ClientConfig = {"allow_http": True}
-        return ObstoreObjects(S3Store.from_url(url, client_options=options, retry_config=retries(patience)))
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
+        endpoint = None if "AWS_ENDPOINT_URL" in os.environ else s3_endpoint(region)
+        config: S3Config = {"endpoint": endpoint} if endpoint else {}
+        retry = retries(patience)
+        return ObstoreObjects(S3Store.from_url(url, config=config, client_options=options, retry_config=retry))
     except (BaseError, ValueError) as error:
         raise SourceError(f"'{url}' is not the address of a tile cache, such as s3://bucket/caches/Name.") from error
 
