@@ -60,11 +60,12 @@ class MemoryS3:
         return {"ETag": f"etag-{PartNumber}", "ChecksumCRC32": checksum_of(Body)}
 
     def upload_part_copy(
-        self, *, UploadId: str, PartNumber: int, CopySource: Mapping[str, str], **_: Any
+        self, *, UploadId: str, PartNumber: int, CopySource: Mapping[str, str], CopySourceRange: str, **_: Any
     ) -> dict[str, Any]:
         parts = self._parts(UploadId, "UploadPartCopy")
+        first, last = map(int, CopySourceRange.removeprefix("bytes=").split("-"))
         try:
-            parts[PartNumber] = self.objects.read(CopySource["Key"])
+            parts[PartNumber] = self.objects.read(CopySource["Key"])[first : last + 1]
         except KeyError as error:
             raise refusal("NoSuchKey", "UploadPartCopy", "The specified key does not exist.") from error
         return {"CopyPartResult": {"ETag": f"etag-{PartNumber}", "ChecksumCRC32": checksum_of(parts[PartNumber])}}

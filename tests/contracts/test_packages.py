@@ -57,6 +57,18 @@ def test_parts_become_one_object_in_their_order(stores):
     assert objects.read("packages/a") == whole
 
 
+def test_a_part_may_be_the_rest_of_an_object(stores):
+    packages, objects = stores
+    body = FRAGMENT + FRAGMENT[::-1]
+    objects.write("fragments/0", body)
+    parts = [WrittenPart.of(b"head" + body[: MIN_PART_BYTES - 4]), CopiedPart("fragments/0", len(body) - 7, 7)]
+    whole = parts[0].read() + body[7:]
+
+    join(packages, "packages/a", parts, crc32(whole))
+
+    assert objects.read("packages/a") == whole
+
+
 def test_a_call_without_time_uploads_one_part_and_the_next_call_goes_on(stores):
     packages, objects = stores
     objects.write("fragments/0", FRAGMENT)

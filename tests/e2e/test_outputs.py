@@ -93,6 +93,20 @@ def test_a_pmtiles_archive(client, small, tiles_of_small, tmp_path):
     assert main(["check", str(tmp_path / "Small.pmtiles")]) == 0
 
 
+def test_a_pmtiles_archive_of_several_fragments_is_joined_by_the_store(client, world, tmp_path):
+    job = client.export("World_Imagery", storageFormatType="PMTiles", levels="0-7")
+
+    path = tmp_path / "World_Imagery.pmtiles"
+    path.write_bytes(client.package("World_Imagery", job))
+
+    assert path.stat().st_size > 4 * 5 * 2**20  # of several parts
+    assert main(["check", str(path)]) == 0
+    found = by_pmtiles(path)
+    assert len(found) == sum(4**level for level in range(8))
+    for place in found.keys() & {(7, row, column) for row in range(0, 128, 9) for column in range(0, 128, 9)}:
+        assert found[place] == (world / f"{place[0]}/{place[2]}/{place[1]}.jpg").read_bytes()
+
+
 @pytest.mark.parametrize("suffix", ["mbtiles", "gpkg"])
 def test_databases_of_tiles(client, small, tiles_of_small, tmp_path, suffix):
     storage_format = {"mbtiles": "MBTiles", "gpkg": "GeoPackage"}[suffix]
