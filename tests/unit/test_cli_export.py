@@ -518,3 +518,13 @@ def test_a_cache_in_another_grid_makes_a_geopackage_and_no_pmtiles_or_mbtiles(tm
 
     assert main(["export", str(folder), "out.gpkg", "--scheme", "wgs84_512"]) == 0
     assert main(["check", "out.gpkg"]) == 0
+
+
+def test_pmtiles_that_were_exported_are_a_source_again(world, tmp_path):
+    assert main(["export", str(world), str(tmp_path / "World.pmtiles"), "--levels", "0-3"]) == 0
+
+    for source, out in ((world, "direct.tpkx"), (tmp_path / "World.pmtiles", "again.tpkx")):
+        assert main(["export", str(source), str(tmp_path / out), "--levels", "0-3"]) == 0
+
+    direct, again = (tiles_of((tmp_path / name).read_bytes()) for name in ("direct.tpkx", "again.tpkx"))
+    assert again == direct

@@ -128,7 +128,7 @@ def join_directories(fragments: Iterable[tuple[bytes, int]]) -> Directory:
     for packed, size_bytes in fragments:
         if packed:
             found = read_directory(packed, "gzip", largest_bytes=_MAX_REPORTED_BYTES)
-            found.offset.__iadd__(start)
+            np.add(found.offset, start, out=found.offset)
             directories.append(found)
         start += size_bytes
     if not directories:
