@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 from pmtiles.reader import MemorySource, all_tiles
+from pmtiles.tile import TileType, deserialize_header
 
 from exporttiles.domain import parts, plan
+from exporttiles.domain.area import Area
 from exporttiles.domain.errors import InvalidParameterError
-from exporttiles.domain.export import StorageFormat
+from exporttiles.domain.export import Clip, StorageFormat
+from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.service import TileFormat
 from exporttiles.formats.esri.tiling_schemes import WGS84_512
@@ -102,6 +105,18 @@ def test_a_packer_that_has_no_time_goes_on_where_it_stopped(cache, monkeypatch):
 def test_a_delta_may_be_one(cache):
     runtime, job = export(cache, since=datetime(2000, 1, 1, tzinfo=UTC))
     assert tiles_of(archive_of(runtime, job)) == TILES
+
+
+def test_clipped_archives_of_jpeg_tiles_are_called_png_so_that_transparency_is_expected(cache):
+    _, service = cache
+    box = Extent(1_000_000.0, 5_000_000.0, 1_300_000.0, 5_300_000.0, service.full_extent.spatial_reference)
+
+    runtime, job = export(cache, area=Area.from_extent(box), clip=Clip(None))
+
+    archive = archive_of(runtime, job)
+    verify(archive)
+    assert deserialize_header(archive[:127])["tile_type"] is TileType.PNG
+    assert {tile[:4] for tile in tiles_of(archive).values()} == {b"\x89PNG"}
 
 
 def test_a_name_of_the_package_keeps_the_suffix(cache):
