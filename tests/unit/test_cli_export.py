@@ -364,6 +364,19 @@ def test_clipping_in_processes_makes_the_bytes_of_one(world, tmp_path, monkeypat
     assert main(["check", str(tmp_path / "one.tpkx")]) == 0
 
 
+def test_tiles_of_one_color_are_left_out_and_counted(world, tmp_path, capsys):
+    folder, body = tmp_path / "world", io.BytesIO()
+    shutil.copytree(world, folder)
+    Image.new("RGB", (256, 256), (0, 0, 90)).save(body, "JPEG")
+    (folder / "World/2/1/3.jpg").write_bytes(body.getvalue())
+
+    assert main(["export", str(folder), str(tmp_path / "out.tpkx"), "--levels", "2", "--skip-one-color"]) == 0
+
+    assert "1 tile of one color was left out." in capsys.readouterr().out
+    assert len(tiles_of((tmp_path / "out.tpkx").read_bytes())) == 15
+    assert main(["check", str(tmp_path / "out.tpkx")]) == 0
+
+
 def test_a_tile_that_cannot_be_recompressed_is_named_though_another_process_found_it(world, tmp_path, capsys):
     folder = tmp_path / "world"
     shutil.copytree(world, folder)

@@ -46,6 +46,7 @@ REQUESTS = {
     "clip without an area": (EXPORT, "clip=true"),
     "color of a clip": (EXPORT, "exportExtent=0,0,1,1&clip=true&clipColor=white"),
     "color without a clip": (EXPORT, "clipColor=255,255,255"),
+    "delta without blank tiles": (EXPORT, "since=2026-01-01&skipOneColor=true"),
     "criterion": (EXPORT, "exportBy=zoom"),
     "level": (EXPORT, "levels=0-99"),
     "scale": (EXPORT, "exportBy=Scale&levels=400000000"),

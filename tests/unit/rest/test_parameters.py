@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exporttiles.domain.errors import InvalidParameterError
-from exporttiles.domain.export import Clip, StorageFormat
+from exporttiles.domain.export import Blank, Clip, StorageFormat
 from exporttiles.domain.service import TileFormat
 from exporttiles.rest.parameters import read_export_request
 from tests.builders_rest import WORLD, a_service
@@ -191,6 +191,28 @@ def test_to_clip_without_an_area_is_refused():
 def test_values_cannot_be_clipped():
     with pytest.raises(InvalidParameterError, match=r"clip: .* LERC tiles cannot be clipped"):
         read(a_service(tile_format=TileFormat.LERC), exportExtent="0,0,1000,1000", clip="true")
+
+
+def test_tiles_without_contents_are_left_out_only_on_request():
+    png = a_service(tile_format=TileFormat.PNG)
+
+    assert read(png).skipped is None
+    assert read(png, skipBlank="true").skipped is Blank.TRANSPARENT
+    assert read(png, skipOneColor="true").skipped is Blank.ONE_COLOR
+    assert read(png, skipBlank="true", skipOneColor="true").skipped is Blank.ONE_COLOR
+
+
+def test_jpeg_tiles_are_transparent_only_if_they_are_clipped():
+    assert read(skipBlank="true").skipped is None
+    assert read(skipBlank="true").warnings == ("skipBlank: No tile is left out: JPEG tiles are never transparent.",)
+    assert read(skipBlank="true", clip="true", exportExtent="0,0,9,9").skipped is Blank.TRANSPARENT
+    assert read(skipOneColor="true").skipped is Blank.ONE_COLOR
+
+
+@pytest.mark.parametrize("name", list(Blank))
+def test_values_are_never_blank(name):
+    with pytest.raises(InvalidParameterError, match=f"{name}: .* LERC tiles hold values"):
+        read(a_service(tile_format=TileFormat.LERC), **{name: "true"})
 
 
 @pytest.mark.parametrize(

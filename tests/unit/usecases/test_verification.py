@@ -319,6 +319,7 @@ def test_tiles_that_do_not_exist_are_reported():
         "packed": 341,
         "upToDate": 0,
         "missing": {"count": 1024, "examples": []},
+        "skipped": 0,
         "leftOut": {"count": 0, "examples": []},
         "unchanged": {"count": 0, "examples": []},
     }

@@ -21,6 +21,8 @@ _STAND_FOR = {
     "exportExtent": "extent",
     "compressionQuality": "quality",
     "clipColor": "clip_color",
+    "skipBlank": "skip_blank",
+    "skipOneColor": "skip_one_color",
     "name": "package_name",
     "since": "since_last",
     "quietMinutes": "quiet_minutes",

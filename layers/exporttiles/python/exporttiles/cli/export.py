@@ -99,6 +99,8 @@ _LIFETIME = timedelta(days=365)  # of a job that ends with its process
 )
 @click.option("--quality", type=click.IntRange(0, 100), metavar="N", help="Recompress JPEG tiles with this quality.")
 @click.option("--clip", is_flag=True, help="Make pixels outside the area transparent; cut JPEG tiles become PNG.")
+@click.option("--skip-blank", is_flag=True, help="Leave out fully transparent tiles.")
+@click.option("--skip-one-color", is_flag=True, help="Leave out all tiles of one color, transparent or not.")
 @click.option("--clip-color", metavar="R,G,B", help="With --clip: paint them in a color instead, such as 255,255,255.")
 @click.option("--name", default="", metavar="TITLE", help="Title of the map.  [default: the file name]")
 @click.option("--force", is_flag=True, help="Replace an earlier output of the same kind.")
@@ -116,6 +118,8 @@ def export(
     quality: int | None,
     clip: bool,
     clip_color: str | None,
+    skip_blank: bool,
+    skip_one_color: bool,
     name: str,
     force: bool,
     **cache: Any,
@@ -142,6 +146,8 @@ def export(
         **tile_parameters(tile),
         "clip": "true" if clip else None,
         "clipColor": clip_color,
+        "skipBlank": "true" if skip_blank else None,
+        "skipOneColor": "true" if skip_one_color else None,
     }
     if quality is not None:
         parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(quality)}

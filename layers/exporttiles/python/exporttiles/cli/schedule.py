@@ -119,6 +119,8 @@ def _schedule_name(_context: click.Context, _parameter: click.Parameter, name: s
     help="Format of the packages.",
 )
 @click.option("--clip", is_flag=True, help="Make pixels outside the area transparent; cut JPEG tiles become PNG.")
+@click.option("--skip-blank", is_flag=True, help="Leave out fully transparent tiles.")
+@click.option("--skip-one-color", is_flag=True, help="Leave out all tiles of one color, transparent or not.")
 @click.option("--clip-color", metavar="R,G,B", help="With --clip: paint them in a color instead, such as 255,255,255.")
 @stack_option
 def add_schedule(
@@ -140,6 +142,8 @@ def add_schedule(
     file_format: str,
     clip: bool,
     clip_color: str | None,
+    skip_blank: bool,
+    skip_one_color: bool,
     stack: str,
 ) -> None:
     """Schedule an export, or replace the schedule of this name.
@@ -165,6 +169,8 @@ def add_schedule(
         "compressionQuality": quality,
         "clip": clip or None,
         "clipColor": clip_color,
+        "skipBlank": skip_blank or None,
+        "skipOneColor": skip_one_color or None,
     }
     request = json.dumps({member: value for member, value in members.items() if value is not None})
     document = read_request_document(request.encode(), datetime.now(UTC))

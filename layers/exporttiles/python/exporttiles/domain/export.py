@@ -28,6 +28,13 @@ LAST = "last"
 """Value of `since_job` for the newest successful export of a series."""
 
 
+class Blank(StrEnum):
+    """Tiles without contents that an export can leave out; the value is the parameter that asks for it."""
+
+    TRANSPARENT = "skipBlank"
+    ONE_COLOR = "skipOneColor"
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """How the pixels of tiles outside the area are painted.
@@ -70,6 +77,7 @@ class ExportRequest:
         since_job: an earlier job that stands for the time at which it was
             submitted, or `LAST` for the newest of the series; '' once that is known.
         clip: how pixels outside the area are painted; None leaves tiles whole.
+        skipped: tiles without contents that are left out; None keeps them.
         warnings: assumptions about the request that the client should know.
         notes: how the request was read, where that is no assumption.
     """
@@ -84,5 +92,6 @@ class ExportRequest:
     since: datetime | None = None
     since_job: str = ""
     clip: Clip | None = None
+    skipped: Blank | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

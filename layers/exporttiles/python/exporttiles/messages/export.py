@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from exporttiles.domain.export import Clip, ExportRequest, StorageFormat
+from exporttiles.domain.export import Blank, Clip, ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService
 from exporttiles.formats.caches.service_descriptor import read_service, write_service
 from exporttiles.messages.documents import read_document
@@ -32,6 +32,7 @@ class Export:
             "compressionQuality": request.compression_quality,
             "packageName": request.package_name,
             "clip": {"color": request.clip.color} if request.clip else None,
+            "skipped": request.skipped.name if request.skipped else None,
             "since": request.since.isoformat() if request.since else None,
         }
         return json.dumps(document).encode()
@@ -52,7 +53,7 @@ class Export:
         from exporttiles.formats.areas.area_json import read_area
 
         document = read_document(body)
-        clip = document.get("clip")
+        clip, skipped = document.get("clip"), document.get("skipped")
         service, since = read_service(document["service"]), document.get("since")
         request = ExportRequest(
             service_name=service.name,
@@ -63,6 +64,7 @@ class Export:
             compression_quality=document["compressionQuality"],
             package_name=document.get("packageName", ""),
             clip=Clip(clip["color"] and tuple(clip["color"])) if clip else None,
+            skipped=Blank[skipped] if skipped else None,
             since=datetime.fromisoformat(since) if since else None,
         )
         return cls(service, request)

@@ -59,6 +59,7 @@ class FragmentReport:
         used: usage of AWS, for the cost of the job.
         up_to_date_count: tiles that are not in a delta because they have not changed.
         changes: blocks of the tiles in a delta.
+        skipped_count: tiles without contents that are left out on request.
         directory: as `Fragment.directory` returned it.
     """
 
@@ -76,6 +77,7 @@ class FragmentReport:
     levels: tuple[int, ...] = ()
     up_to_date_count: int = 0
     changes: tuple[ChangedBlock, ...] = ()
+    skipped_count: int = 0
     directory: bytes = b""
 
     @property
@@ -120,6 +122,7 @@ class FragmentReport:
             "used": astuple(self.used),
             "up_to_date_count": self.up_to_date_count,
             "changes": [[*astuple(block.tiles), block.tile_count] for block in self.changes],
+            "skipped_count": self.skipped_count,
             "directory": b64encode(self.directory).decode(),
         }
         return json.dumps(document).encode()

@@ -39,6 +39,7 @@ class PackedPackage:
         missing_count: selected tiles that the cache does not have.
         empty_levels: requested levels of which the cache has none of the selected tiles.
         empty_tile_count: selected tiles of these levels.
+        skipped_count: tiles without contents that are left out on request.
         packers: invocations of the packer.
     """
 
@@ -58,6 +59,7 @@ class PackedPackage:
     empty_tile_count: int = 0
     at_once: bool = False
     warnings: tuple[str, ...] = ()
+    skipped_count: int = 0
     packers: int = 1
 
     def to_json(self) -> dict[str, Any]:

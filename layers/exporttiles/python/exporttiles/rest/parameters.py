@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import InvalidParameterError
-from exporttiles.domain.export import ESRI_FORMATS, Clip, ExportRequest, StorageFormat
+from exporttiles.domain.export import ESRI_FORMATS, Blank, Clip, ExportRequest, StorageFormat
 from exporttiles.domain.job import is_job_id
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.wording import level_names
@@ -35,6 +35,8 @@ PARAMETERS = {
     "compressionQuality": "JPEG quality from 0 to 100, with optimizeTilesForSize",
     "clip": "true to make pixels outside the area transparent; not part of ArcGIS",
     "clipColor": "with clip: a color for these pixels instead, as in 255,255,255; not part of ArcGIS",
+    "skipBlank": "true to leave out fully transparent tiles; not part of ArcGIS",
+    "skipOneColor": "true to leave out all tiles of one color, transparent or not; not part of ArcGIS",
     "since": "export only tiles changed since this time (2026-11-23T05:00Z) or job; not part of ArcGIS",
 }
 """Description of each documented parameter, and of those that ArcGIS does not have."""
@@ -74,6 +76,8 @@ def read_export_request(
     levels = _read_levels(sent, service)
     quality, quality_warnings = _read_quality(sent, service)
     since, since_job = _read_since(sent)
+    clip = _read_clip(sent, service)
+    skipped, skip_warnings = _read_skipped(sent, service, clip)
     tile_package = _read_boolean(sent, "tilePackage")
     storage_format = _read_storage_format(sent)
     _check_storage_format(service, storage_format, levels, tile_package=tile_package)
@@ -85,9 +89,10 @@ def read_export_request(
         storage_format=storage_format,
         compression_quality=quality,
         since=since,
-        clip=_read_clip(sent, service),
+        clip=clip,
+        skipped=skipped,
         since_job=since_job,
-        warnings=(*area_warnings, *_empty_levels(levels, service), *quality_warnings),
+        warnings=(*area_warnings, *_empty_levels(levels, service), *quality_warnings, *skip_warnings),
         notes=notes,
     )
 
@@ -172,6 +177,21 @@ def _read_clip(sent: Mapping[str, str], service: ImageService) -> Clip | None:
             "clip", "true", "Without areaOfInterest or exportExtent there is nothing to clip to."
         )
     return Clip(_read_color(text) if text else None)
+
+
+def _read_skipped(
+    sent: Mapping[str, str], service: ImageService, clip: Clip | None
+) -> tuple[Blank | None, tuple[str, ...]]:
+    """Return which tiles without contents are left out, or None if all are kept, and warnings."""
+    asked = [blank for blank in Blank if _read_boolean(sent, blank)]
+    if not asked:
+        return None, ()
+    if service.tile_format is TileFormat.LERC:
+        raise InvalidParameterError(asked[-1], "true", "LERC tiles hold values: none of them is blank.")
+    delivered = clip.tile_format(service.tile_format) if clip else service.tile_format
+    if asked[-1] is Blank.TRANSPARENT and delivered is TileFormat.JPEG:
+        return None, (f"{Blank.TRANSPARENT}: No tile is left out: JPEG tiles are never transparent.",)
+    return asked[-1], ()
 
 
 def _read_color(text: str) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.packages.output import Output
+from exporttiles.formats.tiles.blank import BlankTiles
 from exporttiles.formats.tiles.image import image_size, sniff, start_to_size
 from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import EXAMPLES, FlawedTiles
@@ -45,9 +46,11 @@ class FragmentBuilder:
         self._service, self._request = export.service, export.request
         self._selection = TileSelection.of_service(export.service, export.request.area)
         self._pixels = PixelSelection(export.service.tiling_scheme, export.request.area)
+        skipped = export.request.skipped
+        self._skipped = BlankTiles(skipped, export.service.tiling_scheme.tile_size) if skipped else None
         self._source, self._run_all = source, run_all
 
-        self._source_bytes = self._up_to_date_count = 0
+        self._source_bytes = self._up_to_date_count = self._skipped_count = 0
         self._selected_count = self._missing_count = item.absent_count
         self._tile_counts = Counter[int]()
         self._levels = set[int]()
@@ -98,6 +101,7 @@ class FragmentBuilder:
             used=used,
             up_to_date_count=self._up_to_date_count,
             changes=tuple(self._changes),
+            skipped_count=self._skipped_count,
             directory=self.fragment.directory(),
         )
 
@@ -109,6 +113,12 @@ class FragmentBuilder:
             cut = self._pixels.cut(bundle, wanted) if self._request.clip else {}
             tiles = self._rewritten(bundle.level, cut, tiles, unusable)
         packed = dict(tiles)
+        if self._skipped:
+            skipped = [place for place, tile in packed.items() if self._skipped.hold(tile)]
+            self._skipped_count += len(skipped)
+            unusable += skipped
+            for place in skipped:
+                del packed[place]
         if packed or unusable:
             self._levels.add(bundle.level)
         self._count_missing(bundle, selected, [*packed, *unusable])

@@ -4,11 +4,17 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from exporttiles.domain.cost import Bill
+from exporttiles.domain.export import Blank
 from exporttiles.domain.job import Job, Message, MessageKind, in_words
 from exporttiles.domain.wording import counted, level_names
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import CHANGES_NAME
 from exporttiles.messages.packed_package import PackedPackage
+
+_LEFT_OUT = {
+    Blank.TRANSPARENT: ("blank tile was", "blank tiles were"),
+    Blank.ONE_COLOR: ("tile of one color was", "tiles of one color were"),
+}
 
 
 def success_messages(job: Job, export: Export, packed: PackedPackage, billed: Bill, now: datetime) -> list[Message]:
@@ -77,6 +83,8 @@ def _contents(export: Export, packed: PackedPackage) -> Iterator[str]:
     """Yield sentences on the contents of a package."""
     tiles = counted(packed.tile_count, "tile is", "tiles are")
     yield f"{tiles} in {packed.name}: {counted(packed.size_bytes, 'byte')}."
+    if export.request.skipped and packed.skipped_count:
+        yield left_out_text(export.request.skipped, packed.skipped_count)
     if export.request.since:
         yield (
             f"{counted(packed.up_to_date_count, 'tile has', 'tiles have')} not changed since {since_text(export)} "
@@ -88,6 +96,11 @@ def _contents(export: Export, packed: PackedPackage) -> Iterator[str]:
             f"Recompressed to JPEG quality {export.request.compression_quality}; "
             f"the tiles had {counted(packed.source_bytes, 'byte')} before."
         )
+
+
+def left_out_text(skipped: Blank, count: int) -> str:
+    """Return how many tiles without contents were left out, as a sentence."""
+    return f"{counted(count, *_LEFT_OUT[skipped])} left out."
 
 
 def since_text(export: Export) -> str:

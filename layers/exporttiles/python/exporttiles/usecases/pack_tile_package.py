@@ -38,6 +38,7 @@ from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageJoiner, UploadEndedError
 from exporttiles.ports.process import UsageMeter
 from exporttiles.ports.tiles import TileSources
+from exporttiles.usecases.completion_messages import left_out_text
 from exporttiles.usecases.planned_bundles import no_tile_exists
 from exporttiles.usecases.read_overview import read_overview
 from exporttiles.usecases.verify_package import VerifyPackage
@@ -234,6 +235,8 @@ def _check_counts(job: Job, export: Export, reports: Sequence[FragmentReport]) -
         looked_for = counted(selected_count, "tile was", "tiles were")
         raise PackageError(f"{looked_for} looked for, but {counted(job.tile_count, 'is', 'are')} selected.")
     if not any(report.tile_count or report.up_to_date_count for report in reports):
+        if (skipped := export.request.skipped) and (count := sum(report.skipped_count for report in reports)):
+            raise EmptyExportError(f"{skipped}: {left_out_text(skipped, count)} No other selected tile exists.")
         service = export.service
         raise EmptyExportError(no_tile_exists(service, selected_count))
 
@@ -244,6 +247,7 @@ def _packed(
     tile_count = sum(report.tile_count for report in reports)
     left_out = FlawedTiles.joined([report.left_out for report in reports])
     up_to_date_count = sum(report.up_to_date_count for report in reports)
+    skipped_count = sum(report.skipped_count for report in reports)
     found_levels = {level for report in reports for level in report.levels}
     empty_levels = tuple(level for level in export.request.levels if level not in found_levels)
     selection = TileSelection.of_service(export.service, export.request.area)
@@ -253,13 +257,14 @@ def _packed(
         size_bytes=package.size_bytes,
         crc32=checksum,
         tile_count=tile_count,
-        missing_count=job.tile_count - tile_count - left_out.count - up_to_date_count,
+        missing_count=job.tile_count - tile_count - left_out.count - up_to_date_count - skipped_count,
         left_out=left_out,
         not_recompressed=FlawedTiles.joined([report.not_recompressed for report in reports]),
         source_bytes=sum(report.source_bytes for report in reports),
         used=sum((report.used for report in reports), Usage()),
         work_items=len(reports),
         up_to_date_count=up_to_date_count,
+        skipped_count=skipped_count,
         empty_levels=empty_levels,
         empty_tile_count=sum(map(selection.count, empty_levels)),
     )

@@ -153,6 +153,9 @@ class SubmitExport:
         """
         if request.since and request.since > self.clock.now():
             raise InvalidParameterError("since", request.since.isoformat(), "It must lie in the past.")
+        if request.skipped and (request.since or request.since_job):
+            legal = "With since, a tile that has become blank would be left out, and readers would keep the older one."
+            raise InvalidParameterError(request.skipped, "true", legal)
         if not request.since_job:
             return request
         if request.since_job == LAST:

@@ -107,6 +107,7 @@ class VerifyPackage:
                 "packed": packed.tile_count,
                 "upToDate": packed.up_to_date_count,
                 "missing": _flawed(FlawedTiles.joined([report.missing for report in reports])),
+                "skipped": packed.skipped_count,
                 "leftOut": _flawed(packed.left_out),
                 "unchanged": _flawed(packed.not_recompressed),
             },
