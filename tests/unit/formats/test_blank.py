@@ -94,8 +94,13 @@ def test_equal_tiles_are_decoded_once_and_large_ones_never(monkeypatch):
     assert decoded == [PLAIN["RGB"], PLAIN["grey"]]
 
 
-def test_few_tiles_are_kept_in_memory(monkeypatch):
+def test_few_tiles_are_kept_in_memory_and_the_latest_are_among_them(monkeypatch):
+    decoded = []
+    decode = codec.decode
+    monkeypatch.setattr(codec, "decode", lambda tile: decoded.append(tile) or decode(tile))
     monkeypatch.setattr(blank_module, "_CACHED_TILES", 2)
     tiles = BlankTiles(Blank.ONE_COLOR, 256)
+    greys = [of_color("L", grey) for grey in range(8)]
 
-    assert all(tiles.hold(of_color("L", grey)) for grey in range(8))
+    assert all(tiles.hold(tile) for tile in [*greys, greys[-1], greys[-2], greys[0]])
+    assert decoded == [*greys, greys[0]]

@@ -1,5 +1,7 @@
 """Recognizing tiles without contents: those that are transparent or of one color."""
 
+from functools import lru_cache, partial
+
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.export import Blank
 from exporttiles.formats.tiles.image import sniff
@@ -20,22 +22,16 @@ class BlankTiles:
     def __init__(self, blank: Blank, tile_size: int) -> None:
         self._blank = blank
         self._size_limit_bytes = tile_size * tile_size // _PIXELS_PER_BYTE
-        self._known: dict[bytes, bool] = {}
+        self._is_blank = lru_cache(_CACHED_TILES)(partial(_is_blank, blank))
 
     def hold(self, tile: bytes | memoryview) -> bool:
         """Return True if a tile is blank; False for one that cannot be decoded."""
         if len(tile) > self._size_limit_bytes or (self._blank is Blank.TRANSPARENT and sniff(tile) != "png"):
             return False
-        body = bytes(tile)
-        found = self._known.get(body)
-        if found is None:
-            found = _is_blank(body, self._blank)
-            if len(self._known) < _CACHED_TILES:
-                self._known[body] = found
-        return found
+        return self._is_blank(bytes(tile))
 
 
-def _is_blank(tile: bytes, blank: Blank) -> bool:
+def _is_blank(blank: Blank, tile: bytes) -> bool:
     from exporttiles.formats.tiles.codec import decode
 
     try:
