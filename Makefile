@@ -8,12 +8,15 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-str
 # boto3 and its kin are in the Lambda runtime: 31 MB that the layer need not carry.
 IN_LAMBDA = botocore jmespath python-dateutil six urllib3
 FAST_TESTS = tests/field tests/functions tests/fuzz tests/unit tests/workflow
+# Exports on the emulator mostly wait: one process more than there are cores runs them beside the other tests.
+ALL_TESTS = -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) $(FAST_TESTS) \
+	tests/chaos tests/contracts tests/deployment tests/e2e tests/local tests/oracles
 
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo demo-events serve lint check test chaos test-arcgis fuzz audit bench build deploy \
-	destroy prove lock clean
+.PHONY: help setup setup-demo demo demo-events serve lint check test coverage chaos test-arcgis fuzz audit bench build \
+	deploy destroy prove lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -47,11 +50,12 @@ check: lint .venv-audit/installed ## style, types, import contracts, fast tests,
 	.venv/bin/pytest -n auto $(FAST_TESTS) -m "not slow"
 	@$(MAKE) --no-print-directory audit AUDIT_OPTIONS=--when-reachable
 
-# Exports on the emulator mostly wait: one process more than there are cores runs them beside the other tests.
 test: ## all tests, with exports on the emulator
 	@$(MAKE) --no-print-directory -j2 setup lint .venv-audit/installed
-	.venv/bin/pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) $(FAST_TESTS) tests/chaos tests/contracts \
-		tests/deployment tests/e2e tests/local tests/oracles --cov --cov-report=term
+	.venv/bin/pytest $(ALL_TESTS)
+
+coverage: setup .venv-audit/installed ## all tests, and which lines and branches they reach; takes half as long again
+	.venv/bin/pytest $(ALL_TESTS) --cov --cov-report=term
 
 chaos: .venv/installed ## a thousand exports with injected faults, at most five minutes; SEED=n repeats one
 	.venv/bin/python -m tests.chaos $(SEED)

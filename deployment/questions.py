@@ -4,22 +4,18 @@ import base64
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError
-
+from deployment import probes
 from deployment.caches import DAMAGED, LARGE, bundle_key, level_of
 from deployment.facts import DisprovedError, Figures, Question, Subject, UnprovedError, errors_of, require
+from deployment.probes import CLOSER, PACKER, WORKER
 from exporttiles.domain.tiling import BundleIndex
-from exporttiles.messages.execution import execution_name
 
-WORKER, PACKER, CLOSER = "ExportTileRangeFunction", "PackTilePackageFunction", "CloseJobFunction"
 _TOO_LITTLE_MEGABYTES = 128
 _AT_A_TIME = 2
 _CORNER = '{"xmin":-20037508,"ymin":19000000,"xmax":-19000000,"ymax":20037508,"spatialReference":{"wkid":3857}}'
@@ -40,7 +36,7 @@ def _large_package(subject: Subject) -> Figures:
     job = _export_large(subject)
     subject.jobs["large"] = job | {"began": began, "ended": time.time()}
     size_bytes = _check_checksum(subject, job)
-    seconds = _state_seconds(subject, job["jobId"], "PackTilePackage")
+    seconds = probes.state_seconds(subject, job["jobId"], "PackTilePackage")
     return {
         "package_gigabytes": round(size_bytes / 1e9, 3),
         "pack_seconds": round(seconds, 1),
@@ -53,13 +49,13 @@ def _by_parts(subject: Subject) -> Figures:
     """Export the large cache while the packer has time for one part in each invocation."""
     functions, packer = subject.stack.client("lambda"), subject.stack.physical_id(PACKER)
     usual = functions.get_function_configuration(FunctionName=packer)["Timeout"]
-    _configure(functions, packer, Timeout=_FINISHING_SECONDS)
+    probes.configure(functions, packer, Timeout=_FINISHING_SECONDS)
     try:
         job = _export_large(subject)
     finally:
-        _configure(functions, packer, Timeout=usual)
+        probes.configure(functions, packer, Timeout=usual)
     _check_checksum(subject, job)
-    invocations = [name for name, _ in _states(subject, job["jobId"])].count("PackTilePackage")
+    invocations = [name for name, _ in probes.states(subject, job["jobId"])].count("PackTilePackage")
     require(invocations >= subject.size.bundles, f"The packer was invoked {invocations} times.")
     return {"invocations": invocations}
 
@@ -69,7 +65,7 @@ def _check_checksum(subject: Subject, job: Mapping[str, Any]) -> int:
     require(job["jobStatus"] == "esriJobSucceeded", "; ".join(errors_of(job)))
     report = _verification(subject, job)
     s3, bucket = subject.stack.client("s3"), subject.stack.outputs["PackageBucketName"]
-    key = _objects(subject, job["jobId"])[0]
+    key = probes.objects(subject, job["jobId"])[0]
     head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     checksum = base64.b64decode(head.get("ChecksumCRC32", "")).hex()
     ours, kind = report["checksums"]["package"], head.get("ChecksumType")
@@ -84,7 +80,7 @@ def _head(subject: Subject) -> Figures:
     url = subject.client.package_url(LARGE, _large(subject))
     with subject.client.open(url, "HEAD") as answer:
         length = int(answer.headers["Content-Length"])
-    key = _objects(subject, _large(subject)["jobId"])[0]
+    key = probes.objects(subject, _large(subject)["jobId"])[0]
     bucket = subject.stack.outputs["PackageBucketName"]
     size = subject.stack.client("s3").head_object(Bucket=bucket, Key=key)["ContentLength"]
     require(length == size, f"HEAD says {length} bytes, and the package has {size}.")
@@ -102,8 +98,8 @@ def _range(subject: Subject) -> Figures:
 def _regional_link(subject: Subject) -> Figures:
     """Follow a link to the package by hand: no second redirect, and the host is in the region."""
     url = subject.client.package_url(LARGE, _large(subject))
-    _, link = _fetch(subject.client.with_token(url))
-    status, _ = _fetch(link, Range="bytes=0-3")
+    _, link = probes.fetch(subject.client.with_token(url))
+    status, _ = probes.fetch(link, Range="bytes=0-3")
     region = subject.stack.client("s3").meta.region_name
     host = urlsplit(link).hostname or ""
     bucket = subject.stack.outputs["PackageBucketName"]
@@ -161,7 +157,7 @@ def _roles(subject: Subject) -> Figures:
 
 def _throttled(subject: Subject) -> Figures:
     """Export the large cache while two workers may run at a time."""
-    with _workers_at_a_time(subject, _AT_A_TIME):
+    with probes.workers_at_a_time(subject, _AT_A_TIME):
         start = time.monotonic()
         job = _export_large(subject)
         seconds = time.monotonic() - start
@@ -173,11 +169,11 @@ def _out_of_memory(subject: Subject) -> Figures:
     """Export with a worker that cannot hold a bundle."""
     functions, worker = subject.stack.client("lambda"), subject.stack.physical_id(WORKER)
     memory = functions.get_function_configuration(FunctionName=worker)["MemorySize"]
-    _configure(functions, worker, MemorySize=_TOO_LITTLE_MEGABYTES)
+    probes.configure(functions, worker, MemorySize=_TOO_LITTLE_MEGABYTES)
     try:
         job = _export_large(subject)
     finally:
-        _configure(functions, worker, MemorySize=memory)
+        probes.configure(functions, worker, MemorySize=memory)
     said = "; ".join(errors_of(job))
     require(job["jobStatus"] == "esriJobFailed", f"The job ended as {job['jobStatus']}.")
     require("WorkerMemory" in said, said)
@@ -197,7 +193,7 @@ def _stop(subject: Subject) -> Figures:
     """Stop the execution of an export, as an operator does."""
     job_id = _submit_large(subject)
     _wait_until_started(subject, job_id)
-    subject.stack.client("stepfunctions").stop_execution(executionArn=_execution(subject, job_id))
+    subject.stack.client("stepfunctions").stop_execution(executionArn=probes.execution(subject, job_id))
     return _ends_cancelled(subject, job_id)
 
 
@@ -221,9 +217,11 @@ def _damaged(subject: Subject) -> Figures:
 def _counted_once(subject: Subject) -> Figures:
     """Count the datapoints that CloseJob wrote for one failed work item, after which map and execution fail, too."""
     began = _damaged_job(subject)["began"]
-    _wait(lambda: _log_lines(subject, CLOSER, "ExportsFailed", began), 2 if subject.endpoint else _LOG_SECONDS)
+    probes.wait(
+        lambda: probes.log_lines(subject, CLOSER, "ExportsFailed", began), 2 if subject.endpoint else _LOG_SECONDS
+    )
     time.sleep(0 if subject.endpoint else _LOG_SECONDS)  # for those that come late
-    count = len([line for line in _log_lines(subject, CLOSER, "ExportsFailed", began) if "_aws" in line])
+    count = len([line for line in probes.log_lines(subject, CLOSER, "ExportsFailed", began) if "_aws" in line])
     require(count == 1, f"There are {count} datapoints for one failure.")
     return {"datapoints": count}
 
@@ -246,7 +244,7 @@ def _metric_arrives(subject: Subject) -> Figures:
         )
         return list(found["Datapoints"])
 
-    found = _wait(datapoints, 2 if subject.endpoint else _METRIC_SECONDS)
+    found = probes.wait(datapoints, 2 if subject.endpoint else _METRIC_SECONDS)
     require(found, f"There is no datapoint after {_METRIC_SECONDS} s.")
     return {"datapoints": len(found)}
 
@@ -255,11 +253,13 @@ def _redrive(subject: Subject) -> Figures:
     """Redrive the execution of the failed job, whose cache is mended by now."""
     job_id = _damaged_job(subject)["jobId"]
     workflow = subject.stack.client("stepfunctions")
-    workflow.redrive_execution(executionArn=_execution(subject, job_id))
-    _wait(lambda: workflow.describe_execution(executionArn=_execution(subject, job_id))["status"] != "RUNNING", 300)
+    workflow.redrive_execution(executionArn=probes.execution(subject, job_id))
+    probes.wait(
+        lambda: workflow.describe_execution(executionArn=probes.execution(subject, job_id))["status"] != "RUNNING", 300
+    )
     status = subject.client.get(f"{DAMAGED}/ImageServer/jobs/{job_id}")["jobStatus"]
     require(status == "esriJobFailed", f"The job is {status}.")
-    require(not _objects(subject, job_id), "It left a package.")
+    require(not probes.objects(subject, job_id), "It left a package.")
     return {}
 
 
@@ -268,7 +268,7 @@ def _redrive(subject: Subject) -> Figures:
 
 def _update(subject: Subject) -> Figures:
     """Update definition and functions while an export waits for its first worker."""
-    with _workers_at_a_time(subject, 0):
+    with probes.workers_at_a_time(subject, 0):
         job_id = _submit_large(subject)
         _wait_until_started(subject, job_id)
         subject.deploy({"SmallExportBytes": "100000000", "WorkerMemory": "2048"})
@@ -284,7 +284,7 @@ def _at_once(subject: Subject) -> Figures:
     """Export a cache that is small for the parameters by now."""
     job = subject.client.export(DAMAGED, levels="7", exportExtent=_CORNER)
     require(job["jobStatus"] == "esriJobSucceeded", "; ".join(errors_of(job)))
-    states = [name for name, *_ in _states(subject, job["jobId"])]
+    states = [name for name, *_ in probes.states(subject, job["jobId"])]
     require("ExportAtOnce" in states, f"It went through {', '.join(states)}.")
     return {}
 
@@ -296,7 +296,7 @@ def _cold_starts(subject: Subject) -> Figures:
     """Read from the logs how long functions took to start."""
     figures = {}
     for function in subject.stack.of_kind("AWS::Lambda::Function"):
-        reports = [_metrics_of(line) for line in _log_lines(subject, function.logical_id, "initDurationMs")]
+        reports = [probes.metrics_of(line) for line in probes.log_lines(subject, function.logical_id, "initDurationMs")]
         starts = [each["initDurationMs"] for each in reports if "initDurationMs" in each]
         if starts:
             figures[f"{function.logical_id}_start_milliseconds"] = round(statistics.median(starts))
@@ -312,10 +312,10 @@ def _memory_time(subject: Subject) -> Figures:
     counted = float(said.partition(" GB-s")[0].rpartition(" ")[2].replace(",", ""))
     billed = 0.0
     for name in ("PlanExportFunction", WORKER, PACKER, CLOSER):
-        lines = _log_lines(subject, name, "billedDurationMs", job["began"], job["ended"] + _LOG_SECONDS)
+        lines = probes.log_lines(subject, name, "billedDurationMs", job["began"], job["ended"] + _LOG_SECONDS)
         function = subject.stack.physical_id(name)
         memory = subject.stack.client("lambda").get_function_configuration(FunctionName=function)["MemorySize"]
-        billed += sum(_metrics_of(line)["billedDurationMs"] for line in lines) / 1000 * memory / 1024
+        billed += sum(probes.metrics_of(line)["billedDurationMs"] for line in lines) / 1000 * memory / 1024
     if not billed:
         raise UnprovedError("No log has a duration that was billed.")
     require(
@@ -366,112 +366,16 @@ def _verification(subject: Subject, job: Mapping[str, Any]) -> dict[str, Any]:
     return report
 
 
-def _objects(subject: Subject, job_id: str) -> list[str]:
-    """Return the keys below the folder of a job's packages, the largest first."""
-    found = subject.stack.client("s3").list_objects_v2(
-        Bucket=subject.stack.outputs["PackageBucketName"], Prefix=f"packages/{job_id}/"
-    )
-    return [each["Key"] for each in sorted(found.get("Contents", []), key=lambda each: -each["Size"])]
-
-
-def _execution(subject: Subject, job_id: str) -> str:
-    machine = subject.stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:")
-    return f"{machine}:{execution_name(job_id, 1)}"
-
-
-def _states(subject: Subject, job_id: str) -> list[tuple[str, float]]:
-    """Return the states that an execution entered, with the time."""
-    pages = subject.stack.client("stepfunctions").get_paginator("get_execution_history")
-    return [
-        (event["stateEnteredEventDetails"]["name"], event["timestamp"].timestamp())
-        for page in pages.paginate(executionArn=_execution(subject, job_id))
-        for event in page["events"]
-        if "stateEnteredEventDetails" in event
-    ]
-
-
-def _state_seconds(subject: Subject, job_id: str, state: str) -> float:
-    """Return the seconds from the first entry of a state, which may be a loop, to CloseJob."""
-    entered = _states(subject, job_id)
-    first = next(place for place, (name, _) in enumerate(entered) if name == state)
-    after = next(time for name, time in entered[first:] if name == "CloseJob")
-    return max(after - entered[first][1], 0.001)
-
-
 def _wait_until_started(subject: Subject, job_id: str) -> None:
-    _wait(lambda: any(name == "ExportTileRanges" for name, _ in _states(subject, job_id)), 120)
+    probes.wait(lambda: any(name == "ExportTileRanges" for name, _ in probes.states(subject, job_id)), 120)
 
 
 def _ends_cancelled(subject: Subject, job_id: str) -> Figures:
     job = subject.client.wait(LARGE, job_id)
     require(job["jobStatus"] == "esriJobCancelled", f"The job ended as {job['jobStatus']}.")
-    _wait(lambda: not _objects(subject, job_id), 120)
-    require(not _objects(subject, job_id), "It left a package.")
+    probes.wait(lambda: not probes.objects(subject, job_id), 120)
+    require(not probes.objects(subject, job_id), "It left a package.")
     return {}
-
-
-@contextmanager
-def _workers_at_a_time(subject: Subject, count: int) -> Iterator[None]:
-    """Let no more workers run at a time."""
-    functions, worker = subject.stack.client("lambda"), subject.stack.physical_id(WORKER)
-    try:
-        functions.put_function_concurrency(FunctionName=worker, ReservedConcurrentExecutions=count)
-    except ClientError as error:
-        if "UnreservedConcurrentExecution" not in str(error):
-            raise
-        raise UnprovedError(f"The account's quota leaves nothing to reserve: {error}") from error
-    try:
-        yield
-    finally:
-        functions.delete_function_concurrency(FunctionName=worker)
-
-
-def _configure(functions: Any, name: str, **settings: int) -> None:
-    functions.update_function_configuration(FunctionName=name, **settings)
-    functions.get_waiter("function_updated_v2").wait(FunctionName=name)
-
-
-def _log_lines(subject: Subject, function: str, text: str, began: float = 0, ended: float = 0) -> list[dict[str, Any]]:
-    """Return the JSON lines of a function's log that contain a text and were written between two times."""
-    name = subject.stack.physical_id(function)
-    config = subject.stack.client("lambda").get_function_configuration(FunctionName=name)
-    group = config.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}")
-    times = {"startTime": round(began * 1000), "endTime": round((ended or time.time() + 60) * 1000)}
-    pages = subject.stack.client("logs").get_paginator("filter_log_events")
-    messages = [
-        event["message"]
-        for page in pages.paginate(logGroupName=group, filterPattern=f'"{text}"', **times)
-        for event in page["events"]
-    ]
-    return [json.loads(message) for message in messages if message.startswith("{")]
-
-
-def _metrics_of(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the metrics of a line that the platform wrote about an invocation."""
-    found: Mapping[str, Any] = line.get("record", {}).get("metrics", {})
-    return found
-
-
-def _wait(look: Callable[[], Any], seconds: float) -> Any:
-    """Look until something is found or the time is over; return the last finding."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    return found
-
-
-def _fetch(url: str, **headers: str) -> tuple[int, str]:
-    """GET an address without following redirects; return the status and the location."""
-    parts = urlsplit(url)
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    connection = kind(parts.netloc, timeout=60)
-    try:
-        connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status, answer.headers.get("Location", "")
-    finally:
-        connection.close()
 
 
 QUESTIONS = (
@@ -483,7 +387,7 @@ QUESTIONS = (
     ),
     Question("packages.checksum", "S3 compares the checksum of a whole package that it joined.", _large_package),
     Question("packages.by_parts", "A package that takes several invocations of the packer is whole.", _by_parts),
-    Question("packages.head", "HEAD tells the length of a package.", _head),
+    Question("packages.head", "HEAD returns the length of a package.", _head),
     Question("packages.range", "A part of a package can be downloaded.", _range),
     Question(
         "packages.link",
@@ -526,7 +430,7 @@ QUESTIONS = (
     Question("update.parameters", "A changed parameter holds for the next export.", _at_once),
     Question(
         "figures.starts",
-        "Lambda tells how long functions take to start.",
+        "Lambda reports how long functions take to start.",
         _cold_starts,
         "The emulator does not start functions as Lambda does.",
     ),

@@ -213,7 +213,7 @@ def _write(strip: Strip) -> int:
 
 
 def main() -> None:
-    """Make a cache as the command line says."""
+    """Make a cache with the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m local.world_cache", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", type=Path, help="folder of the tiles")
     parser.add_argument("--source", choices=SOURCES, default="shadedrelief")

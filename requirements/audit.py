@@ -1,7 +1,7 @@
-"""Ask OSV for known holes in what is deployed, with pip-audit; `make audit` calls it.
+"""Ask OSV for known vulnerabilities of the deployed packages, with pip-audit; `make audit` calls it.
 
-Ends with 0 where there is none, and with 1 where there is one, or where OSV
-could not be asked: the latter is only told, and no failure, with --when-reachable.
+The exit status is 0 if there are none, and 1 if there are some or OSV cannot be reached.
+With --when-reachable, an OSV that cannot be reached is only reported.
 """
 
 import argparse
@@ -16,14 +16,14 @@ _SOCKET_SECONDS, _MOST_SECONDS = 3, 60
 
 
 class NotAuditedError(Exception):
-    """The advisories could not be asked for everything."""
+    """OSV could not be asked about every package."""
 
 
 def main() -> int:
     """Return the status of the process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--osv-url", default=OSV_URL)
-    parser.add_argument("--when-reachable", action="store_true", help="that OSV cannot be asked is no failure")
+    parser.add_argument("--when-reachable", action="store_true", help="exit with 0 if OSV cannot be reached")
     options = parser.parse_args()
     try:
         audited = audit(options.osv_url)
@@ -39,13 +39,13 @@ def main() -> int:
 
 
 def audit(osv_url: str) -> list[dict[str, Any]]:
-    """Return the packages with their holes, as pip-audit tells them.
+    """Return the packages with their vulnerabilities, from the report of pip-audit.
 
-    It ends in the same way when it finds a hole and when it fails: only a
-    whole report tells that all was asked.
+    pip-audit has the same exit status when it finds one and when it fails: only a
+    complete report proves that OSV was asked about every package.
 
     Raises:
-        NotAuditedError: there is none.
+        NotAuditedError: there is no complete report.
     """
     command = [sys.executable, "-m", "pip_audit", "--strict", "--disable-pip", "--require-hashes", "-r", DEPLOYED]
     command += ["--progress-spinner", "off", "--format", "json", "--desc", "on", "--timeout", str(_SOCKET_SECONDS)]

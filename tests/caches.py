@@ -31,7 +31,7 @@ def put_xyz(objects: ObstoreObjects, tiles: Tiles) -> str:
 
 
 def put_tms(objects: ObstoreObjects, tiles: Tiles) -> str:
-    """Rows from the bottom, as ``tilemapresource.xml`` tells."""
+    """Rows from the bottom, as ``tilemapresource.xml`` states."""
     for (level, row, column), tile in tiles.items():
         objects.write(f"{level}/{column}/{2**level - 1 - row}.{extension(tile)}", tile)
     objects.write("tilemapresource.xml", b"<TileMap version='1.0.0'/>")

@@ -109,7 +109,7 @@ def test_a_mistake_in_the_request_is_raised_with_our_words(layer):
 
 
 def test_the_client_stops_waiting_for_an_export_that_is_cancelled(layer):
-    """WHEN someone cancels it at the true address THEN the client, which knows no such end, is told of a failure."""
+    """WHEN someone cancels it at the true address THEN the client, which does not know this status, gets a failure."""
 
     def cancel_when_submitted(response, *_, **__):
         if response.request.method == "POST" and response.url.endswith("/exportTiles"):

@@ -87,7 +87,9 @@ class MemoryS3:
         assert numbers == sorted(parts), "S3 would refuse the list of parts"
         for part in MultipartUpload["Parts"]:
             expected = checksum_of(parts[part["PartNumber"]])
-            assert part["ChecksumCRC32"] == expected, "S3 compares the checksum of each part that it has told"
+            assert part["ChecksumCRC32"] == expected, (
+                "S3 compares the checksum of each part with the one that it returned"
+            )
         self.objects.write(Key, b"".join(parts[number] for number in numbers))
         del self.uploads[UploadId]
 

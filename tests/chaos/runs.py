@@ -323,7 +323,7 @@ class World:
             self.problems.append(f"{event} made {self.protected_state()} of {before}")
 
     def protected_state(self) -> tuple[Job | None, Delivered, Sequence[str]]:
-        """Return what a late end must not change: job, packages and, until the job has ended, fragments."""
+        """Return the state that a late end must not change: job, packages and, until the job has ended, fragments."""
         job = self.job()
         is_open = job is not None and not job.status.is_final
         return job, self.delivered(), [stored.key for stored in self.objects.list(KEYS.fragments)] if is_open else []

@@ -18,7 +18,7 @@ STEPS = [
 
 
 def texts(job, kind=""):
-    """Return what a job says: all of it, or errors or warnings alone."""
+    """Return the messages of a job: all, or errors or warnings alone."""
     return [m["description"] for m in job["messages"] if m["type"].endswith(kind)]
 
 

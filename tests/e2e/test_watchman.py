@@ -1,4 +1,4 @@
-"""What nobody else closes, through the real wiring."""
+"""The watchman closes orphaned jobs, through the real wiring."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -56,7 +56,7 @@ def test_a_pmtiles_archive_among_other_files_is_opened_by_its_own_address(tmp_pa
 
 
 def replaceable(tmp_path, name="World.pmtiles"):
-    """Return what puts an archive of one tile at an address, and publishes it."""
+    """Return a function that puts an archive of one tile at an address, and publishes it."""
 
     def put(tile):
         objects = memory()

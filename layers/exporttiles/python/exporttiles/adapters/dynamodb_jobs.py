@@ -143,7 +143,7 @@ class DynamoDbJobs:
                 raise quota.tiles_exceeded(job.tile_count, used_count, job.submitted_at)
 
     def _require_place(self, quota: Quota) -> None:
-        """Remove jobs that have ended from the open jobs of a caller, which nobody else does.
+        """Remove ended jobs from the open jobs of a caller; nothing else removes them.
 
         Raises:
             QuotaExceededError: all places are taken by jobs that have not ended.

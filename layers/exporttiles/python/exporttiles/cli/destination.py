@@ -161,7 +161,7 @@ class Destination:
         self._require_replaceable()
         earlier = self.path.rename(made.parent / "replaced")  # a folder cannot be replaced by a name
         try:
-            _require_output(earlier, "", shown=self.path)  # again, where nobody else can add a file
+            _require_output(earlier, "", shown=self.path)  # again, now that no other process can add a file
             made.rename(self.path)
         except BaseException:
             earlier.rename(self.path)

@@ -25,7 +25,7 @@ class PartlyPacked:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "PartlyPacked":
-        """Return what a JSON document says."""
+        """Read a JSON document."""
         return cls(Usage(*document["used"]), document["packers"])
 
 

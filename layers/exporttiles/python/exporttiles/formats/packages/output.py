@@ -65,7 +65,7 @@ class Fragment(Protocol):
         ...
 
     def directory(self) -> bytes:
-        """Return where the tiles lie, for `Output.layout`; b"" where the members tell."""
+        """Return the places of the tiles, for `Output.layout`; b"" if the list of members is enough."""
         ...
 
 

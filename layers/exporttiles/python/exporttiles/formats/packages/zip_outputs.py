@@ -63,7 +63,7 @@ class ZipFragment:
             self.size_bytes += len(header) + member.size_bytes
 
     def directory(self) -> bytes:
-        """Return nothing: the members tell."""
+        """Return b"": the list of members is enough."""
         return b""
 
 
