@@ -6,6 +6,9 @@ Resources are named as in the templates: ``${JobTable.Arn}/index/series``.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from exporttiles.domain.quota import Quota
+from exporttiles.ports.jobs import JobChange
+
 Right = tuple[str, str]
 """An action of IAM, and the resource on which it is needed."""
 
@@ -35,8 +38,12 @@ JOBS = {  # tests/contracts/test_rights_on_dynamodb.py holds it against the adap
     "count_work_item": {("dynamodb:UpdateItem", TABLE)},
     "delete": {("dynamodb:UpdateItem", TABLE)},
 }
-CREATE_COUNTED = {("dynamodb:GetItem", TABLE), ("dynamodb:PutItem", TABLE), ("dynamodb:UpdateItem", TABLE)}
-"""Rights for `create` if the quota of the caller has a limit."""
+COUNTED = {
+    "create": {("dynamodb:GetItem", TABLE), ("dynamodb:PutItem", TABLE), ("dynamodb:UpdateItem", TABLE)},
+    "advance": {("dynamodb:GetItem", TABLE), ("dynamodb:UpdateItem", TABLE)},
+    "resume": {("dynamodb:GetItem", TABLE), ("dynamodb:UpdateItem", TABLE)},
+}
+"""Rights for changes that also change the counts of a caller, whose quota has a limit."""
 
 
 def rights_of(port: str, method: str, args: Sequence[Any], options: Mapping[str, Any]) -> Iterator[Right]:
@@ -46,8 +53,10 @@ def rights_of(port: str, method: str, args: Sequence[Any], options: Mapping[str,
         NotImplementedError: nothing is known of this method.
     """
     match port, method:
-        case "jobs", "create" if not all(quota.is_unlimited for quota in args[1:]):
-            yield from CREATE_COUNTED
+        case "jobs", "create" | "advance" | "resume" if not all(
+            quota.is_unlimited for quota in _quotas([*args, *options.values()])
+        ):
+            yield from COUNTED[method]
         case "jobs", _:
             yield from JOBS[method]
         case "workflow", "start":
@@ -70,6 +79,15 @@ def rights_of(port: str, method: str, args: Sequence[Any], options: Mapping[str,
             yield from _rights_on(_BUCKETS[port], method, args, options)
         case _:
             raise NotImplementedError(f"{port}.{method}")
+
+
+def _quotas(args: Sequence[Any]) -> Iterator[Quota]:
+    """Yield the quotas among the arguments of a call, and those inside of them."""
+    for arg in args:
+        if isinstance(arg, Quota):
+            yield arg
+        elif isinstance(arg, JobChange):
+            yield arg.refund
 
 
 def _rights_on(bucket: str, method: str, args: Sequence[Any], options: Mapping[str, Any]) -> Iterator[Right]:

@@ -66,6 +66,7 @@ def test_a_job_comes_back_as_it_was_stored(jobs):
         package=Package("packages/j1/a.tpkx", "a.tpkx", 7),
         finished_at=CLOCK.time,
         owner="0f" * 32,
+        caller=EVENTS,
         delivery=Delivery(5, 1, 0.0021, 3),
         name="district-2026-11-23",
         callback_data='{"order": 4711}',
@@ -382,6 +383,100 @@ def test_the_count_of_tiles_is_left_alone_if_there_is_no_place(jobs):
     jobs.advance("j1", JobChange(JobStatus.FAILED))
 
     assert jobs.create(a_job("j3", tile_count=6), quota)
+
+
+def fail(jobs, job_id):
+    assert jobs.advance(job_id, JobChange(JobStatus.FAILED, resumable_until=CLOCK.time + HOUR))
+
+
+def resume_counted(jobs, job_id="j1", quota=TWO_OPEN):
+    return jobs.resume(job_id, 2, CLOCK.time, LATER, Message(MessageKind.INFORMATIVE, "resumed"), quota=quota)
+
+
+@pytest.mark.parametrize("others", [["j2"], ["j2", "j3"]], ids=["its place is not taken", "its place was taken"])
+def test_a_resumed_job_counts_as_open_again(jobs, others):
+    jobs.create(a_job("j1"), TWO_OPEN)
+    fail(jobs, "j1")
+    for job_id in others:
+        jobs.create(a_job(job_id), TWO_OPEN)
+    for job_id in others[1:]:
+        fail(jobs, job_id)
+
+    assert resume_counted(jobs)
+
+    with pytest.raises(QuotaExceededError, match=r"^MaxOpenJobs: 2 exports"):
+        jobs.create(a_job("j4"), TWO_OPEN)
+
+
+def test_a_job_is_resumed_when_the_quota_has_room_for_it(jobs):
+    jobs.create(a_job("j1"), TWO_OPEN)
+    fail(jobs, "j1")
+    for job_id in ("j2", "j3"):
+        jobs.create(a_job(job_id), TWO_OPEN)
+
+    with pytest.raises(QuotaExceededError, match=r"^MaxOpenJobs: 2 exports of this API key are unfinished"):
+        resume_counted(jobs)
+    assert (jobs.get("j1").status, jobs.get("j1").attempt) == (JobStatus.FAILED, 1)
+
+    fail(jobs, "j3")
+    assert resume_counted(jobs)
+
+
+def test_a_full_quota_does_not_hide_that_a_job_cannot_be_resumed(jobs):
+    jobs.create(a_job("j1"))
+    jobs.create(a_job("j2"), replace(TWO_OPEN, max_open_jobs=1))
+
+    assert not resume_counted(jobs, quota=replace(TWO_OPEN, max_open_jobs=1))
+
+
+def test_a_job_that_was_not_counted_counts_when_it_is_resumed(jobs):
+    jobs.create(a_failed_job())
+
+    assert resume_counted(jobs, quota=replace(TWO_OPEN, max_open_jobs=1))
+
+    with pytest.raises(QuotaExceededError):
+        jobs.create(a_job("j2"), replace(TWO_OPEN, max_open_jobs=1))
+
+
+def test_tiles_of_a_resumed_job_are_not_counted_again(jobs):
+    quota = replace(TWO_OPEN, max_tiles_per_day=10)
+    jobs.create(a_job("j1", tile_count=7), quota)
+    fail(jobs, "j1")
+
+    assert resume_counted(jobs, quota=quota)
+
+    assert jobs.create(a_job("j2", tile_count=3), quota)
+
+
+def test_a_job_on_which_no_work_was_done_gives_its_tiles_back_once(jobs):
+    jobs.create(a_job("j1", tile_count=7), TEN_TILES)
+    jobs.create(a_job("j2", tile_count=2), TEN_TILES)
+
+    assert jobs.advance("j1", JobChange(JobStatus.FAILED, refund=TEN_TILES))
+    assert not jobs.advance("j1", JobChange(JobStatus.FAILED, refund=TEN_TILES))
+    assert not jobs.advance("j404", JobChange(JobStatus.FAILED, refund=TEN_TILES))
+
+    assert jobs.get("j1").status is JobStatus.FAILED
+    with pytest.raises(QuotaExceededError, match="have used 2 of 10 tiles today"):
+        jobs.create(a_job("j3", tile_count=9), TEN_TILES)
+
+
+def test_a_job_that_is_resumed_while_ended_jobs_are_removed_stays_counted(table):
+    """The job is read as ended, resumed, and must not be removed from the open jobs then."""
+    jobs, resumed = DynamoDbJobs(table, CLOCK), []
+    for job_id in ("j1", "j2"):
+        jobs.create(a_job(job_id), TWO_OPEN)
+    fail(jobs, "j1")
+
+    def resume_before(**_):
+        if not resumed:
+            resumed.append(resume_counted(jobs))
+
+    table.meta.client.meta.events.register("before-call.dynamodb.UpdateItem", resume_before)
+
+    with pytest.raises(QuotaExceededError):
+        jobs.create(a_job("j3"), TWO_OPEN)
+    assert resumed == [True]
 
 
 def test_counts_are_no_jobs(jobs):

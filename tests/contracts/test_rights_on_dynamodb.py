@@ -1,6 +1,7 @@
 """The declared permissions on the job table equal those of the requests sent (moto)."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from exporttiles.domain.job import JobStatus, Message, MessageKind, Progress, Se
 from exporttiles.domain.quota import Quota
 from exporttiles.ports.jobs import JobChange
 from tests.builders_rest import SUBMITTED_AT, a_job
-from tests.chaos.rights import CREATE_COUNTED, JOBS, TABLE
+from tests.chaos.rights import COUNTED, JOBS, TABLE
 from tests.fakes import FakeClock
 
 JOB = a_job(series=Series("series", 1))
@@ -44,11 +45,30 @@ def test_the_rights_of_a_method_are_those_of_its_requests(table, method):
     assert sent == JOBS[method]
 
 
-def test_the_rights_of_a_counted_job_are_those_of_the_writes_of_its_transaction(table):
-    with sent_to(table) as sent:
-        DynamoDbJobs(table, FakeClock()).create(JOB, Quota("key", max_open_jobs=1, max_tiles_per_day=10**9))
+LIMITED = Quota("key", max_open_jobs=1, max_tiles_per_day=10**9)
+COUNTED_CALLS = {
+    "create": lambda jobs: jobs.create(JOB, LIMITED),
+    "advance": lambda jobs: jobs.advance(JOB.job_id, JobChange(JobStatus.FAILED, refund=LIMITED)),
+    "resume": lambda jobs: jobs.resume(
+        JOB.job_id, 2, SUBMITTED_AT, SUBMITTED_AT + timedelta(days=1), SAID, quota=LIMITED
+    ),
+}
 
-    assert sent == CREATE_COUNTED
+
+@pytest.mark.parametrize("method", COUNTED)
+def test_the_rights_of_a_counted_job_are_those_of_the_writes_of_its_transaction(table, method):
+    jobs = DynamoDbJobs(table, FakeClock())
+    if method == "advance":
+        jobs.create(JOB)
+    if method == "resume":
+        jobs.create(replace(JOB, status=JobStatus.FAILED, resumable_until=SUBMITTED_AT + timedelta(days=1)))
+        jobs.create(replace(JOB, job_id="other"), LIMITED)
+        jobs.advance("other", JobChange(JobStatus.FAILED))  # its place is made free
+
+    with sent_to(table) as sent:
+        COUNTED_CALLS[method](jobs)
+
+    assert sent == COUNTED[method]
 
 
 @contextmanager

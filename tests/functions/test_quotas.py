@@ -119,16 +119,50 @@ def test_what_ends_at_once_is_not_counted(status):
         assert runtime.jobs.get(export(runtime, equal_or_too_large)["jobId"]).status is status
 
 
-def test_an_export_is_resumed_whatever_else_is_open():
-    runtime = limited(max_open_jobs=1, max_tiles_per_day=42)
-    first = export(runtime)["jobId"]
+def fail(runtime, job_id):
     until = runtime.clock.now() + timedelta(hours=1)
-    runtime.jobs.advance(first, JobChange(JobStatus.FAILED, finished_at=until, resumable_until=until))
+    runtime.jobs.advance(job_id, JobChange(JobStatus.FAILED, finished_at=until, resumable_until=until))
+
+
+def resume(runtime, job_id):
+    return json.loads(Client(runtime).send("POST", f"{SERVICE}/jobs/{job_id}/resume", "f=json")["body"])
+
+
+def test_a_resumed_export_is_open_like_a_new_one():
+    runtime = limited(max_open_jobs=1)
+    first = export(runtime)["jobId"]
+    fail(runtime, first)
+    second = export(runtime)["jobId"]
+
+    assert resume(runtime, first)["error"]["message"].startswith("MaxOpenJobs: 1 export without an API key is")
+
+    run_workflow(runtime, second)
+    assert resume(runtime, first)["jobId"] == first
+    assert is_refused(export(runtime))
+
+
+def test_a_resumed_export_of_a_request_file_counts_for_request_files():
+    runtime = limited(max_open_jobs=1, public_base_url="https://maps.example.org")
+    first = drop(runtime, REQUEST, "v1")[1]["jobId"]
+    fail(runtime, first)
     export(runtime)
 
-    response = Client(runtime).send("POST", f"{SERVICE}/jobs/{first}/resume", "f=json")
+    assert resume(runtime, first)["jobId"] == first
+    assert drop(runtime, REQUEST, "v2")[0] == "rejected"
 
-    assert json.loads(response["body"])["jobId"] == first
+
+def test_an_export_that_cannot_be_started_uses_no_tiles_of_the_day(monkeypatch):
+    runtime = limited(max_open_jobs=1, max_tiles_per_day=21)
+
+    def fail_to_start(*_):
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.workflow, "start", fail_to_start)
+        for _ in range(2):
+            assert export(runtime)["error"]["code"] == 500
+
+    assert "jobId" in export(runtime)
 
 
 def test_estimates_are_not_limited():

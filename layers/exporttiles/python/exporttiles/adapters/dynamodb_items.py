@@ -20,6 +20,7 @@ from exporttiles.domain.job import (
     Progress,
     Series,
 )
+from exporttiles.domain.quota import ANONYMOUS
 
 OPEN = "open"
 """The ``phase`` of unfinished jobs; finished jobs have no ``phase``."""
@@ -53,6 +54,7 @@ def job_item(job: Job) -> dict[str, Any]:
         "operation": str(job.operation),
         "service_name": job.service_name,
         "owner": job.owner,
+        "caller": job.caller,
         "status": str(job.status),
         "submitted_at": job.submitted_at.isoformat(),
         "expires_at": int(job.expires_at.timestamp()),
@@ -110,6 +112,7 @@ def job_of_item(item: Mapping[str, Any]) -> Job:
         package=Package(package["key"], package["name"], int(package["size_bytes"])) if package else None,
         estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
         owner=item.get("owner", ""),
+        caller=item.get("caller", ANONYMOUS),
         delivery=_delivery_of_item(delivery) if delivery else None,
         name=item.get("name", ""),
         callback_data=item.get("callback_data", ""),

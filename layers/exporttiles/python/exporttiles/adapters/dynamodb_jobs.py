@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -78,19 +78,42 @@ class DynamoDbJobs:
         return self._create_counted(job, quota)
 
     def _create_counted(self, job: Job, quota: Quota) -> bool:
-        """Insert a job and count it, in one transaction. Other jobs of the same caller may be in its way."""
+        """Insert a job and count it, in one transaction."""
+
+        def require_room() -> None:
+            self._require_tiles(job, quota)
+            self._require_place(quota)
+
         self._require_tiles(job, quota)
+        insert = {"Item": job_item(job), "ConditionExpression": "attribute_not_exists(job_id)"}
+        writes: list[Any] = [{"Put": {"TableName": self._table.name, **insert}}]
+        if quota.max_open_jobs:
+            writes.append(self._count_open(job.job_id, job.expires_at, quota))
+        if quota.max_tiles_per_day:
+            writes.append(self._count_tiles(job, job.tile_count, quota))
+        return self._transact(writes, quota, require_room)
+
+    def _transact(self, writes: list[Any], quota: Quota, require_room: Callable[[], None]) -> bool:
+        """Change a job and the counts of its caller, in one transaction. Other jobs of the caller may be in its way.
+
+        Args:
+            writes: the change of the job, and those of the counts.
+            quota: of the caller.
+            require_room: called when the condition of a count does not hold: makes room, or raises.
+
+        Returns:
+            False, with nothing changed, when the condition of the first write does not hold.
+        """
         for attempt in range(1, _TRANSACTION_ATTEMPTS + 1):
             try:
-                self._table.meta.client.transact_write_items(TransactItems=self._counted_writes(job, quota))
+                self._table.meta.client.transact_write_items(TransactItems=writes)
             except ClientError as error:
-                inserted, *counts = _cancellation_reasons(error) or [""]
-                if inserted == _REFUSED:
+                changed, *counts = _cancellation_reasons(error) or [""]
+                if changed == _REFUSED:
                     return False
                 if _REFUSED in counts:
-                    self._require_tiles(job, quota)
-                    self._require_place(quota)
-                elif attempt == _TRANSACTION_ATTEMPTS or _PASSING.isdisjoint([inserted, *counts]):
+                    require_room()
+                elif attempt == _TRANSACTION_ATTEMPTS or _PASSING.isdisjoint([changed, *counts]):
                     raise
                 else:
                     time.sleep(random.uniform(0, min(1, 0.02 * 2**attempt)))  # noqa: S311  (no secret)
@@ -98,38 +121,39 @@ class DynamoDbJobs:
                 return True
         raise quota.open_jobs_exceeded(quota.max_open_jobs)  # others took each place that was made
 
-    def _counted_writes(self, job: Job, quota: Quota) -> list[Any]:
-        """Return the writes of a transaction: the job, and the counts of its caller that have a limit."""
-        name, expires_at = self._table.name, int(job.expires_at.timestamp())
-        insert = {"TableName": name, "Item": job_item(job), "ConditionExpression": "attribute_not_exists(job_id)"}
-        writes: list[Any] = [{"Put": insert}]
-        if quota.max_open_jobs:
-            count = {
-                "TableName": name,
+    def _count_open(self, job_id: str, expires_at: datetime, quota: Quota, *, is_resumed: bool = False) -> Any:
+        """Return the write that puts a job into the open jobs of its caller, if it is there or a place is free."""
+        return {
+            "Update": {
+                "TableName": self._table.name,
                 "Key": _open_jobs_key(quota),
-                "UpdateExpression": "SET expires_at = :expires_at ADD open_jobs :job",
-                "ConditionExpression": "attribute_not_exists(open_jobs) OR size(open_jobs) < :limit",
+                "UpdateExpression": "SET expires_at = :expires_at ADD open_jobs :jobs, resumes :resumes",
+                "ConditionExpression": (
+                    "attribute_not_exists(open_jobs) OR contains(open_jobs, :job) OR size(open_jobs) < :limit"
+                ),
                 "ExpressionAttributeValues": {
-                    ":expires_at": expires_at,
-                    ":job": {job.job_id},
+                    ":expires_at": int(expires_at.timestamp()),
+                    ":job": job_id,
+                    ":jobs": {job_id},
                     ":limit": quota.max_open_jobs,
+                    ":resumes": int(is_resumed),
                 },
             }
-            writes.append({"Update": count})
-        if quota.max_tiles_per_day:
-            count = {
-                "TableName": name,
-                "Key": _tiles_key(quota, job),
-                "UpdateExpression": "SET expires_at = :expires_at ADD tile_count :tiles",
-                "ConditionExpression": "attribute_not_exists(tile_count) OR tile_count <= :room",
-                "ExpressionAttributeValues": {
-                    ":expires_at": expires_at,
-                    ":tiles": job.tile_count,
-                    ":room": quota.max_tiles_per_day - job.tile_count,
-                },
-            }
-            writes.append({"Update": count})
-        return writes
+        }
+
+    def _count_tiles(self, job: Job, tile_count: int, quota: Quota) -> Any:
+        """Return the write that adds to the tiles of the day of a job, if enough are left, or takes from them."""
+        values = {":expires_at": int(job.expires_at.timestamp()), ":tiles": tile_count}
+        write: dict[str, Any] = {
+            "TableName": self._table.name,
+            "Key": _tiles_key(quota, job),
+            "UpdateExpression": "SET expires_at = :expires_at ADD tile_count :tiles",
+            "ExpressionAttributeValues": values,
+        }
+        if tile_count > 0:
+            write["ConditionExpression"] = "attribute_not_exists(tile_count) OR tile_count <= :room"
+            values[":room"] = quota.max_tiles_per_day - tile_count
+        return {"Update": write}
 
     def _require_tiles(self, job: Job, quota: Quota) -> None:
         """Check that enough tiles are left for a job today.
@@ -148,17 +172,20 @@ class DynamoDbJobs:
         Raises:
             QuotaExceededError: all places are taken by jobs that have not ended.
         """
-        counted: set[str] = self._item(_open_jobs_key(quota)).get("open_jobs", set())
+        item = self._item(_open_jobs_key(quota))
+        counted: set[str] = item.get("open_jobs", set())
         ended = {job_id for job_id in counted if self._has_ended(job_id)}
         if ended:
             try:
                 self._table.update_item(
                     Key=_open_jobs_key(quota),
                     UpdateExpression="DELETE open_jobs :ended",
-                    ExpressionAttributeValues={":ended": ended},
+                    ConditionExpression="attribute_not_exists(resumes) OR resumes = :resumes",
+                    ExpressionAttributeValues={":ended": ended, ":resumes": item.get("resumes", 0)},
                 )
             except ClientError as error:
-                if error.response["Error"]["Code"] != f"{_CONFLICT}Exception":  # the next attempt removes them
+                # The next attempt removes them: another write was in the way, or one of them was resumed meanwhile.
+                if error.response["Error"]["Code"] != f"{_CONFLICT}Exception" and not _is_refused(error):
                     raise
         elif quota.max_open_jobs and len(counted) >= quota.max_open_jobs:
             raise quota.open_jobs_exceeded(len(counted))
@@ -232,10 +259,26 @@ class DynamoDbJobs:
                 " REMOVE phase" if change.status.is_final else "",
             ]
         )
+        if change.refund.max_tiles_per_day:
+            try:
+                job = self.get(job_id)
+            except JobNotFoundError:
+                return False
+            refund = self._count_tiles(job, -job.tile_count, change.refund)
+            return self._update_if(condition, job_id, update, values, count=refund, quota=change.refund)
         return self._update_if(condition, job_id, update, values)
 
-    def resume(self, job_id: str, attempt: int, now: datetime, expires_at: datetime, message: Message) -> bool:
-        """Move a failed job back to the first state, once for each attempt."""
+    def resume(
+        self,
+        job_id: str,
+        attempt: int,
+        now: datetime,
+        expires_at: datetime,
+        message: Message,
+        *,
+        quota: Quota = UNLIMITED,
+    ) -> bool:
+        """Move a failed job back to the first state, once for each attempt, if the quota of its caller has room."""
         values = {
             ":status": str(JobStatus.SUBMITTED),
             ":before": attempt - 1,
@@ -254,7 +297,8 @@ class DynamoDbJobs:
             "expires_at = :expires_at, messages = list_append(messages, :messages) "
             "REMOVE finished_at, resumable_until"
         )
-        return self._update_if(condition, job_id, update, values)
+        count = self._count_open(job_id, expires_at, quota, is_resumed=True) if quota.max_open_jobs else None
+        return self._update_if(condition, job_id, update, values, count=count, quota=quota)
 
     def recount(self, job_id: str, progress: Progress) -> None:
         """Replace the progress by a recount."""
@@ -265,16 +309,29 @@ class DynamoDbJobs:
             ExpressionAttributeValues={f":{name}": count for name, count in counts.items()},
         )
 
-    def _update_if(self, condition: str, job_id: str, update: str, values: dict[str, Any]) -> bool:
-        """Update a job. Return False if the condition does not hold."""
+    def _update_if(
+        self,
+        condition: str,
+        job_id: str,
+        update: str,
+        values: dict[str, Any],
+        *,
+        count: Any = None,
+        quota: Quota = UNLIMITED,
+    ) -> bool:
+        """Update a job, and a count in the same transaction. Return False if the condition does not hold."""
+        write: dict[str, Any] = {
+            "Key": {"job_id": job_id},
+            "UpdateExpression": update,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": values,
+        }
+        if count:
+            writes = [{"Update": {"TableName": self._table.name, **write}}, count]
+            return self._transact(writes, quota, lambda: self._require_place(quota))
         try:
-            self._table.update_item(
-                Key={"job_id": job_id},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues=values,
-            )
+            self._table.update_item(**write)
         except ClientError as error:
             if _is_refused(error):
                 return False

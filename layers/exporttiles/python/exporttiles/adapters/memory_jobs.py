@@ -1,8 +1,9 @@
 """Jobs in memory, for exports without AWS."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import SUCCESSORS, Job, JobStatus, Message, Progress
@@ -21,25 +22,31 @@ class MemoryJobs:
     def __init__(self, clock: Clock) -> None:
         self.jobs: dict[str, Job] = {}
         self._clock = clock
-        self._callers: dict[str, str] = {}
-        """Callers of the jobs that were counted, by job id."""
+        self._counted: defaultdict[str, set[str]] = defaultdict(set)
+        """Ids of the jobs that count as open until they end, by caller."""
+        self._tiles: Counter[tuple[str, date]] = Counter()
+        """Tiles that were selected, by caller and day."""
 
     def create(self, job: Job, quota: Quota = UNLIMITED) -> bool:
         """Insert a job if the quota of its caller has room for it. Return False if the id already exists."""
         if job.job_id in self.jobs:
             return False
-        counted = [self.jobs[job_id] for job_id, caller in self._callers.items() if caller == quota.caller]
-        open_count = sum(not each.status.is_final for each in counted)
-        if quota.max_open_jobs and open_count >= quota.max_open_jobs:
-            raise quota.open_jobs_exceeded(open_count)
-        today = job.submitted_at.date()
-        used_count = sum(each.tile_count for each in counted if each.submitted_at.date() == today)
-        if quota.max_tiles_per_day and used_count + job.tile_count > quota.max_tiles_per_day:
-            raise quota.tiles_exceeded(job.tile_count, used_count, job.submitted_at)
+        day = (quota.caller, job.submitted_at.date())
+        if quota.max_tiles_per_day and self._tiles[day] + job.tile_count > quota.max_tiles_per_day:
+            raise quota.tiles_exceeded(job.tile_count, self._tiles[day], job.submitted_at)
+        self._count_open(job.job_id, quota)
+        if quota.max_tiles_per_day:
+            self._tiles[day] += job.tile_count
         self.jobs[job.job_id] = job
-        if not quota.is_unlimited:
-            self._callers[job.job_id] = quota.caller
         return True
+
+    def _count_open(self, job_id: str, quota: Quota) -> None:
+        """Count a job as open if it has a limit."""
+        if quota.max_open_jobs:
+            open_count = sum(not self.jobs[each].status.is_final for each in self._counted[quota.caller])
+            if open_count >= quota.max_open_jobs:
+                raise quota.open_jobs_exceeded(open_count)
+            self._counted[quota.caller].add(job_id)
 
     def get(self, job_id: str) -> Job:
         """Return a job."""
@@ -71,13 +78,25 @@ class MemoryJobs:
             finished_at=change.finished_at or job.finished_at,
             resumable_until=change.resumable_until or job.resumable_until,
         )
+        if change.refund.max_tiles_per_day:
+            self._tiles[change.refund.caller, job.submitted_at.date()] -= job.tile_count
         return True
 
-    def resume(self, job_id: str, attempt: int, now: datetime, expires_at: datetime, message: Message) -> bool:
-        """Move a failed job back to the first state, once for each attempt."""
+    def resume(
+        self,
+        job_id: str,
+        attempt: int,
+        now: datetime,
+        expires_at: datetime,
+        message: Message,
+        *,
+        quota: Quota = UNLIMITED,
+    ) -> bool:
+        """Move a failed job back to the first state, once for each attempt, if the quota of its caller has room."""
         job = self.jobs.get(job_id)
         if job is None or job.attempt != attempt - 1 or not job.is_resumable(now):
             return False
+        self._count_open(job_id, quota)
         self.jobs[job_id] = replace(
             job,
             status=JobStatus.SUBMITTED,

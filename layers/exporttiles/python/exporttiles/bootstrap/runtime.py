@@ -109,7 +109,7 @@ class Runtime:
         """Return the use case that resumes a failed job."""
         from exporttiles.usecases.resume_export import ResumeExport
 
-        return ResumeExport(self.jobs, self.workflow, self.clock)
+        return ResumeExport(self.jobs, self.workflow, self.clock, self.settings.max_open_jobs)
 
     @cached_property
     def plan_export(self) -> "PlanExport":

@@ -197,6 +197,7 @@ class Job:
         expires_at: when the job and its package are deleted, in UTC.
         tile_count: tiles that the request selects, whether they exist or not.
         owner: id of the API key that it was made with; '' where none was needed.
+        caller: that it is counted for if it has no owner.
         expected_bytes: estimated size, from the mean tile of the cache.
         name: given by the client; '' for none.
         callback_data: JSON of the client that each event of the job carries; '' for none.
@@ -220,6 +221,7 @@ class Job:
     operation: Operation = Operation.EXPORT_TILES
     estimate: Estimate | None = None
     owner: str = ""
+    caller: str = ANONYMOUS
     delivery: Delivery | None = None
     name: str = ""
     callback_data: str = ""
@@ -228,6 +230,11 @@ class Job:
     attempt: int = 1
     resumed_at: datetime | None = None
     resumable_until: datetime | None = None
+
+    @property
+    def counted_for(self) -> str:
+        """Return the caller of the quota that counts the job."""
+        return self.owner or self.caller
 
     @property
     def waiting_since(self) -> datetime:

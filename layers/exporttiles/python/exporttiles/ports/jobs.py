@@ -23,6 +23,7 @@ class JobChange:
         delivery: tile counts and cost of the finished export.
         finished_at: when the job ended.
         resumable_until: how long its finished work is kept.
+        refund: quota that gets the tiles of the job back, because no work was done for them.
     """
 
     status: JobStatus
@@ -35,6 +36,7 @@ class JobChange:
     delivery: Delivery | None = None
     finished_at: datetime | None = None
     resumable_until: datetime | None = None
+    refund: Quota = UNLIMITED
 
 
 class JobTable(Protocol):
@@ -44,7 +46,6 @@ class JobTable(Protocol):
         """Insert a job if the quota of its caller has room for it, and count it. Return False if the id already exists.
 
         Jobs and tiles are counted if, and only if, the job is inserted: concurrent calls never exceed a quota.
-        A job that was resumed may be missing in the count of open jobs.
 
         Raises:
             QuotaExceededError: the quota has no room; nothing is changed.
@@ -79,8 +80,19 @@ class JobTable(Protocol):
         """
         ...
 
-    def resume(self, job_id: str, attempt: int, now: datetime, expires_at: datetime, message: Message) -> bool:
+    def resume(
+        self,
+        job_id: str,
+        attempt: int,
+        now: datetime,
+        expires_at: datetime,
+        message: Message,
+        *,
+        quota: Quota = UNLIMITED,
+    ) -> bool:
         """Move a failed job back to the first state, once for each attempt; clear the end of the last one.
+
+        The job counts as open again if, and only if, it is resumed; its tiles are not counted again.
 
         Args:
             job_id: the job.
@@ -88,9 +100,13 @@ class JobTable(Protocol):
             now: the job must be resumable at this time.
             expires_at: new expiry of the job.
             message: appended to those of the job.
+            quota: of the caller that the job is counted for.
 
         Returns:
             False, with nothing changed, when it is not resumable or was resumed already.
+
+        Raises:
+            QuotaExceededError: the caller has too many open jobs; nothing is changed.
         """
         ...
 

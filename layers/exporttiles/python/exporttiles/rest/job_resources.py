@@ -90,6 +90,7 @@ def resume(call: Call) -> Document | Response:
 
     Raises:
         JobStateError: it has not failed, or would fail again.
+        QuotaExceededError: its caller has too many open jobs.
     """
     resumed = call.runtime.resume_export(call.job.job_id)
     return _changed(call, resumed, submit_document(resumed), "Resume")

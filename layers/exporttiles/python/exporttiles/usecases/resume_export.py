@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from exporttiles.domain.errors import JobStateError
 from exporttiles.domain.job import RESUMABLE, Job, Message, MessageKind, in_words
+from exporttiles.domain.quota import Quota
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.process import Clock
 from exporttiles.ports.workflow import Starter
@@ -11,11 +12,16 @@ from exporttiles.ports.workflow import Starter
 
 @dataclass(frozen=True, slots=True)
 class ResumeExport:
-    """Starts the next attempt of a failed job; the planner hands out only the remaining work items."""
+    """Starts the next attempt of a failed job; the planner hands out only the remaining work items.
+
+    Attributes:
+        max_open_jobs: limit of each caller; 0 for none, and then the job is not counted. See `Quota`.
+    """
 
     jobs: JobTable
     workflow: Starter
     clock: Clock
+    max_open_jobs: int = 0
 
     def __call__(self, job_id: str) -> Job:
         """Return the job, submitted again; it keeps its id and lives as long as a new one.
@@ -23,12 +29,14 @@ class ResumeExport:
         Raises:
             JobNotFoundError: there is no such job.
             JobStateError: it has not failed, or cannot be resumed.
+            QuotaExceededError: the caller that it is counted for has too many open jobs.
         """
         job, now = self.jobs.get(job_id), self.clock.now()
         attempt = job.attempt + 1
         message = Message(MessageKind.INFORMATIVE, f"Resumed at {in_words(now)}.")
         expires_at = now + (job.expires_at - job.waiting_since)
-        if not self.jobs.resume(job_id, attempt, now, expires_at, message):
+        quota = Quota(job.counted_for, self.max_open_jobs)
+        if not self.jobs.resume(job_id, attempt, now, expires_at, message, quota=quota):
             raise JobStateError(f"Job {job_id} cannot be resumed: {_reason(self.jobs.get(job_id))}.")
         resumed = self.jobs.get(job_id)
         self.workflow.start(resumed)  # if this fails, WatchJobs retries it

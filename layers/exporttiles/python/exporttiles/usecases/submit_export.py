@@ -93,18 +93,18 @@ class SubmitExport:
             export = Export(service, request)
             self.objects.write(keys.export, export.to_json())
             job = self.reuse(job, export, job.submitted_at)
-        self.jobs.create(job, self._quota(job, options))
+        self.jobs.create(job, self._quota(job))
         if options.job_id:  # if this fails, the request is delivered again
             return self._find(options.job_id) or job
         if not job.status.is_final:
             self._start(job)
         return job
 
-    def _quota(self, job: Job, options: SubmitOptions) -> Quota:
+    def _quota(self, job: Job) -> Quota:
         """Return the limits of the caller; none for a job that has ended already and costs nothing."""
         if job.status.is_final:
             return UNLIMITED
-        return Quota(options.owner or options.caller, self.max_open_jobs, self.max_tiles_per_day)
+        return Quota(job.counted_for, self.max_open_jobs, self.max_tiles_per_day)
 
     def _new_job(self, service: ImageService, request: ExportRequest, options: SubmitOptions) -> Job:
         """Return a job with the number of its tiles: submitted, or failed if that number is refused."""
@@ -132,6 +132,7 @@ class SubmitExport:
             tile_count=tile_count,
             messages=messages,
             owner=options.owner,
+            caller=options.caller,
             name=request.package_name,
             callback_data=options.callback_data,
             expected_bytes=tile_count * service.cache.average_tile_bytes,
@@ -195,9 +196,12 @@ class SubmitExport:
         try:
             self.workflow.start(job)
         except Exception:
-            # No workflow will ever end this job.
+            # No workflow will ever end this job, and the client is to try again with the tiles of its day.
             failed = Message(MessageKind.ERROR, "The export could not be started. Try again later.")
-            self.jobs.advance(job.job_id, JobChange(JobStatus.FAILED, messages=[failed], finished_at=self.clock.now()))
+            change = JobChange(
+                JobStatus.FAILED, messages=[failed], finished_at=self.clock.now(), refund=self._quota(job)
+            )
+            self.jobs.advance(job.job_id, change)
             raise
 
 
