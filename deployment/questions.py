@@ -15,12 +15,12 @@ from deployment.caches import DAMAGED, LARGE, bundle_key, level_of
 from deployment.facts import DisprovedError, Figures, Question, Subject, UnprovedError, errors_of, require
 from deployment.probes import CLOSER, PACKER, WORKER
 from exporttiles.domain.tiling import BundleIndex
+from exporttiles.usecases.pack_tile_package import FINISHING_SECONDS
 
 _TOO_LITTLE_MEGABYTES = 128
 _AT_A_TIME = 2
 _CORNER = '{"xmin":-20037508,"ymin":19000000,"xmax":-19000000,"ymax":20037508,"spatialReference":{"wkid":3857}}'
 _FACTOR = 2.0
-_FINISHING_SECONDS = 300  # which the packer keeps for its end
 _LARGE_REQUEST_BYTES = 7_000_000
 _LONG_QUERY = 8_000
 _LOG_SECONDS = 60
@@ -49,7 +49,7 @@ def _by_parts(subject: Subject) -> Figures:
     """Export the large cache while the packer has time for one part in each invocation."""
     functions, packer = subject.stack.client("lambda"), subject.stack.physical_id(PACKER)
     usual = functions.get_function_configuration(FunctionName=packer)["Timeout"]
-    probes.configure(functions, packer, Timeout=_FINISHING_SECONDS)
+    probes.configure(functions, packer, Timeout=FINISHING_SECONDS)
     try:
         job = _export_large(subject)
     finally:

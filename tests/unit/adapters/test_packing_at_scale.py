@@ -15,7 +15,7 @@ import pytest
 from exporttiles.adapters import s3_packages
 from exporttiles.adapters.s3_packages import S3Packages
 from exporttiles.domain.parts import MAX_PART_BYTES, MAX_PARTS, MIN_PART_BYTES, CopiedPart, WrittenPart, copy_seconds
-from exporttiles.usecases.pack_tile_package import _FINISHING_SECONDS
+from exporttiles.usecases.pack_tile_package import FINISHING_SECONDS
 from tests.chaos.multipart import MemoryS3, Pages
 from tests.fakes import memory
 from tests.workflow.stack import RESOURCES, TEMPLATE
@@ -90,7 +90,7 @@ def packed_in(size_bytes, megabytes_per_second):
     while not is_complete:
         VirtualPool.now = READING_SECONDS
         is_complete = packages.join(
-            "a", "upload", parts, 0, lambda: FUNCTION_SECONDS - VirtualPool.now > _FINISHING_SECONDS
+            "a", "upload", parts, 0, lambda: FUNCTION_SECONDS - VirtualPool.now > FINISHING_SECONDS
         )
         seconds.append(VirtualPool.now)
     assert s3.copies == MAX_PARTS - 1

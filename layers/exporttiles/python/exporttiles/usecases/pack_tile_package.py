@@ -45,7 +45,7 @@ from exporttiles.usecases.verify_package import VerifyPackage
 
 _CHUNK_BYTES = 8 * 2**20
 
-_FINISHING_SECONDS = 300
+FINISHING_SECONDS = 300
 """Time of an invocation that is kept for what it has begun: parts on their way (5 GiB take 107 s at
 `COPY_BYTES_PER_SECOND`), or completing the upload, which may take minutes by the reference of S3, and verifying."""
 
@@ -129,7 +129,7 @@ class PackTilePackage:
                 parts = list(parts_of(self._pieces(keys, layout, reports)))
                 packed = _packed(job, export, reports, Package(key, file_name, size_bytes), checksum)
                 is_complete = self.packages.join(
-                    key, upload.upload_id, parts, checksum, lambda: remaining_seconds() > _FINISHING_SECONDS
+                    key, upload.upload_id, parts, checksum, lambda: remaining_seconds() > FINISHING_SECONDS
                 )
                 if is_complete:
                     if output.is_folder:  # beside the bundles that the workers wrote
