@@ -48,6 +48,7 @@ from tests.chaos.multipart import MemoryS3
 from tests.fakes import FakeAnnouncer, FakeClock, FakeInbox, FakeSources, FakeTimers, FakeWorkflow, a_runtime, memory
 from tests.functions.test_event_functions import schema
 from tests.functions.test_workflow_functions import Context
+from tests.workflow.stack import RESOURCES
 
 HANDLERS = {
     "ExportAtOnce": export_at_once.handler,
@@ -59,7 +60,7 @@ HANDLERS = {
 }
 JOB_ID = job_id_of("chaos", "1")
 KEYS = JobKeys(JOB_ID)
-DELIVERIES = 4  # of a request, before it lies in the dead-letter queue
+DELIVERIES = RESOURCES["RequestQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
 EVENT_ATTEMPTS = 3  # of a function that an event invokes
 FAILED, TIMED_OUT, ABORTED = ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT, ExecutionStatus.ABORTED
 MOST_CALLS = (

@@ -61,9 +61,23 @@ def test_every_alarm_says_what_to_do_and_no_other():
 def test_every_alarm_reaches_somebody_and_names_its_section(name):
     alarm = ALARMS[name]
 
-    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
+    assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
     assert alarm["AlarmDescription"].endswith(f"What to do: docs/operations.md, {name}.")
     assert alarm["TreatMissingData"] == ("missing" if name == "WatchmanSleeps" else "notBreaching")
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_a_new_stack_sends_no_mail(name):
+    """A new alarm goes from INSUFFICIENT_DATA to OK, which is an action of its own."""
+    assert "OKActions" not in ALARMS[name]
+
+
+@pytest.mark.parametrize("name", ["ApiIsDown", "ApiIsThrottled"])
+def test_an_alarm_on_refused_requests_ignores_a_single_burst(name):
+    alarm = ALARMS[name]
+
+    assert (alarm["Period"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (300, 2, 3)
+    assert "ten minutes of fifteen" in alarm["AlarmDescription"]
 
 
 def test_a_watchman_that_was_not_called_is_told_of_and_one_that_is_new_is_not():

@@ -121,11 +121,23 @@ def test_requests_wait_in_a_queue_that_gives_up_on_none_of_them():
     queue = RESOURCES["RequestQueue"]["Properties"]
     function = FUNCTIONS["RequestExportFunction"]
 
-    assert queue["RedrivePolicy"]["maxReceiveCount"] == 4
     assert RESOURCES["RequestDeadLetterQueue"]["Properties"]["MessageRetentionPeriod"] == 14 * 86400
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]  # as AWS asks
     (statement,) = RESOURCES["RequestQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert "aws:SourceArn" in statement["Condition"]["ArnEquals"]
+
+
+@pytest.mark.parametrize(("queue", "source"), [("RequestQueue", "RequestSource"), ("ImageryQueue", "ImagerySource")])
+def test_messages_outlast_an_account_that_is_full_for_an_hour(queue, source):
+    """A throttled invocation counts as an attempt, of which AWS recommends at least 5."""
+    properties = RESOURCES[queue]["Properties"]
+    attempts = properties["RedrivePolicy"]["maxReceiveCount"]
+    seconds = attempts * properties["VisibilityTimeout"]
+
+    assert attempts >= 5
+    assert seconds >= 3600
+    assert properties.get("MessageRetentionPeriod", 4 * 86400) > 10 * seconds
+    assert RESOURCES[source]["Properties"]["ScalingConfig"]["MaximumConcurrency"] <= 5  # a new account has 10
 
 
 def test_the_inbox_keeps_versions_and_answers_are_no_requests():
