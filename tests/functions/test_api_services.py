@@ -22,7 +22,12 @@ def test_a_tile_is_sent_unchanged(done, service):
 
 
 @pytest.mark.parametrize(
-    ("body", "media_type"), [(b"\x89PNG\r\n\x1a\n", "image/png"), (b"Lerc2 ", "application/octet-stream")]
+    ("body", "media_type"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"RIFF\4\0\0\0WEBP", "image/webp"),
+        (b"Lerc2 ", "application/octet-stream"),
+    ],
 )
 def test_a_tile_has_the_media_type_of_its_bytes(client, body, media_type):
     client.runtime.browse_service.sources.objects.write("World/3/2/1.jpg", body)

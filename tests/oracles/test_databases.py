@@ -2,12 +2,14 @@
 
 import sqlite3
 from contextlib import closing
+from io import BytesIO
 
 import pytest
 from mapproxy.cache.geopackage import GeopackageCache
 from mapproxy.cache.mbtiles import MBTilesCache
 from mapproxy.cache.tile import Tile
 from mapproxy.grid.tile_grid import tile_grid
+from PIL import Image
 
 from exporttiles.domain.errors import PackageError
 from exporttiles.domain.service import TileFormat
@@ -44,9 +46,10 @@ def an_mbtiles(path, tiles, service=None, most=GB):
     return path
 
 
-def a_geopackage(path, tiles, scheme=WEB_MERCATOR_256, most=GB):
+def a_geopackage(path, tiles, scheme=WEB_MERCATOR_256, most=GB, **service):
     levels = sorted({level for level, _, _ in tiles})
-    write_geopackage(path, rows(tiles), a_service(scheme=scheme), levels, extent_of(scheme, tiles), max_bytes=most)
+    service = a_service(scheme=scheme, **service)
+    write_geopackage(path, rows(tiles), service, levels, extent_of(scheme, tiles), max_bytes=most)
     return path
 
 
@@ -74,6 +77,24 @@ def test_gdal_draws_every_tile_of_mbtiles_at_its_place(tmp_path):
 
     assert is_intact(path)
     assert is_shown(path, WEB_MERCATOR_256, tiles)
+
+
+def a_webp(place):
+    body = BytesIO()
+    Image.open(BytesIO(a_tile(place))).save(body, "WEBP", lossless=True)
+    return body.getvalue()
+
+
+def test_gdal_draws_every_webp_tile_at_its_place(tmp_path):
+    tiles = {place: a_webp(place) for place in PLACES}
+
+    mbtiles = an_mbtiles(tmp_path / "World.mbtiles", tiles, a_service(tile_format=TileFormat.WEBP))
+    geopackage = a_geopackage(tmp_path / "World.gpkg", tiles, tile_format=TileFormat.WEBP)
+
+    assert is_intact(mbtiles)
+    assert is_shown(mbtiles, WEB_MERCATOR_256, tiles)
+    assert is_intact(geopackage)
+    assert is_shown(geopackage, WEB_MERCATOR_256, tiles)
 
 
 def test_mapproxy_finds_every_tile_of_mbtiles_and_no_other(tmp_path):

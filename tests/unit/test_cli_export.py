@@ -533,6 +533,35 @@ def test_a_cache_in_another_grid_makes_a_geopackage_and_no_pmtiles_or_mbtiles(tm
     assert main(["check", "out.gpkg"]) == 0
 
 
+def test_a_cache_of_webp_makes_what_can_hold_it_and_nothing_else(tmp_path_factory, empty_folder, capsys):
+    folder = tmp_path_factory.mktemp("webp")
+    body = io.BytesIO()
+    Image.new("RGB", (256, 256)).save(body, "WEBP")
+    ObstoreObjects(LocalStore(folder)).write("1/0/0.webp", body.getvalue())
+
+    for suffix in (".tpkx", ".tpk", ".zip", ""):
+        assert main(["export", str(folder), f"out{suffix}"]) == 2
+        assert capsys.readouterr().err == (
+            "exporttiles export: OUT: Tile packages and cache datasets hold JPEG, PNG or LERC; "
+            "the tiles of this service are WEBP. Use .pmtiles, .mbtiles or .gpkg.\n"
+        )
+        assert listing(empty_folder) == []
+
+    for name in ("out.pmtiles", "out.mbtiles", "out.gpkg"):
+        for force in ([], ["--force"]):
+            assert main(["export", str(folder), name, *force]) == 0
+        assert main(["check", name]) == 0
+
+
+def test_elevation_makes_packages_and_datasets_alone(tmp_path_factory, empty_folder, capsys):
+    folder = tmp_path_factory.mktemp("lerc")
+    ObstoreObjects(LocalStore(folder)).write("1/0/0.lerc", b"Lerc2 " + bytes(90))
+
+    assert main(["export", str(folder), "out.pmtiles"]) == 2
+    assert "are LERC. Use .tpkx, .tpk or .zip, or no suffix for a folder." in capsys.readouterr().err
+    assert listing(empty_folder) == []
+
+
 def test_pmtiles_that_were_exported_are_a_source_again(world, tmp_path):
     assert main(["export", str(world), str(tmp_path / "World.pmtiles"), "--levels", "0-3"]) == 0
 

@@ -2,11 +2,14 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
+from PIL import Image
 
 from exporttiles.cli.main import main
+from exporttiles.domain.service import TileFormat
 from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.database_check import check_database
@@ -170,6 +173,64 @@ def test_a_fault_of_a_geopackage_is_found(geopackage, statement, text):
     found, _ = check_file(geopackage)
 
     assert any(text in finding for finding in found), found
+
+
+def webp(**options):
+    body = BytesIO()
+    Image.effect_noise((256, 256), 60).convert("RGB").save(body, "WEBP", **options)
+    return body.getvalue()
+
+
+WEBP = replace(a_service(), tile_format=TileFormat.WEBP, compression_quality=0)
+WEBP_TILES = {place: webp(quality=40 + number) for number, place in enumerate(TILES)}
+CUT_SHORT = "the tile is WEBP, cut short or with a damaged header."
+CUT = WEBP_TILES | {(3, 2, 2): webp()[:-1]}
+
+
+def webp_mbtiles(path, tiles):
+    write_mbtiles(
+        path, ((*place, tile) for place, tile in tiles.items()), metadata(WEBP, [2, 3], EXTENT), max_bytes=10**9
+    )
+    return path
+
+
+def webp_geopackage(path, tiles):
+    rows = ((*place, tile) for place, tile in tiles.items())
+    write_geopackage(path, rows, WEBP, [2, 3], EXTENT, max_bytes=10**9)
+    return path
+
+
+def test_sound_files_of_webp_have_no_findings(tmp_path):
+    assert check_bytes(archive_of(WEBP_TILES, service=WEBP)) == ([], {2: 4, 3: 4})
+    assert check_file(webp_mbtiles(tmp_path / "a.mbtiles", WEBP_TILES)) == ([], {2: 4, 3: 4})
+    assert check_file(webp_geopackage(tmp_path / "a.gpkg", WEBP_TILES)) == ([], {2: 4, 3: 4})
+
+
+def test_a_webp_tile_that_is_cut_is_found_by_its_place(tmp_path):
+    assert check_bytes(archive_of(CUT, service=WEBP))[0] == [f"Level 3, row 2, column 2: {CUT_SHORT}"]
+    place = "Zoom level 3, column 2, row"
+    assert check_file(webp_mbtiles(tmp_path / "a.mbtiles", CUT))[0] == [f"{place} 5: {CUT_SHORT}"]
+    assert check_file(webp_geopackage(tmp_path / "a.gpkg", CUT))[0] == [f"{place} 2: {CUT_SHORT}"]
+
+
+def test_webp_in_a_geopackage_that_does_not_register_it_is_found(tmp_path):
+    path = webp_geopackage(tmp_path / "a.gpkg", WEBP_TILES)
+
+    change(path, "DELETE FROM gpkg_extensions")
+    assert check_file(path)[0] == ["It does not register gpkg_webp for the WebP tiles of tiles."]
+    change(path, "DROP TABLE gpkg_extensions")
+    assert check_file(path)[0] == ["It does not register gpkg_webp for the WebP tiles of tiles."]
+
+
+def test_webp_beside_other_tiles_is_found(tmp_path):
+    mixed = WEBP_TILES | {(3, 2, 2): a_tile(3, 2, 2)}
+
+    (found,) = check_bytes(archive_of(mixed, service=WEBP))[0]
+    assert found == "Level 3, row 2, column 2: the tile is JPEG; the header of the archive says WEBP."
+    (found,) = check_bytes(archive_of(TILES | {(3, 2, 2): webp()}))[0]
+    assert found == "Level 3, row 2, column 2: the tile is WEBP; the header of the archive says JPEG."
+    (found,) = check_file(webp_mbtiles(tmp_path / "a.mbtiles", mixed))[0]
+    assert found == "Zoom level 3, column 2, row 5: the tile is JPEG; expected is webp."
 
 
 def test_a_tile_that_is_there_twice_is_found(tmp_path):

@@ -238,6 +238,7 @@ FAULTS = {
     "truth as a number": (with_json("root.json", "minLOD", value=True), "root.json", "minLOD is True"),
     "version of root.json": (with_json("root.json", "version", value=2.0), "root.json", "version is 2.0"),
     "format": (with_json("root.json", "tileImageInfo", "format", value="webp"), "root.json", "format is 'webp'"),
+    "WebP": (with_json("root.json", "tileImageInfo", "format", value="WEBP"), "root.json", "format is 'WEBP'"),
     "quality": (
         with_json("root.json", "tileImageInfo", "compressionQuality", value=101),
         "root.json",

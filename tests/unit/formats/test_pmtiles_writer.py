@@ -32,7 +32,7 @@ SERVICE = replace(
 EXTENT = Extent(-20037508.3, -1e6, 20037508.3, 20037508.3, SERVICE.tiling_scheme.spatial_reference)
 
 
-def archive_of(tiles, group=2):
+def archive_of(tiles, group=2, service=SERVICE):
     """Return the archive of tiles by place, joined from fragments of some bundles each."""
     bundles = {}
     for (level, row, column), tile in tiles.items():
@@ -47,7 +47,7 @@ def archive_of(tiles, group=2):
         fragments.append(fragment)
     directory = join_directories((fragment.directory(), fragment.size_bytes) for fragment in fragments)
     body = b"".join(piece for fragment in fragments for piece in fragment.pieces)
-    head, tail = write_archive(directory, len(body), SERVICE, EXTENT)
+    head, tail = write_archive(directory, len(body), service, EXTENT)
     return head + body + tail
 
 

@@ -17,7 +17,7 @@ from PIL.JpegImagePlugin import get_sampling
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.formats.tiles.codec import decode, estimate_jpeg_quality, recompress_jpeg
-from exporttiles.formats.tiles.image import image_size, sniff, start_to_size
+from exporttiles.formats.tiles.image import image_size, is_damaged_webp, sniff, start_to_size
 
 
 @cache
@@ -96,6 +96,103 @@ def test_no_bytes_upset_the_reading_of_a_size(data):
     size = image_size(data)
 
     assert size is None or len(size) == 2
+
+
+# WebP
+
+
+WEBP_KINDS = {
+    "VP8": {"quality": 50},
+    "VP8L": {"lossless": True},
+    "VP8X": {"quality": 50, "exif": b"Exif\0\0" + bytes(20)},
+}
+
+
+def a_webp(size, mode="RGB", **options):
+    body = BytesIO()
+    Image.new(mode, size, 7).save(body, "WEBP", **options)
+    return body.getvalue()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 700),
+    st.integers(1, 700),
+    st.sampled_from(["RGB", "RGBA"]),
+    st.sampled_from(list(WEBP_KINDS)),
+)
+def test_the_size_of_a_webp_is_that_which_pillow_reads(width, height, mode, kind):
+    data = a_webp((width, height), mode, **WEBP_KINDS[kind])
+
+    assert image_size(data) == image_size(data[:30]) == (height, width)
+    assert Image.open(BytesIO(data)).size == (width, height)
+    assert not is_damaged_webp(data, len(data))
+
+
+@pytest.mark.parametrize(("kind", "chunk"), [("VP8", b"VP8 "), ("VP8L", b"VP8L"), ("VP8X", b"VP8X")])
+def test_each_kind_of_webp_is_written_for_these_tests(kind, chunk):
+    assert a_webp((256, 256), **WEBP_KINDS[kind])[12:16] == chunk
+
+
+@pytest.mark.parametrize("kind", WEBP_KINDS)
+def test_a_webp_with_fewer_bytes_than_its_header_states_is_damaged(kind):
+    data = a_webp((256, 256), **WEBP_KINDS[kind])
+
+    assert all(is_damaged_webp(data[:length], length) for length in range(12, len(data)))
+    assert is_damaged_webp(data[:30], len(data) - 1)
+    assert not is_damaged_webp(data[:30], len(data))
+    assert not is_damaged_webp(data + b"more", len(data) + 4)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+def test_other_images_do_not_state_their_length(image_format):
+    assert not is_damaged_webp(encoded(image_format)[:30], 30)
+
+
+@pytest.mark.parametrize("kind", WEBP_KINDS)
+@pytest.mark.parametrize("length", [12, 15, 16, 20, 24])
+def test_a_webp_without_its_header_has_no_size(kind, length):
+    assert image_size(a_webp((256, 256), **WEBP_KINDS[kind])[:length]) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "value"),
+    [("VP8", 20, b"\x01"), ("VP8", 23, b"\0\0\0"), ("VP8L", 20, b"\0"), ("VP8X", 12, b"ALPH")],
+    ids=["no key frame", "no start code", "no signature", "another chunk first"],
+)
+def test_a_webp_with_a_damaged_header_has_no_size(kind, at, value):
+    data = bytearray(a_webp((256, 256), **WEBP_KINDS[kind]))
+    data[at : at + len(value)] = value
+
+    assert image_size(bytes(data)) is None
+    assert is_damaged_webp(bytes(data), len(data))
+
+
+@pytest.mark.parametrize("at", [4, 16], ids=["file", "chunk"])
+def test_a_webp_that_states_a_length_beyond_its_end_is_damaged(at):
+    data = bytearray(a_webp((256, 256)))
+    data[at : at + 4] = struct.pack("<I", len(data))
+
+    assert is_damaged_webp(bytes(data), len(data))
+
+
+def test_webps_that_begin_alike_may_differ_in_length_so_that_each_is_looked_at():
+    assert start_to_size(encoded("WEBP")) == b""
+
+
+@given(st.binary(max_size=40).map(lambda data: b"RIFF\0\0\0\0WEBPVP8" + data))
+def test_no_bytes_of_a_webp_upset_the_reading_of_a_size(data):
+    size = image_size(data)
+
+    assert size is None or min(size) >= 0
+    assert is_damaged_webp(data, len(data)) in {True, False}
+
+
+def test_a_webp_is_not_decoded(monkeypatch):
+    monkeypatch.setattr(Image, "open", lambda *_, **__: 1 // 0)
+
+    with pytest.raises(DamagedCacheError, match="no readable JPEG or PNG header"):
+        decode(encoded("WEBP"))
 
 
 # Smaller JPEGs

@@ -13,15 +13,17 @@ import pytest
 
 from exporttiles.domain import errors as domain_errors
 from exporttiles.domain.job import JobStatus
+from exporttiles.domain.service import TileFormat
 from exporttiles.rest import errors as rest_errors
 from exporttiles.rest.errors import code_of, error_document
 from exporttiles.rest.http import Request
 from exporttiles.rest.routes import find_route, refuse, respond
-from tests.builders_rest import a_job, a_rest_runtime
+from tests.builders_rest import a_job, a_rest_runtime, a_service
 
 GOLDEN = Path("tests/golden/error_texts.txt")
 SERVICE = "/arcgis/rest/services/World_Imagery/ImageServer"
 EXPORT = f"{SERVICE}/exportTiles"
+WEBP_SERVICE = "/arcgis/rest/services/WebP/ImageServer"
 JOB = a_job().job_id
 
 REQUESTS = {
@@ -46,6 +48,10 @@ REQUESTS = {
     "clip without an area": (EXPORT, "clip=true"),
     "color of a clip": (EXPORT, "exportExtent=0,0,1,1&clip=true&clipColor=white"),
     "color without a clip": (EXPORT, "clipColor=255,255,255"),
+    "tile package of WebP": (f"{WEBP_SERVICE}/exportTiles", "tilePackage=true"),
+    "dataset of WebP": (f"{WEBP_SERVICE}/exportTiles", "storageFormatType=Compact"),
+    "clip of WebP": (f"{WEBP_SERVICE}/exportTiles", "exportExtent=0,0,1,1&clip=true"),
+    "blank tiles of WebP": (f"{WEBP_SERVICE}/exportTiles", "skipBlank=true"),
     "delta without blank tiles": (EXPORT, "since=2026-01-01&skipOneColor=true"),
     "criterion": (EXPORT, "exportBy=zoom"),
     "level": (EXPORT, "levels=0-99"),
@@ -90,6 +96,7 @@ def text_of(runtime, path, query):
 
 def test_the_text_of_every_error_is_in_the_golden_file():
     runtime = a_rest_runtime()
+    runtime.services.put(a_service("WebP", tile_format=TileFormat.WEBP))
     found = "".join(f"{name}\n    {text_of(runtime, *request)}\n" for name, request in REQUESTS.items())
 
     if os.environ.get("UPDATE_GOLDEN"):

@@ -1,5 +1,6 @@
 """Export parameters other than levels and areas, and their defaults."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.export import Blank, Clip, StorageFormat
 from exporttiles.domain.service import TileFormat
+from exporttiles.formats.esri.tiling_schemes import WGS84_512
 from exporttiles.rest.parameters import read_export_request
 from tests.builders_rest import WORLD, a_service
 
@@ -191,6 +193,46 @@ def test_to_clip_without_an_area_is_refused():
 def test_values_cannot_be_clipped():
     with pytest.raises(InvalidParameterError, match=r"clip: .* LERC tiles cannot be clipped"):
         read(a_service(tile_format=TileFormat.LERC), exportExtent="0,0,1000,1000", clip="true")
+
+
+WEBP = a_service(tile_format=TileFormat.WEBP, compression_quality=0)
+TO_PMTILES = {"tilePackage": "true", "storageFormatType": "PMTiles"}
+
+
+@pytest.mark.parametrize("storage_format", ["", "Compact", "CompactV2"])
+@pytest.mark.parametrize("tile_package", ["true", "false"])
+def test_no_package_or_dataset_of_arcgis_holds_webp(tile_package, storage_format):
+    with pytest.raises(InvalidParameterError) as refused:
+        read(WEBP, tilePackage=tile_package, storageFormatType=storage_format)
+
+    assert str(refused.value).startswith("storageFormatType: 'esriMapCacheStorageModeCompact")
+    assert str(refused.value).endswith(
+        "Tile packages and cache datasets hold JPEG, PNG or LERC; the tiles of this service are WEBP. "
+        "It must be one of PMTiles, MBTiles, GeoPackage."
+    )
+
+
+def test_webp_in_a_grid_that_no_format_holds_is_refused_without_advice():
+    level, *_ = WGS84_512.lods
+    scheme = replace(WGS84_512, lods=(level, replace(level, level=level.level + 1)))
+    service = a_service(tile_format=TileFormat.WEBP, tiling_scheme=scheme)
+
+    with pytest.raises(InvalidParameterError, match=r"are WEBP\. No other storage format holds them either\.$"):
+        read(service, levels="0-1", exportExtent='{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":4326}')
+
+
+@pytest.mark.parametrize("name", ["clip", *Blank])
+def test_webp_tiles_are_exported_as_they_are(name):
+    assert read(WEBP, **TO_PMTILES).storage_format is StorageFormat.PMTILES
+    with pytest.raises(InvalidParameterError, match=f"^{name}: 'true' cannot be used. WEBP tiles "):
+        read(WEBP, **TO_PMTILES, exportExtent="0,0,1000,1000", **{name: "true"})
+
+
+def test_webp_tiles_are_not_recompressed_and_a_warning_says_so():
+    request = read(WEBP, **TO_PMTILES, optimizeTilesForSize="true", compressionQuality="50")
+
+    assert request.compression_quality is None
+    assert request.warnings == ("compressionQuality: Tiles are copied unchanged: WEBP tiles have no JPEG quality.",)
 
 
 def test_tiles_without_contents_are_left_out_only_on_request():

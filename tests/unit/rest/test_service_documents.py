@@ -49,6 +49,17 @@ def test_the_document_lists_what_the_service_can_be_exported_to(change, extensio
     ]
 
 
+@pytest.mark.parametrize("service_type", ServiceType)
+def test_a_webp_service_states_its_format_and_offers_no_tile_package(service_type):
+    service = a_service(tile_format=TileFormat.WEBP, compression_quality=0)
+
+    document = service_document(service, service_type)
+
+    assert document["tileInfo"]["format"] == "WEBP"
+    assert document["exportStorageFormatTypes"] == ["PMTiles", "MBTiles", "GeoPackage"]
+    assert (document["exportTilesAllowed"], document["exportTileCacheCompactV2Allowed"]) == (True, False)
+
+
 def test_the_document_has_the_whole_tiling_scheme_and_the_range_of_levels_with_tiles():
     document = image_document(a_service(min_level=5, max_level=7))
 

@@ -192,6 +192,18 @@ def test_lerc_tiles_are_known_by_their_first_bytes():
     assert a_service(objects).tile_format is TileFormat.LERC
 
 
+@pytest.mark.parametrize("layout", CACHES)
+def test_webp_tiles_are_published_from_every_layout(layout):
+    objects = memory()
+    url = CACHES[layout](objects, dict.fromkeys(WORLD, picture("WEBP", size=512)))
+
+    service = a_service(objects, url=url)
+
+    assert (service.tile_format, service.compression_quality) == (TileFormat.WEBP, 0)
+    assert service.tiling_scheme.tile_size == 512
+    assert read_service(write_service(service)) == service
+
+
 # Refused
 
 
@@ -204,8 +216,12 @@ def two_caches(objects):
     put_files(objects, 0, folder="B")
 
 
-def webp(objects):
-    put_xyz(objects, {(0, 0, 0): b"RIFF\0\0\0\0WEBP"})
+def gif(objects):
+    put_xyz(objects, {(0, 0, 0): picture("GIF", "P")})
+
+
+def webp_and(image_format):
+    return lambda objects: put_xyz(objects, {(1, 0, 0): picture("WEBP"), (1, 1, 1): picture(image_format)})
 
 
 def no_offsets(objects):
@@ -229,7 +245,9 @@ def entities(objects):
     [
         (nothing, "no tile cache"),
         (two_caches, "several caches.*'A/', 'B/'"),
-        (webp, "WEBP images.*Convert"),
+        (gif, "no images that are known; exports hold JPEG, PNG, LERC or WebP. Convert"),
+        (webp_and("PNG"), "Some of the tiles are WebP and some are JPEG or PNG; no tile format holds both."),
+        (webp_and("JPEG"), "Some of the tiles are WebP and some are JPEG or PNG; no tile format holds both."),
         (no_offsets, "2 bundles and 1 file of offsets .* do not match"),
         (half_a_bundle, "L00/R0000C0000.bundle: The bundle is cut off in its index: it has 999 bytes"),
         (entities, "Layers/conf.xml: It has a document type"),

@@ -192,7 +192,7 @@ def _is_output(path: Path, suffix: str) -> bool:
     """
     if suffix == ".pmtiles":
         with path.open("rb") as file:
-            return read_header(file.read(HEADER_BYTES), path.stat().st_size).tile_type in {"jpeg", "png"}
+            return read_header(file.read(HEADER_BYTES), path.stat().st_size).tile_type in {"jpeg", "png", "webp"}
     if tables := _TABLES.get(suffix):
         return bool(tables_of(path) == tables)
     return _is_archive_of(suffix, _members(path))

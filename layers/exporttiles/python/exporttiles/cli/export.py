@@ -31,12 +31,13 @@ from exporttiles.cli.progress import progress_bar
 from exporttiles.cli.source import Source, cache_options, inspect, open_source, print_messages, read_source
 from exporttiles.cli.tile_area import tile_parameters
 from exporttiles.domain.errors import ExportTilesError, RequestError
+from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.job import Job, Message, MessageKind, job_id_of
-from exporttiles.domain.service import TileCache
+from exporttiles.domain.service import ImageService, TileCache
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.packages.outputs import output_of
-from exporttiles.formats.packages.storage_formats import format_obstacle
+from exporttiles.formats.packages.storage_formats import format_obstacle, legal_formats
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.packed_package import PackedPackage
@@ -159,7 +160,7 @@ def export(
     service = replace(found.service, title="" if title == member_name else title, max_export_tiles_count=sys.maxsize)
     held = [lod.level for lod in service.tiling_scheme.lods if service.min_level <= lod.level <= service.max_level]
     if why := format_obstacle(service, storage_format, held):
-        raise OutputError(f"{why} Use .tpkx, .tpk, .gpkg or .zip, or no suffix for a folder.")
+        raise OutputError(f"{why} {_advice(service)}")
     given = {parameter: value for parameter, value in parameters.items() if value is not None}
     request = read_export_request(given, service, must_name_reference=True)
     for note in request.notes:
@@ -179,6 +180,16 @@ def export(
         made = packed.key if out.suffix else JobKeys(job_id).delivered(service.short_name)
         destination.put(local.path(made))
     print_messages([*messages, *completion_messages(asked, replace(packed, name=out.name))])
+
+
+def _advice(service: ImageService) -> str:
+    """Return which outputs a service can be exported to, as a sentence."""
+    legal = legal_formats(service)
+    suffixes = [suffix for suffix, (_, storage_format) in OUTPUTS.items() if suffix and storage_format in legal]
+    if not suffixes:
+        return "No other output holds them either."
+    names = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
+    return f"Use {names}{', or no suffix for a folder' if StorageFormat.COMPACT_V2 in legal else ''}."
 
 
 def _member_name(title: str) -> str:

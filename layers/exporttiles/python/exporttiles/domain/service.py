@@ -24,7 +24,7 @@ class ServiceType(StrEnum):
 
 
 class TileFormat(StrEnum):
-    """Formats of the tiles of a cache, in Esri's words."""
+    """Formats of the tiles of a cache: those of Esri, and WebP."""
 
     JPEG = "JPEG"
     PNG = "PNG"
@@ -33,6 +33,7 @@ class TileFormat(StrEnum):
     PNG32 = "PNG32"
     MIXED = "MIXED"
     LERC = "LERC"
+    WEBP = "WEBP"
 
     @property
     def encodings(self) -> frozenset[str]:
@@ -44,7 +45,11 @@ _ENCODINGS = {
     TileFormat.JPEG: frozenset({"jpeg"}),
     TileFormat.MIXED: frozenset({"jpeg", "png"}),
     TileFormat.LERC: frozenset({"lerc"}),
+    TileFormat.WEBP: frozenset({"webp"}),
 }
+
+ESRI_TILE_FORMATS = tuple(each for each in TileFormat if each is not TileFormat.WEBP)
+"""The formats that tile packages and cache datasets can hold."""
 
 
 def bucket_of(url: str) -> str:

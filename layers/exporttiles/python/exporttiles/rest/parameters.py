@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.export import ESRI_FORMATS, Blank, Clip, ExportRequest, StorageFormat
 from exporttiles.domain.job import is_job_id
-from exporttiles.domain.service import ImageService, TileFormat
+from exporttiles.domain.service import ESRI_TILE_FORMATS, ImageService, TileFormat
 from exporttiles.domain.wording import level_names
 from exporttiles.rest.errors import ExportNotAllowedError, naming_parameter
 from exporttiles.rest.levels import ExportBy, read_levels
@@ -172,6 +172,8 @@ def _read_clip(sent: Mapping[str, str], service: ImageService) -> Clip | None:
         return None
     if service.tile_format is TileFormat.LERC:
         raise InvalidParameterError("clip", "true", "LERC tiles cannot be clipped: they hold values, not pictures.")
+    if service.tile_format is TileFormat.WEBP:
+        raise InvalidParameterError("clip", "true", "WEBP tiles cannot be clipped: they are exported as they are.")
     if not any(name in sent for name in (*_AREA_NAMES, *_EXTENT_NAMES)):
         raise InvalidParameterError(
             "clip", "true", "Without areaOfInterest or exportExtent there is nothing to clip to."
@@ -188,6 +190,8 @@ def _read_skipped(
         return None, ()
     if service.tile_format is TileFormat.LERC:
         raise InvalidParameterError(asked[-1], "true", "LERC tiles hold values: none of them is blank.")
+    if service.tile_format is TileFormat.WEBP:
+        raise InvalidParameterError(asked[-1], "true", "WEBP tiles are not decoded: it is not known which are blank.")
     delivered = clip.tile_format(service.tile_format) if clip else service.tile_format
     if asked[-1] is Blank.TRANSPARENT and delivered is TileFormat.JPEG:
         return None, (f"{Blank.TRANSPARENT}: No tile is left out: JPEG tiles are never transparent.",)
@@ -238,16 +242,17 @@ def _read_storage_format(sent: Mapping[str, str]) -> StorageFormat:
 def _check_storage_format(
     service: ImageService, storage_format: StorageFormat, levels: tuple[int, ...], *, tile_package: bool
 ) -> None:
-    """Refuse a storage format that does not suit the service; those of Esri suit all."""
-    if storage_format in ESRI_FORMATS:
+    """Refuse a storage format that does not suit the service."""
+    if storage_format in ESRI_FORMATS and service.tile_format in ESRI_TILE_FORMATS:
         return
     from exporttiles.formats.packages.storage_formats import format_obstacle, legal_formats
 
-    if not tile_package:
+    if storage_format not in ESRI_FORMATS and not tile_package:
         raise InvalidParameterError("tilePackage", "false", f"{storage_format} is one file: it must be true.")
     if why := format_obstacle(service, storage_format, levels):
-        legal = f"{why} It must be one of {', '.join(legal_formats(service))}."
-        raise InvalidParameterError(_STORAGE_NAMES[0], storage_format, legal)
+        legal = ", ".join(legal_formats(service))
+        advice = f"It must be one of {legal}." if legal else "No other storage format holds them either."
+        raise InvalidParameterError(_STORAGE_NAMES[0], storage_format, f"{why} {advice}")
 
 
 def _read_export_by(sent: Mapping[str, str]) -> ExportBy:

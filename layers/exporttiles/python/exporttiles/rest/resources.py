@@ -20,7 +20,11 @@ TILE_LIFETIME_SECONDS = 86_400
 MAX_FILE_ROWS = 32
 """Limit of rows and of columns of a tile map for a cache of files, where every tile costs a request to S3."""
 
-_MEDIA_TYPES: dict[ImageFormat | None, str] = {"jpeg": "image/jpeg", "png": "image/png"}  # LERC has none
+_MEDIA_TYPES: dict[ImageFormat | None, str] = {
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+}  # LERC has none
 
 
 def server_info(call: Call) -> Document:

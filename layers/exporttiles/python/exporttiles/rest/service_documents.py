@@ -49,6 +49,8 @@ def service_document(service: ImageService, service_type: ServiceType) -> dict[s
     scheme = service.tiling_scheme
     lods = [lod for lod in scheme.lods if service.min_level <= lod.level <= service.max_level]
     extent = write_extent(service.full_extent)
+    storage_formats = legal_formats(service)
+    is_tpkx_allowed = service.export_tiles_allowed and StorageFormat.COMPACT_V2 in storage_formats
     own = _map_members(service) if service_type is ServiceType.MAP else _image_members(service, lods[-1])
     return {
         "currentVersion": CURRENT_VERSION,
@@ -57,8 +59,8 @@ def service_document(service: ImageService, service_type: ServiceType) -> dict[s
         "serviceDescription": service.description,
         "copyrightText": service.copyright_text,
         "exportTilesAllowed": service.export_tiles_allowed,
-        "exportTileCacheCompactV2Allowed": service.export_tiles_allowed,  # .tpkx, as Esri's SDKs call it
-        "exportStorageFormatTypes": legal_formats(service),  # not a member of ArcGIS
+        "exportTileCacheCompactV2Allowed": is_tpkx_allowed,  # as Esri's SDKs call it
+        "exportStorageFormatTypes": storage_formats,  # not a member of ArcGIS
         "maxExportTilesCount": service.max_export_tiles_count,
         "singleFusedMapCache": True,
         "tileInfo": {

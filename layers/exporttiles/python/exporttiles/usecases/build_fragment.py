@@ -16,7 +16,7 @@ from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.packages.output import Output
 from exporttiles.formats.tiles.blank import BlankTiles
-from exporttiles.formats.tiles.image import image_size, sniff, start_to_size
+from exporttiles.formats.tiles.image import image_size, is_damaged_webp, sniff, start_to_size
 from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import EXAMPLES, FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport, MemberReport
@@ -201,6 +201,8 @@ def _flaw(service: ImageService, tile: Tile) -> str:
     image, side = sniff(tile), service.tiling_scheme.tile_size
     if image not in service.tile_format.encodings:
         return _content_flaw(tile, image, service.tile_format)
+    if is_damaged_webp(tile, len(tile)):
+        return "WEBP, cut short or with a damaged header"
     size = image_size(tile)
     if size is None or size == (side, side):
         return ""

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 
 from exporttiles.domain.errors import DamagedCacheError, ExportTilesError, RequestError, UnknownSpatialReferenceError
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.service import TileFormat
+from exporttiles.domain.service import ESRI_TILE_FORMATS, TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import TilingScheme
 from exporttiles.formats.esri.esri_json import read_extent, read_spatial_reference, read_tile_info
@@ -34,7 +34,7 @@ from exporttiles.formats.esri.values import (
 
 CONF_XML, CONF_CDI, ROOT_JSON = "conf.xml", "conf.cdi", "root.json"
 
-_FORMATS = {"JPG": TileFormat.JPEG, "LERC2D": TileFormat.LERC} | {name.value: name for name in TileFormat}
+_FORMATS = {"JPG": TileFormat.JPEG, "LERC2D": TileFormat.LERC} | {name.value: name for name in ESRI_TILE_FORMATS}
 """Tile formats by name: some programs write file extensions, ArcGIS Server the LERC version."""
 
 _MAX_QUALITY = 100

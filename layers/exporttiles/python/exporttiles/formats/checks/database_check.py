@@ -25,7 +25,7 @@ from exporttiles.formats.checks.checked_files import PackageReport, check_gaps
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.packages import geopackage
 from exporttiles.formats.packages.web_mercator import MAX_ZOOM
-from exporttiles.formats.tiles.image import image_size, kind_of_compression, sniff
+from exporttiles.formats.tiles.image import image_size, is_damaged_webp, kind_of_compression, sniff
 
 DATABASES = (".mbtiles", ".gpkg")
 
@@ -193,7 +193,15 @@ def _check_tile_table(checked: _Checked, table: str, srs_id: object) -> None:
     _check_places(checked, table, lambda zoom: by_zoom[zoom][:2] if zoom in by_zoom else None)
     if checked.scope.tiles:
         sizes = {zoom: (int(row[3]), int(row[2])) for zoom, row in by_zoom.items()}
-        _check_tiles(checked, table, {"png", "jpeg", "webp"}, sizes)
+        found = _check_tiles(checked, table, {"png", "jpeg", "webp"}, sizes)
+        text = f"It does not register {geopackage.WEBP_EXTENSION} for the WebP tiles of {table}."
+        damage.require("webp" not in found or _registers_webp(checked, table), "gpkg_extensions", text)
+
+
+def _registers_webp(checked: _Checked, table: str) -> bool:
+    known = next(checked.rows("SELECT count(*) FROM sqlite_master WHERE name = 'gpkg_extensions'"))
+    query = "SELECT 1 FROM gpkg_extensions WHERE lower(table_name) = lower(?) AND extension_name = ?"
+    return known != (0,) and any(checked.rows(query, table, geopackage.WEBP_EXTENSION))
 
 
 def _check_places(checked: _Checked, table: str, matrix: Any) -> None:
@@ -220,24 +228,33 @@ def _check_places(checked: _Checked, table: str, matrix: Any) -> None:
 
 def _check_tiles(
     checked: _Checked, table: str, encodings: set[str], sizes: Mapping[int, tuple[int, int]] | None
-) -> None:
-    """Check encoding and size in pixels of every tile; all have one size if it is not stated."""
+) -> set[str]:
+    """Check encoding and size in pixels of every tile; all have one size if it is not stated.
+
+    Returns:
+        The encodings of the tiles.
+    """
     found = Counter[tuple[int, int]]()
-    columns = f"zoom_level, tile_column, tile_row, substr(tile_data, 1, {TILE_HEAD_BYTES})"
+    seen = set[str]()
+    columns = f"zoom_level, tile_column, tile_row, substr(tile_data, 1, {TILE_HEAD_BYTES}), length(tile_data)"
     query = f"SELECT {columns} FROM {_quoted(table)}"  # noqa: S608
-    for zoom, column, row, head in checked.rows(query):
+    for zoom, column, row, head, size_bytes in checked.rows(query):
         place = f"Zoom level {zoom}, column {column}, row {row}"
         image = sniff(head) if isinstance(head, bytes) else None
         if image not in encodings:
             kind = (image or (kind_of_compression(head) if isinstance(head, bytes) else "") or "unknown").upper()
             checked.damage.add(table, f"{place}: the tile is {kind}; expected is {' or '.join(sorted(encodings))}.")
             continue
+        seen.add(image)
+        text = f"{place}: the tile is WEBP, cut short or with a damaged header."
+        checked.damage.require(not is_damaged_webp(head, size_bytes), table, text)
         if size := image_size(head):
             found[size] += 1
             wanted = sizes.get(zoom, size) if sizes else size
             text = f"{place}: the tile has {size[1]} x {size[0]} pixels instead of {wanted[1]} x {wanted[0]}."
             checked.damage.require(size == wanted, table, text)
     checked.damage.require(sizes or len(found) <= 1, table, f"Its tiles have {len(found)} different sizes in pixels.")
+    return seen
 
 
 def _numbers(text: str) -> list[float]:

@@ -32,7 +32,7 @@ from exporttiles.formats.checks.bundle_check import TILE_HEAD_BYTES, read_record
 from exporttiles.formats.checks.checked_files import PackageReport, check_gaps
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.packages.pmtiles import tile_counts
-from exporttiles.formats.tiles.image import image_size, kind_of_compression, sniff
+from exporttiles.formats.tiles.image import image_size, is_damaged_webp, kind_of_compression, sniff
 
 _MAX_DEPTH = 4
 _METADATA = "metadata"
@@ -207,15 +207,25 @@ def _check_tiles(
     offsets, first = np.unique(directory.offset, return_index=True)
     lengths = directory.size[first]
     is_inside = offsets + lengths <= header.tiles.size_bytes
-    offsets, lengths, first = offsets[is_inside], np.minimum(lengths[is_inside], TILE_HEAD_BYTES), first[is_inside]
-    heads = read_records(file, header.tiles.offset, offsets, lengths)
-    for number, head in zip(first.tolist(), heads, strict=True):
-        image = sniff(head)
-        if image not in _IMAGES:
-            kind = (image or kind_of_compression(head) or "unknown").upper()
-            damage.add("", f"{_place(int(directory.tile_id[number]))}: the tile is {kind}, which viewers do not show.")
+    offsets, lengths, first = offsets[is_inside], lengths[is_inside], first[is_inside]
+    heads = read_records(file, header.tiles.offset, offsets, np.minimum(lengths, TILE_HEAD_BYTES))
+    for number, head, length in zip(first.tolist(), heads, lengths.tolist(), strict=True):
+        if fault := _tile_fault(head, length, header.tile_type):
+            damage.add("", f"{_place(int(directory.tile_id[number]))}: the tile is {fault}")
         elif size := image_size(head):
             sizes[size] += 1
+
+
+def _tile_fault(head: memoryview, size_bytes: int, tile_type: str) -> str:
+    """Return what is wrong with a tile, in an archive whose header states a type; '' if nothing is."""
+    image = sniff(head)
+    if image not in _IMAGES:
+        return f"{(image or kind_of_compression(head) or 'unknown').upper()}, which viewers do not show."
+    if is_damaged_webp(head, size_bytes):
+        return "WEBP, cut short or with a damaged header."
+    if "webp" in {image, tile_type} and tile_type in _IMAGES - {image}:
+        return f"{image.upper()}; the header of the archive says {tile_type.upper()}."
+    return ""
 
 
 def _place(tile_id: int) -> str:

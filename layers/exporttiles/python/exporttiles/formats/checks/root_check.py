@@ -10,7 +10,7 @@ from typing import Any
 
 from exporttiles.domain.errors import ExportTilesError
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.service import TileFormat
+from exporttiles.domain.service import ESRI_TILE_FORMATS
 from exporttiles.domain.tiling import PACKET_SIZE, LevelOfDetail, TilingScheme
 from exporttiles.domain.wording import counted
 from exporttiles.formats.caches.documents import ROOT_JSON
@@ -91,7 +91,7 @@ def _check_image_info(image_info: Mapping[str, Any], findings: Findings) -> None
     bands = image_info.get("bandCount")
     findings.require(bands == 1, ROOT_JSON, f"tileImageInfo.bandCount is {shown(bands)} instead of 1.")
     image_format = image_info.get("format")
-    findings.require(image_format in list(TileFormat), ROOT_JSON, f"tileImageInfo.format is {shown(image_format)}.")
+    findings.require(image_format in ESRI_TILE_FORMATS, ROOT_JSON, f"tileImageInfo.format is {shown(image_format)}.")
     quality = image_info.get("compressionQuality")
     legal = isinstance(quality, int) and 0 <= quality <= 100
     findings.require(legal, ROOT_JSON, f"tileImageInfo.compressionQuality is {shown(quality)}, not 0-100.")

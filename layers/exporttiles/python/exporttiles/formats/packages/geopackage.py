@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.service import ImageService
+from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import TilingScheme
 from exporttiles.formats.packages.database import PlacedTile, new_database
@@ -82,6 +82,10 @@ _ZOOM_OTHER = (
     "http://www.geopackage.org/spec130/#extension_zoom_other_intervals",
     "read-write",
 )
+WEBP_EXTENSION = "gpkg_webp"
+"""The extension that a table of WebP tiles needs (annex F.7)."""
+
+_WEBP = (TABLE, "tile_data", WEBP_EXTENSION, "http://www.geopackage.org/spec130/#extension_tiles_webp", "read-write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +175,9 @@ def write_geopackage(
             side, pixel = scheme.tile_size, scheme.lod(level).resolution
             matrix = (TABLE, level, *grid.matrix(level), side, side, pixel, pixel)
             database.execute("INSERT INTO gpkg_tile_matrix VALUES (?, ?, ?, ?, ?, ?, ?, ?)", matrix)
-        if not grid.has_factor_2:
-            database.execute("INSERT INTO gpkg_extensions VALUES (?, ?, ?, ?, ?)", _ZOOM_OTHER)
+        is_webp = service.tile_format is TileFormat.WEBP
+        extensions = [*([] if grid.has_factor_2 else [_ZOOM_OTHER]), *([_WEBP] if is_webp else [])]
+        database.executemany("INSERT INTO gpkg_extensions VALUES (?, ?, ?, ?, ?)", extensions)
         placed = ((level, column, row, tile) for level, row, column, tile in tiles)
         database.executemany(
             "INSERT INTO tiles (zoom_level, tile_column, tile_row, tile_data) VALUES (?, ?, ?, ?)", placed

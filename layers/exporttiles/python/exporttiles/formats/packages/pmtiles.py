@@ -44,7 +44,7 @@ HEAD_BYTES = START_BYTES
 _LEAF_ENTRIES = 4096
 _MAX_REPORTED_BYTES = 2**31  # of a directory that a worker made
 _FIRST_IDS = np.array([first_id(level) for level in range(MAX_LEVEL + 1)], np.int64)
-_TILE_TYPES = {"jpg": "jpeg", "png": "png"}
+_TILE_TYPES = {"jpg": "jpeg", "png": "png", "webp": "webp"}
 
 
 class PmtilesFragment:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from exporttiles.domain.export import StorageFormat
-from exporttiles.domain.service import ImageService, TileFormat
+from exporttiles.domain.service import ESRI_TILE_FORMATS, ImageService, TileFormat
 from exporttiles.formats.packages.web_mercator import grid_obstacle
 
 
@@ -16,8 +16,7 @@ def format_obstacle(service: ImageService, storage_format: StorageFormat, levels
         storage_format: of the export.
         levels: those to export, ascending, at least one.
     """
-    obstacle = _OBSTACLES.get(storage_format)
-    return obstacle(storage_format, service, levels) if obstacle else ""
+    return _OBSTACLES[storage_format](storage_format, service, levels)
 
 
 def legal_formats(service: ImageService) -> list[StorageFormat]:
@@ -25,6 +24,13 @@ def legal_formats(service: ImageService) -> list[StorageFormat]:
     lods = service.tiling_scheme.lods
     levels = [lod.level for lod in lods if service.min_level <= lod.level <= service.max_level]
     return [each for each in StorageFormat if not format_obstacle(service, each, levels)]
+
+
+def _esri_obstacle(_name: str, service: ImageService, _levels: Sequence[int]) -> str:
+    if service.tile_format in ESRI_TILE_FORMATS:
+        return ""
+    held = "JPEG, PNG or LERC"
+    return f"Tile packages and cache datasets hold {held}; the tiles of this service are {service.tile_format}."
 
 
 def _web_mercator_obstacle(name: str, service: ImageService, levels: Sequence[int]) -> str:
@@ -45,6 +51,8 @@ def _picture_obstacle(name: str, service: ImageService) -> str:
 
 
 _OBSTACLES: dict[StorageFormat, Callable[[str, ImageService, Sequence[int]], str]] = {
+    StorageFormat.COMPACT: _esri_obstacle,
+    StorageFormat.COMPACT_V2: _esri_obstacle,
     StorageFormat.PMTILES: _web_mercator_obstacle,
     StorageFormat.MBTILES: _web_mercator_obstacle,
     StorageFormat.GEOPACKAGE: _geopackage_obstacle,

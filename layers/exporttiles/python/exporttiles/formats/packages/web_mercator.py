@@ -19,7 +19,7 @@ _WEB_MERCATOR = SpatialReference(wkid=102100, latest_wkid=3857)
 _WORLD = mercantile.xy_bounds(0, 0, 0)
 _SHIFT = 1.0  # pixel: as far as rounded origins and resolutions, such as those of Esri, may move a tile
 _PLACES = 7  # of degrees: a centimetre, as PMTiles stores them
-_FORMATS = {TileFormat.JPEG: "jpg"}
+_FORMATS = {TileFormat.JPEG: "jpg", TileFormat.WEBP: "webp"}
 
 Bounds = tuple[float, float, float, float]
 """West, south, east and north in degrees."""
@@ -61,7 +61,7 @@ def bounds(extent: Extent) -> Bounds:
 
 
 def tile_extension(tile_format: TileFormat) -> str:
-    """Return ``jpg`` or ``png``; MIXED is called PNG, so that readers expect transparency."""
+    """Return ``jpg``, ``png`` or ``webp``; MIXED is called PNG, so that readers expect transparency."""
     return _FORMATS.get(tile_format, "png")
 
 

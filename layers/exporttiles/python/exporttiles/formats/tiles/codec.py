@@ -106,7 +106,7 @@ def _nearest_quality(luma: Steps) -> int:
 
 
 def _open(data: bytes | memoryview) -> Image.Image:
-    size = image_size(data)
+    size = image_size(data) if sniff(data) in {"jpeg", "png"} else None
     if size is None:
         raise DamagedCacheError("The tile has no readable JPEG or PNG header.")
     if not 0 < min(size) <= max(size) <= MAX_SIDE_PIXELS:

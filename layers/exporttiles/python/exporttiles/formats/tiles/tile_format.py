@@ -24,18 +24,18 @@ def detect_format(tiles: Sequence[bytes], declared: TileFormat | None = None) ->
             of the tiles, as a few do not show if it is JPEG or MIXED.
 
     Raises:
-        DamagedCacheError: no tile is an image that is known, or they are of a
-            format that no Esri package can hold.
+        DamagedCacheError: no tile is an image that is known, or no tile format
+            holds all of them.
     """
     encodings = {sniff(tile) for tile in tiles} - {None}
-    unfit = encodings - {"jpeg", "png", "lerc"}
-    if unfit or not encodings:
-        found = f"{min(str(name) for name in unfit).upper()} images" if unfit else "no images that are known"
+    if not encodings:
         raise DamagedCacheError(
-            f"The tiles are {found}; Esri's packages hold JPEG, PNG or LERC. Convert the cache first."
+            "The tiles are no images that are known; exports hold JPEG, PNG, LERC or WebP. Convert the cache first."
         )
     if "lerc" in encodings and len(encodings) > 1:
         raise DamagedCacheError("Some of the tiles are LERC and some are pictures; no tile format holds both.")
+    if "webp" in encodings and len(encodings) > 1:
+        raise DamagedCacheError("Some of the tiles are WebP and some are JPEG or PNG; no tile format holds both.")
     quality = max(map(_jpeg_quality, tiles))
     if declared is not None and encodings <= declared.encodings:
         return declared, quality
@@ -44,6 +44,8 @@ def detect_format(tiles: Sequence[bytes], declared: TileFormat | None = None) ->
         return (_png_format(tiles) if declared is None else TileFormat.PNG), 0
     if encodings == {"lerc"}:
         return TileFormat.LERC, 0
+    if encodings == {"webp"}:
+        return TileFormat.WEBP, 0
     return TileFormat.MIXED if "png" in encodings else TileFormat.JPEG, quality
 
 

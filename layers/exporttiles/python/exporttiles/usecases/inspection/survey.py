@@ -267,9 +267,9 @@ def _require_pictures(name: str, header: PmtilesHeader, tiles: Sequence[bytes]) 
         packed = header.tile_compression if is_packed else kind_of_compression(tiles[0] if tiles else b"")
         if packed:
             raise DamagedCacheError(f"{name}: Its tiles are compressed with {packed}; only plain tiles are read.")
-        if header.tile_type not in {"png", "jpeg", "unknown"}:
+        if header.tile_type not in {"png", "jpeg", "webp", "unknown"}:
             raise DamagedCacheError(
-                f"{name}: Its tiles are {header.tile_type.upper()}; Esri's packages hold JPEG, PNG or LERC. Convert "
+                f"{name}: Its tiles are {header.tile_type.upper()}; exports hold JPEG, PNG, LERC or WebP. Convert "
                 "them first."
             )
     warnings = []
