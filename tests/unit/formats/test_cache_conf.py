@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.export import ESRI_FORMATS, StorageFormat
 from exporttiles.domain.extent import Extent
-from exporttiles.domain.service import TileFormat
+from exporttiles.domain.service import ESRI_TILE_FORMATS, TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TilingScheme
 from exporttiles.formats.caches.documents import read_conf_xml
@@ -34,7 +34,7 @@ def schemes(draw):
 @given(
     scheme=schemes(),
     storage_format=st.sampled_from(sorted(ESRI_FORMATS)),
-    image=st.tuples(st.sampled_from(TileFormat), st.integers(0, 100), st.floats(0, 100)),
+    image=st.tuples(st.sampled_from(ESRI_TILE_FORMATS), st.integers(0, 100), st.floats(0, 100)),
     sides=st.tuples(numbers, numbers, numbers, numbers),
 )
 def test_what_is_written_is_read(scheme, storage_format, image, sides):
