@@ -8,8 +8,8 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --fork-str
 # boto3 and its kin are in the Lambda runtime: 31 MB that the layer need not carry.
 IN_LAMBDA = botocore jmespath python-dateutil six urllib3
 FAST_TESTS = tests/field tests/functions tests/fuzz tests/unit tests/workflow
-# Exports on the emulator mostly wait: two processes more than there are cores run them beside the other tests.
-ALL_TESTS = -n $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )) $(FAST_TESTS) \
+# Exports on the emulator mostly wait: one process more than there are cores runs them beside the other tests.
+ALL_TESTS = -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) $(FAST_TESTS) \
 	tests/chaos tests/contracts tests/deployment tests/e2e tests/local tests/oracles
 
 export SAM_CLI_TELEMETRY = 0
