@@ -13,7 +13,7 @@ from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.cli.cache_access import explained, other_account_note, require_named
 from exporttiles.cli.command import Command, filled
 from exporttiles.cli.source import Source, cache_options, inspect, open_address, print_messages, read_source
-from exporttiles.cli.stack import Outputs, services_url, tile_bucket, tile_bucket_options
+from exporttiles.cli.stack import Outputs, max_tiles_option, services_url, tile_bucket, tile_bucket_options
 from exporttiles.domain.errors import DamagedCacheError, RequestError, SourceDeniedError
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.service import bucket_of
@@ -24,14 +24,7 @@ from exporttiles.domain.service import bucket_of
 @click.argument("source", type=click.Path(), callback=read_source)
 @tile_bucket_options
 @cache_options
-@click.option(
-    "--max-tiles",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=100_000,
-    show_default=True,
-    help="Maximum number of tiles that one export may select.",
-)
+@max_tiles_option
 def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_tiles: int, **cache: Any) -> None:
     """Publish a tile cache as an image service.
 

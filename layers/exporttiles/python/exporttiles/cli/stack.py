@@ -24,6 +24,17 @@ class StackError(ExportTilesError):
     """AWS is not set up, or the stack does not allow what is asked."""
 
 
+max_tiles_option = click.option(
+    "--max-tiles",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=100_000,
+    show_default=True,
+    help="Maximum number of tiles that one export may select.",
+)
+"""The option --max-tiles, of services and keys."""
+
+
 def tile_bucket_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options --stack and --bucket, which name the tile bucket."""
     add = click.option(

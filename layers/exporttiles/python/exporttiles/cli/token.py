@@ -7,7 +7,7 @@ import click
 
 from exporttiles.adapters.json_folders import ApiKeys
 from exporttiles.cli.command import CommandGroup, filled
-from exporttiles.cli.stack import tile_bucket, tile_bucket_options
+from exporttiles.cli.stack import max_tiles_option, tile_bucket, tile_bucket_options
 from exporttiles.domain.api_key import SECRET_BYTES, ApiKey, key_id_of, token_of
 from exporttiles.domain.errors import RequestError
 from exporttiles.domain.wording import counted
@@ -29,14 +29,7 @@ def token() -> None:
     metavar="NAMES",
     help="Services that the key opens, separated by commas: Name, Folder/Name, Folder/*, or * for all.",
 )
-@click.option(
-    "--max-tiles",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=100_000,
-    show_default=True,
-    help="Maximum number of tiles that one export may select.",
-)
+@max_tiles_option
 @click.option(
     "--days", type=click.IntRange(1, 36_500), metavar="N", default=365, show_default=True, help="Days until it expires."
 )

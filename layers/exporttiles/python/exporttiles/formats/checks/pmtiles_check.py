@@ -217,7 +217,7 @@ def _check_tiles(
 
 
 def _tile_fault(head: memoryview, size_bytes: int, tile_type: str) -> str:
-    """Return what is wrong with a tile, in an archive whose header states a type; '' if nothing is."""
+    """Return the fault of a tile, which may be another type than the header states; '' if it has none."""
     image = sniff(head)
     if image not in _IMAGES:
         return f"{(image or kind_of_compression(head) or 'unknown').upper()}, which viewers do not show."
