@@ -54,6 +54,7 @@ from exporttiles.rest.buffer import Buffer
 from exporttiles.rest.buffered_areas import buffered_area_of_interest
 from exporttiles.rest.http import Request
 from exporttiles.rest.levels import ExportBy, read_levels
+from exporttiles.rest.package_by import split_area
 from exporttiles.rest.parameters import read_export_request
 from exporttiles.rest.routes import find_route, refuse, respond
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
@@ -400,6 +401,21 @@ def areas() -> Iterable[bytes]:
     yield b"-1e6,0,1.5e+7,20000000"
 
 
+def read_features(data: bytes) -> None:
+    for part in split_area("areaOfInterest", data.decode(errors="replace"), "NAME"):
+        read_area(part.text.encode())
+
+
+def features() -> Iterable[bytes]:
+    ring = "[[[-100,35],[-100,45],[-90,45],[-90,35],[-100,35]]]"
+    a, b = (f'{{"attributes":{{"NAME":{value}}},"geometry":{{"rings":{ring}}}}}' for value in ('"a"', 7))
+    yield f'{{"features":[{a},{b},{a}],"spatialReference":{{"wkid":4326}}}}'.encode()
+    geometry = f'{{"type":"Polygon","coordinates":{ring}}}'
+    feature = f'{{"type":"Feature","properties":{{"NAME":1e3}},"geometry":{geometry}}}'
+    yield f'{{"type":"FeatureCollection","features":[{feature}],"crs":null}}'.encode()
+    yield f"{feature}\n{feature}".encode()
+
+
 def read_level_list(data: bytes) -> None:
     kind, _, text = data.decode(errors="replace").partition(":")
     by = {"s": ExportBy.SCALE, "r": ExportBy.RESOLUTION}.get(kind, ExportBy.LEVEL_ID)
@@ -497,6 +513,7 @@ TARGETS = {
     "paths": Target(read_paths, paths),
     "tile": Target(read_tile, tiles),
     "area": Target(read_area, areas),
+    "features": Target(read_features, features),
     "levels": Target(read_level_list, level_lists),
     "request_file": Target(read_request_file, request_files),
     "http": Target(read_http, http_requests),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from obstore.store import LocalStore
 
 from exporttiles.adapters.object_stores import ObstoreObjects
-from exporttiles.cli.destination import OUTPUTS, Destination, OutputError
+from exporttiles.cli.destination import OUTPUTS, Destination, Inputs, OutputError
 from exporttiles.cli.main import main
 from tests.builders import put_files
 
@@ -171,7 +171,7 @@ def test_what_comes_into_being_during_the_export_stays(tmp_path):
     made, out = tmp_path / "made.tpkx", tmp_path / "out.tpkx"
     made.write_text("made")
     destination = Destination(out, is_replaced=False)
-    destination.check(None)
+    destination.check(Inputs(None))
     out.write_text("theirs")
 
     with pytest.raises(OutputError, match="exists already"):

@@ -478,8 +478,8 @@ def test_tiles_that_do_not_exist_are_counted_in_a_warning(tmp_path, capsys):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_export_that_is_stopped_leaves_nothing(world, tmp_path, number):
     program = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    program += "from exporttiles.cli import export, main; "
-    program += "export._ReportingSource.read_bundle = lambda *_: (print('reading', flush=True), signal.pause()); "
+    program += "from exporttiles.cli import main, run_export; "
+    program += "run_export._ReportingSource.read_bundle = lambda *_: (print('reading', flush=True), signal.pause()); "
     program += "sys.exit(main.main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, "export", str(world), str(tmp_path / "out.tpkx")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -24,6 +24,7 @@ _STAND_FOR = {
     "skipBlank": "skip_blank",
     "skipOneColor": "skip_one_color",
     "name": "package_name",
+    "packageBy": "package_by",
     "since": "since_last",
     "quietMinutes": "quiet_minutes",
 }

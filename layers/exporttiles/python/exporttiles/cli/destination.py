@@ -10,6 +10,7 @@ import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from exporttiles.domain.errors import DamagedCacheError, RequestError
@@ -53,6 +54,38 @@ class OutputError(RequestError):
         super().__init__(text, "out")
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """The files and folders that a command reads, which no output may overlap.
+
+    Attributes:
+        source: file or folder of the tiles; None if it is not on this machine.
+        others: further files.
+    """
+
+    source: Path | None
+    others: tuple[Path, ...] = ()
+
+    @cached_property
+    def source_folders(self) -> set[Identity]:
+        """Return the folder of the source and all folders below it; none if the source is a file."""
+        return _identities(_folders(self._folder)) if self._folder else set()
+
+    @cached_property
+    def linked(self) -> set[Identity]:
+        """Return the targets of links in the folder of the source, and the folders that hold them."""
+        if self._folder is None:
+            return set()
+        return {found for target in _targets_of_links(self._folder) for found in _identities([target, *target.parents])}
+
+    @property
+    def _folder(self) -> Path | None:
+        if self.source is None:
+            return None
+        folder = self.source.parent if self.source.suffix.lower() in _DOCUMENTS else self.source
+        return folder if folder.is_dir() else None
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
     """A file or folder to be written.
@@ -65,12 +98,8 @@ class Destination:
     path: Path
     is_replaced: bool
 
-    def check(self, source: Path | None, *other_inputs: Path) -> None:
+    def check(self, inputs: Inputs) -> None:
         """Check that the output can be written there, before any work.
-
-        Args:
-            source: file or folder of the tiles; None if it is not on this machine.
-            other_inputs: further files that the command reads.
 
         Raises:
             OutputError: the suffix is unknown, the folder does not exist, the
@@ -84,9 +113,12 @@ class Destination:
             )
         if not self.path.parent.is_dir():
             raise OutputError(f"There is no folder {self.path.parent}.")
-        for input_path in filter(None, (source, *other_inputs)):
-            if input_path.exists():
-                self._require_apart_from(input_path, is_source=input_path is source)
+        if inputs.source and inputs.source.exists():
+            self._require_apart_from(inputs.source, f"the source {inputs.source}")
+            self._require_outside(inputs)
+        for other in inputs.others:
+            if other.exists():
+                self._require_apart_from(other, str(other))
         self._require_replaceable()
 
     def put(self, made: Path) -> None:
@@ -106,28 +138,25 @@ class Destination:
             self._require_replaceable()
             made.replace(self.path)
 
-    def _require_apart_from(self, input_path: Path, *, is_source: bool) -> None:
-        name = f"the source {input_path}" if is_source else str(input_path)
-        target = Path(os.path.realpath(self.path.parent), self.path.name)
-        target_identity = _identity(target)
-        around_target = _identities([*([target] if target_identity else []), *target.parents])
-        found = _identity(input_path)
-        if found == target_identity:
+    def _require_apart_from(self, input_path: Path, name: str) -> None:
+        target_identity = _identity(self._target)
+        if _identity(input_path) == target_identity:
             raise OutputError(f"{self.path} is {name}. An export never replaces what it reads.")
         if target_identity in _identities(Path(os.path.realpath(input_path)).parents):
             raise OutputError(f"{self.path} holds {name}. An export never replaces what it reads.")
-        if not is_source:
-            return
-        folder = input_path.parent if input_path.suffix.lower() in _DOCUMENTS else input_path
-        if not folder.is_dir():
-            return
-        inside = next((place for place in _folders(folder) if _identity(place) in around_target), None)
-        if inside:
-            raise OutputError(f"{self.path} lies inside {name}. Write the output elsewhere.")
-        if target_identity and any(
-            target_identity in _identities([linked, *linked.parents]) for linked in _targets_of_links(folder)
-        ):
-            raise OutputError(f"{self.path} is linked from {name}. Write the output elsewhere.")
+
+    def _require_outside(self, inputs: Inputs) -> None:
+        target_identity = _identity(self._target)
+        around_target = _identities([*([self._target] if target_identity else []), *self._target.parents])
+        if not around_target.isdisjoint(inputs.source_folders):
+            raise OutputError(f"{self.path} lies inside the source {inputs.source}. Write the output elsewhere.")
+        if target_identity and target_identity in inputs.linked:
+            raise OutputError(f"{self.path} is linked from the source {inputs.source}. Write the output elsewhere.")
+
+    @property
+    def _target(self) -> Path:
+        """Return the path without links in its folders."""
+        return Path(os.path.realpath(self.path.parent), self.path.name)
 
     def _require_replaceable(self) -> None:
         path = self.path

@@ -1,7 +1,7 @@
 """The parameters `exportExtent` and `areaOfInterest`: the area to export, as clients send it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from exporttiles.domain.area import RINGS_LIMIT, Area
@@ -124,7 +124,7 @@ def read_geometries(name: str, text: str, target: SpatialReference, *, has_paths
         InvalidParameterError: the text is not such a geometry.
         AreaError: there are too many references, envelopes or vertices of curves.
     """
-    document, is_repaired = _read_document(name, text)
+    document, is_repaired = read_document(name, text)
     geometries = Geometries(has_paths)
     try:
         geometries.add(document, None)
@@ -142,18 +142,27 @@ def read_geometries(name: str, text: str, target: SpatialReference, *, has_paths
     return geometries, [_repair_warning(name, next(iter(references), target))]
 
 
-def _read_document(name: str, text: str) -> tuple[Any, bool]:
-    """Return the JSON, or a list with the JSON of each line, and True if its brackets were repaired."""
+def read_document(name: str, text: str, parse_int: Callable[[str], float] = float) -> tuple[Any, bool]:
+    """Return the JSON, or a list with the JSON of each line, and True if its brackets were repaired.
+
+    Args:
+        name: name of the parameter.
+        text: value of the parameter.
+        parse_int: converts integers.
+
+    Raises:
+        InvalidParameterError: the text is not JSON.
+    """
     kind = kind_of_text(text)
     if kind:
         raise InvalidParameterError(name, text, f"It is {kind}: convert it to GeoJSON. {_LEGAL_AREA}")
     try:
-        return read_json(name, text, _LEGAL_AREA, float), False
+        return read_json(name, text, _LEGAL_AREA, float, parse_int), False
     except InvalidParameterError:
         try:
             lines = [line for line in re.split(r"[\n\x1e]", text) if line.strip()]
             if len(lines) > 1 and all(line.strip()[0] + line.strip()[-1] == "{}" for line in lines):
-                return [read_json(name, line, _LEGAL_AREA, float) for line in lines], False
+                return [read_json(name, line, _LEGAL_AREA, float, parse_int) for line in lines], False
             repaired = balance_brackets(text)
             if repaired is not None:
                 return read_object(name, repaired, _LEGAL_AREA), True

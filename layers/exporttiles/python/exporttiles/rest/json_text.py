@@ -36,22 +36,27 @@ def read_object(name: str, text: str, legal: str) -> dict[str, Any]:
     return document
 
 
-def read_json(name: str, text: str, legal: str, parse_constant: Callable[[str], float] | None = None) -> Any:
+def read_json(
+    name: str,
+    text: str,
+    legal: str,
+    parse_constant: Callable[[str], float] | None = None,
+    parse_int: Callable[[str], float] = float,
+) -> Any:
     """Parse the JSON value of a parameter.
-
-    Every number becomes a float, so that an integer of a million digits is cheap.
 
     Args:
         name: name of the parameter, for the error.
         text: JSON as the client sent it.
         legal: description of legal values, for the error.
         parse_constant: converts NaN and Infinity, which are refused by default.
+        parse_int: converts integers, by default to floats, so that one of a million digits is cheap.
 
     Raises:
         InvalidParameterError: the text is not JSON; the message says where.
     """
     try:
-        document = json.loads(text, parse_int=float, parse_constant=parse_constant or _refuse_constant)
+        document = json.loads(text, parse_int=parse_int, parse_constant=parse_constant or _refuse_constant)
         if _HALF_CHARACTER.search(text):
             json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:

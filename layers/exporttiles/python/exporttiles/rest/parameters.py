@@ -41,10 +41,12 @@ PARAMETERS = {
 }
 """Description of each documented parameter, and of those that ArcGIS does not have."""
 
-_AREA_NAMES = ("areaOfInterest", "polygon")
+AREA_NAMES = ("areaOfInterest", "polygon")
+"""Names of the parameter for an area of interest."""
+
 _EXTENT_NAMES = ("exportExtent", "extent")
 _STORAGE_NAMES = ("storageFormatType", "storageFormat")
-KNOWN_NAMES = {*PARAMETERS, *_AREA_NAMES, *_EXTENT_NAMES, *_STORAGE_NAMES}
+KNOWN_NAMES = {*PARAMETERS, *AREA_NAMES, *_EXTENT_NAMES, *_STORAGE_NAMES}
 """Documented parameter names and the aliases clients send."""
 
 _LEGAL_COLOR = "It must be red, green and blue from 0 to 255, such as 255,255,255."
@@ -99,7 +101,7 @@ def read_export_request(
 
 def area_parameter(parameters: Mapping[str, str]) -> str:
     """Return the name of the parameter that gives the area; an area of interest supersedes an extent."""
-    names = (*_AREA_NAMES, *_EXTENT_NAMES)
+    names = (*AREA_NAMES, *_EXTENT_NAMES)
     return next((name for name in names if parameters.get(name, "").strip()), names[0])
 
 
@@ -112,7 +114,7 @@ def _read_area(
     from exporttiles.rest.buffer import read_buffer
 
     name = area_parameter(sent)
-    is_of_interest = name in sent and name in _AREA_NAMES
+    is_of_interest = name in sent and name in AREA_NAMES
     buffer = read_buffer(sent, is_buffered=is_of_interest)
     if name not in sent:
         return Area.of_all(service.full_extent), (), ()
@@ -174,7 +176,7 @@ def _read_clip(sent: Mapping[str, str], service: ImageService) -> Clip | None:
         raise InvalidParameterError("clip", "true", "LERC tiles cannot be clipped: they hold values, not pictures.")
     if service.tile_format is TileFormat.WEBP:
         raise InvalidParameterError("clip", "true", "WEBP tiles cannot be clipped: they are exported as they are.")
-    if not any(name in sent for name in (*_AREA_NAMES, *_EXTENT_NAMES)):
+    if not any(name in sent for name in (*AREA_NAMES, *_EXTENT_NAMES)):
         raise InvalidParameterError(
             "clip", "true", "Without areaOfInterest or exportExtent there is nothing to clip to."
         )
