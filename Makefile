@@ -15,8 +15,8 @@ ALL_TESTS = -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) $(FAST_TESTS) \
 export SAM_CLI_TELEMETRY = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo demo-events serve lint check test coverage chaos test-arcgis fuzz audit bench build \
-	deploy destroy prove lock clean
+.PHONY: help setup setup-demo demo demo-events serve web lint check test coverage chaos test-arcgis fuzz audit bench \
+	build deploy destroy prove lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ demo-events: ## put a request file into the inbox, follow its events, download t
 serve: ## run the stack with two image services on PORT until Ctrl-C
 	@$(MAKE) --no-print-directory -j2 setup-demo
 	@.venv/bin/python -m local.serve --port $(PORT)
+
+web: ## build the scripts and styles of the pages from web/ with npm; commit what it writes
+	cd web && npm ci --no-progress && npm run build
 
 lint: .venv/installed
 	.venv/bin/ruff format --check .

@@ -3,6 +3,7 @@
 import base64
 import copy
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ EXAMPLE_THREE_AREA = (
     '{"features":[{"geometry":{"rings":[[[-100,35],[-100,45],[-90,45],[-90,35],[-100,35]]]}}]},'
     '"spatialReference":{"wkid":4326}}}]}'
 )
+OWN_SCRIPT = re.compile(r'<script type="module" src="/arcgis/rest/static/page-[A-Z0-9]{8}\.js"></script>')
 BASES = [SERVICE, f"{SERVICE}/exportTiles", f"{SERVICE}/estimateExportTilesSize"]
 
 
@@ -65,3 +67,8 @@ class Client:
         response = self.get(path, query, **more)
         assert response["statusCode"] == 200
         return json.loads(response["body"])["error"]
+
+
+def foreign_scripts(page):
+    """Return the script elements of a page besides the one that it may have."""
+    return [each for each in re.findall(r"<script.*", page, re.IGNORECASE) if not OWN_SCRIPT.fullmatch(each)]

@@ -7,7 +7,7 @@ import pytest
 
 from exporttiles.domain.job import JobStatus
 from tests.builders_rest import a_job
-from tests.functions.api_client import BASES, FILES, HOST, JOB, SERVICE
+from tests.functions.api_client import BASES, FILES, HOST, JOB, SERVICE, foreign_scripts
 
 DOCUMENTS = [
     "/arcgis/rest/info",
@@ -45,7 +45,7 @@ def test_every_document_answers_get_post_and_head_as_json_and_as_a_page(done, pa
     assert "\n  " in pretty["body"]
     assert head["body"] == ""
     assert page["body"].startswith("<!DOCTYPE html>")
-    assert "<script" not in page["body"]
+    assert not foreign_scripts(page["body"])
 
 
 @pytest.mark.parametrize("path", [path for path in DOCUMENTS if "/directories/" not in path])

@@ -300,7 +300,8 @@ def test_the_page_of_a_finished_job_offers_the_file_and_does_not_reload(done):
 
     assert "http-equiv" not in page
     assert "<th>itemId</th><td>none</td>" in page
-    assert f'<a href="{HOST}{FILES}/World_Imagery.tpkx">Download World_Imagery.tpkx (4,200,000 bytes)</a>' in page
+    assert f'href="{HOST}{FILES}/World_Imagery.tpkx">Download World_Imagery.tpkx (4.2 MB)</a>' in page
+    assert f"curl -LO {HOST}{FILES}/World_Imagery.tpkx" in page
 
 
 def test_sent_parameters_are_stored_without_secrets(client):

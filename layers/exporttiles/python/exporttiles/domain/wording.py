@@ -1,12 +1,24 @@
-"""Counts and levels as text in messages."""
+"""Counts, sizes and levels as text in messages."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+
+_SIZE_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def counted(count: int, singular: str, plural: str = "") -> str:
     """Return a number and its noun: "1 tile", "1,024 tiles"."""
     return f"{count:,} {singular if count == 1 else plural or f'{singular}s'}"
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a size in decimal units: "312 bytes", "4.2 MB", "120 MB"."""
+    amount, unit = float(size_bytes), 0
+    while amount >= 1000 and unit < len(_SIZE_UNITS) - 1:
+        amount, unit = amount / 1000, unit + 1
+    if not unit:
+        return counted(size_bytes, "byte")
+    return f"{amount:,.{1 if amount < 10 else 0}f} {_SIZE_UNITS[unit]}"
 
 
 def level_names(levels: Sequence[int]) -> str:

@@ -47,7 +47,7 @@ def write_response(response: Response) -> dict[str, Any]:
         TooLargeError: the reply exceeds the limit of AWS Lambda.
     """
     content_type = response.headers.get("content-type", "text/plain")
-    is_text = content_type.startswith(("text/", "application/json"))
+    is_text = content_type.startswith(("text/", "application/json")) and "content-encoding" not in response.headers
     body = response.body.decode() if is_text else base64.b64encode(response.body).decode()
     reply = {
         "statusCode": response.status,

@@ -63,7 +63,8 @@ def job_document(job: Job, file_url: str | None, *, report_unhappy_ends_as_faile
     status = JobStatus.FAILED if unhappy and report_unhappy_ends_as_failed else job.status
     document = status_document(job.job_id, status)
     document["messages"] = [
-        {"type": f"esriJobMessageType{message.kind}", "description": message.text} for message in _messages(job)
+        {"type": f"esriJobMessageType{message.kind}", "description": message.text}
+        for message in completed_messages(job)
     ]
     if job.status is JobStatus.EXECUTING:
         document["progress"] = _progress(job)
@@ -122,7 +123,7 @@ def _progress(job: Job) -> dict[str, Any]:
     return {"type": "step", "message": message, "percent": job.percent}
 
 
-def _messages(job: Job) -> list[Message]:
+def completed_messages(job: Job) -> list[Message]:
     """Return the messages of a job. Add an error to an unhappy end that has none: clients show the first."""
     has_error = any(message.kind is MessageKind.ERROR for message in job.messages)
     if has_error or job.status not in _UNHAPPY_ENDS:

@@ -6,7 +6,6 @@ from typing import Any
 
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
 from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder, SubmitOptions
-from exporttiles.domain.wording import counted
 from exporttiles.rest import pages
 from exporttiles.rest.addresses import JobUrls
 from exporttiles.rest.call import Call, Document
@@ -25,6 +24,7 @@ from exporttiles.rest.job_documents import (
     submit_document,
     verification_document,
 )
+from exporttiles.rest.job_page import job_sections
 from exporttiles.rest.parameters import KNOWN_NAMES, area_parameter, read_export_request
 
 
@@ -47,7 +47,9 @@ def job(call: Call) -> Document:
     is_below_operation = bool(call.arguments["operation"])
     content = job_document(call.job, call.job_urls.package, report_unhappy_ends_as_failed=is_below_operation)
     refresh_seconds = 0 if call.job.status.is_final else pages.REFRESH_SECONDS
-    return Document(content, f"Job {call.job.job_id}", _job_sections(call), refresh_seconds)
+    sections = job_sections(call.job, call.job_urls, has_tokens=call.runtime.settings.token_security)
+    noun = "Export" if call.job.operation is Operation.EXPORT_TILES else "Size"
+    return Document(content, f"{noun} of {call.job.service_name}", sections, refresh_seconds)
 
 
 def job_result(call: Call) -> Document:
@@ -162,18 +164,3 @@ def _require_success(job: Job) -> None:
     if job.status is not JobStatus.SUCCEEDED:
         advice = "" if job.status.is_final else " Ask again later."
         raise JobStateError(f"The job has no result: it is {job.status}.{advice}")
-
-
-def _job_sections(call: Call) -> tuple[str, ...]:
-    if not call.job.status.is_final:
-        percent = call.job.percent if call.job.progress.work_items else None
-        return pages.progress_bar(percent), pages.button("Cancel", f"{call.job_urls.status}/cancel")
-    if call.job.status is JobStatus.SUCCEEDED:
-        targets = {"Result": f"{call.job_urls.status}/results/{RESULT_NAME}?f=html"}
-        if call.job.package and call.job_urls.package:
-            text = f"Download {call.job.package.name} ({counted(call.job.package.size_bytes, 'byte')})"
-            targets = {text: call.job_urls.package, "Verification": call.job_urls.verification, **targets}
-        return (pages.links(targets),)
-    if call.job.resumable_until:
-        return (pages.button("Resume", f"{call.job_urls.status}/resume"),)
-    return ()

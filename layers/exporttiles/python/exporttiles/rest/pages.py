@@ -1,4 +1,4 @@
-"""HTML pages of the services directory: one layout, no scripts, everything escaped.
+"""HTML pages of the services directory: one layout, everything escaped. They work without their script, too.
 
 A page shows the JSON document of a resource, below links and forms for its
 operations.
@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from exporttiles.domain.export import StorageFormat
+from exporttiles.rest.assets import asset_path
 from exporttiles.rest.levels import ExportBy
 from exporttiles.rest.parameters import PARAMETERS
 
@@ -34,13 +35,26 @@ def page(title: str, trail: Mapping[str, str], *sections: str, json_url: str = "
         trail: breadcrumbs from the root to this page: URL by text.
         sections: HTML.
         json_url: URL of the same document as JSON; '' for none.
-        refresh_seconds: interval at which the page reloads; 0 for never.
+        refresh_seconds: interval at which the page reloads without its script; 0 for never.
     """
-    refresh = f'\n<meta http-equiv="refresh" content="{refresh_seconds}">' if refresh_seconds else ""
+    refresh = (
+        f'\n<noscript><meta http-equiv="refresh" content="{refresh_seconds}"></noscript>' if refresh_seconds else ""
+    )
+    has_map = any("data-map=" in section for section in sections)
+    preload = f'\n<link rel="modulepreload" href="{asset_path("openlayers", ".js")}">' if has_map else ""
     breadcrumbs = " / ".join(link(text, url) for text, url in trail.items())
     footer = f"<footer>{link('JSON', json_url)}</footer>" if json_url else ""
     body = "\n".join(sections)
-    return _layout().substitute(title=escape(title), trail=breadcrumbs, body=body, footer=footer, refresh=refresh)
+    return _layout().substitute(
+        title=escape(title),
+        trail=breadcrumbs,
+        body=body,
+        footer=footer,
+        refresh=refresh,
+        style=asset_path("page", ".css"),
+        script=asset_path("page", ".js"),
+        preload=preload,
+    )
 
 
 @cache
@@ -56,6 +70,11 @@ def link(text: str, url: str) -> str:
 def links(targets: Mapping[str, str]) -> str:
     """Return a list of links: URL by text."""
     return "<ul>" + "".join(f"<li>{link(text, url)}</li>" for text, url in targets.items()) + "</ul>"
+
+
+def details(summary: str, section: str) -> str:
+    """Return HTML that is shown on request."""
+    return f"<details><summary>{escape(summary)}</summary>{section}</details>"
 
 
 def paragraph(text: str, css_class: str = "") -> str:
@@ -121,7 +140,8 @@ def button(text: str, url: str) -> str:
 
 def _form(url: str, fields: str, submit: str) -> str:
     hidden = '<input type="hidden" name="f" value="html">'
-    return f'<form method="post" action="{escape(url)}">{fields}{hidden}<button>{escape(submit)}</button></form>'
+    end = f"{hidden}<button>{escape(submit)}</button></form>"
+    return f'<form class="form" method="post" action="{escape(url)}">{fields}{end}'
 
 
 def progress_bar(percent: int | None) -> str:

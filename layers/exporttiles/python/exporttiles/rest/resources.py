@@ -12,6 +12,7 @@ from exporttiles.rest import pages
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import NotFoundError
 from exporttiles.rest.http import BINARY, Response
+from exporttiles.rest.map_section import map_section
 from exporttiles.rest.service_documents import catalog_document, info_document, service_document, tilemap_document
 
 TILE_LIFETIME_SECONDS = 86_400
@@ -56,7 +57,8 @@ def service(call: Call) -> Document:
     """Return an image service, or the same tiles as a map service."""
     operations = {str(name): f"{call.service_url}/{name}?f=html" for name in Operation}
     content = service_document(call.service, call.service_type)
-    return Document(content, f"{call.service.name} ({call.service_type})", (pages.links(operations),))
+    sections = (map_section(call.service, content), pages.links(operations)) if call.format == "html" else ()
+    return Document(content, call.service.map_title, sections)
 
 
 def tile(call: Call) -> Response:

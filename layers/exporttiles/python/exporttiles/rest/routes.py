@@ -9,7 +9,7 @@ from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import InvalidTokenError, RequestError
 from exporttiles.domain.job import Operation
 from exporttiles.domain.service import ServiceType
-from exporttiles.rest import job_resources, pages, resources, sign_in
+from exporttiles.rest import assets, job_resources, pages, resources, sign_in
 from exporttiles.rest.access import Caller, identify
 from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.call import Call, Document
@@ -43,6 +43,7 @@ _FILES = "/directories/arcgisoutput/{service}_{service_type}/{job_id}"
 
 ROUTES = (
     Route("/info", resources.server_info, is_public=True),
+    Route("/static/{asset}", assets.asset, is_public=True, sends_bytes=True),
     Route("/generateToken", sign_in.generate_token, is_public=True, changes_state=True),
     Route("", resources.catalog),  # people type the root
     Route("/services", resources.catalog),
@@ -77,7 +78,7 @@ _PARTS = {
     **{name: "|".join(values) for name, values in VARIANTS.items()},
     **dict.fromkeys(NUMBERS, r"[0-9]{1,9}"),
     "file": r"[^/]+(?:/[^/]+)*",
-    **dict.fromkeys(("folder", "job_id", "name"), r"[^/]+"),
+    **dict.fromkeys(("asset", "folder", "job_id", "name"), r"[^/]+"),
 }
 
 
@@ -178,6 +179,8 @@ def _render(document: Document, call: Call) -> Response:
         response = json_response(document.content, pretty=call.format == "pjson")
         return replace(response, job_id=document.job_id)
     data = [pages.value(document.content)] if document.content else []
+    if data and document.sections:
+        data = [pages.details("All data of this page", *data)]
     page = pages.page(
         document.title,
         call.trail,

@@ -1,0 +1,95 @@
+"""The page of a job: its state in words, progress, messages, and what can be done next."""
+
+from collections.abc import Mapping
+from html import escape
+from shlex import quote
+
+from exporttiles.domain.job import Job, JobStatus, MessageKind
+from exporttiles.domain.wording import counted, size_text
+from exporttiles.rest import pages
+from exporttiles.rest.addresses import JobUrls
+from exporttiles.rest.job_documents import RESULT_NAME, completed_messages
+
+_STATES: Mapping[JobStatus, tuple[str, str, str]] = {
+    JobStatus.SUBMITTED: ("running", "…", "Waiting to start"),
+    JobStatus.EXECUTING: ("running", "…", "Collecting tiles"),
+    JobStatus.CANCELLING: ("running", "…", "Being cancelled"),
+    JobStatus.SUCCEEDED: ("good", "✓", "Done"),
+    JobStatus.FAILED: ("bad", "✗", "Failed"),
+    JobStatus.CANCELLED: ("bad", "✗", "Cancelled"),
+    JobStatus.TIMED_OUT: ("bad", "✗", "Stopped: it took too long"),
+    JobStatus.DELETED: ("bad", "✗", "Removed"),
+}
+"""CSS class, icon and words of each state."""
+
+_KINDS: Mapping[MessageKind, tuple[str, str]] = {
+    MessageKind.INFORMATIVE: ("i", "Information"),
+    MessageKind.WARNING: ("!", "Warning"),
+    MessageKind.ERROR: ("✗", "Error"),
+}
+"""Icon and name of each kind of message."""
+
+
+def job_sections(job: Job, urls: JobUrls, *, has_tokens: bool) -> tuple[str, ...]:
+    """Return the HTML of a job above its data.
+
+    Args:
+        job: the job.
+        urls: its addresses.
+        has_tokens: the API requires tokens, also of curl.
+    """
+    css_class, icon, words = ("good", "✓", "Nothing has changed") if job.is_up_to_date else _STATES[job.status]
+    state = f'<p class="state {css_class}" role="status">{_icon(icon)} {escape(words)}</p>'
+    parts = [state, *_progress(job), *_outcome(job, urls, has_tokens=has_tokens), _messages(job), *_actions(job, urls)]
+    is_final = str(job.status.is_final).lower()
+    return (f'<div data-job data-final="{is_final}">{"".join(parts)}</div>',)
+
+
+def _progress(job: Job) -> list[str]:
+    if job.status.is_final:
+        return []
+    if not job.progress.work_items:
+        return [pages.progress_bar(None)]
+    done = f"{job.progress.done_tile_count:,} of {counted(job.tile_count, 'tile')}"
+    return [pages.progress_bar(job.percent), pages.paragraph(f"{done}, {size_text(job.progress.done_bytes)}")]
+
+
+def _outcome(job: Job, urls: JobUrls, *, has_tokens: bool) -> list[str]:
+    """Return the links to the results of a job that has succeeded."""
+    if job.status is not JobStatus.SUCCEEDED:
+        return []
+    if job.estimate:
+        found = f"{counted(job.estimate.tile_count, 'tile')}, about {size_text(job.estimate.size_bytes)}"
+        return [pages.paragraph(found, "figure")]
+    result = {"Result": f"{urls.status}/results/{RESULT_NAME}?f=html"}
+    if not job.package or not urls.package:
+        return [pages.links({**result, "Files": f"{urls.files}?f=html"})]
+    name = f"Download {job.package.name} ({size_text(job.package.size_bytes)})"
+    download = f'<p><a class="primary" href="{escape(urls.package)}">{escape(name)}</a></p>'
+    token = '-H "X-Esri-Authorization: Bearer $TOKEN" ' if has_tokens else ""
+    command = f"curl -LO {token}{quote(urls.package)}"
+    on_a_terminal = f"<p>On a terminal:</p><pre><code>{escape(command)}</code></pre>"
+    kept = pages.paragraph(f"The package is kept until {job.expires_at:%-d %B %Y, %H:%M} UTC.")
+    return [download, kept, on_a_terminal, pages.links({"Verification": urls.verification, **result})]
+
+
+def _messages(job: Job) -> str:
+    lines = "".join(
+        f'<li class="{message.kind.lower()}">{_icon(*_KINDS[message.kind])} {escape(message.text)}</li>'
+        for message in completed_messages(job)
+    )
+    return f'<h2>Messages</h2><ul class="messages">{lines}</ul>' if lines else ""
+
+
+def _actions(job: Job, urls: JobUrls) -> list[str]:
+    if not job.status.is_final:
+        return [pages.button("Cancel", f"{urls.status}/cancel")]
+    if job.resumable_until:
+        return [pages.button("Resume", f"{urls.status}/resume")]
+    return []
+
+
+def _icon(icon: str, name: str = "") -> str:
+    """Return an icon, and its name for screen readers."""
+    spoken = f'<span class="spoken">{escape(name)}: </span>' if name else ""
+    return f'<span class="icon" aria-hidden="true">{icon}</span>{spoken}'

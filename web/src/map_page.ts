@@ -1,0 +1,323 @@
+// The page of a service: choose an area, levels and an app, see the size, and start the export.
+
+import { Refusal, estimate, newToken, startExport } from "./api";
+import { type Area, WGS84, areaParameters } from "./area";
+import { element, field, inputs } from "./dom";
+import { type Tool, MapView } from "./map_view";
+import { type Extent, type Projection, fromLonLat, getCenter, transformExtent } from "./openlayers";
+import { type LevelOfDetail, type MapData, type ServiceDocument, levelsOf, readMapData, servicePath } from "./service";
+import { countTiles, extentOf, knowsDegrees, metresPerPixel, projectionOf } from "./tiling";
+import { bytes, counted, metres, scale, visibleThings } from "./wording";
+
+const ESTIMATE_DELAY_MS = 500;
+const COMFORTABLE_TILES = 50_000; // levels are chosen so that a new area has no more
+const ROUTE_METRES: Record<string, number> = { m: 1, km: 1000, mi: 1609.344 };
+const HINTS: Record<Tool, string> = {
+  rectangle: "On the map, click or tap one corner, then the opposite corner.",
+  shape: "On the map, click or tap each corner. Then press Done, or click the first corner again.",
+  route: "On the map, click or tap along the route. Then press Done, or click the last point again.",
+};
+
+/** Show the map of a service, and make its controls work. */
+export async function showMapPage(panel: HTMLElement): Promise<void> {
+  const data = readMapData(panel);
+  const projection = await projectionOf(data);
+  panel.hidden = false;
+  new MapPage(data, projection).start();
+}
+
+class MapPage {
+  private readonly service: ServiceDocument;
+  private readonly levels: LevelOfDetail[];
+  private readonly path = servicePath();
+  private readonly view: MapView;
+  private area: Area | null = null;
+  private hasChosenLevels = false;
+  private running: AbortController | undefined;
+  private timer = 0;
+  private token = newToken();
+
+  private readonly tools = document.querySelectorAll<HTMLButtonElement>("[data-tool]");
+  private readonly hint = element("area-hint");
+  private readonly coarsest = field("coarsest-level");
+  private readonly finest = field("finest-level");
+  private readonly app = element<HTMLSelectElement>("app");
+  private readonly result = element("estimate");
+  private readonly submit = element<HTMLButtonElement>("make-package");
+  private readonly sides = ["xmin", "ymin", "xmax", "ymax"].map((name) => field(name));
+  private readonly units = element<HTMLSelectElement>("coordinate-unit");
+
+  constructor(
+    { service }: MapData,
+    private readonly projection: Projection,
+  ) {
+    this.service = service;
+    this.levels = levelsOf(service);
+    this.view = new MapView(
+      element("map"),
+      this.service,
+      projection,
+      this.path,
+      (area) => this.choose(area),
+      (extent) => this.showCount(extent),
+    );
+  }
+
+  start(): void {
+    for (const button of this.tools) button.addEventListener("click", () => this.use(button.dataset["tool"]!));
+    element("finish-drawing").addEventListener("click", () => this.view.finishDrawing());
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.view.isDrawing) this.use("clear");
+    });
+    for (const slider of [this.coarsest, this.finest]) {
+      slider.max = String(this.levels.length - 1);
+      slider.addEventListener("input", () => this.moveSlider(slider));
+    }
+    this.coarsest.value = "0";
+    this.finest.value = String(this.levels.length - 1);
+    for (const control of [this.app, ...inputs("quality")]) control.addEventListener("change", () => this.renew());
+    for (const control of [field("route-width"), element("route-unit")]) {
+      control.addEventListener("change", () => this.setRouteWidth());
+    }
+    if (!knowsDegrees(this.projection)) {
+      this.units.querySelector("[value=degrees]")?.remove();
+      element("go-to").hidden = true;
+    }
+    this.units.addEventListener("change", () => this.showCoordinates());
+    element<HTMLFormElement>("coordinates").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.readCoordinates();
+    });
+    element<HTMLFormElement>("go-to").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.goTo(field("place"));
+    });
+    this.submit.addEventListener("click", () => void this.makePackage());
+    this.showLevels();
+    this.renew();
+  }
+
+  private use(tool: string): void {
+    for (const button of this.tools) button.setAttribute("aria-pressed", String(button.dataset["tool"] === tool));
+    this.area = null;
+    this.view.clear();
+    element("route-options").hidden = tool !== "route";
+    const isDrawn = tool === "rectangle" || tool === "shape" || tool === "route";
+    element("finish-drawing").hidden = tool !== "shape" && tool !== "route";
+    if (isDrawn) {
+      this.hint.textContent = HINTS[tool];
+      this.view.startDrawing(tool);
+      this.renew();
+    } else if (tool === "view") {
+      const extent = this.view.visibleExtent();
+      if (extent) this.chooseRectangle(extent);
+    } else if (tool === "everything") {
+      this.view.showAll();
+      this.choose({ kind: "everything" });
+    } else {
+      this.hint.textContent = "";
+      this.renew();
+    }
+  }
+
+  private chooseRectangle(extent: Extent): void {
+    this.view.showRectangle(extent);
+    const [xmin, ymin, xmax, ymax] = extent as [number, number, number, number];
+    this.choose({ kind: "rectangle", envelope: { xmin, ymin, xmax, ymax }, reference: this.service.spatialReference });
+  }
+
+  private choose(area: Area): void {
+    this.area = area.kind === "route" ? { ...area, metres: this.routeMetres() } : area;
+    element("finish-drawing").hidden = true;
+    this.hint.textContent =
+      area.kind === "everything" ? "All of this map is chosen." : "To change the area, drag its corners on the map.";
+    if (!this.hasChosenLevels) this.chooseLevels();
+    this.showCoordinates();
+    this.showLevels();
+    this.renew();
+  }
+
+  private routeMetres(): number {
+    const unit = element<HTMLSelectElement>("route-unit").value;
+    return field("route-width").valueAsNumber * ROUTE_METRES[unit]!;
+  }
+
+  private setRouteWidth(): void {
+    if (this.area?.kind === "route") this.choose({ ...this.area, metres: this.routeMetres() });
+  }
+
+  /** Return the extent of the chosen area on the map. */
+  private extent(): Extent {
+    return this.view.drawnExtent() ?? extentOf(this.service);
+  }
+
+  /** Choose all levels, or as many from the coarsest on as give a package of a comfortable size. */
+  private chooseLevels(): void {
+    const limit = Math.min(COMFORTABLE_TILES, this.service.maxExportTilesCount);
+    let total = 0;
+    let chosen = 0;
+    for (const [index, level] of this.levels.entries()) {
+      total += countTiles(this.service, level, this.extent());
+      if (total > limit) break;
+      chosen = index;
+    }
+    this.coarsest.value = "0";
+    this.finest.value = String(chosen);
+  }
+
+  private moveSlider(moved: HTMLInputElement): void {
+    this.hasChosenLevels = true;
+    if (this.coarsest.valueAsNumber > this.finest.valueAsNumber) {
+      (moved === this.coarsest ? this.finest : this.coarsest).value = moved.value;
+    }
+    this.showLevels();
+    this.renew();
+  }
+
+  private showLevels(): void {
+    for (const slider of [this.coarsest, this.finest]) {
+      const { level, resolution, scale: denominator } = this.levels[slider.valueAsNumber]!;
+      const ground = metresPerPixel(this.projection, resolution, getCenter(this.extent()));
+      const text = `Level ${level}: ${visibleThings(ground)}, ${metres(ground)} a pixel, ${scale(denominator)}`;
+      element(`${slider.id}-text`).textContent = text;
+      slider.setAttribute("aria-valuetext", text);
+    }
+  }
+
+  private chosenLevels(): LevelOfDetail[] {
+    return this.levels.slice(this.coarsest.valueAsNumber, this.finest.valueAsNumber + 1);
+  }
+
+  private parameters(area: Area): Record<string, string> {
+    const isSmaller = inputs("quality").some(({ checked, value }) => checked && value === "smaller");
+    return {
+      ...areaParameters(area),
+      levels: this.chosenLevels()
+        .map(({ level }) => level)
+        .join(","),
+      tilePackage: "true",
+      storageFormatType: this.app.value,
+      ...(isSmaller ? { optimizeTilesForSize: "true" } : {}),
+    };
+  }
+
+  /** Show the number of tiles in an extent, while it is being drawn. */
+  private showCount(extent: Extent): void {
+    const total = this.chosenLevels().reduce((sum, level) => sum + countTiles(this.service, level, extent), 0);
+    this.say(`About ${counted(total, "tile")} …`);
+  }
+
+  /** Forget the present estimate, and request a new one soon. */
+  private renew(): void {
+    this.running?.abort();
+    clearTimeout(this.timer);
+    this.token = newToken();
+    this.submit.disabled = true;
+    const { area } = this;
+    if (!area) {
+      this.say("Choose an area to see the size of its package.");
+      return;
+    }
+    const total = this.chosenLevels().reduce((sum, level) => sum + countTiles(this.service, level, this.extent()), 0);
+    const limit = this.service.maxExportTilesCount;
+    if ((area.kind === "rectangle" || area.kind === "everything") && total > limit) {
+      this.refuse(total);
+      return;
+    }
+    this.say("Calculating the size …");
+    this.timer = setTimeout(() => void this.estimate(area), ESTIMATE_DELAY_MS);
+  }
+
+  private async estimate(area: Area): Promise<void> {
+    const controller = new AbortController();
+    this.running = controller;
+    try {
+      const found = await estimate(this.path, this.parameters(area), controller.signal);
+      if (controller.signal.aborted) return;
+      if (found.tiles > this.service.maxExportTilesCount) {
+        this.refuse(found.tiles);
+      } else if (!found.tiles) {
+        this.say("There is no tile in this area. Choose another area or more levels.", "error");
+      } else {
+        this.say(`${counted(found.tiles, "tile")}, about ${bytes(found.bytes)}`, "good");
+        this.submit.disabled = !this.service.exportTilesAllowed;
+      }
+    } catch (error) {
+      if (!controller.signal.aborted) this.report(error);
+    }
+  }
+
+  private refuse(tiles: number): void {
+    const limit = counted(this.service.maxExportTilesCount, "tile");
+    this.say(`${counted(tiles, "tile")}: the limit is ${limit}. Choose less detail or a smaller area.`, "error");
+  }
+
+  private async makePackage(): Promise<void> {
+    if (!this.area) return;
+    this.submit.disabled = true;
+    this.say("Starting …");
+    try {
+      const id = await startExport(this.path, this.parameters(this.area), this.token);
+      location.assign(`${this.path}/jobs/${id}?f=html`);
+    } catch (error) {
+      this.report(error);
+      this.submit.disabled = false;
+    }
+  }
+
+  private report(error: unknown): void {
+    if (!(error instanceof Refusal)) throw error;
+    this.say(error.needsSignIn ? "You are not signed in any more. Reload the page to sign in." : error.message, "error");
+  }
+
+  private say(text: string, kind = ""): void {
+    this.result.textContent = text;
+    this.result.className = kind;
+  }
+
+  private showCoordinates(): void {
+    const extent = this.view.drawnExtent();
+    const inDegrees = this.units.value === "degrees";
+    const shown = extent && (inDegrees ? transformExtent(extent, this.projection, "EPSG:4326") : extent);
+    for (const [index, side] of this.sides.entries()) {
+      side.value = shown ? shown[index]!.toFixed(inDegrees ? 5 : 1) : "";
+    }
+  }
+
+  private readCoordinates(): void {
+    const values = this.sides.map((side) => side.valueAsNumber);
+    const [xmin, ymin, xmax, ymax] = values as [number, number, number, number];
+    const inDegrees = this.units.value === "degrees";
+    let problem = "";
+    if (!values.every(Number.isFinite)) problem = "Type a number into each of the four fields.";
+    else if (xmin >= xmax) problem = "West must be less than east.";
+    else if (ymin >= ymax) problem = "South must be less than north.";
+    else if (inDegrees && (xmin < -180 || xmax > 180 || ymin < -90 || ymax > 90)) {
+      problem = "Degrees go from -180 to 180 for west and east, and from -90 to 90 for south and north.";
+    }
+    element("coordinates-problem").textContent = problem;
+    if (problem) return;
+    for (const button of this.tools) button.setAttribute("aria-pressed", "false");
+    element("route-options").hidden = true;
+    const reference = inDegrees ? WGS84 : this.service.spatialReference;
+    const extent = inDegrees
+      ? transformExtent([xmin, Math.max(ymin, -89.9), xmax, Math.min(ymax, 89.9)], "EPSG:4326", this.projection)
+      : [xmin, ymin, xmax, ymax];
+    this.view.showRectangle(extent);
+    this.view.fit(extent);
+    this.choose({ kind: "rectangle", envelope: { xmin, ymin, xmax, ymax }, reference });
+  }
+
+  /** Show the place whose latitude and longitude are in a field. */
+  private goTo(place: HTMLInputElement): void {
+    const match = place.value.match(/^\s*(-?\d+(?:\.\d+)?)\s*°?\s*[,; ]\s*(-?\d+(?:\.\d+)?)\s*°?\s*$/);
+    const [latitude, longitude] = match ? [Number(match[1]), Number(match[2])] : [NaN, NaN];
+    const isPlace = Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180;
+    element("place-problem").textContent = isPlace
+      ? ""
+      : "Type the latitude, a comma and the longitude in degrees, such as 46.95, 7.44.";
+    if (!isPlace) return;
+    const finest = this.levels.at(-1)!.resolution;
+    this.view.centreOn(fromLonLat([longitude, latitude], this.projection), finest * 2);
+  }
+}

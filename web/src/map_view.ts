@@ -1,0 +1,287 @@
+// The map: the tiles of the service, and one area that is drawn and edited on it.
+
+import type { Area } from "./area";
+import {
+  Attribution,
+  CircleStyle,
+  type Coordinate,
+  Draw,
+  type Extent,
+  Feature,
+  Fill,
+  LineString,
+  Modify,
+  MultiPoint,
+  OlMap,
+  Polygon,
+  type Projection,
+  ScaleLine,
+  Stroke,
+  Style,
+  TileImage,
+  TileLayer,
+  VectorLayer,
+  VectorSource,
+  View,
+  Zoom,
+  createBox,
+  defaultInteractions,
+  fromExtent,
+  getCenter,
+  getHeight,
+  getIntersection,
+  getWidth,
+  isEmpty,
+} from "./openlayers";
+import type { ServiceDocument } from "./service";
+import { drawnLevels, extentOf, tileGridOf } from "./tiling";
+
+/** Shapes that are drawn on the map. */
+export type Tool = "rectangle" | "shape" | "route";
+
+const TOUCH_PIXELS = 20; // a fingertip must be able to hit a corner
+
+export class MapView {
+  readonly map: OlMap;
+  private readonly drawn = new VectorSource();
+  private readonly modify: Modify;
+  private draw: Draw | undefined;
+
+  /**
+   * Show a service.
+   *
+   * @param changed is called with the area after each change by hand.
+   * @param sketched is called with the extent of what is being drawn.
+   */
+  constructor(
+    target: HTMLElement,
+    private readonly service: ServiceDocument,
+    projection: Projection,
+    private readonly path: string,
+    private readonly changed: (area: Area) => void,
+    private readonly sketched: (extent: Extent) => void,
+  ) {
+    const extent = extentOf(service);
+    const levels = drawnLevels(service);
+    const finest = levels.at(-1)!.resolution;
+    this.map = new OlMap({
+      target,
+      controls: [new Zoom(), new ScaleLine(), new Attribution({ collapsible: false })],
+      interactions: defaultInteractions({ altShiftDragRotate: false, pinchRotate: false }),
+      layers: [this.tiles(projection), new VectorLayer({ source: this.drawn, style: areaStyle() })],
+      view: new View({
+        projection,
+        extent,
+        constrainOnlyCenter: true,
+        center: getCenter(extent),
+        maxResolution: Math.max(getWidth(extent), getHeight(extent)) / 200,
+        minResolution: finest / 4,
+        showFullExtent: true,
+      }),
+    });
+    this.modify = new Modify({ source: this.drawn, pixelTolerance: TOUCH_PIXELS });
+    this.map.addInteraction(this.modify);
+    this.keepRectangles();
+    this.showAll();
+  }
+
+  private tiles(projection: Projection): TileLayer {
+    const levels = drawnLevels(this.service);
+    return new TileLayer({
+      source: new TileImage({
+        attributions: this.service.copyrightText ? escaped(this.service.copyrightText) : [],
+        projection,
+        tileGrid: tileGridOf(this.service, levels),
+        tileUrlFunction: ([z, column, row]) => `${this.path}/tile/${levels[z!]!.level}/${row}/${column}`,
+        wrapX: false,
+        transition: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 150,
+      }),
+    });
+  }
+
+  /** Return the extent that the map shows, within the service; null if it shows nothing of it. */
+  visibleExtent(): Extent | null {
+    const visible = getIntersection(this.map.getView().calculateExtent(), extentOf(this.service));
+    return isEmpty(visible) ? null : visible;
+  }
+
+  showAll(): void {
+    this.fit(extentOf(this.service), 10);
+  }
+
+  fit(extent: Extent, padding = 40): void {
+    this.map.getView().fit(extent, { size: this.map.getSize() ?? [600, 400], padding: Array(4).fill(padding) });
+  }
+
+  centreOn(place: Coordinate, resolution: number): void {
+    this.map.getView().setCenter(place);
+    this.map.getView().setResolution(Math.min(resolution, this.map.getView().getResolution() ?? resolution));
+  }
+
+  /** Let a shape be drawn, in place of the present one. */
+  startDrawing(tool: Tool): void {
+    this.stopDrawing();
+    this.drawn.clear();
+    this.draw = new Draw({
+      source: this.drawn,
+      type: tool === "rectangle" ? "Circle" : tool === "shape" ? "Polygon" : "LineString",
+      ...(tool === "rectangle" ? { geometryFunction: createBox() } : {}),
+      style: sketchStyle(),
+      snapTolerance: TOUCH_PIXELS,
+    });
+    this.draw.on("drawstart", ({ feature }) => {
+      feature.getGeometry()?.on("change", ({ target }) => this.sketched(target.getExtent()));
+    });
+    this.draw.on("drawend", ({ feature }) => {
+      // After the event: the interaction still adds the feature.
+      setTimeout(() => {
+        this.stopDrawing();
+        feature.set("tool", tool);
+        this.report(feature);
+      });
+    });
+    this.map.addInteraction(this.draw);
+  }
+
+  /** Return true while a shape is being drawn. */
+  get isDrawing(): boolean {
+    return this.draw !== undefined;
+  }
+
+  /** End the line or the polygon that is being drawn at its last corner. */
+  finishDrawing(): void {
+    this.draw?.finishDrawing();
+  }
+
+  stopDrawing(): void {
+    if (this.draw) this.map.removeInteraction(this.draw);
+    this.draw = undefined;
+  }
+
+  clear(): void {
+    this.stopDrawing();
+    this.drawn.clear();
+  }
+
+  /** Show an area whose coordinates are those of the map. */
+  show(tool: Tool, coordinates: Coordinate[][]): void {
+    this.clear();
+    const geometry = tool === "route" ? new LineString(coordinates[0]!) : new Polygon(coordinates);
+    const feature = new Feature(geometry);
+    feature.set("tool", tool);
+    this.drawn.addFeature(feature);
+  }
+
+  showRectangle(extent: Extent): void {
+    this.show("rectangle", fromExtent(extent).getCoordinates());
+  }
+
+  /** Return the extent of the shape on the map; null without one. */
+  drawnExtent(): Extent | null {
+    const extent = this.drawn.getExtent();
+    return extent && !isEmpty(extent) ? extent : null;
+  }
+
+  private report(feature: Feature): void {
+    const geometry = feature.getGeometry();
+    const reference = this.service.spatialReference;
+    if (geometry instanceof LineString) {
+      this.changed({ kind: "route", paths: [geometry.getCoordinates()], reference, metres: 0 });
+    } else if (geometry instanceof Polygon && feature.get("tool") === "rectangle") {
+      const [xmin, ymin, xmax, ymax] = geometry.getExtent() as [number, number, number, number];
+      this.changed({ kind: "rectangle", envelope: { xmin, ymin, xmax, ymax }, reference });
+    } else if (geometry instanceof Polygon) {
+      this.changed({ kind: "shape", rings: geometry.getCoordinates(), reference });
+    }
+  }
+
+  /** Keep rectangles rectangular while a corner is dragged, and report every change. */
+  private keepRectangles(): void {
+    let before: Coordinate[] = [];
+    this.modify.on("modifystart", ({ features }) => {
+      const geometry = features.item(0)?.getGeometry();
+      before = geometry instanceof Polygon ? geometry.getCoordinates()[0]! : [];
+    });
+    this.modify.on("modifyend", ({ features }) => {
+      const feature = features.item(0) as Feature;
+      const geometry = feature.getGeometry();
+      if (geometry instanceof Polygon && feature.get("tool") === "rectangle") {
+        const after = geometry.getCoordinates()[0]!;
+        geometry.setCoordinates(fromExtent(rectangleAfter(before, after)).getCoordinates());
+      }
+      this.report(feature);
+    });
+  }
+}
+
+/** Return the extent of a rectangle of which one corner was moved, or one side by a new corner on it. */
+function rectangleAfter(before: Coordinate[], after: Coordinate[]): Extent {
+  const isOld = ([x, y]: Coordinate) => before.some(([oldX, oldY]) => oldX === x && oldY === y);
+  const moved = after.find((corner) => !isOld(corner)) ?? after[0]!;
+  const at = after.indexOf(moved);
+  const corners = after.slice(0, -1);
+  const last = corners.length;
+  if (last === 4) {
+    const opposite = corners[(at + 2) % 4]!;
+    return spanned([moved, opposite]);
+  }
+  const previous = corners[(at + last - 1) % last]!;
+  const next = corners[(at + 1) % last]!;
+  const others = corners.filter((corner) => corner !== moved && corner !== previous && corner !== next);
+  const isUpright = previous[0] === next[0];
+  const side = isUpright
+    ? [
+        [moved[0]!, previous[1]!],
+        [moved[0]!, next[1]!],
+      ]
+    : [
+        [previous[0]!, moved[1]!],
+        [next[0]!, moved[1]!],
+      ];
+  return spanned([...others, ...side]);
+}
+
+function spanned(corners: Coordinate[]): Extent {
+  const xs = corners.map(([x]) => x!);
+  const ys = corners.map(([, y]) => y!);
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+}
+
+function escaped(text: string): string {
+  const element = document.createElement("span");
+  element.textContent = text;
+  return element.innerHTML;
+}
+
+function areaStyle(): Style[] {
+  return [
+    new Style({ stroke: new Stroke({ color: "#fff", width: 5 }) }),
+    new Style({ fill: new Fill({ color: "#0b66c333" }), stroke: new Stroke({ color: "#0b66c3", width: 3 }) }),
+    new Style({
+      image: new CircleStyle({
+        radius: 7,
+        fill: new Fill({ color: "#fff" }),
+        stroke: new Stroke({ color: "#0b66c3", width: 3 }),
+      }),
+      geometry: (feature) => {
+        const geometry = feature.getGeometry();
+        if (geometry instanceof Polygon) return new MultiPoint(geometry.getCoordinates().flat());
+        return geometry instanceof LineString ? new MultiPoint(geometry.getCoordinates()) : undefined;
+      },
+    }),
+  ];
+}
+
+function sketchStyle(): Style[] {
+  return [
+    new Style({
+      fill: new Fill({ color: "#0b66c322" }),
+      stroke: new Stroke({ color: "#0b66c3", width: 3, lineDash: [8, 6] }),
+      image: new CircleStyle({
+        radius: 7,
+        fill: new Fill({ color: "#0b66c3" }),
+        stroke: new Stroke({ color: "#fff", width: 2 }),
+      }),
+    }),
+  ];
+}
