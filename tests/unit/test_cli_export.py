@@ -543,7 +543,8 @@ def test_a_cache_of_webp_makes_what_can_hold_it_and_nothing_else(tmp_path_factor
         assert main(["export", str(folder), f"out{suffix}"]) == 2
         assert capsys.readouterr().err == (
             "exporttiles export: OUT: Tile packages and cache datasets hold JPEG, PNG or LERC; "
-            "the tiles of this service are WEBP. Use .pmtiles, .mbtiles or .gpkg.\n"
+            "the tiles of this service are WEBP. Use .pmtiles, .mbtiles or .gpkg, or convert the tiles with "
+            "--tile-format.\n"
         )
         assert listing(empty_folder) == []
 

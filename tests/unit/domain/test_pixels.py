@@ -1,8 +1,10 @@
 """Which pixels of which tiles lie in an area, compared with GDAL and with every centre by itself."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.features import rasterize
 from shapely.geometry import Polygon
@@ -12,7 +14,7 @@ from exporttiles.domain.errors import AreaError, InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.pixels import PixelSelection, require_clippable
 from exporttiles.domain.selection import TileSelection
-from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from tests.builders import WEB_MERCATOR, a_service, put_files
 from tests.fakes import memory
@@ -201,6 +203,29 @@ def test_an_area_whose_edges_cross_too_many_pixels_is_refused():
 def test_the_border_is_about_as_many_tiles_as_are_cut():
     area = an_area([a_box(SIZE / 2, SIZE / 2, 100.5 * SIZE, 90.5 * SIZE)])
 
-    count = PixelSelection(SCHEME, area).border_count((LEVEL,))
+    counts = PixelSelection(SCHEME, area).border_counts(BUNDLE.tile_range)
 
-    assert count == pytest.approx(len(cut(area, selected_by(area))), rel=0.05)
+    assert counts.keys() == {BUNDLE}
+    assert counts[BUNDLE] == pytest.approx(len(cut(area, selected_by(area))), rel=0.05)
+
+
+# Around three by three bundles, so that edges begin, end and run on outside of them.
+far = st.integers(-200, 8 * 3 * PACKET_SIZE + 200).map(lambda number: number * SIZE / 8)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.lists(st.tuples(far, far), min_size=3, max_size=12), min_size=1, max_size=3), st.integers(1, 1000))
+def test_no_bundle_has_more_tiles_to_clip_than_the_border_counts(rings, chunk):
+    try:
+        area = an_area(*([ring] for ring in rings))
+    except AreaError:
+        return  # all rings are points or lines
+    tiles = TileRange(LEVEL, BUNDLE.row, BUNDLE.row + 2 * PACKET_SIZE, BUNDLE.column, BUNDLE.column + 2 * PACKET_SIZE)
+
+    with mock.patch("exporttiles.domain.pixels._CHUNK", chunk):
+        counts = PixelSelection(SCHEME, area).border_counts(tiles)
+
+    bundles = [BundleIndex(LEVEL, row, column) for row in (128, 256) for column in (256, 384)]
+    assert counts.keys() <= set(bundles)
+    for bundle in bundles:
+        assert len(cut(area, selected_by(area, bundle), bundle)) <= counts[bundle]

@@ -208,24 +208,80 @@ def test_no_package_or_dataset_of_arcgis_holds_webp(tile_package, storage_format
     assert str(refused.value).startswith("storageFormatType: 'esriMapCacheStorageModeCompact")
     assert str(refused.value).endswith(
         "Tile packages and cache datasets hold JPEG, PNG or LERC; the tiles of this service are WEBP. "
-        "It must be one of PMTiles, MBTiles, GeoPackage."
+        "It must be one of PMTiles, MBTiles, GeoPackage. Add tileFormat=JPEG, PNG or MIXED, which converts them."
     )
 
 
-def test_webp_in_a_grid_that_no_format_holds_is_refused_without_advice():
+def test_webp_in_a_grid_that_no_format_holds_can_only_be_converted():
     level, *_ = WGS84_512.lods
     scheme = replace(WGS84_512, lods=(level, replace(level, level=level.level + 1)))
     service = a_service(tile_format=TileFormat.WEBP, tiling_scheme=scheme)
 
-    with pytest.raises(InvalidParameterError, match=r"are WEBP\. No other storage format holds them either\.$"):
+    with pytest.raises(
+        InvalidParameterError, match=r"are WEBP\. No other storage format holds them either\. Add tileFormat="
+    ):
         read(service, levels="0-1", exportExtent='{"xmin":0,"ymin":0,"xmax":1,"ymax":1,"spatialReference":4326}')
 
 
 @pytest.mark.parametrize("name", ["clip", *Blank])
-def test_webp_tiles_are_exported_as_they_are(name):
+def test_webp_tiles_are_exported_as_they_are_or_converted(name):
     assert read(WEBP, **TO_PMTILES).storage_format is StorageFormat.PMTILES
     with pytest.raises(InvalidParameterError, match=f"^{name}: 'true' cannot be used. WEBP tiles "):
         read(WEBP, **TO_PMTILES, exportExtent="0,0,1000,1000", **{name: "true"})
+    asked = {"tileFormat": "PNG", "exportExtent": "0,0,1000,1000", name: "true"}
+    assert read(WEBP, **asked).clip or read(WEBP, **asked).skipped
+
+
+@pytest.mark.parametrize("value", ["JPEG", "jpeg", " Jpeg "])
+def test_tiles_are_converted_to_the_format_that_is_asked_for(value):
+    request = read(WEBP, tilePackage="true", tileFormat=value)
+
+    assert (request.tile_format, request.compression_quality) == (TileFormat.JPEG, None)
+    assert request.notes == ("tileFormat: WEBP tiles become JPEG of quality 85; transparent pixels become white.",)
+    assert request.delivered(WEBP).tile_format is TileFormat.JPEG
+    assert request.delivered(WEBP).compression_quality == 85
+
+
+@pytest.mark.parametrize(
+    ("cached", "target", "is_converted"),
+    [
+        ("JPEG", "JPEG", False),
+        ("JPEG", "MIXED", False),
+        ("JPEG", "PNG", True),
+        ("MIXED", "JPEG", True),
+        ("MIXED", "MIXED", False),
+        ("PNG8", "PNG", False),
+        ("PNG32", "MIXED", True),
+        ("PNG", "JPEG", True),
+        ("WEBP", "PNG", True),
+    ],
+)
+def test_tiles_that_have_the_format_stay_and_a_note_says_so(cached, target, is_converted):
+    request = read(a_service(tile_format=TileFormat(cached)), tileFormat=target)
+
+    assert request.tile_format == (TileFormat(target) if is_converted else None)
+    assert (request.notes == (f"tileFormat: The tiles stay as they are: {cached}.",)) is not is_converted
+
+
+@pytest.mark.parametrize("value", ["WEBP", "PNG8", "jpg", "LERC", "1"])
+def test_tiles_are_converted_to_no_other_format(value):
+    with pytest.raises(InvalidParameterError, match=r"^tileFormat: .* It must be one of JPEG, PNG, MIXED\.$"):
+        read(WEBP, tileFormat=value)
+
+
+def test_values_are_not_converted():
+    with pytest.raises(InvalidParameterError, match=r"^tileFormat: .* LERC tiles cannot be converted"):
+        read(a_service(tile_format=TileFormat.LERC), tileFormat="PNG")
+
+
+def test_the_quality_of_converted_tiles_is_that_of_optimize():
+    asked = {"tileFormat": "MIXED", "optimizeTilesForSize": "true", "compressionQuality": "60"}
+
+    assert read(WEBP, **asked).compression_quality == 60
+    assert read(WEBP, **asked).notes[0].endswith("and otherwise JPEG of quality 60.")
+    assert read(WEBP, **asked | {"tileFormat": "PNG"}).warnings == (
+        "compressionQuality: Tiles are copied unchanged: PNG tiles have no JPEG quality.",
+    )
 
 
 def test_webp_tiles_are_not_recompressed_and_a_warning_says_so():

@@ -8,6 +8,8 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from exporttiles.domain.area import Area
@@ -66,8 +68,8 @@ def decoded(monkeypatch):
         seen.append(bytes(data))
         return decode(data)
 
-    decode = clip_module.decode
-    monkeypatch.setattr(clip_module, "decode", counting)
+    decode = clip_module.decode_whole
+    monkeypatch.setattr(clip_module, "decode_whole", counting)
     return seen
 
 
@@ -214,6 +216,43 @@ def test_an_area_that_is_too_complex_to_clip_is_refused_before_work(cache):
     assert runtime.submit_export(service, request, {}).tile_count
     with pytest.raises(InvalidParameterError, match="clip"):
         runtime.submit_export(service, replace(request, clip=Clip()), {})
+
+
+def noise():
+    """Return the tile that grows most if it is clipped."""
+    body = BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    Image.fromarray(pixels).save(body, "JPEG", quality=95, subsampling=0)
+    return body.getvalue()
+
+
+def a_comb(teeth, depth, gap):
+    """Return an area with teeth from the top of the world down, each with a gap after it."""
+    width = 2 * HALF / teeth
+    lefts = [-HALF + number * width for number in range(teeth)]
+    boxes = [(left, HALF * (1 - depth), left + width * (1 - gap), HALF) for left in lefts]
+    return Area.from_rings([[[(a, b), (a, d), (c, d), (c, b)]] for a, b, c, d in boxes], WEB_MERCATOR)
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(1, 24), st.floats(0.1, 2), st.floats(0.01, 0.9), st.integers(1, 24), st.booleans())
+def test_a_fragment_of_clipped_tiles_is_never_larger_than_a_worker_may_hold(teeth, depth, gap, megabytes, is_even):
+    objects, tile = memory(), noise()
+    for row, column in np.ndindex(8, 8):
+        objects.write(f"World/3/{column}/{row}.jpg", tile)
+    runtime, service = a_runtime(objects), a_service(objects)
+    limit = megabytes * 10**6
+    memory_bytes = 200 * 10**6 + limit
+    runtime = replace(runtime, settings=replace(runtime.settings, worker_memory_bytes=memory_bytes))
+    area = a_comb(teeth, depth, gap if is_even else gap / 100)
+    request = replace(a_request(service, (3,)), area=area, clip=Clip())
+
+    job = run_workflow(runtime, runtime.submit_export(service, request, {}).job_id)
+
+    if job.status is JobStatus.SUCCEEDED:
+        assert job.package.size_bytes <= limit + 10**5  # one bundle, so one fragment; and the documents
+    else:
+        assert f"of at most {megabytes} MB" in job.messages[-1].text
 
 
 def test_an_estimate_says_that_it_ignores_the_clip(cache):

@@ -7,6 +7,14 @@ from typing import Any
 import click
 
 from exporttiles.domain.errors import ExportTilesError
+from exporttiles.domain.export import CONVERSIONS
+
+TILE_FORMAT_OPTION = click.option(
+    "--tile-format",
+    type=click.Choice(list(CONVERSIONS), case_sensitive=False),
+    metavar="FORMAT",
+    help=f"Convert the tiles to {', '.join(CONVERSIONS[:-1])} or {CONVERSIONS[-1]} (PNG where transparent, else JPEG).",
+)
 
 _METADATA_SERVICE = "169.254.169.254"  # asked for credentials where the environment has none
 NO_CREDENTIALS = (
@@ -21,6 +29,7 @@ _STAND_FOR = {
     "exportExtent": "extent",
     "compressionQuality": "quality",
     "clipColor": "clip_color",
+    "tileFormat": "tile_format",
     "skipBlank": "skip_blank",
     "skipOneColor": "skip_one_color",
     "name": "package_name",

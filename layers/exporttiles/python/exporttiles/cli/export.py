@@ -14,14 +14,14 @@ import click
 
 from exporttiles.adapters.allocator import collect_garbage_less_often, keep_freed_memory
 from exporttiles.cli.area_file import BUFFER_HELP, buffer_parameters, read_area_file
-from exporttiles.cli.command import Command, ExclusiveOption, filled
+from exporttiles.cli.command import TILE_FORMAT_OPTION, Command, ExclusiveOption, filled
 from exporttiles.cli.destination import OUTPUTS, Destination, Inputs, OutputError
 from exporttiles.cli.run_export import LocalExport, export_folder, export_package
 from exporttiles.cli.source import Source, cache_options, inspect, open_source, print_messages, read_source
 from exporttiles.cli.tile_area import tile_parameters
 from exporttiles.domain.errors import RequestError
 from exporttiles.domain.export import StorageFormat
-from exporttiles.domain.service import ImageService
+from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.formats.packages.storage_formats import format_obstacle, legal_formats
 from exporttiles.messages.export import Export
@@ -83,6 +83,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
     help="Spatial reference of --extent, such as 4326 for degrees.",
 )
 @click.option("--quality", type=click.IntRange(0, 100), metavar="N", help="Recompress JPEG tiles with this quality.")
+@TILE_FORMAT_OPTION
 @click.option("--clip", is_flag=True, help="Make pixels outside the area transparent; cut JPEG tiles become PNG.")
 @click.option("--skip-blank", is_flag=True, help="Leave out fully transparent tiles.")
 @click.option("--skip-one-color", is_flag=True, help="Leave out all tiles of one color, transparent or not.")
@@ -117,6 +118,7 @@ def export(
     buffer: str | None,
     extent_wkid: int | None,
     quality: int | None,
+    tile_format: str | None,
     clip: bool,
     clip_color: str | None,
     skip_blank: bool,
@@ -148,6 +150,7 @@ def export(
         _AREA: read_area_file(area) if area else None,
         **buffer_parameters(buffer, area),
         **tile_parameters(tile),
+        "tileFormat": tile_format,
         "clip": "true" if clip else None,
         "clipColor": clip_color,
         "skipBlank": "true" if skip_blank else None,
@@ -162,8 +165,9 @@ def export(
     found = inspect(source, objects, _member_name(title), url, **cache)
     print_messages(found.messages)
     service = replace(found.service, max_export_tiles_count=sys.maxsize)
+    converted = replace(service, tile_format=TileFormat(tile_format)) if tile_format else service
     held = [lod.level for lod in service.tiling_scheme.lods if service.min_level <= lod.level <= service.max_level]
-    if why := format_obstacle(service, storage_format, held):
+    if why := format_obstacle(converted, storage_format, held):
         raise OutputError(f"{why} {_advice(service)}")
     with _stopped_in_order():
         if not package_by:
@@ -220,9 +224,12 @@ def _advice(service: ImageService) -> str:
     legal = legal_formats(service)
     suffixes = [suffix for suffix, (_, storage_format) in OUTPUTS.items() if suffix and storage_format in legal]
     if not suffixes:
-        return "No other output holds them either."
+        is_webp = service.tile_format is TileFormat.WEBP
+        return "Convert the tiles with --tile-format." if is_webp else "No other output holds them either."
     names = " or ".join(filter(None, [", ".join(suffixes[:-1]), suffixes[-1]]))
-    return f"Use {names}{', or no suffix for a folder' if StorageFormat.COMPACT_V2 in legal else ''}."
+    folder = ", or no suffix for a folder" if StorageFormat.COMPACT_V2 in legal else ""
+    conversion = ", or convert the tiles with --tile-format" if service.tile_format is TileFormat.WEBP else ""
+    return f"Use {names}{folder}{conversion}."
 
 
 def _member_name(title: str) -> str:

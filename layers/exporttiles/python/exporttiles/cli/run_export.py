@@ -255,7 +255,7 @@ class _ReportingSource:
 def _codecs(request: ExportRequest) -> Iterator[RunAll]:
     """Yield a `map` for rewriting tiles, over a process for each core if there is anything to rewrite."""
     cores = len(os.sched_getaffinity(0))
-    if (request.compression_quality is None and request.clip is None) or cores == 1:
+    if not request.is_rewritten or cores == 1:
         yield map
         return
     with ProcessPoolExecutor(cores, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:

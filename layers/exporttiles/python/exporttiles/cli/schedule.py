@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from exporttiles.adapters.json_folders import ServiceCatalog, Subscriptions
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.cli.area_file import BUFFER_HELP, buffer_parameters, read_area_file
-from exporttiles.cli.command import CommandGroup, ExclusiveOption, filled, with_option
+from exporttiles.cli.command import TILE_FORMAT_OPTION, CommandGroup, ExclusiveOption, filled, with_option
 from exporttiles.cli.cron import cron_expression, time_zone
 from exporttiles.cli.destination import OUTPUTS
 from exporttiles.cli.stack import Outputs, StackError, aws_client, stack_option
@@ -118,6 +118,7 @@ def _schedule_name(_context: click.Context, _parameter: click.Parameter, name: s
     show_default=True,
     help="Format of the packages.",
 )
+@TILE_FORMAT_OPTION
 @click.option("--clip", is_flag=True, help="Make pixels outside the area transparent; cut JPEG tiles become PNG.")
 @click.option("--skip-blank", is_flag=True, help="Leave out fully transparent tiles.")
 @click.option("--skip-one-color", is_flag=True, help="Leave out all tiles of one color, transparent or not.")
@@ -140,6 +141,7 @@ def add_schedule(
     key: str | None,
     quality: int | None,
     file_format: str,
+    tile_format: str | None,
     clip: bool,
     clip_color: str | None,
     skip_blank: bool,
@@ -167,6 +169,7 @@ def add_schedule(
         "key": key,
         "optimizeTilesForSize": None if quality is None else True,
         "compressionQuality": quality,
+        "tileFormat": tile_format,
         "clip": clip or None,
         "clipColor": clip_color,
         "skipBlank": skip_blank or None,

@@ -1,11 +1,11 @@
 """Validated export requests, with all defaults filled in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from exporttiles.domain.service import TileFormat
+from exporttiles.domain.service import ImageService, TileFormat
 
 if TYPE_CHECKING:  # arrays, which the pages and documents that name a format do not need
     from exporttiles.domain.area import Area
@@ -52,6 +52,12 @@ class Clip:
         return TileFormat.PNG if cached is TileFormat.PNG8 else cached
 
 
+CONVERTED_QUALITY = 85
+"""Quality of JPEG tiles that are converted from another format, where the request states none."""
+
+CONVERSIONS = (TileFormat.JPEG, TileFormat.PNG, TileFormat.MIXED)
+"""The formats that tiles can be converted to."""
+
 _WITH_TRANSPARENCY = {
     TileFormat.JPEG: TileFormat.MIXED,
     TileFormat.PNG8: TileFormat.PNG,
@@ -69,6 +75,8 @@ class ExportRequest:
         area: in the reference of the service's tiling scheme.
         tile_package: a package in one file; otherwise a cache raster dataset.
         compression_quality: JPEG quality to recompress to; None leaves the
+            tiles as they are.
+        tile_format: one of `CONVERSIONS`, which tiles of other formats are converted to; None leaves the
             tiles as they are.
         package_name: of the delivered file, without its suffix; '' for that of
             the service.
@@ -93,5 +101,20 @@ class ExportRequest:
     since_job: str = ""
     clip: Clip | None = None
     skipped: Blank | None = None
+    tile_format: TileFormat | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Return True if some tiles of the package may differ from those of the cache."""
+        return self.clip is not None or self.compression_quality is not None or self.tile_format is not None
+
+    def delivered(self, service: ImageService) -> ImageService:
+        """Return a service with the tile format and JPEG quality of the tiles in the package."""
+        tile_format, quality = self.tile_format or service.tile_format, self.compression_quality
+        if quality is None:
+            quality = service.compression_quality or (CONVERTED_QUALITY if self.tile_format else 0)
+        if self.clip:
+            tile_format = self.clip.tile_format(tile_format)
+        return replace(service, tile_format=tile_format, compression_quality=quality)

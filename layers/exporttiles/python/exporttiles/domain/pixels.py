@@ -11,6 +11,7 @@ below it, so that polygons that share an edge share no pixel.
 3. A tile that no stretch begins or ends in lies inside or outside as a whole.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,15 +23,18 @@ from exporttiles.domain.area import Area
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.rings import edges_of
+from exporttiles.domain.scanline import RowRuns
+from exporttiles.domain.selection import count_by_bundle
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.strips import Flags, Floats, Integers, ranges
-from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TilingScheme
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
 
 CLIP_WORK_LIMIT = 1 << 29
 """Limit of crossings of edges and rows of pixels at all levels: one to two minutes of work."""
 
 _CHUNK = 1 << 20  # crossings at a time: some 50 MB
 _CENTRE = 0.5
+_ROUNDING = 1e-6  # of a tile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,11 +77,34 @@ class PixelSelection:
                 found[bundle.row + row, bundle.column + column] = bits
         return found
 
-    def border_count(self, levels: Sequence[int]) -> int:
-        """Return about how many tiles the edges of the area meet; at least one for each edge of a level."""
+    def border_counts(self, tiles: TileRange) -> Counter[BundleIndex]:
+        """Return how many tiles of each bundle are clipped at most: those that edges of the area meet.
+
+        A tile that two edges meet counts twice.
+
+        Args:
+            tiles: to look at, such as a block around the selected ones.
+        """
+        span = self.scheme.tile_span(tiles.level)
         start, stop, _ = edges_of(self.area.polygons)
-        length = float(np.abs(stop - start).sum())
-        return sum(int(length / self.scheme.tile_span(level)) + 1 for level in levels)
+        corner = np.array([self.scheme.origin_x, self.scheme.origin_y])
+        start, stop = ((ends - corner) * (1, -1) / span for ends in (start, stop))
+        rising = (start[:, 1] > stop[:, 1])[:, np.newaxis]
+        upper, lower = np.where(rising, stop, start), np.where(rising, start, stop)
+        first = np.clip(np.floor(upper[:, 1] - _ROUNDING), tiles.row_start, tiles.row_stop).astype(np.int64)
+        last = np.clip(np.floor(lower[:, 1] + _ROUNDING), tiles.row_start - 1, tiles.row_stop - 1).astype(np.int64)
+        count = np.maximum(last + 1 - first, 0)
+        west, width = tiles.column_start // PACKET_SIZE, (tiles.column_stop - 1) // PACKET_SIZE + 2
+        found: Counter[BundleIndex] = Counter()
+        chunk = np.cumsum(count) // _CHUNK
+        for number in np.unique(chunk).tolist():
+            chosen = np.flatnonzero((chunk == number) & (count > 0))
+            edge, row = np.repeat(chosen, count[chosen]), ranges(first[chosen], count[chosen])
+            runs = _met(upper[edge], lower[edge], row, tiles)
+            for place, tile_count in count_by_bundle(runs, west, width).items():
+                down, along = divmod(place, width)
+                found[BundleIndex(tiles.level, down * PACKET_SIZE, (west + along) * PACKET_SIZE)] += tile_count
+        return found
 
     def _surroundings(self, bundle: BundleIndex) -> tuple[Extent, Floats, float]:
         """Return the envelope of a bundle and one pixel around it, its top left corner, and its resolution."""
@@ -107,6 +134,27 @@ def require_clippable(service: ImageService, area: Area, levels: Sequence[int]) 
             f"The area is too complex to clip these levels: its edges cross rows of pixels {work:,.0f} times; "
             f"{CLIP_WORK_LIMIT:,} are allowed. Ask for fewer or less detailed levels, or for a simpler area.",
         )
+
+
+def _met(upper: Floats, lower: Floats, row: Integers, tiles: TileRange) -> RowRuns:
+    """Return the tiles that edges meet in one row each.
+
+    Args:
+        upper: (n, 2) column and row of the upper ends of the edges, in tiles.
+        lower: (n, 2) likewise of the lower ends.
+        row: (n,) in which each edge is looked at.
+        tiles: others are left out.
+    """
+    (run, fall), x = (lower - upper).T, upper[:, 0]
+    slope = np.divide(run, fall, out=np.zeros_like(run), where=fall > 0)
+    ends = [x + (np.clip(row + step, upper[:, 1], lower[:, 1]) - upper[:, 1]) * slope for step in (0, 1)]
+    ends[1] = np.where(fall > 0, ends[1], lower[:, 0])
+    column_start = np.floor(np.minimum(*ends) - _ROUNDING).astype(np.int64)
+    column_stop = np.floor(np.maximum(*ends) + _ROUNDING).astype(np.int64) + 1
+    column_start = np.maximum(column_start, tiles.column_start)
+    column_stop = np.minimum(column_stop, tiles.column_stop)
+    here = column_start < column_stop
+    return RowRuns(row[here], column_start[here], column_stop[here])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -126,7 +126,7 @@ class TileSelection:
         for row in range(first // PACKET_SIZE * PACKET_SIZE, stop, rows):
             tile_counts: Counter[int] = Counter()
             for runs in scanline.runs(row, row + rows):
-                tile_counts.update(_count_by_bundle(runs, west, width))
+                tile_counts.update(count_by_bundle(runs, west, width))
             for number, tile_count in sorted(tile_counts.items()):
                 down, along = divmod(number, width)
                 yield BundleIndex(level, down * PACKET_SIZE, (west + along) * PACKET_SIZE), tile_count
@@ -219,7 +219,7 @@ class TileSelection:
         return edges_of(self._within.polygons if self._within else ())
 
 
-def _count_by_bundle(runs: RowRuns, west: int, width: int) -> dict[int, int]:
+def count_by_bundle(runs: RowRuns, west: int, width: int) -> dict[int, int]:
     """Return how many tiles lie in each bundle; they are numbered row by row.
 
     Args:

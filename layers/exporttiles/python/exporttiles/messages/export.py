@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from exporttiles.domain.export import Blank, Clip, ExportRequest, StorageFormat
-from exporttiles.domain.service import ImageService
+from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.formats.caches.service_descriptor import read_service, write_service
 from exporttiles.messages.documents import read_document
 
@@ -33,6 +33,7 @@ class Export:
             "packageName": request.package_name,
             "clip": {"color": request.clip.color} if request.clip else None,
             "skipped": request.skipped.name if request.skipped else None,
+            "tileFormat": str(request.tile_format) if request.tile_format else None,
             "since": request.since.isoformat() if request.since else None,
         }
         return json.dumps(document).encode()
@@ -53,7 +54,7 @@ class Export:
         from exporttiles.formats.areas.area_json import read_area
 
         document = read_document(body)
-        clip, skipped = document.get("clip"), document.get("skipped")
+        clip, skipped, tile_format = document.get("clip"), document.get("skipped"), document.get("tileFormat")
         service, since = read_service(document["service"]), document.get("since")
         request = ExportRequest(
             service_name=service.name,
@@ -65,6 +66,7 @@ class Export:
             package_name=document.get("packageName", ""),
             clip=Clip(clip["color"] and tuple(clip["color"])) if clip else None,
             skipped=Blank[skipped] if skipped else None,
+            tile_format=TileFormat(tile_format) if tile_format else None,
             since=datetime.fromisoformat(since) if since else None,
         )
         return cls(service, request)

@@ -5,11 +5,20 @@ absent, the case of keywords does not matter, and unknown parameters are ignored
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import InvalidParameterError
-from exporttiles.domain.export import ESRI_FORMATS, Blank, Clip, ExportRequest, StorageFormat
+from exporttiles.domain.export import (
+    CONVERSIONS,
+    CONVERTED_QUALITY,
+    ESRI_FORMATS,
+    Blank,
+    Clip,
+    ExportRequest,
+    StorageFormat,
+)
 from exporttiles.domain.job import is_job_id
 from exporttiles.domain.service import ESRI_TILE_FORMATS, ImageService, TileFormat
 from exporttiles.domain.wording import level_names
@@ -33,6 +42,7 @@ PARAMETERS = {
     "bufferUnit": "unit of bufferDistance, such as esriKilometers, esriFeet, esriMiles; not a parameter of ArcGIS",
     "optimizeTilesForSize": "true to recompress JPEG tiles",
     "compressionQuality": "JPEG quality from 0 to 100, with optimizeTilesForSize",
+    "tileFormat": "converts the tiles to JPEG, PNG or MIXED (PNG where transparent, else JPEG); not part of ArcGIS",
     "clip": "true to make pixels outside the area transparent; not part of ArcGIS",
     "clipColor": "with clip: a color for these pixels instead, as in 255,255,255; not part of ArcGIS",
     "skipBlank": "true to leave out fully transparent tiles; not part of ArcGIS",
@@ -40,6 +50,8 @@ PARAMETERS = {
     "since": "export only tiles changed since this time (2026-11-23T05:00Z) or job; not part of ArcGIS",
 }
 """Description of each documented parameter, and of those that ArcGIS does not have."""
+
+_CONVERT = f"Add tileFormat={', '.join(CONVERSIONS[:-1])} or {CONVERSIONS[-1]}, which converts them."
 
 AREA_NAMES = ("areaOfInterest", "polygon")
 """Names of the parameter for an area of interest."""
@@ -76,13 +88,17 @@ def read_export_request(
     sent = {name: text for name, text in texts.items() if text}
     area, area_warnings, notes = _read_area(sent, service, must_name_reference=must_name_reference)
     levels = _read_levels(sent, service)
-    quality, quality_warnings = _read_quality(sent, service)
+    tile_format, format_notes = _read_tile_format(sent, service)
+    asked = replace(service, tile_format=tile_format or service.tile_format)
+    quality, quality_warnings = _read_quality(sent, asked, is_converted=tile_format is not None)
+    if tile_format:
+        format_notes = (_conversion_note(service, tile_format, quality),)
     since, since_job = _read_since(sent)
-    clip = _read_clip(sent, service)
-    skipped, skip_warnings = _read_skipped(sent, service, clip)
+    clip = _read_clip(sent, asked)
+    skipped, skip_warnings = _read_skipped(sent, asked, clip)
     tile_package = _read_boolean(sent, "tilePackage")
     storage_format = _read_storage_format(sent)
-    _check_storage_format(service, storage_format, levels, tile_package=tile_package)
+    _check_storage_format(asked, storage_format, levels, tile_package=tile_package)
     return ExportRequest(
         service_name=service.name,
         levels=levels,
@@ -93,9 +109,10 @@ def read_export_request(
         since=since,
         clip=clip,
         skipped=skipped,
+        tile_format=tile_format,
         since_job=since_job,
         warnings=(*area_warnings, *_empty_levels(levels, service), *quality_warnings, *skip_warnings),
-        notes=notes,
+        notes=(*notes, *format_notes),
     )
 
 
@@ -146,7 +163,37 @@ def _empty_levels(levels: tuple[int, ...], service: ImageService) -> tuple[str, 
     return (f"levels: The cache has no tiles of {level_names(empty)}.",) if empty else ()
 
 
-def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int | None, tuple[str, ...]]:
+def _read_tile_format(sent: Mapping[str, str], service: ImageService) -> tuple[TileFormat | None, tuple[str, ...]]:
+    """Return the format to convert tiles to, or None if they stay as they are, and a note if that is not as asked."""
+    text = sent.get("tileFormat", "")
+    if not text:
+        return None, ()
+    target = next((each for each in CONVERSIONS if each.lower() == text.lower()), None)
+    if target is None:
+        raise InvalidParameterError("tileFormat", text, f"It must be one of {', '.join(CONVERSIONS)}.")
+    if service.tile_format is TileFormat.LERC:
+        raise InvalidParameterError(
+            "tileFormat", text, "LERC tiles cannot be converted: they hold values, not pictures."
+        )
+    if service.tile_format.encodings <= target.encodings - {"png"} or service.tile_format.encodings == target.encodings:
+        return None, (f"tileFormat: The tiles stay as they are: {service.tile_format}.",)
+    return target, ()
+
+
+def _conversion_note(service: ImageService, target: TileFormat, quality: int | None) -> str:
+    quality = CONVERTED_QUALITY if quality is None else quality
+    return {
+        TileFormat.JPEG: f"tileFormat: {service.tile_format} tiles become JPEG of quality {quality}; transparent "
+        "pixels become white.",
+        TileFormat.PNG: f"tileFormat: {service.tile_format} tiles become PNG.",
+        TileFormat.MIXED: f"tileFormat: {service.tile_format} tiles become PNG if they have transparent pixels, and "
+        f"otherwise JPEG of quality {quality}.",
+    }[target]
+
+
+def _read_quality(
+    sent: Mapping[str, str], service: ImageService, *, is_converted: bool
+) -> tuple[int | None, tuple[str, ...]]:
     """Return the JPEG quality to recompress to, or None to copy tiles unchanged, and warnings.
 
     Esri's Python client always sends 75, so warn instead of refusing where a cache
@@ -160,7 +207,7 @@ def _read_quality(sent: Mapping[str, str], service: ImageService) -> tuple[int |
     unchanged = "compressionQuality: Tiles are copied unchanged"
     if service.tile_format not in (TileFormat.JPEG, TileFormat.MIXED):
         return None, (f"{unchanged}: {service.tile_format} tiles have no JPEG quality.",)
-    if 0 < service.compression_quality <= int(text):
+    if not is_converted and 0 < service.compression_quality <= int(text):
         return None, (f"{unchanged}: their quality is {service.compression_quality} already.",)
     return int(text), ()
 
@@ -175,7 +222,7 @@ def _read_clip(sent: Mapping[str, str], service: ImageService) -> Clip | None:
     if service.tile_format is TileFormat.LERC:
         raise InvalidParameterError("clip", "true", "LERC tiles cannot be clipped: they hold values, not pictures.")
     if service.tile_format is TileFormat.WEBP:
-        raise InvalidParameterError("clip", "true", "WEBP tiles cannot be clipped: they are exported as they are.")
+        raise InvalidParameterError("clip", "true", f"WEBP tiles can be clipped if they are converted. {_CONVERT}")
     if not any(name in sent for name in (*AREA_NAMES, *_EXTENT_NAMES)):
         raise InvalidParameterError(
             "clip", "true", "Without areaOfInterest or exportExtent there is nothing to clip to."
@@ -193,7 +240,8 @@ def _read_skipped(
     if service.tile_format is TileFormat.LERC:
         raise InvalidParameterError(asked[-1], "true", "LERC tiles hold values: none of them is blank.")
     if service.tile_format is TileFormat.WEBP:
-        raise InvalidParameterError(asked[-1], "true", "WEBP tiles are not decoded: it is not known which are blank.")
+        legal = f"WEBP tiles are decoded only if they are converted: it is not known which are blank. {_CONVERT}"
+        raise InvalidParameterError(asked[-1], "true", legal)
     delivered = clip.tile_format(service.tile_format) if clip else service.tile_format
     if asked[-1] is Blank.TRANSPARENT and delivered is TileFormat.JPEG:
         return None, (f"{Blank.TRANSPARENT}: No tile is left out: JPEG tiles are never transparent.",)
@@ -254,6 +302,8 @@ def _check_storage_format(
     if why := format_obstacle(service, storage_format, levels):
         legal = ", ".join(legal_formats(service))
         advice = f"It must be one of {legal}." if legal else "No other storage format holds them either."
+        if service.tile_format is TileFormat.WEBP:
+            advice += f" {_CONVERT}"
         raise InvalidParameterError(_STORAGE_NAMES[0], storage_format, f"{why} {advice}")
 
 

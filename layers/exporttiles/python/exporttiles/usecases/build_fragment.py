@@ -16,7 +16,7 @@ from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.packages.output import Output
 from exporttiles.formats.tiles.blank import BlankTiles
-from exporttiles.formats.tiles.image import image_size, is_damaged_webp, sniff, start_to_size
+from exporttiles.formats.tiles.image import DAMAGED_WEBP, image_size, is_damaged_webp, sniff, start_to_size
 from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import EXAMPLES, FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport, MemberReport
@@ -106,10 +106,10 @@ class FragmentBuilder:
         )
 
     def _read(self, bundle: BundleIndex, selected: Mask, wanted: Mask) -> Mapping[tuple[int, int], Tile]:
-        """Return the tiles to pack, recompressed and clipped if the export asks for it; count the others."""
+        """Return the tiles to pack, rewritten if the export asks for it; count the others."""
         unusable: list[tuple[int, int]] = []
         tiles = self._usable(bundle.level, self._source.read_bundle(bundle, wanted), unusable)
-        if self._request.clip or self._request.compression_quality is not None:
+        if self._request.is_rewritten:
             cut = self._pixels.cut(bundle, wanted) if self._request.clip else {}
             tiles = self._rewritten(bundle.level, cut, tiles, unusable)
         packed = dict(tiles)
@@ -156,7 +156,7 @@ class FragmentBuilder:
         tiles: Iterator[PlacedTile],
         unusable: list[tuple[int, int]],
     ) -> Iterator[PlacedTile]:
-        """Yield the tiles, rewritten where necessary; add the places of those that cannot be clipped to a list.
+        """Yield the tiles, rewritten where necessary; add the places of those that have to be and cannot to a list.
 
         Args:
             level: of the tiles.
@@ -164,18 +164,19 @@ class FragmentBuilder:
             tiles: of one bundle.
             unusable: places of tiles that are not packed.
         """
-        quality = self._request.compression_quality
+        request = self._request
+        quality, target = request.compression_quality, request.tile_format
         untouched: list[PlacedTile] = []
 
         def to_rewrite() -> Iterator[Rewriting]:
             for place, tile in tiles:
-                if quality is None and place not in cut:
+                if quality is None and target is None and place not in cut:
                     untouched.append((place, tile))
                 else:
                     yield place, bytes(tile), cut.get(place)
 
-        for place, tile, flaw in self._run_all(partial(rewrite_tile, quality, self._request.clip), to_rewrite()):
-            if flaw and place in cut:
+        for place, tile, flaw in self._run_all(partial(rewrite_tile, quality, request.clip, target), to_rewrite()):
+            if flaw and not tile:
                 self._left_out.append(_flaw_at(level, place, flaw))
                 unusable.append(place)
                 continue
@@ -202,7 +203,7 @@ def _flaw(service: ImageService, tile: Tile) -> str:
     if image not in service.tile_format.encodings:
         return _content_flaw(tile, image, service.tile_format)
     if is_damaged_webp(tile, len(tile)):
-        return "WEBP, cut short or with a damaged header"
+        return DAMAGED_WEBP
     size = image_size(tile)
     if size is None or size == (side, side):
         return ""

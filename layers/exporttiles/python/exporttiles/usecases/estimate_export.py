@@ -22,6 +22,7 @@ from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.process import Clock
 from exporttiles.ports.tiles import Mask, TileSources
+from exporttiles.usecases.conversion_growth import conversion_growth
 from exporttiles.usecases.planned_bundles import mask_of, planned_bundles
 
 _MOST_BUNDLES = 100_000
@@ -131,6 +132,8 @@ class EstimateExport:
         said = f"{counts} before any recompression, measured from {source_text}."
         if selection.why_empty:
             said += f" No tile is selected: {selection.why_empty}."
+        if request.tile_format:
+            said += f" Their size as {request.tile_format} is estimated from a few of them."
         if request.clip:
             said += " Tiles of the border are counted as they are before they are clipped."
         if request.since or request.since_job:
@@ -154,13 +157,14 @@ class EstimateExport:
         has_indexes = service.cache.layout is not CacheLayout.FILES
         overhead = _OVERHEADS[request.storage_format]
         source, random = self.sources.open(service.cache), np.random.default_rng(0)
+        growth = conversion_growth(service, request, source, bundles)
         bytes_per_tile: list[float] = []
         asked_count = 0
         for planned, weight in zip(drawn, weights, strict=True):
             selected = selection.mask(planned.index) if planned.places is None else mask_of(planned.places)
             share = max(1, round(_SAMPLED_FILES * weight / sum(weights)))
             asked = selected if has_indexes else _thin(selected, share, random)
-            sizes = source.tile_sizes(planned.index, asked)
+            sizes = source.tile_sizes(planned.index, asked) * growth
             found = np.count_nonzero(sizes)
             with_overhead = float(sizes.sum()) + (overhead.tile_bytes(sizes.sum() / found) * found if found else 0.0)
             stored = with_overhead / np.count_nonzero(asked)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ from exporttiles.domain.plan import (
 )
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
+from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.packages.database import overhead_bytes, too_large
 from exporttiles.formats.packages.outputs import output_of
 from exporttiles.messages.export import Export
@@ -33,12 +35,16 @@ from exporttiles.messages.plan import Plan, WorkItem
 from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.process import UsageMeter
-from exporttiles.ports.tiles import TileSources
+from exporttiles.ports.tiles import TileSource, TileSources
+from exporttiles.usecases.conversion_growth import conversion_growth
 from exporttiles.usecases.plan_remaining import plan_remaining
 from exporttiles.usecases.planned_bundles import no_tile_exists, planned_bundles
 
 _PNG_BYTES_PER_PIXEL = 1.5
-"""Of imagery; half of a tile on the border is transparent."""
+"""Of imagery, of which half of a tile on the border is transparent, to estimate the size of a package."""
+
+_LARGEST_PNG_BYTES_PER_PIXEL = 3.5
+"""Of noise, to limit the size of a fragment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +85,28 @@ class PlanExport:
         keys = JobKeys(job_id)
         job = self.jobs.get(job_id)
         export = Export.from_json(self.objects.read(keys.export))
-        border_count = _border_count(export, job.tile_count)
-        tile_bytes = _expected_tile_bytes(export, border_count / max(1, job.tile_count))
+        clipped = _most_clipped(export)
+        clipped_share = min(1.0, clipped.total() / max(1, job.tile_count))
+        tile_bytes = _expected_tile_bytes(export, clipped_share)
         if job.attempt > 1 and (remaining := plan_remaining(self.jobs, self.objects, job_id, job.attempt)):
             left = job.tile_count - self.jobs.get(job_id).progress.done_tile_count
-            workers = self._concurrency(export, remaining.item_count, left, left * tile_bytes)
+            workers = self._concurrency(export, remaining.item_count, left, left * tile_bytes, clipped_share)
             return Plan(remaining.key, workers)
         before = self.meter.snapshot()
         output = output_of(export.service, export.request)
-        in_scheme = list(limited(self._bundles(export, output.bundle_overhead_bytes)))
+        source = self.sources.open(export.service.cache)
+        in_scheme = list(limited(_bundles(export, source, output.bundle_overhead_bytes, clipped)))
         bundles = [in_scheme[place] for place in output.in_order([bundle.index for bundle in in_scheme])]
         if not bundles:
             raise EmptyExportError(no_tile_exists(export.service, job.tile_count))
 
+        tile_bytes = round(tile_bytes * conversion_growth(export.service, export.request, source, bundles))
         total_bytes = sum(bundle.size_bytes(tile_bytes) for bundle in bundles)
         groups = list(group_bundles(bundles, tile_bytes, FragmentSize.of(total_bytes), self.largest_fragment_bytes))
         wanted_count = sum(bundle.wanted_count for bundle in bundles)
         if output.is_written and wanted_count * (tile_bytes + overhead_bytes(tile_bytes)) > self.max_database_bytes:
             raise AreaError(too_large(PurePosixPath(output.file_name).suffix, self.max_database_bytes))
-        workers = self._concurrency(export, len(groups), wanted_count, total_bytes)
+        workers = self._concurrency(export, len(groups), wanted_count, total_bytes, clipped_share)
         absent_count = job.tile_count - sum(bundle.tile_count for bundle in bundles)
         weights = [sum(bundle.size_bytes(tile_bytes) for bundle in group) for group in groups]
         items = [
@@ -112,20 +121,22 @@ class PlanExport:
         self.objects.write(keys.work_items, f"[{', '.join(json.dumps(item.to_json()) for item in items)}]".encode())
         return Plan(keys.work_items, workers)
 
-    def _concurrency(self, export: Export, item_count: int, tile_count: int, size_bytes: int) -> int:
+    def _concurrency(
+        self, export: Export, item_count: int, tile_count: int, size_bytes: int, clipped_share: float
+    ) -> int:
         """Return how many work items may run at a time; the numbers of tiles and bytes are estimates.
 
         Raises:
             AreaError: the export would take longer than it may.
         """
         from_files = export.service.cache.layout is CacheLayout.FILES
-        recompressed = export.request.compression_quality is not None
+        recompressed = export.request.compression_quality is not None or export.request.tile_format is not None
         seconds = worker_seconds(
             tile_count,
             size_bytes,
             from_files=from_files,
             recompressed=recompressed,
-            clipped_count=_border_count(export, tile_count),
+            clipped_count=round(clipped_share * tile_count),
         )
         most = self.max_concurrency
         if from_files:
@@ -142,27 +153,47 @@ class PlanExport:
         indexes = tuple(bundle.index for bundle in bundles)
         return WorkItem(job.job_id, number, indexes, job.attempt, absent_count, has_places)
 
-    def _bundles(self, export: Export, overhead_bytes: int) -> Iterator[PlannedBundle]:
-        service, request = export.service, export.request
-        selection = TileSelection.of_service(service, request.area)
-        source = self.sources.open(service.cache)
-        for level in request.levels:
-            for bundle in planned_bundles(source, selection, level):
-                yield replace(bundle, overhead_bytes=overhead_bytes)
+
+def _bundles(
+    export: Export, source: TileSource, overhead_bytes: int, clipped: Counter[BundleIndex]
+) -> Iterator[PlannedBundle]:
+    """Yield the bundles of an export, in the order of the scheme.
+
+    Args:
+        export: the accepted export.
+        source: reads the cache.
+        overhead_bytes: of a bundle in the output, besides its tiles.
+        clipped: how many tiles of each bundle are clipped at most.
+    """
+    service, request = export.service, export.request
+    selection = TileSelection.of_service(service, request.area)
+    png_bytes = round(_LARGEST_PNG_BYTES_PER_PIXEL * service.tiling_scheme.tile_size**2) if _makes_png(export) else 0
+    for level in request.levels:
+        for bundle in planned_bundles(source, selection, level):
+            clipped_count = min(bundle.wanted_count, clipped[bundle.index])
+            yield replace(bundle, overhead_bytes=overhead_bytes + clipped_count * png_bytes)
 
 
-def _border_count(export: Export, tile_count: int) -> int:
-    """Return about how many of some tiles are clipped."""
-    if export.request.clip is None:
-        return 0
-    pixels = PixelSelection(export.service.tiling_scheme, export.request.area)
-    return min(tile_count, pixels.border_count(export.request.levels))
+def _most_clipped(export: Export) -> Counter[BundleIndex]:
+    """Return how many tiles of each bundle are clipped at most."""
+    clipped: Counter[BundleIndex] = Counter()
+    if export.request.clip:
+        selection = TileSelection.of_service(export.service, export.request.area)
+        pixels = PixelSelection(export.service.tiling_scheme, export.request.area)
+        for level in export.request.levels:
+            clipped.update(pixels.border_counts(selection.block(level)))
+    return clipped
 
 
-def _expected_tile_bytes(export: Export, border_share: float) -> int:
-    """Return the mean size of a tile in the package; JPEG tiles that become PNG grow."""
+def _makes_png(export: Export) -> bool:
+    """Return True if clipped tiles may become larger: all but JPEG tiles that stay JPEG."""
+    return "png" in export.request.delivered(export.service).tile_format.encodings
+
+
+def _expected_tile_bytes(export: Export, clipped_share: float) -> int:
+    """Return the mean size of a tile before conversion; clipped JPEG tiles that become PNG grow."""
     mean_bytes, clip = export.service.cache.average_tile_bytes, export.request.clip
     if clip is None or clip.color is not None or "jpeg" not in export.service.tile_format.encodings:
         return mean_bytes
     png_bytes = _PNG_BYTES_PER_PIXEL * export.service.tiling_scheme.tile_size**2
-    return round(mean_bytes + border_share * max(0, png_bytes - mean_bytes))
+    return round(mean_bytes + clipped_share * max(0, png_bytes - mean_bytes))

@@ -63,7 +63,10 @@ def _clipped(
     if clip is None:
         return tiles
     cut = PixelSelection(export.service.tiling_scheme, export.request.area).cut(bundle, wanted)
-    rewritten = (rewrite_tile(None, clip, (place, bytes(tile), cut.get(place))) for place, tile in tiles.items())
+    rewritten = (
+        rewrite_tile(None, clip, export.request.tile_format, (place, bytes(tile), cut.get(place)))
+        for place, tile in tiles.items()
+    )
     return {place: tile for place, tile, _ in rewritten}
 
 

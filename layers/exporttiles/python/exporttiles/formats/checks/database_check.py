@@ -25,7 +25,7 @@ from exporttiles.formats.checks.checked_files import PackageReport, check_gaps
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.packages import geopackage
 from exporttiles.formats.packages.web_mercator import MAX_ZOOM
-from exporttiles.formats.tiles.image import image_size, is_damaged_webp, kind_of_compression, sniff
+from exporttiles.formats.tiles.image import DAMAGED_WEBP, image_size, is_damaged_webp, kind_of_compression, sniff
 
 DATABASES = (".mbtiles", ".gpkg")
 
@@ -246,7 +246,7 @@ def _check_tiles(
             checked.damage.add(table, f"{place}: the tile is {kind}; expected is {' or '.join(sorted(encodings))}.")
             continue
         seen.add(image)
-        text = f"{place}: the tile is WEBP, cut short or with a damaged header."
+        text = f"{place}: the tile is {DAMAGED_WEBP}."
         checked.damage.require(not is_damaged_webp(head, size_bytes), table, text)
         if size := image_size(head):
             found[size] += 1

@@ -32,7 +32,7 @@ from exporttiles.formats.checks.bundle_check import TILE_HEAD_BYTES, read_record
 from exporttiles.formats.checks.checked_files import PackageReport, check_gaps
 from exporttiles.formats.checks.findings import Findings
 from exporttiles.formats.packages.pmtiles import tile_counts
-from exporttiles.formats.tiles.image import image_size, is_damaged_webp, kind_of_compression, sniff
+from exporttiles.formats.tiles.image import DAMAGED_WEBP, image_size, is_damaged_webp, kind_of_compression, sniff
 
 _MAX_DEPTH = 4
 _METADATA = "metadata"
@@ -222,7 +222,7 @@ def _tile_fault(head: memoryview, size_bytes: int, tile_type: str) -> str:
     if image not in _IMAGES:
         return f"{(image or kind_of_compression(head) or 'unknown').upper()}, which viewers do not show."
     if is_damaged_webp(head, size_bytes):
-        return "WEBP, cut short or with a damaged header."
+        return f"{DAMAGED_WEBP}."
     if "webp" in {image, tile_type} and tile_type in _IMAGES - {image}:
         return f"{image.upper()}; the header of the archive says {tile_type.upper()}."
     return ""

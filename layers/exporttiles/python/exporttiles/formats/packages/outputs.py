@@ -1,7 +1,6 @@
 """The output of a request. A new kind of output is a class beside these, and a line here."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from exporttiles.domain.export import ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService
@@ -19,13 +18,11 @@ _EXTENSIONS: dict[StorageFormat, Callable[[ImageService], Output]] = {
 
 def output_of(service: ImageService, request: ExportRequest) -> Output:
     """Return the output that a request asks for."""
-    quality = request.compression_quality
-    if request.clip:
-        service = replace(service, tile_format=request.clip.tile_format(service.tile_format))
+    service = request.delivered(service)
     if not request.tile_package:
-        return CacheDataset(service, quality, request.storage_format)
+        return CacheDataset(service, request.storage_format)
     if make := _EXTENSIONS.get(request.storage_format):
         return make(service)
     if request.storage_format is StorageFormat.COMPACT:
-        return TilePackageV1(service, quality)
-    return TilePackage(service, quality)
+        return TilePackageV1(service)
+    return TilePackage(service)

@@ -46,13 +46,7 @@ _UNITS = {
 _GUID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:exporttiles:job")
 
 
-def write_root(
-    service: ImageService,
-    levels: Sequence[int],
-    extent: Extent,
-    *,
-    compression_quality: int | None = None,
-) -> bytes:
+def write_root(service: ImageService, levels: Sequence[int], extent: Extent) -> bytes:
     """Return root.json: the tiling scheme, tile format and extents of the package.
 
     The tiling scheme is complete, whichever levels are packed. The visible
@@ -60,11 +54,9 @@ def write_root(
     levels of the package larger or smaller where it has no tiles.
 
     Args:
-        service: the cache that the tiles come from.
+        service: the cache that the tiles come from, with the format and quality of the packed ones.
         levels: those that are packed, at least one.
         extent: of the export, in the scheme's reference.
-        compression_quality: JPEG quality the tiles were recompressed to; None
-            stands for the cache's own.
     """
     reference = service.tiling_scheme.spatial_reference.identified  # readers such as GDAL read ids alone
     scheme = replace(service.tiling_scheme, spatial_reference=reference)
@@ -73,7 +65,7 @@ def write_root(
         {
             "tileImageInfo": {
                 "format": service.tile_format.value,
-                "compressionQuality": declared_quality(service, compression_quality),
+                "compressionQuality": declared_quality(service),
                 "bandCount": 1,  # always 1 in packages by ArcGIS
                 "lercError": service.lerc_error,
             },
@@ -138,11 +130,9 @@ def item_guid(job_id: str) -> str:
     return str(uuid.uuid5(_GUID_NAMESPACE, job_id)).upper()
 
 
-def declared_quality(service: ImageService, recompressed_to: int | None) -> int:
+def declared_quality(service: ImageService) -> int:
     """Return the JPEG quality for documents; 0 for formats without one."""
-    if "jpeg" not in service.tile_format.encodings:
-        return 0
-    return service.compression_quality if recompressed_to is None else recompressed_to
+    return service.compression_quality if "jpeg" in service.tile_format.encodings else 0
 
 
 def units(reference: SpatialReference) -> str:

@@ -127,7 +127,6 @@ class TilePackage(_Archive):
     """
 
     service: ImageService
-    compression_quality: int | None
     is_folder = False
 
     @property
@@ -152,7 +151,7 @@ class TilePackage(_Archive):
         service, extent = self.service, contents.extent
         return {
             tpkx.ITEMINFO: tpkx.write_iteminfo(service, extent, job_id=contents.job_id),
-            ROOT_JSON: tpkx.write_root(service, contents.levels, extent, compression_quality=self.compression_quality),
+            ROOT_JSON: tpkx.write_root(service, contents.levels, extent),
             tpkx.THUMBNAIL: tpkx.thumbnail(contents.read_overview()),
         }
 
@@ -162,7 +161,7 @@ class TilePackage(_Archive):
         if not (obstacle := gdal.package_obstacle(scheme, contents.levels, contents.extent)):
             return gaps
         text = f"GDAL and QGIS cannot show this tile package: {obstacle}."
-        dataset = CacheDataset(self.service, self.compression_quality, StorageFormat.COMPACT_V2)
+        dataset = CacheDataset(self.service, StorageFormat.COMPACT_V2)
         return [text if dataset.obstacle(contents) else f"{text} {_USE_A_DATASET}", *gaps]
 
     def check(self, file: RangedFile, scope: Scope) -> PackageReport:
@@ -175,7 +174,6 @@ class CacheDataset(_Archive):
     """A cache raster dataset: the folder of a cache, as ArcGIS Server keeps it, and as one ``.zip``."""
 
     service: ImageService
-    compression_quality: int | None
     storage_format: StorageFormat
     is_folder = True
 
@@ -208,7 +206,7 @@ class CacheDataset(_Archive):
             scheme,
             self.storage_format,
             service.tile_format,
-            compression_quality=tpkx.declared_quality(service, self.compression_quality),
+            compression_quality=tpkx.declared_quality(service),
             lerc_error=service.lerc_error,
             tile_end=gdal.tile_end(scheme, contents.extent) if is_read_by_gdal else None,
         )

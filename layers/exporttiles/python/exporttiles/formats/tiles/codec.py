@@ -9,25 +9,49 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from exporttiles.domain.errors import DamagedCacheError
-from exporttiles.formats.tiles.image import MAX_SCANS, MAX_SEGMENTS, MAX_SIDE_PIXELS, image_size, is_bomb, sniff
+from exporttiles.formats.tiles.image import (
+    DAMAGED_WEBP,
+    MAX_SCANS,
+    MAX_SEGMENTS,
+    MAX_SIDE_PIXELS,
+    image_size,
+    is_bomb,
+    is_damaged_webp,
+    sniff,
+)
 
 Steps = tuple[int, ...]
 """The 64 steps of a quantization table, in the order of Pillow."""
 
+_PNG_DEPTH_OFFSET = 24
+_DEEP = 16
+_PILLOW_FORMATS = ("JPEG", "PNG", "WEBP")
 _MAX_BASELINE_STEP = 255
 _TABLES = 64  # cached; the tiles of a cache share few
 _UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, KeyError, struct.error, Image.DecompressionBombError)
 
 
 def decode(data: bytes | memoryview) -> Image.Image:
-    """Return the decoded picture of a JPEG or PNG tile.
+    """Return the decoded picture of a JPEG, PNG or WebP tile.
 
     Raises:
-        DamagedCacheError: it is neither, cannot be decoded, or is larger than
+        DamagedCacheError: it is none of them, cannot be decoded, or is larger than
             `MAX_SIDE_PIXELS`.
     """
     image = _open(data)
     _load(image)
+    return image
+
+
+def decode_whole(data: bytes) -> Image.Image:
+    """Return the decoded picture of a tile that is to be encoded again: with 8 bits at most for each channel.
+
+    Raises:
+        DamagedCacheError: as `decode`, or the tile is a PNG of 16 bits for each channel.
+    """
+    image = decode(data)
+    if image.format == "PNG" and data[_PNG_DEPTH_OFFSET] == _DEEP:
+        raise DamagedCacheError("A PNG of 16 bits for each channel, which can only be copied.")
     return image
 
 
@@ -106,15 +130,17 @@ def _nearest_quality(luma: Steps) -> int:
 
 
 def _open(data: bytes | memoryview) -> Image.Image:
-    size = image_size(data) if sniff(data) in {"jpeg", "png"} else None
+    size = image_size(data)
     if size is None:
-        raise DamagedCacheError("The tile has no readable JPEG or PNG header.")
+        raise DamagedCacheError("The tile has no readable JPEG, PNG or WebP header.")
     if not 0 < min(size) <= max(size) <= MAX_SIDE_PIXELS:
         raise DamagedCacheError(f"The tile claims to be {size[1]} x {size[0]} pixels large.")
     if sniff(data) == "jpeg" and is_bomb(data):
         raise DamagedCacheError(f"The tile has more than {MAX_SCANS} scans or {MAX_SEGMENTS:,} segments, or no scan.")
+    if is_damaged_webp(data, len(data)):
+        raise DamagedCacheError(f"The tile is {DAMAGED_WEBP}.")
     try:
-        image = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
+        image = Image.open(BytesIO(data), formats=_PILLOW_FORMATS)
     except _UNREADABLE as error:
         raise DamagedCacheError(f"The tile cannot be read: {error}.") from error
     if (image.height, image.width) != size:

@@ -19,6 +19,9 @@ MAX_SCANS = 100
 MAX_SEGMENTS = 1_000
 """Limit of the segments of a JPEG before its first scan; a dozen is usual."""
 
+DAMAGED_WEBP = "WEBP, cut short or with a damaged header"
+"""What `is_damaged_webp` finds, in words."""
+
 _FILL, _START_OF_SCAN = 0xFF, 0xDA
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset(range(0xD0, 0xD9)) | {0x01}
