@@ -222,10 +222,11 @@ def test_no_bundle_has_more_tiles_to_clip_than_the_border_counts(rings, chunk):
         return  # all rings are points or lines
     tiles = TileRange(LEVEL, BUNDLE.row, BUNDLE.row + 2 * PACKET_SIZE, BUNDLE.column, BUNDLE.column + 2 * PACKET_SIZE)
 
+    pixels = PixelSelection(SCHEME, area)
     with mock.patch("exporttiles.domain.pixels._CHUNK", chunk):
-        counts = PixelSelection(SCHEME, area).border_counts(tiles)
+        counts = pixels.border_counts(tiles)
 
     bundles = [BundleIndex(LEVEL, row, column) for row in (128, 256) for column in (256, 384)]
     assert counts.keys() <= set(bundles)
     for bundle in bundles:
-        assert len(cut(area, selected_by(area, bundle), bundle)) <= counts[bundle]
+        assert len(pixels.cut(bundle, selected_by(area, bundle))) <= counts[bundle]
