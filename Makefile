@@ -97,7 +97,7 @@ prove: .venv/installed $(if $(ENDPOINT),.venv-emulator,.venv-build)/installed ##
 
 lock: .venv-uv/installed ## resolve the dependencies anew
 	$(COMPILE) layers/exporttiles/pyproject.toml $(IN_LAMBDA:%=--no-emit-package %) -o layers/dependencies/requirements.txt
-	$(COMPILE) layers/exporttiles/pyproject.toml --extra cli --group dev -c layers/dependencies/requirements.txt \
+	$(COMPILE) layers/exporttiles/pyproject.toml --extra cli --extra areas --group dev -c layers/dependencies/requirements.txt \
 		-o requirements/development.txt
 	$(COMPILE) layers/exporttiles/pyproject.toml --extra cli --group demo -c requirements/development.txt \
 		-o requirements/demo.txt

@@ -1,37 +1,127 @@
-"""Options of an area: text files in any Unicode encoding, and the distance of a buffer."""
+"""Options of an area: a file, what to read of it, and the distance of a buffer."""
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from exporttiles.domain.errors import RequestError
+import click
+
+from exporttiles.cli.command import filled
+from exporttiles.cli.vector_file import Choice, VectorFileError, listed, read_vector_file
+from exporttiles.cli.vector_source import JSON, drivers_of, is_archive
+from exporttiles.domain.errors import RequestError, UnknownSpatialReferenceError
+from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.wording import counted
+from exporttiles.formats.areas.geojson import reference_of_name
 from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_text
+from exporttiles.formats.esri.esri_json import write_spatial_reference
+from exporttiles.rest.errors import naming_parameter
 
 MAX_BYTES = 64 * 2**20
 """Size limit of a file; the most vertices that an area may have take a tenth of it."""
 
+AREA_FILES = "GeoJSON or Esri JSON; with the extra [areas], shapefile, KML, GPX, GeoPackage, FlatGeobuf, zipped or not"
+"""Kinds of files, in the help of --area."""
+
 BUFFER_HELP = "Buffer the lines, points and polygons of --area by this distance: in metres, or such as 5km or 300ft."
 """Help of the option --buffer."""
 
+_ALL = Choice()
 _DISTANCE = re.compile(r"([-+]?[\d.].*?)\s*([A-Za-z]*)", re.ASCII)
 _BINARY = "It is a binary file: convert it to GeoJSON."
 
 
-def read_area_file(path: Path) -> str:
-    """Return the text of a file of polygons.
+@dataclass(frozen=True, slots=True)
+class AreaFile:
+    """An area from a file.
+
+    Attributes:
+        text: value of areaOfInterest.
+        notes: sentences about what was read, for the user.
+    """
+
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+def area_file_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose what to read of --area."""
+    options = (
+        click.option(
+            "--area-layer",
+            callback=filled,
+            metavar="NAME",
+            help="Layer of --area.  [default: the only one; all of KML and GPX]",
+        ),
+        click.option(
+            "--area-where",
+            callback=filled,
+            metavar="CONDITION",
+            help="Features of --area by their attributes, such as \"NAME = 'Kern'\".  [default: all]",
+        ),
+        click.option(
+            "--area-wkid",
+            type=click.IntRange(min=1),
+            metavar="WKID",
+            help="Spatial reference of --area if the file names none, such as 26911.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_area_option(area: Path | None, choice: Choice, wkid: int | None) -> AreaFile:
+    """Return the area of a command, with an empty text if it has none.
+
+    Args:
+        area: value of --area.
+        choice: values of --area-layer and --area-where, and the attribute that the command needs.
+        wkid: value of --area-wkid.
 
     Raises:
-        RequestError: there is no such file, it is empty or too large, or its
-            kind or encoding is not supported.
+        RequestError: as for `read_area_file`, or an option has no file to choose from.
+    """
+    if area is not None:
+        return read_area_file(area, choice, wkid)
+    for name, value in {"area_layer": choice.layer, "area_where": choice.where, "area_wkid": wkid}.items():
+        if value is not None:
+            raise RequestError("It belongs to --area, which is missing.", name)
+    return AreaFile("")
+
+
+def read_area_file(path: Path, choice: Choice = _ALL, wkid: int | None = None) -> AreaFile:
+    """Return the area in a file.
+
+    JSON is returned unchanged, unless features are chosen. Any other kind becomes a
+    FeatureCollection of GeoJSON with a `spatialReference`.
+
+    Args:
+        path: of the file.
+        choice: the features to read.
+        wkid: spatial reference if the file names none.
+
+    Raises:
+        RequestError: there is no such file, it is empty or too large, its kind or encoding is not supported, its
+            spatial reference is missing or unknown, or the choice is missing or selects nothing.
     """
     if path.is_dir():
-        raise _refusal("It is a folder. Name a file of polygons in Esri JSON or GeoJSON.")
+        raise _refusal("It is a folder. Name a file.")
+    if path.suffix.lower() in (".shx", ".dbf", ".prj", ".cpg"):
+        raise _refusal("It is a part of a shapefile: name the .shp.")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _refusal(f"{error.strerror}.") from error
-    kind = kind_of_bytes(data[:HEAD_BYTES])
+    head = data[:HEAD_BYTES]
+    drivers = drivers_of(head)
+    if is_archive(head) or (drivers and (drivers != JSON or choice.layer or choice.where)):
+        return _read_features(path, choice, wkid)
+    kind = kind_of_bytes(head)
     if kind:
         raise _refusal(f"It is {kind}: convert it to GeoJSON.")
     if len(data) > MAX_BYTES:
@@ -42,7 +132,9 @@ def read_area_file(path: Path) -> str:
     kind = kind_of_text(text)
     if kind:
         raise _refusal(f"It is {kind}: convert it to GeoJSON.")
-    return text
+    if wkid:  # the nearest reference counts: that of the file comes first
+        text = f'{{"geometries":[{text}],"spatialReference":{{"wkid":{wkid}}}}}'
+    return AreaFile(text)
 
 
 def buffer_parameters(distance: str | None, area: Path | None) -> dict[str, str]:
@@ -59,6 +151,47 @@ def buffer_parameters(distance: str | None, area: Path | None) -> dict[str, str]
     if not (found and found[2]):
         return {"bufferDistance": distance}
     return {"bufferDistance": found[1], "bufferUnit": found[2]}
+
+
+def _read_features(path: Path, choice: Choice, wkid: int | None) -> AreaFile:
+    """Return the area in a file that GDAL reads."""
+    try:
+        found = read_vector_file(path, choice)
+        named = _reference(found.crs)
+    except VectorFileError as error:
+        raise RequestError(str(error), error.parameter) from error
+    except UnknownSpatialReferenceError as error:
+        raise _refusal(f"Its spatial reference cannot be used. {error}") from error
+    with naming_parameter("area_wkid"):
+        given = SpatialReference(wkid) if wkid else None
+        name = given.crs.name if given else ""
+    if named and given and not named.is_same_as(given):
+        raise RequestError(f"It is {wkid} ({name}), but the file is in {named.crs.name}.", "area_wkid")
+    reference = named or given
+    if reference is None:
+        raise _refusal("It names no spatial reference. Give it by --area-wkid, such as 4326 for degrees.")
+    count = found.counts.total()
+    layers = counted(len(found.counts), "layer") if len(found.counts) > 1 else "layer"
+    read = f"{counted(count, 'feature')} of {layers} {listed(found.counts)} {'was' if count == 1 else 'were'} read"
+    notes = [f"{read}, in {reference.crs.name}.", *found.notes]
+    return AreaFile(
+        f'{{"type":"FeatureCollection","spatialReference":{json.dumps(write_spatial_reference(reference))},'
+        f'"features":{found.text}}}',
+        tuple(f"areaOfInterest: {note}" for note in notes),
+    )
+
+
+def _reference(crs: str | None) -> SpatialReference | None:
+    """Return the reference that GDAL names.
+
+    Raises:
+        UnknownSpatialReferenceError: it is not one of maps.
+    """
+    if crs is None or crs.find("Undefined ", 0, 30) > 0:  # as a GeoPackage says
+        return None
+    reference = reference_of_name(crs) or SpatialReference(wkt=crs)
+    reference.crs  # noqa: B018  raises if it cannot be used
+    return reference
 
 
 def _decoded(data: bytes) -> str:

@@ -13,12 +13,13 @@ from typing import Any
 import click
 
 from exporttiles.adapters.allocator import collect_garbage_less_often, keep_freed_memory
-from exporttiles.cli.area_file import BUFFER_HELP, buffer_parameters, read_area_file
-from exporttiles.cli.command import TILE_FORMAT_OPTION, Command, ExclusiveOption, filled
+from exporttiles.cli.area_file import AREA_FILES, BUFFER_HELP, area_file_options, buffer_parameters, read_area_option
+from exporttiles.cli.command import TILE_FORMAT_OPTION, Command, ExclusiveOption, filled, with_option
 from exporttiles.cli.destination import OUTPUTS, Destination, Inputs, OutputError
 from exporttiles.cli.run_export import LocalExport, export_folder, export_package
 from exporttiles.cli.source import Source, cache_options, inspect, open_source, print_messages, read_source
 from exporttiles.cli.tile_area import tile_parameters
+from exporttiles.cli.vector_file import Choice
 from exporttiles.domain.errors import RequestError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
@@ -52,7 +53,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
     cls=ExclusiveOption,
     excludes=["extent"],
     metavar="FILE",
-    help="File of polygons, or of lines and points with --buffer, as Esri JSON or GeoJSON, instead of --extent.",
+    help=f"File of polygons, or of lines and points with --buffer, instead of --extent: {AREA_FILES}.",
 )
 @click.option(
     "--tile",
@@ -75,6 +76,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
     help="Format of the packages of --package-by.  [default: tpkx]",
 )
 @click.option("--skip-existing", is_flag=True, help="With --package-by: export only packages that do not exist yet.")
+@area_file_options
 @click.option("--buffer", callback=filled, metavar="DISTANCE", help=BUFFER_HELP)
 @click.option(
     "--extent-wkid",
@@ -111,6 +113,9 @@ def export(
     levels: str | None,
     extent: str | None,
     area: Path | None,
+    area_layer: str | None,
+    area_where: str | None,
+    area_wkid: int | None,
     tile: tuple[str, ...],
     package_by: str | None,
     package_format: str | None,
@@ -142,12 +147,15 @@ def export(
     if not package_by:
         Destination(out, is_replaced=force).check(inputs)
     tile_package, storage_format = OUTPUTS[suffix]
+    area_file = read_area_option(area, Choice(area_layer, area_where, package_by), area_wkid)
+    for note in area_file.notes:
+        print(with_option(note))
     parameters = {
         "tilePackage": tile_package,
         "storageFormatType": storage_format,
         "levels": levels,
         "exportExtent": _with_reference(extent, extent_wkid) if extent_wkid else extent,
-        _AREA: read_area_file(area) if area else None,
+        _AREA: area_file.text or None,
         **buffer_parameters(buffer, area),
         **tile_parameters(tile),
         "tileFormat": tile_format,

@@ -11,11 +11,12 @@ from botocore.exceptions import ClientError
 
 from exporttiles.adapters.json_folders import ServiceCatalog, Subscriptions
 from exporttiles.adapters.object_stores import open_store
-from exporttiles.cli.area_file import BUFFER_HELP, buffer_parameters, read_area_file
+from exporttiles.cli.area_file import AREA_FILES, BUFFER_HELP, area_file_options, buffer_parameters, read_area_option
 from exporttiles.cli.command import TILE_FORMAT_OPTION, CommandGroup, ExclusiveOption, filled, with_option
 from exporttiles.cli.cron import cron_expression, time_zone
 from exporttiles.cli.destination import OUTPUTS
 from exporttiles.cli.stack import Outputs, StackError, aws_client, stack_option
+from exporttiles.cli.vector_file import Choice
 from exporttiles.domain.errors import RequestError, ServiceNotFoundError
 from exporttiles.domain.export import LAST
 from exporttiles.domain.selection import TileSelection
@@ -88,8 +89,9 @@ def _schedule_name(_context: click.Context, _parameter: click.Parameter, name: s
     "--area",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="File of polygons, or of lines and points with --buffer, as Esri JSON or GeoJSON.  [default: all]",
+    help=f"File of polygons, or of lines and points with --buffer: {AREA_FILES}.  [default: all]",
 )
+@area_file_options
 @click.option("--buffer", callback=filled, metavar="DISTANCE", help=BUFFER_HELP)
 @click.option(
     "--package-name",
@@ -134,6 +136,9 @@ def add_schedule(
     service: str,
     levels: str,
     area: Path | None,
+    area_layer: str | None,
+    area_where: str | None,
+    area_wkid: int | None,
     buffer: str | None,
     package_name: str | None,
     keep: int | None,
@@ -156,13 +161,16 @@ def add_schedule(
     """
     if cron is None and not on_new_imagery:
         raise click.UsageError("Missing option '--cron' or '--on-new-imagery'.", click.get_current_context())
+    area_file = read_area_option(area, Choice(area_layer, area_where), area_wkid)
+    for note in area_file.notes:
+        print(with_option(note))
     members = {
         "service": service,
         "name": package_name or f"{name}-{{date}}",
         "levels": levels,
         "tilePackage": True,
         "storageFormatType": OUTPUTS[f".{file_format}"][1] if file_format != "tpkx" else None,
-        "areaOfInterest": read_area_file(area) if area else None,
+        "areaOfInterest": area_file.text or None,
         **buffer_parameters(buffer, area),
         "keep": keep,
         "since": LAST if since_last else None,

@@ -1,0 +1,169 @@
+"""The process that reads a vector file by GDAL: ``python -m exporttiles.cli.vector_reader PATH FOLDER CHOICE``."""
+
+import json
+import re
+import resource
+import sys
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyogrio
+import shapely
+from pyogrio._ogr import _register_drivers
+
+from exporttiles.cli.vector_file import MAX_MEMORY_BYTES, Choice, Features, VectorFileError, listed
+from exporttiles.cli.vector_source import (
+    GPX,
+    KML,
+    SHAPEFILE,
+    drivers_of,
+    encoding_of_attributes,
+    put_into,
+    read_head,
+    rewrite_xml,
+    suffix_of,
+)
+
+MAX_FEATURES = 100_000
+"""Limit of the features of a layer."""
+
+MAX_TEXT_BYTES = 64 * 2**20
+"""Size limit of the features as JSON; the most vertices that an area may have take a tenth of it."""
+
+_ARC_STEP_DEGREES = 0.5  # between the vertices of a curve: chords lie within 1/100,000 of the radius
+_UNRECOGNIZED = "not recognized as being in a supported file format"
+_PATH = re.compile(r"/\S*/exporttiles\.[^/]*/")  # of the folder, in messages of GDAL
+_REPEATED = {"route_points", "track_points"}  # layers of GPX with the vertices of others
+
+
+def main(path: str, folder: str, choice: str) -> None:
+    """Print a line with facts about a file, then its features; or a line that says why it cannot be read."""
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    try:
+        try:
+            found = _read(Path(path), Path(folder), Choice(**json.loads(choice)))
+        except MemoryError as error:
+            raise VectorFileError(f"It takes more than {MAX_MEMORY_BYTES:,} bytes of memory to read.") from error
+    except VectorFileError as error:
+        print(json.dumps({"error": str(error), "parameter": error.parameter}))
+    else:
+        print(json.dumps({"counts": found.counts, "crs": found.crs, "notes": found.notes}))
+        print(found.text)
+
+
+def _read(path: Path, folder: Path, choice: Choice) -> Features:
+    path, layer = put_into(folder, path, choice.layer)
+    drivers = drivers_of(read_head(path))
+    path = path.replace(path.with_suffix(suffix_of(drivers)))
+    notes = rewrite_xml(path) if drivers in {KML, GPX} else []
+    encoding = encoding_of_attributes(path) if drivers == SHAPEFILE else None
+    _keep_only(*drivers)
+    try:
+        names = [str(name) for name, _ in pyogrio.list_layers(path)]
+    except pyogrio.errors.DataSourceError as error:
+        text = "." if _UNRECOGNIZED in str(error) else f": {_sentence(error)}"
+        raise VectorFileError(f"GDAL cannot read it as {drivers[0]}{text}") from error
+    if layer is not None and layer not in names:
+        raise VectorFileError(f"'{layer}' is none of its layers: {listed(names)}.", "area_layer")
+    if layer is None and drivers not in {KML, GPX} and len(names) != 1:
+        raise VectorFileError(f"It has {len(names):,} layers: {listed(names)}. Choose one with --area-layer.")
+    layers = [layer] if layer else [name for name in names if drivers != GPX or name not in _REPEATED]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read = {name: _read_layer(path, name, choice, encoding) for name in layers}
+    notes += [f"GDAL: {text}." for text in dict.fromkeys(str(warning.message).rstrip(".") for warning in caught)]
+    if encoding and (choice.where or choice.attribute):
+        notes.append(f"No .cpg names the encoding of its attributes; they were read as {encoding}.")
+    features = [feature for found, _ in read.values() for feature in found]
+    if not features and choice.where:
+        raise VectorFileError(f"No feature has {choice.where}.", "area_where")
+    if not features:
+        raise VectorFileError("It has no features with a geometry.")
+    text = json.dumps(features, separators=(",", ":"))
+    if len(text) > MAX_TEXT_BYTES:
+        raise VectorFileError(f"Its features are more than {MAX_TEXT_BYTES:,} bytes of JSON: simplify them.")
+    references = {crs for found, crs in read.values() if found}
+    if len(references) > 1:
+        raise VectorFileError("Its layers have different spatial references. Choose one with --area-layer.")
+    counts = Counter({name: len(found) for name, (found, _) in read.items() if found})
+    return Features(text, counts, next(iter(references), None), notes)
+
+
+def _keep_only(*drivers: str) -> None:
+    """Remove all other drivers of GDAL: it takes the first that likes the contents, and some read what a file names."""
+    others = pyogrio.list_drivers().keys() - set(drivers)
+    pyogrio.set_gdal_config_options(
+        {
+            "GDAL_SKIP": ",".join(others),
+            "OGR_ARC_STEPSIZE": _ARC_STEP_DEGREES,
+            "SHAPE_RESTORE_SHX": True,  # in the folder: that of the user stays as it is
+        }
+    )
+    _register_drivers()
+    if not pyogrio.list_drivers().keys() <= set(drivers):
+        raise VectorFileError("GDAL cannot be kept from reading other kinds of files.")
+
+
+def _read_layer(
+    path: Path, layer: str, choice: Choice, encoding: str | None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the features of a layer that are not empty, and its spatial reference."""
+    fields = [str(name) for name in pyogrio.read_info(path, layer=layer, encoding=encoding)["fields"]]
+    attributes = [choice.attribute] if choice.attribute else []
+    if not {*attributes} <= {*fields}:
+        text = f"Layer {layer} has no attribute '{choice.attribute}', only {listed(fields) or 'none'}."
+        raise VectorFileError(text, "packageBy")
+    try:
+        facts, _, geometries, values = pyogrio.raw.read(
+            path,
+            layer=layer,
+            columns=None if choice.where else attributes,  # for some drivers, attributes that are not read are empty
+            where=choice.where,
+            max_features=MAX_FEATURES + 1,
+            force_2d=True,
+            encoding=encoding,
+            datetime_as_string=True,
+        )
+    except (ValueError, RuntimeError) as error:
+        if choice.where is None:
+            raise VectorFileError(f"GDAL cannot read layer {layer}: {_sentence(error)}") from error
+        text = f"'{choice.where}' cannot be used on layer {layer}, whose attributes are {listed(fields) or 'none'}: "
+        raise VectorFileError(text + _sentence(error), "area_where") from error
+    if geometries is None:  # a table
+        return [], None
+    if len(geometries) > MAX_FEATURES:
+        raise VectorFileError(f"Layer {layer} has more than {MAX_FEATURES:,} features: choose some with --area-where.")
+    try:
+        shapes = shapely.from_wkb(geometries, on_invalid="fix")
+    except (shapely.errors.ShapelyError, ValueError) as error:
+        raise VectorFileError(f"Layer {layer} has a geometry that cannot be read: {_sentence(error)}") from error
+    names = facts["fields"].tolist()
+    properties = {name: _values(facts, values, names.index(name)) for name in attributes}
+    features = [
+        {
+            "type": "Feature",
+            "properties": {name: column[at] for name, column in properties.items()},
+            "geometry": shapely.geometry.mapping(shape),
+        }
+        for at, shape in enumerate(shapes)
+        if shape is not None and not shape.is_empty
+    ]
+    return features, facts["crs"]
+
+
+def _sentence(error: Exception) -> str:
+    return f"{_PATH.sub('', str(error)).strip(' .')}."
+
+
+def _values(facts: dict[str, Any], columns: list[Any], at: int) -> list[bool | int | float | str | None]:
+    """Return an attribute of all features, as JSON has it."""
+    values = [None if value != value else value for value in columns[at].tolist()]  # noqa: PLR0124  not a number
+    if facts["ogr_types"][at].startswith("OFTInteger"):  # which are floats if one is missing
+        return [value if value is None else int(value) for value in values]
+    return [value if isinstance(value, bool | int | float | str | None) else str(value) for value in values]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
