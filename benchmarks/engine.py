@@ -12,9 +12,9 @@ from exporttiles.adapters.tile_sources.bundles import CompactV2Tiles
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.area import Area
 from exporttiles.domain.cost import Usage
-from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.export import ExportArea, ExportRequest, StorageFormat
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.plan import PlannedBundle
-from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, TileCache
 from exporttiles.domain.tiling import TileRange
 from exporttiles.formats.archives.zip_writer import archive_crc32, local_header
@@ -68,8 +68,7 @@ class Engine:
         """Submit an export. Return the id of its job."""
         request = ExportRequest(
             service_name=self.service.name,
-            levels=tuple(levels),
-            area=area,
+            areas=(ExportArea(area, tuple(levels)),),
             tile_package=True,
             storage_format=StorageFormat.COMPACT_V2,
             compression_quality=None,
@@ -83,9 +82,9 @@ class Engine:
             for item in json.loads(self.objects.read(self.runtime.plan_export(job_id).work_items_key))
         ]
 
-    def selection(self, job_id: str) -> TileSelection:
+    def selection(self, job_id: str) -> ExportSelection:
         """Return the tiles of a job."""
-        return TileSelection.of_service(self.service, self.export(job_id).request.area)
+        return ExportSelection(self.service, self.export(job_id).request)
 
     def export(self, job_id: str) -> Export:
         """Return the export of a job."""
@@ -96,7 +95,7 @@ def pretend(engine: Engine, store: SimulatedStore, job_id: str, items: Sequence[
     """Store the reports and fragments that the workers of a planned job would store."""
     levels, keys = engine.export(job_id).request.levels, JobKeys(job_id)
     store.selection = selection = engine.selection(job_id)
-    counted = (PlannedBundle(*found) for level in levels for found in selection.bundles(level))
+    counted = (PlannedBundle(*found) for level in levels for found in selection.at(level).bundles(level))
     for item in items:
         members, tile_counts, end = [], Counter[int](), 0
         for bundle in islice(counted, len(item.bundles)):

@@ -22,6 +22,7 @@ from benchmarks.engine import Engine, FullSources, pretend
 from benchmarks.stores import CountedStore, SimulatedStore
 from exporttiles.adapters.object_stores import open_store
 from exporttiles.domain.area import Area
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.plan import FragmentSize, PlannedBundle, group_bundles
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
@@ -113,7 +114,7 @@ def plan_largest(v2: str, folder: str) -> Figures:
     level = engine.service.max_level
     job_id = engine.submit(Area.from_extent(engine.service.full_extent), [level])
     engine.plan(job_id)
-    bundle, _ = max(engine.selection(job_id).bundles(level), key=itemgetter(1))
+    bundle, _ = max(engine.selection(job_id).at(level).bundles(level), key=itemgetter(1))
     return WorkItem(job_id, 0, (bundle,)).to_json()
 
 
@@ -192,7 +193,7 @@ def _packed(engine: Engine, job_id: str, items: Sequence[WorkItem]) -> dict[str,
     }
 
 
-def _ranges_of_all(selection: TileSelection, items: Sequence[WorkItem]) -> int:
+def _ranges_of_all(selection: ExportSelection, items: Sequence[WorkItem]) -> int:
     """Estimate the GETs that workers send for tiles, from some of their bundles, in row-major order."""
     bundles = [bundle for item in items for bundle in item.bundles]
     some = bundles[:: -(-len(bundles) // _SAMPLES)]

@@ -16,9 +16,9 @@ from obstore.store import LocalStore
 from zlib_ng.zlib_ng import crc32, crc32_combine
 
 from exporttiles.adapters.object_stores import ObstoreObjects
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.parts import CopiedPart, Part, checked_parts
 from exporttiles.domain.plan import PlannedBundle
-from exporttiles.domain.selection import TileSelection
 from exporttiles.formats.archives.zip_writer import ZipMember, local_header
 from exporttiles.formats.bundles.v2 import (
     EMPTY_SLOT,
@@ -111,7 +111,7 @@ class SimulatedStore(CountedStore):
         tile_bytes: size of a tile; at least that of the image and its size prefix.
     """
 
-    selection: TileSelection
+    selection: ExportSelection
     """The tiles of the job."""
 
     def __init__(self, folder: Path, tile: bytes, tile_bytes: int) -> None:

@@ -10,7 +10,7 @@ from exporttiles.adapters.archives import within
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.area import Area
-from exporttiles.domain.export import ExportRequest, StorageFormat
+from exporttiles.domain.export import ExportArea, ExportRequest, StorageFormat
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.spatial_reference import WGS84
@@ -68,6 +68,7 @@ def a_request(
     levels: range | tuple[int, ...],
     *,
     extent: Extent | None = None,
+    area: Area | None = None,
     quality: int | None = None,
 ) -> ExportRequest:
     """Return a request for a tile package."""
@@ -75,8 +76,7 @@ def a_request(
     box = extent.to(reference) if extent else service.full_extent
     return ExportRequest(
         service_name=service.name,
-        levels=tuple(levels),
-        area=Area.from_extent(box),
+        areas=(ExportArea(area or Area.from_extent(box), tuple(levels)),),
         tile_package=True,
         storage_format=StorageFormat.COMPACT_V2,
         compression_quality=quality,

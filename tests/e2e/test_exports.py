@@ -176,6 +176,26 @@ def test_a_corridor_exports_the_tiles_within_its_distance(client, world):
     assert tiles_within(line, 119_500, 7) <= found <= tiles_within(line, 120_500, 7)
 
 
+def test_levels_by_area_export_each_area_at_its_levels_and_the_world_as_overview(client, world):
+    county = {"exportExtent": {"xmin": 5, "ymin": 44, "xmax": 12, "ymax": 48, "spatialReference": {"wkid": 4326}}}
+    fire = {"areaOfInterest": {"type": "Point", "coordinates": [7.44, 46.95]}, "bufferDistance": 500}
+    areas = json.dumps([{**county, "levels": "3-5", "name": "County"}, {**fire, "levels": "5-6", "name": "Fire"}])
+    single = {
+        each: client.export("World_Imagery", **{name: json.dumps(value) for name, value in area.items()}, levels=levels)
+        for each, area, levels in (("County", county, "3-5"), ("Fire", fire, "5-6"), ("world", {}, "0-2"))
+    }
+
+    job = client.export("World_Imagery", areas=areas, overviewLevels="0-2")
+
+    package = client.package("World_Imagery", job)
+    assert check_package(io.BytesIO(package)).findings == ()
+    expected = {}
+    for each in single.values():
+        expected |= tiles_of(client.package("World_Imagery", each))
+    assert tiles_of(package) == expected
+    assert "areas[1] (Fire): 2 tiles of levels 5-6." in texts(job, "Informative")
+
+
 def test_levels_without_tiles_are_named_in_a_warning(client, small):
     job = client.export(small, levels="4-5")
 
@@ -244,6 +264,7 @@ def test_progress_never_goes_back_or_beyond_the_end(client, world):
         ({"exportExtent": "1,2,3"}, ["exportExtent", "1,2,3"]),
         ({"compressionQuality": "101", "optimizeTilesForSize": "true"}, ["compressionQuality", "101", "100"]),
         ({"areaOfInterest": '{"rings":'}, ["areaOfInterest"]),
+        ({"areas": '[{"exportExtent":"0,0,9,9","levels":"99"}]'}, ["areas[0].levels", "99", "0 to 23"]),
         ({"storageFormatType": "zip"}, ["storageFormatType", "zip", "esriMapCacheStorageModeCompactV2"]),
         ({"exportBy": "colour"}, ["exportBy", "colour", "LevelID"]),
         ({"tilePackage": "maybe"}, ["tilePackage", "maybe", "true"]),

@@ -74,7 +74,7 @@ from exporttiles.rest.parameters import read_export_request
 from tests.builders_rest import a_service
 
 area = {"areaOfInterest": '{"rings":[[[0,0],[0,9],[9,9]]]}'} | %s
-assert read_export_request(area, a_service()).area
+assert read_export_request(area, a_service()).areas
 """
 
 

@@ -66,7 +66,7 @@ def export_with_messages(
     """Run an export and return its file, as `export` does, and the messages of the job."""
     runtime = a_runtime(objects)
     tile_package, storage_format = OUTPUTS[output]
-    request = a_request(service, tuple(sorted(set(levels))))
+    request = a_request(service, tuple(sorted(set(levels))), area=changes.pop("area", None))
     request = replace(request, tile_package=tile_package, storage_format=storage_format, **changes)
     job = run_workflow(runtime, runtime.submit_export(service, request, {}).job_id)
     assert job.status is JobStatus.SUCCEEDED, job.messages

@@ -26,7 +26,7 @@ WEST, EAST = shapely.box(8, 47, 8.4, 47.3), shapely.box(9, 47, 9.2, 47.1)
 def tiles_of(text, *, level=LEVEL):
     area, warnings = area_of_interest("areaOfInterest", text, SERVICE, must_name_reference=True)
     assert warnings == ()
-    selection = TileSelection.of_service(SERVICE, area)
+    selection = TileSelection(SERVICE.tiling_scheme, area, SERVICE.full_extent)
     block = selection.block(level)
     return block, selection.count(level)
 

@@ -25,7 +25,7 @@ def test_an_export_comes_back_with_the_very_same_numbers():
     found = Export.from_json(export.to_json())
 
     assert found.service == service
-    (ring,), (expected,) = found.request.area.polygons[0], export.request.area.polygons[0]
+    (ring,), (expected,) = found.request.area_at(1).polygons[0], export.request.area_at(1).polygons[0]
     np.testing.assert_array_equal(ring, expected)
     assert (found.request.levels, found.request.compression_quality) == ((0, 1), 60)
 

@@ -11,6 +11,7 @@ from shapely.geometry import Polygon
 
 from exporttiles.domain.area import Area
 from exporttiles.domain.errors import AreaError, InvalidParameterError
+from exporttiles.domain.export import ExportArea
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.pixels import PixelSelection, require_clippable
 from exporttiles.domain.selection import TileSelection
@@ -195,9 +196,9 @@ def test_an_area_whose_edges_cross_too_many_pixels_is_refused():
     teeth = [(across * (number / 50_000 - 1), across * (-1) ** number) for number in range(90_000)]
     area = Area.from_rings([[[*teeth]]], WEB_MERCATOR)
 
-    require_clippable(service, area, (0, 1, 2, 3))
+    require_clippable(service, [ExportArea(area, (0, 1, 2, 3))])
     with pytest.raises(InvalidParameterError, match=r"clip: .* The area is too complex to clip these levels"):
-        require_clippable(service, area, (8,))
+        require_clippable(service, [ExportArea(area, (8,))])
 
 
 def test_the_border_is_about_as_many_tiles_as_are_cut():

@@ -48,7 +48,7 @@ LINES = {
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_every_notation_of_a_line_yields_the_same_area(line):
-    assert read(line).area.extent.sides == near(read(LINE).area.extent.sides)
+    assert read(line).areas[0].area.extent.sides == near(read(LINE).areas[0].area.extent.sides)
 
 
 POINTS = {
@@ -64,7 +64,7 @@ POINTS = {
 
 @pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
 def test_a_point_becomes_a_circle(point):
-    xmin, ymin, xmax, ymax = read(point).area.extent.sides
+    xmin, ymin, xmax, ymax = read(point).areas[0].area.extent.sides
 
     assert (xmax - xmin) / METRES_AT_47 == pytest.approx(1_000, rel=4e-3)  # a sphere in Web Mercator, not so the circle
     assert (ymax - ymin) / METRES_AT_47 == pytest.approx(1_000, rel=6e-3)
@@ -72,9 +72,9 @@ def test_a_point_becomes_a_circle(point):
 
 def test_a_polygon_grows_on_all_sides_and_keeps_its_inside():
     polygon = {"rings": [[[8, 47], [8, 47.1], [8.1, 47.1], [8.1, 47]]], "spatialReference": WGS84}
-    plain = read_export_request({"areaOfInterest": json.dumps(polygon)}, SERVICE).area
+    plain = read_export_request({"areaOfInterest": json.dumps(polygon)}, SERVICE).areas[0].area
 
-    grown = read(polygon).area
+    grown = read(polygon).areas[0].area
 
     margin = 500 * METRES_AT_47
     xmin, ymin, xmax, ymax = plain.extent.sides
@@ -85,12 +85,20 @@ def test_a_polygon_grows_on_all_sides_and_keeps_its_inside():
 def test_an_envelope_across_the_antimeridian_grows_too():
     request = read({"xmin": 179, "ymin": 46, "xmax": -179, "ymax": 47, "spatialReference": WGS84})
 
-    lower = read_export_request(
-        {"exportExtent": json.dumps({"xmin": 179, "ymin": 46, "xmax": -179, "ymax": 47, "spatialReference": WGS84})},
-        SERVICE,
-    ).area.extent
-    assert request.area.extent.ymin == pytest.approx(lower.ymin - 500 * METRES_AT_47, abs=15)
-    assert len(request.area.within(lower).polygons) >= 2
+    lower = (
+        read_export_request(
+            {
+                "exportExtent": json.dumps(
+                    {"xmin": 179, "ymin": 46, "xmax": -179, "ymax": 47, "spatialReference": WGS84}
+                )
+            },
+            SERVICE,
+        )
+        .areas[0]
+        .area.extent
+    )
+    assert request.areas[0].area.extent.ymin == pytest.approx(lower.ymin - 500 * METRES_AT_47, abs=15)
+    assert len(request.areas[0].area.within(lower).polygons) >= 2
 
 
 def test_a_note_says_what_was_buffered():
@@ -104,9 +112,9 @@ def test_a_note_says_what_was_buffered():
 
 def test_a_line_that_jumps_over_the_antimeridian_goes_the_shorter_way_with_a_warning():
     request = read({"type": "LineString", "coordinates": [[179.99, 47], [-179.99, 47]]})
-    middle = Extent(-HALF_WORLD / 2, -HALF_WORLD, HALF_WORLD / 2, HALF_WORLD, request.area.spatial_reference)
+    middle = Extent(-HALF_WORLD / 2, -HALF_WORLD, HALF_WORLD / 2, HALF_WORLD, request.areas[0].area.spatial_reference)
 
-    assert request.area.within(middle) is None
+    assert request.areas[0].area.within(middle) is None
     assert [text for text in request.warnings if "1 edge of a line" in text and "antimeridian" in text]
 
 
@@ -116,14 +124,14 @@ def test_a_line_may_go_round_the_world_several_times():
     request = read({"type": "LineString", "coordinates": places}, "100000")
 
     assert [text for text in request.warnings if text.startswith("areaOfInterest: 4 edges of a line")]
-    assert request.area.extent.sides == pytest.approx((WORLD.xmin, -100_580, WORLD.xmax, 2_782_000), rel=0.003)
+    assert request.areas[0].area.extent.sides == pytest.approx((WORLD.xmin, -100_580, WORLD.xmax, 2_782_000), rel=0.003)
 
 
 def test_all_buffers_of_a_request_together_have_a_limit_of_vertices():
     places = [[x, y] for x in range(-84, 84, 3) for y in range(-80, 80, 3)]
     points = [{"points": places, "spatialReference": {"wkid": wkid}} for wkid in (4326, 4258)]
 
-    assert read(points[0]).area.polygons
+    assert read(points[0]).areas[0].area.polygons
     with pytest.raises(AreaError, match=r"^areaOfInterest: The buffer takes more than 300,000 vertices"):
         read(points)
 
@@ -131,7 +139,7 @@ def test_all_buffers_of_a_request_together_have_a_limit_of_vertices():
 def test_lines_in_different_references_are_buffered_together():
     swiss = {"paths": [[[2_600_000, 1_200_000], [2_601_000, 1_200_500]]], "spatialReference": {"wkid": 2056}}
 
-    assert len(read([LINE, swiss]).area.polygons) == 2
+    assert len(read([LINE, swiss]).areas[0].area.polygons) == 2
 
 
 UNITS = {
@@ -148,7 +156,7 @@ UNITS = {
 def test_units_have_the_names_and_codes_of_esri(unit, metres):
     found, expected = read(LINE, "300", bufferUnit=unit), read(LINE, str(300 * metres))
 
-    assert found.area.extent.sides == near(expected.area.extent.sides)
+    assert found.areas[0].area.extent.sides == near(expected.areas[0].area.extent.sides)
 
 
 @pytest.mark.parametrize("distance", ["0", "-1", "nan", "inf", "1e9", "1,5", "500 m", "five", "0.5", "1_0", "\u0665"])
@@ -163,7 +171,7 @@ def test_limits_of_the_distance_are_in_metres():
     assert (MIN_METRES, MAX_METRES) == (1, 1_000_000)
     with pytest.raises(InvalidParameterError, match=r"^bufferDistance: '1001'"):
         read(LINE, "1001", bufferUnit="km")
-    assert read(LINE, "1000", bufferUnit="km").area.polygons
+    assert read(LINE, "1000", bufferUnit="km").areas[0].area.polygons
 
 
 @pytest.mark.parametrize("unit", ["esriDecimalDegrees", "9102", "esriSRUnit_", "parsec", "mm"])
@@ -244,7 +252,7 @@ def test_geometries_without_a_place_or_with_too_many_are_refused_by_the_name_of_
 )
 def test_any_json_is_buffered_or_refused(part, member, kind):
     try:
-        area = read({member: part, "type": kind, "spatialReference": WGS84}, "1000").area
+        area = read({member: part, "type": kind, "spatialReference": WGS84}, "1000").areas[0].area
     except RequestError:
         return
     assert all(map(math.isfinite, area.extent.sides))

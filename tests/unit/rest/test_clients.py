@@ -29,13 +29,13 @@ def test_python_arcgis_imagery_tile_manager_by_default():
 
     assert (request.levels, request.compression_quality) == ((0, 1, 2), 75)
     assert (request.tile_package, request.storage_format) == (False, StorageFormat.COMPACT_V2)
-    assert request.area.extent.sides == WORLD.sides
+    assert request.areas[0].area.extent.sides == WORLD.sides
 
 
 def test_python_arcgis_imagery_tile_manager_with_a_polygon():
     request = post(f"f=json&tilePackage=true&exportBy=LevelID&levels=0-2&areaOfInterest=%7B{RINGS}%2C+{MERCATOR}%7D")
 
-    assert request.area.extent.sides == (0, 0, 9, 9)
+    assert request.areas[0].area.extent.sides == (0, 0, 9, 9)
 
 
 def test_python_arcgis_imagery_tile_manager_with_an_extent_as_a_dict():
@@ -44,7 +44,7 @@ def test_python_arcgis_imagery_tile_manager_with_an_extent_as_a_dict():
         "&exportExtent=%7B%22xmin%22%3A+0%2C+%22ymin%22%3A+0%2C+%22xmax%22%3A+9%2C+%22ymax%22%3A+9%7D"
     )
 
-    assert request.area.extent.sides == (0, 0, 9, 9)
+    assert request.areas[0].area.extent.sides == (0, 0, 9, 9)
 
 
 def test_python_arcgis_map_image_layer():
@@ -68,13 +68,13 @@ def test_python_feature_set_to_json():
         f"%22%2C+%22fields%22%3A+%5B%5D%2C+{MERCATOR}%7D"
     )
 
-    assert request.area.extent.sides == (0, 0, 9, 9)
+    assert request.areas[0].area.extent.sides == (0, 0, 9, 9)
 
 
 def test_esri_map_area_packaging_tool():
     request = post(f"exportBy=LevelID&levels=0%2C1%2C2&tilePackage=True&polygon=%7B{RINGS}%2C{MERCATOR}%7D&f=json")
 
-    assert request.area.extent.sides == (0, 0, 9, 9)
+    assert request.areas[0].area.extent.sides == (0, 0, 9, 9)
     assert (request.tile_package, request.levels) == (True, (0, 1, 2))
 
 
@@ -85,7 +85,7 @@ def test_esri_tile_package_kreator_with_a_polygon():
         f"%7B{RINGS}%2C{MERCATOR}%7D%7D%5D%7D"
     )
 
-    assert request.area.extent.sides == (0, 0, 9, 9)
+    assert request.areas[0].area.extent.sides == (0, 0, 9, 9)
 
 
 def test_esri_tile_package_kreator_with_an_envelope():
@@ -94,7 +94,7 @@ def test_esri_tile_package_kreator_with_an_envelope():
         f"&exportExtent=%7B%22xmin%22%3A0%2C%22ymin%22%3A0%2C%22xmax%22%3A9%2C%22ymax%22%3A9%2C{MERCATOR}%7D"
     )
 
-    assert request.area.extent.sides == (0, 0, 9, 9)
+    assert request.areas[0].area.extent.sides == (0, 0, 9, 9)
 
 
 def test_esri_arcrest_with_a_polygon():
@@ -103,7 +103,7 @@ def test_esri_arcrest_with_a_polygon():
         f"&exportBy=LevelID&levels=1-2&areaOfInterest=%7B%22features%22%3A+%5B%7B{RINGS}%2C{MERCATOR}%7D%5D%7D"
     )
 
-    assert request.area.extent.sides == (0, 0, 9, 9)
+    assert request.areas[0].area.extent.sides == (0, 0, 9, 9)
 
 
 def test_arcgis_server_services_directory_form():
@@ -121,7 +121,7 @@ def test_r_arcgistiles():
         f"&areaOfInterest=%7B{RINGS}%2C{MERCATOR}%7D&f=json"
     )
 
-    assert (request.levels, request.area.extent.sides) == ((0, 1, 2), (0, 0, 9, 9))
+    assert (request.levels, request.areas[0].area.extent.sides) == ((0, 1, 2), (0, 0, 9, 9))
 
 
 def test_eris_offline_scene_exporter():
@@ -131,7 +131,7 @@ def test_eris_offline_scene_exporter():
         f"{RINGS}%2C{MERCATOR}%7D%7D%5D%2C{MERCATOR}%7D"
     )
 
-    assert (request.compression_quality, request.area.extent.sides) == (None, (0, 0, 9, 9))
+    assert (request.compression_quality, request.areas[0].area.extent.sides) == (None, (0, 0, 9, 9))
 
 
 def test_python_arcgis_imagery_tile_manager_without_levels_asks_for_all_that_hold_tiles():
@@ -159,7 +159,7 @@ def test_esri_map_area_packaging_tool_of_servers_before_10_7_with_a_quality():
         "&compressionQuality=60&optimizeTilesForSize=True&token=abc&f=json"
     )
 
-    assert (request.compression_quality, request.area.extent.sides) == (60, (0, 0, 9, 9))
+    assert (request.compression_quality, request.areas[0].area.extent.sides) == (60, (0, 0, 9, 9))
 
 
 def test_esri_tile_package_kreator_estimates_first():
@@ -174,7 +174,7 @@ def test_esri_tile_package_kreator_estimates_first():
 def test_esri_arcrest_estimate():
     request = get("f=json&tilePackage=False&exportExtent=DEFAULTEXTENT&exportBy=LevelID&levels=0-2")
 
-    assert (request.tile_package, request.area.extent.sides) == (False, WORLD.sides)
+    assert (request.tile_package, request.areas[0].area.extent.sides) == (False, WORLD.sides)
 
 
 def test_r_arcgistiles_with_an_envelope():
@@ -183,7 +183,7 @@ def test_r_arcgistiles_with_an_envelope():
         f"&exportExtent=%7B{ENVELOPE}%2C{MERCATOR}%7D&f=json"
     )
 
-    assert (request.storage_format, request.area.extent.sides) == (StorageFormat.COMPACT, (0, 0, 9, 9))
+    assert (request.storage_format, request.areas[0].area.extent.sides) == (StorageFormat.COMPACT, (0, 0, 9, 9))
 
 
 @pytest.mark.parametrize(
@@ -202,13 +202,13 @@ def test_arcgis_maps_sdks(area):
         "&storageFormatType=esriMapCacheStorageModeCompactV2&compressionQuality="
     )
 
-    assert (request.levels, request.area.extent.sides) == ((0, 1, 2), (0, 0, 9, 9))
+    assert (request.levels, request.areas[0].area.extent.sides) == ((0, 1, 2), (0, 0, 9, 9))
 
 
 def test_arcgis_online_names_the_extent_differently():
     request = get("f=json&tilePackage=true&levels=1-3&extent=0%2C0%2C9%2C9&createItem=false")
 
-    assert request.area.extent.sides == (0, 0, 9, 9)
+    assert request.areas[0].area.extent.sides == (0, 0, 9, 9)
 
 
 def test_other_parameters_of_clients_are_ignored():

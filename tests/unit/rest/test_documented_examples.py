@@ -29,7 +29,7 @@ def test_example_one_exports_the_first_eight_levels_of_the_world():
     request = read(EXAMPLE_ONE)
 
     assert request.levels == (0, 1, 2, 3, 4, 5, 6, 7)
-    assert request.area.extent.sides == WORLD.sides
+    assert request.areas[0].area.extent.sides == WORLD.sides
     assert (request.tile_package, request.compression_quality, request.warnings) == (True, 90, ())
 
 
@@ -37,7 +37,7 @@ def test_example_two_exports_an_extent_in_the_reference_of_the_service():
     request = read(EXAMPLE_TWO)
 
     assert request.levels == (13, 14, 15, 16, 17, 18, 19)
-    assert request.area.extent.sides == (-13051380, 4030276, -13037288, 4041136)
+    assert request.areas[0].area.extent.sides == (-13051380, 4030276, -13037288, 4041136)
     assert (request.tile_package, request.compression_quality, request.warnings) == (True, 60, ())
 
 
@@ -45,7 +45,7 @@ def test_example_three_closes_its_object_early_and_is_still_ten_degrees_of_north
     request = read(EXAMPLE_THREE)
 
     degree = HALF_WORLD / 180
-    xmin, ymin, xmax, ymax = request.area.extent.sides
+    xmin, ymin, xmax, ymax = request.areas[0].area.extent.sides
     assert (round(xmin), round(xmax)) == (round(-100 * degree), round(-90 * degree))
     assert (round(ymin), round(ymax)) == (4163881, 5621521)
     assert request.levels == (13, 14, 15, 16, 17, 18, 19)

@@ -24,7 +24,7 @@ def test_without_parameters_all_tiles_of_the_cache_are_exported():
 
     assert request.service_name == "World_Imagery"
     assert request.levels == tuple(range(20))
-    assert request.area.extent.sides == WORLD.sides
+    assert request.areas[0].area.extent.sides == WORLD.sides
     assert request.tile_package is False
     assert request.storage_format is StorageFormat.COMPACT_V2
     assert request.compression_quality is None
@@ -112,12 +112,12 @@ def test_without_levels_all_levels_with_tiles_are_exported():
 def test_an_area_of_interest_supersedes_an_extent_even_one_that_cannot_be_read():
     polygon = '{"rings":[[[0,0],[0,9],[9,9]]]}'
 
-    assert read(areaOfInterest=polygon, exportExtent="nonsense").area.extent.sides == (0, 0, 9, 9)
-    assert read(polygon=polygon, exportExtent="DEFAULT").area.extent.sides == (0, 0, 9, 9)
+    assert read(areaOfInterest=polygon, exportExtent="nonsense").areas[0].area.extent.sides == (0, 0, 9, 9)
+    assert read(polygon=polygon, exportExtent="DEFAULT").areas[0].area.extent.sides == (0, 0, 9, 9)
 
 
 def test_an_extent_may_come_under_its_name_of_vector_tile_services():
-    assert read(extent="0,0,9,9").area.extent.sides == (0, 0, 9, 9)
+    assert read(extent="0,0,9,9").areas[0].area.extent.sides == (0, 0, 9, 9)
 
 
 def test_tiles_are_recompressed_only_on_request():

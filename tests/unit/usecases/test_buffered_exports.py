@@ -10,9 +10,9 @@ import pytest
 import shapely
 from pyproj import Geod, Transformer
 
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.job import JobStatus, MessageKind
 from exporttiles.domain.pixels import PixelSelection
-from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.rest.parameters import read_export_request
 from tests.builders import a_service, put_files
@@ -105,7 +105,7 @@ def tiles_within(places, metres, level):
 def test_a_corridor_selects_the_tiles_within_its_geodesic_distance(places, metres, level):
     service = an_endless_service()
     request = read_export_request(of_line(places, metres), service)
-    runs = TileSelection.of_service(service, request.area).rows(level, 0, 2**level)
+    runs = ExportSelection(service, request).at(level).rows(level, 0, 2**level)
     found = {
         (column, row)
         for row, start, stop in zip(runs.row, runs.column_start, runs.column_stop, strict=True)
@@ -121,7 +121,7 @@ def test_clipped_tiles_show_the_pixels_within_the_geodesic_distance():
     along = np.linspace(0, 1, 300)
     places = np.column_stack([8 + along * 0.02, 47 + np.sin(along * 40) * 0.003]).tolist()
     service = an_endless_service()
-    area = read_export_request(of_line(places, 500), service).area
+    area = read_export_request(of_line(places, 500), service).area_at(14)
     near, far = region(places, 498), region(places, 502)
     tiles = list(mercantile.tiles(*far.bounds, 14))
     bundles = {(tile.y // 128 * 128, tile.x // 128 * 128) for tile in tiles}

@@ -75,7 +75,8 @@ def decoded(monkeypatch):
 
 def export(objects, levels=(LEVEL,), **changes):
     runtime, service = a_runtime(objects), a_service(objects)
-    request = replace(a_request(service, levels), **{"area": a_triangle(), "clip": Clip()} | changes)
+    area = changes.pop("area", None) or a_triangle()
+    request = replace(a_request(service, levels, area=area), **{"clip": Clip()} | changes)
     job = run_workflow(runtime, runtime.submit_export(service, request, {}).job_id)
     assert job.status is JobStatus.SUCCEEDED, job.messages
     return job, package_of(runtime, job), service, request
@@ -211,7 +212,7 @@ def test_a_package_is_reused_only_for_an_equal_clip(cache):
 def test_an_area_that_is_too_complex_to_clip_is_refused_before_work(cache):
     runtime, service = a_runtime(cache), a_service(cache)
     teeth = [(HALF * (number / 50_000 - 1), (-1) ** number * HALF / 2) for number in range(99_000)]
-    request = replace(a_request(service, (7,)), area=Area.from_rings([[teeth]], WEB_MERCATOR))
+    request = a_request(service, (7,), area=Area.from_rings([[teeth]], WEB_MERCATOR))
 
     assert runtime.submit_export(service, request, {}).tile_count
     with pytest.raises(InvalidParameterError, match="clip"):
@@ -245,7 +246,7 @@ def test_a_fragment_of_clipped_tiles_is_never_larger_than_a_worker_may_hold(teet
     memory_bytes = 200 * 10**6 + limit
     runtime = replace(runtime, settings=replace(runtime.settings, worker_memory_bytes=memory_bytes))
     area = a_comb(teeth, depth, gap if is_even else gap / 100)
-    request = replace(a_request(service, (3,)), area=area, clip=Clip())
+    request = replace(a_request(service, (3,), area=area), clip=Clip())
 
     job = run_workflow(runtime, runtime.submit_export(service, request, {}).job_id)
 
@@ -257,7 +258,7 @@ def test_a_fragment_of_clipped_tiles_is_never_larger_than_a_worker_may_hold(teet
 
 def test_an_estimate_says_that_it_ignores_the_clip(cache):
     runtime, service = a_runtime(cache), a_service(cache)
-    request = replace(a_request(service, (LEVEL,)), area=a_triangle(), clip=Clip())
+    request = replace(a_request(service, (LEVEL,), area=a_triangle()), clip=Clip())
 
     (message,) = runtime.estimate_export(service, request, {}).messages
 

@@ -186,7 +186,7 @@ def test_a_large_area_is_sampled_and_the_message_says_so(layout):
     job = replace(runtime.estimate_export, sources=many)(service, request, {})
 
     asked = many.asked
-    selection = TileSelection(WEB_MERCATOR_256, request.area, service.full_extent)
+    selection = TileSelection(WEB_MERCATOR_256, request.areas[0].area, service.full_extent)
     truth = 0
     for level in range(13):
         for bundle, _ in selection.bundles(level):

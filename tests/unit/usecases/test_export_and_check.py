@@ -11,7 +11,7 @@ from PIL import Image
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.area import Area
 from exporttiles.domain.errors import ExportTilesError
-from exporttiles.domain.export import ESRI_FORMATS, StorageFormat
+from exporttiles.domain.export import ESRI_FORMATS, ExportArea, StorageFormat
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import JobStatus, MessageKind
 from exporttiles.domain.service import TileFormat
@@ -116,7 +116,7 @@ def test_exports_without_warnings_pass_the_check(data):
             xmin, ymin, xmax, ymax = box.sides
             share = data.draw(st.sampled_from([1.0, 0.5, 1e-4]))
             part = Extent(xmin, ymin, xmin + (xmax - xmin) * share, ymin + (ymax - ymin) * share, box.spatial_reference)
-            request = replace(request, area=Area.from_extent(part))
+            request = replace(request, areas=(ExportArea(Area.from_extent(part), tuple(levels)),))
         job = run_workflow(runtime, runtime.submit_export(service, request, {}).job_id)
     except ExportTilesError as error:
         event(str(error)[:40])

@@ -41,7 +41,7 @@ def export(cache, run=run_workflow, **more):
     """Run an export; return its runtime and its job."""
     objects, service = cache
     runtime = a_runtime(objects)
-    request = a_request(service, LEVELS)
+    request = a_request(service, LEVELS, area=more.pop("area", None))
     request = replace(request, tile_package=True, storage_format=StorageFormat.PMTILES, **more)
     return runtime, run(runtime, runtime.submit_export(service, request, {}).job_id)
 

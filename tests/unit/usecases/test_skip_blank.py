@@ -47,7 +47,8 @@ def cache():
 
 def run(objects, **changes):
     runtime, service = a_runtime(objects), replace(a_service(objects), tile_format=TileFormat.MIXED)
-    request = replace(a_request(service, range(3)), **changes)
+    request = a_request(service, changes.pop("levels", range(3)), area=changes.pop("area", None))
+    request = replace(request, **changes)
     return runtime, service, request, run_workflow(runtime, runtime.submit_export(service, request, {}).job_id)
 
 

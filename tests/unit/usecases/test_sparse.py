@@ -60,13 +60,13 @@ def a_cache(layout, places):
 
 
 def submit(runtime, service, levels=LEVELS, **changes):
-    request = replace(a_request(service, levels), **changes)
+    request = replace(a_request(service, levels, area=changes.pop("area", None)), **changes)
     return runtime.submit_export(service, request, {}).job_id
 
 
 def selected(service, area, place):
     bundle = BundleIndex.of_tile(*place)
-    mask = TileSelection.of_service(service, area).mask(bundle)
+    mask = TileSelection(service.tiling_scheme, area, service.full_extent).mask(bundle)
     return bool(mask[place[1] - bundle.row, place[2] - bundle.column])
 
 

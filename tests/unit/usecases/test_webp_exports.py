@@ -46,7 +46,7 @@ def export(tiles, storage_format, put=put_xyz, **changes):
     assert service.tile_format is TileFormat.WEBP
     runtime = a_runtime(objects)
     asked = {"tile_package": True, "storage_format": storage_format} | changes
-    request = replace(a_request(service, range(4)), **asked)
+    request = replace(a_request(service, range(4), area=asked.pop("area", None)), **asked)
     return runtime, run_workflow(runtime, runtime.submit_export(service, request, {}).job_id)
 
 

@@ -224,7 +224,7 @@ def _local_export(
     wanted = [level for level in request.levels if service.min_level <= level <= service.max_level] or request.levels
     name = _member_name(title)
     titled = replace(service, name=name, title="" if title == name else title)
-    return LocalExport(Export(titled, replace(request, levels=tuple(wanted))), destination)
+    return LocalExport(Export(titled, request.at_levels(wanted)), destination)
 
 
 def _advice(service: ImageService) -> str:

@@ -25,8 +25,8 @@ from exporttiles.cli.progress import progress_bar
 from exporttiles.cli.source import print_messages
 from exporttiles.domain.errors import AreaError, ExportTilesError
 from exporttiles.domain.export import ExportRequest
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.job import Job, Message, MessageKind, job_id_of
-from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.domain.wording import counted
@@ -141,7 +141,7 @@ def _report(show: Report, earlier: int, total: int, done: int, _total: int) -> N
 def _tile_count(export: Export) -> int:
     """Return the number of tiles that an export selects; 0 if that cannot be counted, for which it will fail."""
     with suppress(AreaError):
-        return TileSelection.of_service(export.service, export.request.area).count_all(export.request.levels)
+        return ExportSelection(export.service, export.request).count()
     return 0
 
 

@@ -19,7 +19,7 @@ from exporttiles.cli.stack import Outputs, StackError, aws_client, stack_option
 from exporttiles.cli.vector_file import Choice
 from exporttiles.domain.errors import RequestError, ServiceNotFoundError
 from exporttiles.domain.export import LAST
-from exporttiles.domain.selection import TileSelection
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.subscription import NAME, Subscription
 from exporttiles.domain.wording import counted
 from exporttiles.events.request_document import MAX_KEPT, read_request_document
@@ -210,7 +210,7 @@ def _check_request(name: str, parameters: Mapping[str, str], services: ServiceCa
         raise RequestError(f"{error} Published services: {published}.", "service") from error
     request = read_export_request(parameters, service, must_name_reference=True)
     with naming_parameter("areaOfInterest"):  # it may be too complex to count
-        tile_count = TileSelection.of_service(service, request.area).count_all(request.levels)
+        tile_count = ExportSelection(service, request).count()
     limit = service.max_export_tiles_count
     if not 0 < tile_count <= limit:
         raise RequestError(

@@ -87,6 +87,12 @@ class Area:
             return cls.from_extent(full_extent)
         return cls((box_polygon(full_extent.sides),), full_extent.spatial_reference)
 
+    @classmethod
+    def union(cls, areas: Sequence["Area"]) -> "Area":
+        """Return the union of areas of one spatial reference; at least one."""
+        polygons = tuple(polygon for area in areas for polygon in area.polygons)
+        return cls(polygons, areas[0].spatial_reference)
+
     @property
     def extent(self) -> Extent:
         """Return the bounding box of all polygons."""

@@ -1,5 +1,6 @@
 """Validated export requests, with all defaults filled in."""
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -66,13 +67,27 @@ _WITH_TRANSPARENCY = {
 
 
 @dataclass(frozen=True, slots=True)
+class ExportArea:
+    """An area, and the levels at which its tiles are exported.
+
+    Attributes:
+        area: in the reference of the service's tiling scheme.
+        levels: ascending, without repeats; all are levels of the scheme.
+        name: for messages; a job does not keep it.
+    """
+
+    area: "Area"
+    levels: tuple[int, ...]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ExportRequest:
     """An export request, checked against the service.
 
     Attributes:
         service_name: ``Name`` or ``Folder/Name``.
-        levels: ascending, without repeats; all are levels of the scheme.
-        area: in the reference of the service's tiling scheme.
+        areas: at least one; at a level of several areas, the tiles of all of them are exported.
         tile_package: a package in one file; otherwise a cache raster dataset.
         compression_quality: JPEG quality to recompress to; None leaves the
             tiles as they are.
@@ -91,8 +106,7 @@ class ExportRequest:
     """
 
     service_name: str
-    levels: tuple[int, ...]
-    area: "Area"
+    areas: tuple[ExportArea, ...]
     tile_package: bool
     storage_format: StorageFormat
     compression_quality: int | None
@@ -118,3 +132,26 @@ class ExportRequest:
         if self.clip:
             tile_format = self.clip.tile_format(tile_format)
         return replace(service, tile_format=tile_format, compression_quality=quality)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Return the levels of all areas: ascending, without repeats."""
+        return tuple(sorted({level for each in self.areas for level in each.levels}))
+
+    def area_at(self, level: int) -> "Area":
+        """Return the union of the areas of a level.
+
+        Raises:
+            KeyError: it is not one of the levels.
+        """
+        from exporttiles.domain.area import Area
+
+        areas = [each.area for each in self.areas if level in each.levels]
+        if not areas:
+            raise KeyError(level)
+        return Area.union(areas)
+
+    def at_levels(self, levels: Container[int]) -> "ExportRequest":
+        """Return the request with some of its levels only, and without areas that have none of them."""
+        kept = (replace(each, levels=tuple(level for level in each.levels if level in levels)) for each in self.areas)
+        return replace(self, areas=tuple(each for each in kept if each.levels))

@@ -56,6 +56,16 @@ class Extent:
             self.spatial_reference,
         )
 
+    def union(self, other: "Extent") -> "Extent":
+        """Return the smallest envelope around two envelopes of one reference."""
+        return Extent(
+            min(self.xmin, other.xmin),
+            min(self.ymin, other.ymin),
+            max(self.xmax, other.xmax),
+            max(self.ymax, other.ymax),
+            self.spatial_reference,
+        )
+
     def boxes(self, spatial_reference: SpatialReference) -> tuple["Extent", ...]:
         """Return the bounding boxes of this envelope in another reference.
 

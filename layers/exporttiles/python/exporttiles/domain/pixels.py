@@ -12,7 +12,7 @@ below it, so that polygons that share an edge share no pixel.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from exporttiles.domain.area import Area
 from exporttiles.domain.errors import InvalidParameterError
+from exporttiles.domain.export import ExportArea
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.rings import edges_of
 from exporttiles.domain.scanline import RowRuns
@@ -115,18 +116,18 @@ class PixelSelection:
         return around, np.array([left, top]), resolution
 
 
-def require_clippable(service: ImageService, area: Area, levels: Sequence[int]) -> None:
-    """Refuse to clip tiles to an area that would take too long.
+def require_clippable(service: ImageService, areas: Iterable[ExportArea]) -> None:
+    """Refuse to clip tiles to areas that would take too long.
 
     Raises:
-        InvalidParameterError: its edges cross too many rows of pixels.
+        InvalidParameterError: their edges cross too many rows of pixels.
     """
-    within = area.within(service.full_extent)
-    if within is None:
-        return
-    start, stop, _ = edges_of(within.polygons)
-    height = float(np.abs(stop[:, 1] - start[:, 1]).sum())
-    work = sum(height / service.tiling_scheme.lod(level).resolution for level in levels)
+    work = 0.0
+    for each in areas:
+        if within := each.area.within(service.full_extent):
+            start, stop, _ = edges_of(within.polygons)
+            height = float(np.abs(stop[:, 1] - start[:, 1]).sum())
+            work += sum(height / service.tiling_scheme.lod(level).resolution for level in each.levels)
     if work > CLIP_WORK_LIMIT:
         raise InvalidParameterError(
             "clip",

@@ -1,7 +1,7 @@
 """The tiles that an area selects."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporttiles.domain.area import Area
-from exporttiles.domain.errors import AreaError, InvalidParameterError
+from exporttiles.domain.errors import AreaError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.rings import edges_of
 from exporttiles.domain.scanline import WORK_LIMIT, RowRuns, Scanline
-from exporttiles.domain.service import ImageService
 from exporttiles.domain.strips import Floats, Integers
 from exporttiles.domain.tiling import EDGE_PIXELS, PACKET_SIZE, BundleIndex, TileRange, TilingScheme
 
@@ -49,35 +48,16 @@ class TileSelection:
     _scanlines: dict[int, Scanline] = field(default_factory=dict, init=False, repr=False)
     _rows_of_bundles: dict[tuple[int, int], RowRuns] = field(default_factory=dict, init=False, repr=False)
 
-    @classmethod
-    def of_service(cls, service: ImageService, area: Area) -> "TileSelection":
-        """Return the tiles of a service that an area selects."""
-        return cls(service.tiling_scheme, area, service.full_extent)
-
-    def count_all(self, levels: Sequence[int]) -> int:
-        """Return the number of selected tiles of several levels.
-
-        The finest level is looked at first: an area that is too complex is
-        refused before most of the work.
+    def work(self, level: int) -> int:
+        """Return how often edges of the area meet rows of tiles of a level; 0 if none is looked at.
 
         Raises:
-            AreaError: the area is too complex for one of the levels.
-            InvalidParameterError: it is too complex for all of them, or the
-                scheme does not have one.
+            AreaError, InvalidParameterError: as `count`.
         """
-        tile_count = work = 0
-        for level in sorted(levels, reverse=True):
-            if not self._is_rectangle:
-                scanline = self._scanline(level)
-                work += self._check_work(scanline, level, *scanline.rows)
-            if work > WORK_LIMIT:
-                legal = (
-                    f"The area is too complex for them together: its edges meet rows of tiles {work:,} times and more; "
-                    f"{WORK_LIMIT:,} are allowed. Ask for fewer or less detailed levels, or for a simpler area."
-                )
-                raise InvalidParameterError("levels", ",".join(map(str, levels)), legal)
-            tile_count += self.count(level)
-        return tile_count
+        if self._is_rectangle:
+            return 0
+        scanline = self._scanline(level)
+        return self._check_work(scanline, level, *scanline.rows)
 
     def count(self, level: int) -> int:
         """Return the number of selected tiles.
@@ -88,8 +68,8 @@ class TileSelection:
         """
         if self._is_rectangle:
             return self.block(level).count
+        self.work(level)
         scanline = self._scanline(level)
-        self._check_work(scanline, level, *scanline.rows)
         return sum(runs.count for runs in scanline.runs(*scanline.rows))
 
     def rows(self, level: int, row_start: int, row_stop: int) -> RowRuns:

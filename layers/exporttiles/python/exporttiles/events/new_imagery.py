@@ -59,7 +59,7 @@ def reschedule_exports(events: Iterable[Mapping[str, Any]], runtime: Runtime) ->
 
 def _is_affected(document: RequestDocument, urls: Iterable[str], runtime: Runtime) -> bool:
     """Return True if the levels and the area of an export contain a tile at one of the URLs."""
-    from exporttiles.domain.selection import TileSelection
+    from exporttiles.domain.export_selection import ExportSelection
     from exporttiles.formats.caches.paths import tiles_at
 
     service = runtime.services.get(document.service_name)
@@ -67,7 +67,7 @@ def _is_affected(document: RequestDocument, urls: Iterable[str], runtime: Runtim
     if not found:
         return False
     request = read_export_request(document.parameters, service)
-    selection = TileSelection.of_service(service, request.area)
+    selection = ExportSelection(service, request)
     by_bundle = defaultdict[BundleIndex, list[TileRange]](list)
     for tiles in found:
         if not isinstance(tiles, TileRange):

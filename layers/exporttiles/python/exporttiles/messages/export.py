@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from exporttiles.domain.export import Blank, Clip, ExportRequest, StorageFormat
+from exporttiles.domain.export import Blank, Clip, ExportArea, ExportRequest, StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.formats.caches.service_descriptor import read_service, write_service
 from exporttiles.messages.documents import read_document
@@ -25,8 +25,7 @@ class Export:
         request = self.request
         document = {
             "service": write_service(self.service),
-            "levels": request.levels,
-            "area": write_area(request.area),
+            "areas": [{"area": write_area(each.area), "levels": each.levels} for each in request.areas],
             "tilePackage": request.tile_package,
             "storageFormat": str(request.storage_format),
             "compressionQuality": request.compression_quality,
@@ -58,8 +57,7 @@ class Export:
         service, since = read_service(document["service"]), document.get("since")
         request = ExportRequest(
             service_name=service.name,
-            levels=tuple(document["levels"]),
-            area=read_area(document["area"]),
+            areas=tuple(ExportArea(read_area(each["area"]), tuple(each["levels"])) for each in document["areas"]),
             tile_package=document["tilePackage"],
             storage_format=StorageFormat(document["storageFormat"]),
             compression_quality=document["compressionQuality"],

@@ -1,4 +1,4 @@
-"""The parameters `exportBy` and `levels`: the levels of detail to export."""
+"""The parameters `exportBy`, `levels` and `overviewLevels`: the levels of detail to export."""
 
 import re
 from collections.abc import Callable
@@ -36,7 +36,7 @@ _NUMBER = r"((?:[0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,2})?
 _ENTRY = re.compile(rf"{_NUMBER}(?:\s*-\s*{_NUMBER})?", re.ASCII)
 
 
-def read_levels(text: str, export_by: ExportBy, scheme: TilingScheme) -> tuple[int, ...]:
+def read_levels(text: str, export_by: ExportBy, scheme: TilingScheme, name: str = "levels") -> tuple[int, ...]:
     """Return the levels that a list of entries and closed ranges selects.
 
     Args:
@@ -44,6 +44,7 @@ def read_levels(text: str, export_by: ExportBy, scheme: TilingScheme) -> tuple[i
         export_by: unit of the numbers. A scale or resolution selects the nearest
             level within one per cent; a range selects all levels inside it.
         scheme: gives the levels.
+        name: of the parameter.
 
     Returns:
         Levels in ascending order, without duplicates.
@@ -53,16 +54,16 @@ def read_levels(text: str, export_by: ExportBy, scheme: TilingScheme) -> tuple[i
     """
     legal = _legal(export_by, scheme)
     if len(text) > MAX_CHARACTERS:
-        raise InvalidParameterError("levels", text, legal)
+        raise InvalidParameterError(name, text, legal)
     levels: set[int] = set()
     for entry in filter(None, map(str.strip, text.split(","))):
         match = _ENTRY.fullmatch(entry)
         selected = match and _select(match[1], match[2], export_by, scheme)
         if not selected:
-            raise InvalidParameterError("levels", entry, legal)
+            raise InvalidParameterError(name, entry, legal)
         levels |= selected
     if not levels:
-        raise InvalidParameterError("levels", text, legal)
+        raise InvalidParameterError(name, text, legal)
     return tuple(sorted(levels))
 
 

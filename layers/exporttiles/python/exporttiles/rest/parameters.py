@@ -7,7 +7,6 @@ absent, the case of keywords does not matter, and unknown parameters are ignored
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.export import (
@@ -22,11 +21,7 @@ from exporttiles.domain.export import (
 from exporttiles.domain.job import is_job_id
 from exporttiles.domain.service import ESRI_TILE_FORMATS, ImageService, TileFormat
 from exporttiles.domain.wording import level_names
-from exporttiles.rest.errors import ExportNotAllowedError, naming_parameter
-from exporttiles.rest.levels import ExportBy, read_levels
-
-if TYPE_CHECKING:
-    from exporttiles.domain.area import Area
+from exporttiles.rest.errors import ExportNotAllowedError
 
 DEFAULT_QUALITY = 75
 """JPEG quality if a client asks to optimise but names none; the default of Esri's own client."""
@@ -36,8 +31,10 @@ PARAMETERS = {
     "storageFormatType": "storage format of the output; PMTiles, MBTiles and GeoPackage are not part of ArcGIS",
     "exportBy": "unit of the levels: LevelID, Scale or Resolution",
     "levels": "list or ranges, such as 1-4,7-9; empty for all",
+    "overviewLevels": "with an area: levels of the full extent in addition, such as 0-7; not a parameter of ArcGIS",
     "exportExtent": "xmin,ymin,xmax,ymax, or an envelope as JSON; empty for all",
     "areaOfInterest": "polygons as JSON, or lines and points with bufferDistance; supersedes the extent",
+    "areas": 'areas with their own levels, as [{"areaOfInterest":{},"levels":"8-14"}]; not a parameter of ArcGIS',
     "bufferDistance": "buffers areaOfInterest by this distance, in metres; not a parameter of ArcGIS",
     "bufferUnit": "unit of bufferDistance, such as esriKilometers, esriFeet, esriMiles; not a parameter of ArcGIS",
     "optimizeTilesForSize": "true to recompress JPEG tiles",
@@ -54,11 +51,13 @@ PARAMETERS = {
 _CONVERT = f"Add tileFormat={', '.join(CONVERSIONS[:-1])} or {CONVERSIONS[-1]}, which converts them."
 
 AREA_NAMES = ("areaOfInterest", "polygon")
-"""Names of the parameter for an area of interest."""
+"""Names of an area of interest."""
 
-_EXTENT_NAMES = ("exportExtent", "extent")
+EXTENT_NAMES = ("exportExtent", "extent")
+"""Names of an extent."""
+
 _STORAGE_NAMES = ("storageFormatType", "storageFormat")
-KNOWN_NAMES = {*PARAMETERS, *AREA_NAMES, *_EXTENT_NAMES, *_STORAGE_NAMES}
+KNOWN_NAMES = {*PARAMETERS, *AREA_NAMES, *EXTENT_NAMES, *_STORAGE_NAMES}
 """Documented parameter names and the aliases clients send."""
 
 _LEGAL_COLOR = "It must be red, green and blue from 0 to 255, such as 255,255,255."
@@ -84,10 +83,11 @@ def read_export_request(
     """
     if not service.export_tiles_allowed:
         raise ExportNotAllowedError(f"The service {service.name} does not allow its tiles to be exported.")
+    from exporttiles.rest.export_areas import read_export_areas
+
     texts = {name: value.strip().removeprefix("\ufeff").strip() for name, value in parameters.items()}
     sent = {name: text for name, text in texts.items() if text}
-    area, area_warnings, notes = _read_area(sent, service, must_name_reference=must_name_reference)
-    levels = _read_levels(sent, service)
+    selected = read_export_areas(sent, service, must_name_reference=must_name_reference)
     tile_format, format_notes = _read_tile_format(sent, service)
     asked = replace(service, tile_format=tile_format or service.tile_format)
     quality, quality_warnings = _read_quality(sent, asked, is_converted=tile_format is not None)
@@ -98,11 +98,9 @@ def read_export_request(
     skipped, skip_warnings = _read_skipped(sent, asked, clip)
     tile_package = _read_boolean(sent, "tilePackage")
     storage_format = _read_storage_format(sent)
-    _check_storage_format(asked, storage_format, levels, tile_package=tile_package)
-    return ExportRequest(
+    request = ExportRequest(
         service_name=service.name,
-        levels=levels,
-        area=area,
+        areas=selected.areas,
         tile_package=tile_package,
         storage_format=storage_format,
         compression_quality=quality,
@@ -111,55 +109,21 @@ def read_export_request(
         skipped=skipped,
         tile_format=tile_format,
         since_job=since_job,
-        warnings=(*area_warnings, *_empty_levels(levels, service), *quality_warnings, *skip_warnings),
-        notes=(*notes, *format_notes),
+        notes=(*selected.notes, *format_notes),
     )
+    _check_storage_format(asked, storage_format, request.levels, tile_package=tile_package)
+    warnings = (*selected.warnings, *_empty_levels(request.levels, service), *quality_warnings, *skip_warnings)
+    return replace(request, warnings=warnings)
 
 
 def area_parameter(parameters: Mapping[str, str]) -> str:
     """Return the name of the parameter that gives the area; an area of interest supersedes an extent."""
-    names = (*AREA_NAMES, *_EXTENT_NAMES)
-    return next((name for name in names if parameters.get(name, "").strip()), names[0])
-
-
-def _read_area(
-    sent: Mapping[str, str], service: ImageService, *, must_name_reference: bool
-) -> "tuple[Area, tuple[str, ...], tuple[str, ...]]":
-    """Return the area, warnings and notes."""
-    from exporttiles.domain.area import Area
-    from exporttiles.rest.areas import area_of_extent, area_of_interest
-    from exporttiles.rest.buffer import read_buffer
-
-    name = area_parameter(sent)
-    is_of_interest = name in sent and name in AREA_NAMES
-    buffer = read_buffer(sent, is_buffered=is_of_interest)
-    if name not in sent:
-        return Area.of_all(service.full_extent), (), ()
-    with naming_parameter(name):
-        if buffer:
-            from exporttiles.rest.buffered_areas import buffered_area_of_interest
-
-            area, warnings, note = buffered_area_of_interest(
-                name, sent[name], service, buffer, must_name_reference=must_name_reference
-            )
-            return area, warnings, (note,)
-        read = area_of_interest if is_of_interest else area_of_extent
-        return *read(name, sent[name], service, must_name_reference=must_name_reference), ()
-
-
-def _read_levels(sent: Mapping[str, str], service: ImageService) -> tuple[int, ...]:
-    export_by = _read_export_by(sent)
-    if "levels" in sent:
-        return read_levels(sent["levels"], export_by, service.tiling_scheme)
-    return tuple(lod.level for lod in service.tiling_scheme.lods if _holds_tiles(lod.level, service))
-
-
-def _holds_tiles(level: int, service: ImageService) -> bool:
-    return service.min_level <= level <= service.max_level
+    names = ("areas", *AREA_NAMES, *EXTENT_NAMES)
+    return next((name for name in names if parameters.get(name, "").strip()), AREA_NAMES[0])
 
 
 def _empty_levels(levels: tuple[int, ...], service: ImageService) -> tuple[str, ...]:
-    empty = [level for level in levels if not _holds_tiles(level, service)]
+    empty = [level for level in levels if not service.min_level <= level <= service.max_level]
     return (f"levels: The cache has no tiles of {level_names(empty)}.",) if empty else ()
 
 
@@ -223,7 +187,7 @@ def _read_clip(sent: Mapping[str, str], service: ImageService) -> Clip | None:
         raise InvalidParameterError("clip", "true", "LERC tiles cannot be clipped: they hold values, not pictures.")
     if service.tile_format is TileFormat.WEBP:
         raise InvalidParameterError("clip", "true", f"WEBP tiles can be clipped if they are converted. {_CONVERT}")
-    if not any(name in sent for name in (*AREA_NAMES, *_EXTENT_NAMES)):
+    if not any(name in sent for name in ("areas", *AREA_NAMES, *EXTENT_NAMES)):
         raise InvalidParameterError(
             "clip", "true", "Without areaOfInterest or exportExtent there is nothing to clip to."
         )
@@ -305,14 +269,6 @@ def _check_storage_format(
         if service.tile_format is TileFormat.WEBP:
             advice += f" {_CONVERT}"
         raise InvalidParameterError(_STORAGE_NAMES[0], storage_format, f"{why} {advice}")
-
-
-def _read_export_by(sent: Mapping[str, str]) -> ExportBy:
-    sent_word = sent.get("exportBy", ExportBy.LEVEL_ID)
-    for word in ExportBy:
-        if word.lower() == sent_word.lower():
-            return word
-    raise InvalidParameterError("exportBy", sent_word, f"It must be one of {', '.join(ExportBy)}.")
 
 
 def _read_boolean(sent: Mapping[str, str], name: str) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 
 from exporttiles.domain.changes import ChangedBlock, changed_blocks
 from exporttiles.domain.cost import Usage
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.pixels import PixelSelection
-from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
 from exporttiles.formats.packages.output import Output
@@ -44,8 +44,7 @@ class FragmentBuilder:
         self.fragment = output.new_fragment()
         self._number = item.number
         self._service, self._request = export.service, export.request
-        self._selection = TileSelection.of_service(export.service, export.request.area)
-        self._pixels = PixelSelection(export.service.tiling_scheme, export.request.area)
+        self._selection = ExportSelection(export.service, export.request)
         skipped = export.request.skipped
         self._skipped = BlankTiles(skipped, export.service.tiling_scheme.tile_size) if skipped else None
         self._source, self._run_all = source, run_all
@@ -110,7 +109,7 @@ class FragmentBuilder:
         unusable: list[tuple[int, int]] = []
         tiles = self._usable(bundle.level, self._source.read_bundle(bundle, wanted), unusable)
         if self._request.is_rewritten:
-            cut = self._pixels.cut(bundle, wanted) if self._request.clip else {}
+            cut = self._cut(bundle, wanted) if self._request.clip else {}
             tiles = self._rewritten(bundle.level, cut, tiles, unusable)
         packed = dict(tiles)
         if self._skipped:
@@ -123,6 +122,11 @@ class FragmentBuilder:
             self._levels.add(bundle.level)
         self._count_missing(bundle, selected, [*packed, *unusable])
         return packed
+
+    def _cut(self, bundle: BundleIndex, wanted: Mask) -> Mapping[tuple[int, int], bytes]:
+        """Return the tiles to clip: as `PixelSelection.cut`."""
+        area = self._request.area_at(bundle.level)
+        return PixelSelection(self._service.tiling_scheme, area).cut(bundle, wanted)
 
     def _pack(self, bundle: BundleIndex, tiles: Mapping[tuple[int, int], Tile]) -> None:
         """Append the tiles of a bundle."""

@@ -5,10 +5,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from exporttiles.domain.export import ExportRequest
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.plan import PlannedBundle
-from exporttiles.domain.selection import TileSelection
-from exporttiles.domain.service import CacheLayout, ImageService
+from exporttiles.domain.service import CacheLayout
 from exporttiles.formats.tiles.image import image_size
 from exporttiles.ports.tiles import TileSource
 from exporttiles.usecases.planned_bundles import mask_of
@@ -22,14 +21,11 @@ _UNKNOWN_GROWTH = 4.0
 _Item = TypeVar("_Item")
 
 
-def conversion_growth(
-    service: ImageService, request: ExportRequest, source: TileSource, bundles: Sequence[PlannedBundle]
-) -> float:
+def conversion_growth(selection: ExportSelection, source: TileSource, bundles: Sequence[PlannedBundle]) -> float:
     """Return the size of the tiles in a package divided by their size in the cache, from a sample.
 
     Args:
-        service: the cache.
-        request: of the export; 1 is returned if it converts no tiles.
+        selection: of the export; 1 is returned if its request converts no tiles.
         source: reads the cache.
         bundles: those of the export.
 
@@ -37,9 +33,9 @@ def conversion_growth(
         SourceError: the cache cannot be read.
         DamagedCacheError: the cache is damaged.
     """
+    service, request, side = selection.service, selection.request, selection.service.tiling_scheme.tile_size
     if request.tile_format is None:
         return 1.0
-    selection, side = TileSelection.of_service(service, request.area), service.tiling_scheme.tile_size
     before = after = 0
     for planned in _spread(bundles, _BUNDLES):
         selected = selection.mask(planned.index) if planned.places is None else mask_of(planned.places)

@@ -9,9 +9,9 @@ from itertools import accumulate, chain, islice
 import numpy as np
 
 from exporttiles.domain.export import ESRI_FORMATS, ExportRequest, StorageFormat
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.job import Estimate, Job, JobStatus, Message, MessageKind, Operation
 from exporttiles.domain.plan import PlannedBundle
-from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout, ImageService
 from exporttiles.domain.wording import counted
 from exporttiles.formats.bundles import v1, v2
@@ -22,6 +22,7 @@ from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.process import Clock
 from exporttiles.ports.tiles import Mask, TileSources
+from exporttiles.usecases.area_messages import area_messages
 from exporttiles.usecases.conversion_growth import conversion_growth
 from exporttiles.usecases.planned_bundles import mask_of, planned_bundles
 
@@ -94,7 +95,8 @@ class EstimateExport:
             DamagedCacheError: the tile cache is damaged.
         """
         began = self.clock.now()
-        estimate, said = self._estimate(service, request)
+        selection = ExportSelection(service, request)
+        estimate, said = self._estimate(service, request, selection)
         job = Job(
             job_id=self.new_job_id(),
             operation=Operation.ESTIMATE_EXPORT_TILES_SIZE,
@@ -107,6 +109,7 @@ class EstimateExport:
             messages=(
                 *(Message(MessageKind.INFORMATIVE, text) for text in request.notes),
                 *(Message(MessageKind.WARNING, text) for text in request.warnings),
+                *area_messages(selection),
                 Message(MessageKind.INFORMATIVE, said),
             ),
             estimate=estimate,
@@ -116,13 +119,14 @@ class EstimateExport:
         self.jobs.create(job)
         return job
 
-    def _estimate(self, service: ImageService, request: ExportRequest) -> tuple[Estimate, str]:
-        selection = TileSelection.of_service(service, request.area)
-        tile_count = selection.count_all(request.levels)
+    def _estimate(
+        self, service: ImageService, request: ExportRequest, selection: ExportSelection
+    ) -> tuple[Estimate, str]:
+        tile_count = selection.count()
         # Tiles of levels beyond those of the cache are selected, but not delivered.
         levels = [level for level in request.levels if service.min_level <= level <= service.max_level]
         source = self.sources.open(service.cache)
-        planned = (planned_bundles(source, selection, level, _MOST_LISTED) for level in levels)
+        planned = (planned_bundles(source, selection.at(level), level, _MOST_LISTED) for level in levels)
         bundles = list(islice(chain.from_iterable(planned), _MOST_BUNDLES + 1))
         if len(bundles) > _MOST_BUNDLES:
             size_bytes, source_text = tile_count * service.cache.average_tile_bytes, "the cache's mean tile"
@@ -144,7 +148,7 @@ class EstimateExport:
         self,
         service: ImageService,
         request: ExportRequest,
-        selection: TileSelection,
+        selection: ExportSelection,
         bundles: Sequence[PlannedBundle],
     ) -> tuple[int, str]:
         """Return the size of some bundles, and the source of that figure in words."""
@@ -157,7 +161,7 @@ class EstimateExport:
         has_indexes = service.cache.layout is not CacheLayout.FILES
         overhead = _OVERHEADS[request.storage_format]
         source, random = self.sources.open(service.cache), np.random.default_rng(0)
-        growth = conversion_growth(service, request, source, bundles)
+        growth = conversion_growth(selection, source, bundles)
         bytes_per_tile: list[float] = []
         asked_count = 0
         for planned, weight in zip(drawn, weights, strict=True):

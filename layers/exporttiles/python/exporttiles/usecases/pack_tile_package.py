@@ -19,9 +19,9 @@ from zlib_ng.zlib_ng import crc32, crc32_combine
 
 from exporttiles.domain.cost import Usage
 from exporttiles.domain.errors import EmptyExportError, ExportCancelledError, PackageError, SourceError
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.job import Job, JobStatus, Package
 from exporttiles.domain.parts import WRITTEN_PART_BYTES, StoredPiece, WrittenPart, parts_of
-from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.zip_writer import ZipMember
 from exporttiles.formats.packages.output import Contents, FragmentPlace, Layout, Output, Workshop
@@ -192,8 +192,7 @@ class PackTilePackage:
         self, job_id: str, export: Export, items: Sequence[dict[str, Any]], reports: Sequence[FragmentReport]
     ) -> Contents:
         levels = sorted({level for report in reports for level in report.tile_counts})
-        service = export.service
-        extent = export.request.area.extent.intersection(service.full_extent).intersection(service.tiling_scheme.extent)
+        extent = ExportSelection(export.service, export.request).extent(levels)
         return Contents(
             job_id, levels, extent, partial(read_overview, self.objects, self.sources, export, items, levels)
         )
@@ -250,7 +249,6 @@ def _packed(
     skipped_count = sum(report.skipped_count for report in reports)
     found_levels = {level for report in reports for level in report.levels}
     empty_levels = tuple(level for level in export.request.levels if level not in found_levels)
-    selection = TileSelection.of_service(export.service, export.request.area)
     return PackedPackage(
         key=package.key,
         name=package.name,
@@ -266,7 +264,7 @@ def _packed(
         up_to_date_count=up_to_date_count,
         skipped_count=skipped_count,
         empty_levels=empty_levels,
-        empty_tile_count=sum(map(selection.count, empty_levels)),
+        empty_tile_count=ExportSelection(export.service, export.request).count(empty_levels),
     )
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import PurePosixPath
 
 from exporttiles.domain.errors import AreaError, EmptyExportError, ExportCancelledError
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.job import Job, JobStatus
 from exporttiles.domain.parts import MAX_PART_BYTES
 from exporttiles.domain.pixels import PixelSelection
@@ -24,7 +25,6 @@ from exporttiles.domain.plan import (
     shares,
     worker_seconds,
 )
-from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.packages.database import overhead_bytes, too_large
@@ -100,7 +100,8 @@ class PlanExport:
         if not bundles:
             raise EmptyExportError(no_tile_exists(export.service, job.tile_count))
 
-        tile_bytes = round(tile_bytes * conversion_growth(export.service, export.request, source, bundles))
+        growth = conversion_growth(ExportSelection(export.service, export.request), source, bundles)
+        tile_bytes = round(tile_bytes * growth)
         total_bytes = sum(bundle.size_bytes(tile_bytes) for bundle in bundles)
         groups = list(group_bundles(bundles, tile_bytes, FragmentSize.of(total_bytes), self.largest_fragment_bytes))
         wanted_count = sum(bundle.wanted_count for bundle in bundles)
@@ -166,10 +167,10 @@ def _bundles(
         clipped: how many tiles of each bundle are clipped at most.
     """
     service, request = export.service, export.request
-    selection = TileSelection.of_service(service, request.area)
+    selection = ExportSelection(service, request)
     png_bytes = round(_LARGEST_PNG_BYTES_PER_PIXEL * service.tiling_scheme.tile_size**2) if _makes_png(export) else 0
     for level in request.levels:
-        for bundle in planned_bundles(source, selection, level):
+        for bundle in planned_bundles(source, selection.at(level), level):
             clipped_count = min(bundle.wanted_count, clipped[bundle.index])
             yield replace(bundle, overhead_bytes=overhead_bytes + clipped_count * png_bytes)
 
@@ -178,10 +179,10 @@ def _most_clipped(export: Export) -> Counter[BundleIndex]:
     """Return how many tiles of each bundle are clipped at most."""
     clipped: Counter[BundleIndex] = Counter()
     if export.request.clip:
-        selection = TileSelection.of_service(export.service, export.request.area)
-        pixels = PixelSelection(export.service.tiling_scheme, export.request.area)
+        selection = ExportSelection(export.service, export.request)
         for level in export.request.levels:
-            clipped.update(pixels.border_counts(selection.block(level)))
+            pixels = PixelSelection(export.service.tiling_scheme, export.request.area_at(level))
+            clipped.update(pixels.border_counts(selection.at(level).block(level)))
     return clipped
 
 

@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.pixels import PixelSelection
-from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.messages.export import Export
@@ -36,8 +36,8 @@ def read_overview(
         levels: levels with tiles in the package, ascending.
     """
     service = export.service
-    selection = TileSelection.of_service(service, export.request.area)
-    fitting = [level for level in levels if selection.count(level) <= _ROWS * _COLUMNS]
+    selection = ExportSelection(service, export.request)
+    fitting = [level for level in levels if selection.at(level).count(level) <= _ROWS * _COLUMNS]
     level = fitting[-1] if fitting else levels[0]
     source = sources.open(service.cache)
     bundles = _from_the_middle(list(_bundles_of_level(objects, items, level)))
@@ -62,7 +62,8 @@ def _clipped(
     clip = export.request.clip
     if clip is None:
         return tiles
-    cut = PixelSelection(export.service.tiling_scheme, export.request.area).cut(bundle, wanted)
+    area = export.request.area_at(bundle.level)
+    cut = PixelSelection(export.service.tiling_scheme, area).cut(bundle, wanted)
     rewritten = (
         rewrite_tile(None, clip, export.request.tile_format, (place, bytes(tile), cut.get(place)))
         for place, tile in tiles.items()

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from exporttiles.domain.errors import InvalidParameterError, JobNotFoundError
 from exporttiles.domain.export import LAST, ExportRequest
+from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.job import (
     NO_OPTIONS,
     Job,
@@ -21,7 +22,6 @@ from exporttiles.domain.job import (
 )
 from exporttiles.domain.pixels import require_clippable
 from exporttiles.domain.quota import UNLIMITED, Quota
-from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import ImageService, ServiceType
 from exporttiles.domain.wording import counted, level_names
 from exporttiles.messages.export import Export
@@ -30,6 +30,7 @@ from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.process import Clock
 from exporttiles.ports.workflow import Starter
+from exporttiles.usecases.area_messages import area_messages
 from exporttiles.usecases.reuse_package import ReusePackage
 
 
@@ -108,16 +109,17 @@ class SubmitExport:
 
     def _new_job(self, service: ImageService, request: ExportRequest, options: SubmitOptions) -> Job:
         """Return a job with the number of its tiles: submitted, or failed if that number is refused."""
-        selection = TileSelection.of_service(service, request.area)
-        tile_count = selection.count_all(request.levels)
+        selection = ExportSelection(service, request)
+        tile_count = selection.count()
         if request.clip:
-            require_clippable(service, request.area, request.levels)
+            require_clippable(service, request.areas)
         now = self.clock.now()
         refusal = _refusal(service, options.service_type, selection, tile_count)
         messages = (
             Message(MessageKind.INFORMATIVE, f"Start Time: {in_words(now)}"),
             *(Message(MessageKind.INFORMATIVE, text) for text in request.notes),
             *(Message(MessageKind.WARNING, text) for text in request.warnings),
+            *area_messages(selection),
             Message(MessageKind.ERROR, refusal)
             if refusal
             else Message(MessageKind.INFORMATIVE, _selected(tile_count, level_names(request.levels))),
@@ -209,7 +211,7 @@ def _parameters_json(parameters: Mapping[str, str]) -> bytes:
     return json.dumps(dict(sorted(parameters.items()))).encode()
 
 
-def _refusal(service: ImageService, service_type: ServiceType, selection: TileSelection, tile_count: int) -> str:
+def _refusal(service: ImageService, service_type: ServiceType, selection: ExportSelection, tile_count: int) -> str:
     """Return why the job fails at once; '' if it does not.
 
     Clients look for the number 001564 and its words.
