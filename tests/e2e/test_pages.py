@@ -1,0 +1,351 @@
+"""The pages of services and jobs in a browser, on a computer and on a phone: choose, look at the size, download."""
+
+import json
+from urllib.parse import parse_qs
+
+import pytest
+import rasterio
+from playwright.sync_api import expect
+from rasterio.warp import transform_bounds
+
+from tests.browser import DEVICES, chromium, obstacles, watched_page
+
+NAME = "Bundles/World_Imagery"  # sizes of its tiles are in indexes, and quickly found
+UNREACHABLE = "net::ERR_FAILED"
+UNAVAILABLE = "503 (Service Unavailable)"
+
+
+@pytest.fixture(scope="module")
+def services(cloud, world, bundles):
+    """The caches are published before the browser starts: its loop and that of uploads exclude each other."""
+    return cloud.services_url
+
+
+@pytest.fixture(scope="module")
+def browser(services):
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(params=DEVICES)
+def page(browser, request):
+    with watched_page(browser, request.param) as page:
+        page.device = request.param
+        yield page
+
+
+@pytest.fixture
+def desktop(browser):
+    with watched_page(browser) as page:
+        yield page
+
+
+def open_map(page, services, name=NAME):
+    with page.expect_response(lambda response: "/tile/" in response.url):
+        page.goto(f"{services}/{name}/ImageServer")
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def draw(page, *places):
+    """Click places on the map, each in shares of its width and height; on a phone, tap them."""
+    box = page.locator("#map").bounding_box()
+    for right, down in places:
+        x, y = box["x"] + right * box["width"], box["y"] + down * box["height"]
+        if getattr(page, "device", "") == "phone":
+            page.touchscreen.tap(x, y)
+        else:
+            page.mouse.move(x, y)
+            page.mouse.click(x, y)
+        page.wait_for_timeout(350)  # two clicks at once would be a double click
+
+
+def type_degrees(page, west, south, east, north):
+    page.get_by_text("Find a place, or type coordinates").click()
+    for name, side in (("West", west), ("South", south), ("East", east), ("North", north)):
+        page.get_by_label(name, exact=True).fill(str(side))
+    press(page, "Use this rectangle")
+
+
+def download(page, folder):
+    """Make the package, follow its job to the end, and return the file."""
+    press(page, "Make the package")
+    page.wait_for_url("**/jobs/*")
+    expect(page.get_by_text("Done", exact=False).first).to_be_visible()
+    with page.expect_download() as found:
+        page.get_by_role("link", name="Download").click()
+    path = folder / found.value.suggested_filename
+    found.value.save_as(path)
+    return path
+
+
+def sent(request):
+    return {name: values[0] for name, values in parse_qs(request.post_data).items()}
+
+
+def test_a_drawn_rectangle_is_estimated_exported_and_opened_by_gdal(page, services, tmp_path):
+    open_map(page, services)
+    press(page, "Draw a rectangle")
+    draw(page, (0.45, 0.4), (0.6, 0.5))
+    expect(page.locator("#estimate")).to_contain_text("tiles, about")
+
+    package = download(page, tmp_path)
+
+    with rasterio.open(package) as dataset:
+        assert dataset.crs.to_epsg() == 3857
+        assert dataset.read(1, out_shape=(64, 64)).max() > 0
+
+
+def test_what_the_map_shows_and_all_of_it_are_areas_too(page, services):
+    open_map(page, services)
+    press(page, "What the map shows")
+    expect(page.locator("#make-package")).to_be_enabled()
+    press(page, "All of it")
+
+    expect(page.locator("#estimate")).to_contain_text("21,845 tiles, about")
+
+
+@pytest.mark.parametrize(
+    ("tool", "member", "corners"),
+    [
+        ("Draw a shape", "rings", [(0.4, 0.4), (0.6, 0.4), (0.5, 0.6)]),
+        ("Along a route", "paths", [(0.4, 0.4), (0.5, 0.5), (0.6, 0.4)]),
+    ],
+)
+def test_a_shape_and_a_route_end_with_done(page, services, tool, member, corners):
+    open_map(page, services)
+    press(page, tool)
+    draw(page, *corners)
+    with page.expect_request("**/estimateExportTilesSize") as request:
+        press(page, "Done")
+
+    parameters = sent(request.value)
+    (line,) = json.loads(parameters["areaOfInterest"])[member]
+    assert len(line) == len(corners) + (member == "rings")
+    assert parameters.get("bufferDistance") == ("500" if member == "paths" else None)
+    expect(page.locator("#make-package")).to_be_enabled()
+
+
+def test_a_route_is_as_wide_as_its_number_and_unit_say(desktop, services):
+    open_map(desktop, services)
+    press(desktop, "Along a route")
+    draw(desktop, (0.4, 0.4), (0.6, 0.4))
+    press(desktop, "Done")
+    desktop.get_by_label("Unit of the distance").select_option("miles")
+    with desktop.expect_request("**/estimateExportTilesSize") as request:
+        desktop.get_by_label("How far to each side").fill("2")
+        desktop.get_by_label("How far to each side").blur()
+
+    assert float(sent(request.value)["bufferDistance"]) == pytest.approx(2 * 1609.344)
+
+
+def test_coordinates_in_degrees_stay_degrees(page, services, tmp_path):
+    open_map(page, services)
+    with page.expect_request("**/estimateExportTilesSize") as request:
+        type_degrees(page, 5, 44, 12, 48)
+    asked = json.loads(sent(request.value)["exportExtent"])
+    assert asked == {"xmin": 5, "ymin": 44, "xmax": 12, "ymax": 48, "spatialReference": {"wkid": 4326}}
+    expect(page.locator("#make-package")).to_be_enabled()
+
+    with rasterio.open(download(page, tmp_path)) as dataset:
+        bounds = transform_bounds(dataset.crs, "EPSG:4326", *dataset.bounds)
+    assert bounds == pytest.approx((5, 44, 12, 48), abs=0.02)  # two pixels
+
+
+@pytest.mark.parametrize(
+    ("sides", "problem"),
+    [
+        ((12, 44, 5, 48), "West must be less than east."),
+        ((5, 48, 12, 44), "South must be less than north."),
+        ((500_000, 44, 600_000, 48), "Degrees go from -180 to 180"),
+        (("", 44, 12, 48), "Type a number into each"),
+    ],
+)
+def test_coordinates_that_cannot_be_right_are_explained(desktop, services, sides, problem):
+    open_map(desktop, services)
+    type_degrees(desktop, *sides)
+
+    expect(desktop.locator("#coordinates-problem")).to_contain_text(problem)
+    expect(desktop.locator("#make-package")).to_be_disabled()
+
+
+def test_a_place_is_found_by_latitude_and_longitude(desktop, services):
+    open_map(desktop, services)
+    desktop.get_by_text("Find a place, or type coordinates").click()
+    desktop.get_by_label("Latitude, longitude").fill("Bern")
+    press(desktop, "Show")
+    expect(desktop.locator("#place-problem")).to_contain_text("such as 46.95, 7.44")
+    desktop.get_by_label("Latitude, longitude").fill("46.95, 7.44")
+    press(desktop, "Show")
+    with desktop.expect_request("**/estimateExportTilesSize") as request:
+        press(desktop, "What the map shows")
+
+    seen = json.loads(sent(request.value)["exportExtent"])
+    assert seen["xmin"] < 828_217 < seen["xmax"]  # of 7.44 degrees
+    assert seen["ymin"] < 5_933_000 < seen["ymax"]
+
+
+def test_a_corner_can_be_dragged(desktop, services):
+    open_map(desktop, services)
+    press(desktop, "Draw a rectangle")
+    draw(desktop, (0.45, 0.4), (0.6, 0.5))
+    expect(desktop.locator("#make-package")).to_be_enabled()
+    box = desktop.locator("#map").bounding_box()
+    with desktop.expect_request("**/estimateExportTilesSize") as request:
+        desktop.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"])
+        desktop.mouse.down()
+        desktop.mouse.move(box["x"] + 0.65 * box["width"], box["y"] + 0.6 * box["height"], steps=5)
+        desktop.mouse.up()
+
+    extent = json.loads(sent(request.value)["exportExtent"])
+    assert extent["ymin"] < -1_000_000 < 1_000_000 < extent["ymax"]
+
+
+def test_the_levels_and_the_app_are_those_of_the_request(desktop, services):
+    open_map(desktop, services)
+    press(desktop, "All of it")
+    desktop.get_by_label("Down to the details").fill("3")
+    desktop.get_by_label("From the overview").fill("2")
+    desktop.get_by_label("App that will show the map").select_option(label="QGIS, QField (GeoPackage)")
+    with desktop.expect_request("**/estimateExportTilesSize") as request:
+        desktop.get_by_label("smaller file").check()
+
+    parameters = sent(request.value)
+    assert (parameters["levels"], parameters["storageFormatType"]) == ("2,3", "GeoPackage")
+    assert parameters["optimizeTilesForSize"] == "true"
+    expect(desktop.locator("#finest-level-text")).to_contain_text("Level 3")
+
+
+def test_an_area_of_too_many_tiles_is_refused_with_the_limit(desktop, services, cloud):
+    open_map(desktop, services)
+    desktop.route(
+        "**/results/out_service_url?f=json",
+        lambda route: route.fulfill(json={"value": {"totalSize": 9, "totalTilesToExport": 100_001}}),
+    )
+    press(desktop, "All of it")
+
+    expect(desktop.locator("#estimate")).to_contain_text("100,001 tiles: the limit is 100,000 tiles.")
+    expect(desktop.locator("#make-package")).to_be_disabled()
+
+
+def test_the_answer_to_an_earlier_question_is_not_shown(desktop, services):
+    """GIVEN an estimate that takes long, WHEN the levels change, THEN only the second one is shown."""
+    open_map(desktop, services)
+    held = []
+    desktop.route("**/estimateExportTilesSize", lambda route: held.append(route), times=1)  # noqa: PLW0108 (Playwright marks it)
+    with desktop.expect_request("**/estimateExportTilesSize"):
+        press(desktop, "All of it")
+    desktop.get_by_label("Down to the details").fill("0")
+    expect(desktop.locator("#estimate")).to_contain_text("1 tile, about")
+    held[0].abort()
+
+    expect(desktop.locator("#estimate")).to_contain_text("1 tile, about")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"abort": True}, "The server cannot be reached."),
+        ({"status": 503, "body": "Service Unavailable"}, "The server answered with status 503."),
+        (
+            {"json": {"error": {"code": 400, "message": "Bad", "details": ["levels: <img src=x onerror=alert(1)>"]}}},
+            "levels: <img src=x onerror=alert(1)>",
+        ),
+        ({"json": {"error": {"code": 499, "message": "Token Required", "details": []}}}, "You are not signed in"),
+    ],
+)
+def test_a_request_that_fails_is_explained_and_can_be_repeated(browser, services, answer, said):
+    with watched_page(browser, expected=(UNREACHABLE, UNAVAILABLE)) as page:
+        open_map(page, services)
+        page.route(
+            "**/estimateExportTilesSize",
+            lambda route: route.abort() if "abort" in answer else route.fulfill(**answer),
+            times=1,
+        )
+        press(page, "What the map shows")
+        expect(page.locator("#estimate")).to_contain_text(said)
+        expect(page.locator("#estimate img")).to_have_count(0)
+
+        press(page, "What the map shows")
+        expect(page.locator("#estimate")).to_contain_text("tiles, about")
+
+
+def test_a_repeated_start_after_a_lost_answer_starts_one_export(browser, services):
+    with watched_page(browser, expected=(UNREACHABLE,)) as page:
+        open_map(page, services)
+        press(page, "What the map shows")
+        tokens = []
+
+        def lose_first(route):
+            tokens.append(sent(route.request)["clientToken"])
+            route.abort() if len(tokens) == 1 else route.continue_()
+
+        page.route("**/exportTiles", lose_first)
+        press(page, "Make the package")
+        expect(page.locator("#estimate")).to_contain_text("cannot be reached")
+        press(page, "Make the package")
+        page.wait_for_url("**/jobs/*")
+
+    assert len({*tokens}) == 1 < len(tokens)
+
+
+def test_the_keyboard_alone_is_enough(desktop, services):
+    open_map(desktop, services)
+    for _ in range(30):
+        desktop.keyboard.press("Tab")
+        if desktop.evaluate("document.activeElement.textContent") == "All of it":
+            break
+    desktop.keyboard.press("Enter")
+    expect(desktop.locator("#make-package")).to_be_enabled()
+    for _ in range(30):
+        desktop.keyboard.press("Tab")
+        if desktop.evaluate("document.activeElement.id") == "make-package":
+            break
+    desktop.keyboard.press("Enter")
+
+    desktop.wait_for_url("**/jobs/*")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_nothing_serious_keeps_anybody_from_using_the_pages(browser, services, device, scheme):
+    service = f"{services}/{NAME}/ImageServer"
+    with watched_page(browser, device, color_scheme=scheme, expected=("400 (Bad Request)",)) as page:
+        open_map(page, services)
+        page.get_by_text("Find a place, or type coordinates").click()
+        press(page, "Along a route")
+        assert obstacles(page) == []
+        press(page, "What the map shows")
+        expect(page.locator("#make-package")).to_be_enabled()
+        assert obstacles(page) == []
+        press(page, "Make the package")
+        page.wait_for_url("**/jobs/*")
+        assert obstacles(page) == []
+        for address in (services, f"{service}/exportTiles", f"{service}/exportTiles?levels=99&f=html"):
+            page.goto(address)
+            assert obstacles(page) == []
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_pages_are_no_wider_than_the_screen(browser, services, device):
+    with watched_page(browser, device) as page:
+        for tail in ("", f"/{NAME}/ImageServer", f"/{NAME}/ImageServer/exportTiles"):
+            page.goto(f"{services}{tail}")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_javascript_the_forms_export(browser, services, tmp_path):
+    with watched_page(browser, java_script_enabled=False) as page:
+        page.goto(f"{services}/{NAME}/ImageServer")
+        page.get_by_role("link", name="exportTiles", exact=True).click()
+        page.get_by_label("levels").fill("0-2")
+        press(page, "Submit")
+        page.wait_for_url("**/jobs/*")
+        expect(page.locator(".messages")).to_contain_text("21 tiles of levels 0-2 are selected.")
+        expect(page.get_by_role("link", name="Download")).to_be_visible()
+        with page.expect_download() as found:
+            page.get_by_role("link", name="Download").click()
+
+        assert found.value.suggested_filename == "World_Imagery.tpkx"
