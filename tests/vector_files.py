@@ -51,7 +51,8 @@ def zipped(path, *files, folder=""):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
             for suffix in SHAPEFILE if file.suffix == ".shp" else [file.suffix]:
-                archive.write(file.with_suffix(suffix), folder + file.stem + suffix)
+                if file.with_suffix(suffix).exists():
+                    archive.write(file.with_suffix(suffix), folder + file.stem + suffix)
     return path
 
 

@@ -3,16 +3,20 @@
 import json
 import random
 import sqlite3
+import subprocess
+import sys
+import zipfile
 
 import numpy as np
+import pyogrio.raw
 import pyproj
 import pytest
 import shapely
 
-from exporttiles.cli import vector_file
+from exporttiles.cli import vector_file, vector_source
 from exporttiles.cli.area_file import read_area_file
 from exporttiles.cli.vector_file import Choice
-from exporttiles.domain.errors import RequestError
+from exporttiles.domain.errors import AreaError, RequestError
 from exporttiles.domain.selection import TileSelection
 from exporttiles.rest.areas import area_of_interest
 from tests.builders_rest import a_service
@@ -52,6 +56,7 @@ def stars(seed):
         yield shapely.Polygon(outer, [(outer - (x, y)) * 0.4 + (x, y)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_the_same_polygons_select_the_same_tiles_in_every_kind_of_file(tmp_path, seed):
     polygons = list(stars(seed))
@@ -64,6 +69,7 @@ def test_the_same_polygons_select_the_same_tiles_in_every_kind_of_file(tmp_path,
         assert tiles_of(read_area_file(file).text) == expected, file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wkid", [25832, 31467, 2056, 102003, 6318])
 def test_coordinates_are_read_in_the_reference_of_the_file(tmp_path, wkid):
     """Of which some have north before east in their register."""
@@ -92,6 +98,13 @@ def test_a_file_of_several_layers_needs_the_name_of_one(tmp_path):
     assert found.notes == ("areaOfInterest: 2 features of layer Östliche Gebiete were read, in WGS 84.",)
 
 
+def test_tables_are_no_layers(tmp_path):
+    path = write(tmp_path / "a.gpkg", [WEST], layer="west")
+    pyogrio.raw.write(path, None, [np.array([1])], ["style"], layer="layer_styles", driver="GPKG", append=True)
+
+    assert len(geometries_of(read_area_file(path).text)) == 1
+
+
 def test_an_archive_of_several_files_needs_the_name_of_one(tmp_path):
     files = [write(tmp_path / f"{name}.shp", [shape]) for name, shape in (("west", WEST), ("east", EAST))]
     archive = zipped(tmp_path / "a.zip", *files, folder="data/")
@@ -103,7 +116,7 @@ def test_an_archive_of_several_files_needs_the_name_of_one(tmp_path):
         assert geometries_of(read_area_file(archive, Choice(name)).text)[0].equals(EAST)
 
 
-@pytest.mark.parametrize("suffix", [".shp", ".gpkg", ".fgb", ".kml", ".geojson"])
+@pytest.mark.parametrize("suffix", [".shp", ".gpkg", ".fgb", ".kml"])
 def test_features_are_chosen_by_their_attributes(tmp_path, suffix):
     path = write(tmp_path / f"a{suffix}", [WEST, EAST, EAST], names=["Kern", "Inyo", "Inyo"])
     field = "Name" if suffix == ".kml" else "NAME"
@@ -172,6 +185,33 @@ def test_a_geopackage_without_a_reference_needs_one(tmp_path, srs_id):
     assert tiles_of(read_area_file(path, wkid=4326).text) == tiles_of(json.dumps(shapely.geometry.mapping(WEST)))
 
 
+UTM = [[500_000, 5_200_000], [500_000, 5_210_000], [510_000, 5_210_000], [500_000, 5_200_000]]
+
+
+@pytest.mark.parametrize("document", [{"type": "Polygon", "coordinates": [UTM]}, {"rings": [UTM]}])
+def test_json_without_a_reference_gets_the_given_one(tmp_path, document):
+    path, named = tmp_path / "a.json", tmp_path / "named.json"
+    path.write_text(json.dumps(document))
+    named.write_text(json.dumps(document | {"spatialReference": 25832}))
+
+    assert tiles_of(read_area_file(path, wkid=25832).text) == tiles_of(named.read_text())
+    assert tiles_of(read_area_file(named, wkid=4326).text) == tiles_of(named.read_text())
+
+
+def test_features_of_json_are_chosen_with_all_that_json_may_hold(tmp_path):
+    """Curves and references of single features, which GDAL does not read."""
+    curves = {"curveRings": [[[8, 47], {"c": [[9, 48], [8, 48]]}, [8, 47]]], "spatialReference": {"wkid": 4326}}
+    features = [{"attributes": {"NAME": name, "KM2": at}, "geometry": curves} for at, name in enumerate(["a", "Łódź"])]
+    (tmp_path / "a.json").write_text(json.dumps({"features": features}, ensure_ascii=False), "utf-16")
+
+    found = read_area_file(tmp_path / "a.json", Choice(where="NAME = 'Łódź' AND KM2 > 0"))
+
+    assert json.loads(found.text) == [{"features": features[1:]}]
+    assert found.notes == ("areaOfInterest: 1 of 2 features was chosen.",)
+    assert refusal(tmp_path / "a.json", None, "KM2 = 7") == "area_where: No feature has KM2 = 7."
+    assert refusal(tmp_path / "a.json", "a") == "area_layer: A file of JSON has no layers."
+
+
 def test_a_reference_other_than_that_of_the_file_is_refused(tmp_path):
     path = write(tmp_path / "a.shp", [WEST])
 
@@ -215,9 +255,17 @@ def test_pictures_and_links_in_kml_are_left_out_and_said(tmp_path):
 
     (shape,) = geometries_of(found.text)
     assert shape.equals(WEST)
-    assert found.notes[1:] == (
-        "areaOfInterest: Left out, because it is a picture: 1 GroundOverlay.",
-        "areaOfInterest: Left out, because links are not followed: 1 NetworkLink.",
+    assert found.notes[1:] == ("areaOfInterest: Left out: 1 GroundOverlay and 1 NetworkLink. Links are not followed.",)
+
+
+def test_geometries_that_gdal_does_not_find_are_said(tmp_path):
+    both = PLACEMARK.format("a", ring(WEST.bounds)).replace(
+        "</Placemark>", "<Point><coordinates>8,47</coordinates></Point></Placemark>"
+    )
+    (tmp_path / "a.kml").write_text(KML.format(both + PLACEMARK.format("b", "")))
+
+    assert read_area_file(tmp_path / "a.kml").notes[1:] == (
+        "areaOfInterest: Left out, empty or misplaced: 2 geometries.",
     )
 
 
@@ -247,7 +295,10 @@ def test_geometries_of_any_kind_are_read_without_heights(tmp_path):
     found = read_area_file(write(tmp_path / "a.gpkg", shapes))
 
     assert [shape.wkt for shape in geometries_of(found.text)] == [shapely.force_2d(shape).wkt for shape in shapes[:4]]
-    assert found.notes == ("areaOfInterest: 4 features of layer a were read, in WGS 84.",)
+    assert found.notes == (
+        "areaOfInterest: 4 features of layer a were read, in WGS 84.",
+        "areaOfInterest: Left out, empty or misplaced: 2 geometries.",
+    )
 
 
 def test_a_file_without_features_is_refused(tmp_path):
@@ -278,3 +329,108 @@ def test_without_the_extra_only_json_is_read(tmp_path, monkeypatch):
     assert refusal(write(tmp_path / "a.shp", [WEST])) == (
         "areaOfInterest: pyogrio reads it and is not installed: add the extra [areas] or convert the file to GeoJSON."
     )
+
+
+def bomb(path, name, size_bytes):
+    """Write an archive with a member of KML and blanks, which packs to a thousandth."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as member:
+        member.write(b"<kml>")
+        for _ in range(size_bytes // 2**20):
+            member.write(b" " * 2**20)
+    return path
+
+
+@pytest.mark.slow
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
+    path = bomb(tmp_path / "a.kmz", "doc.kml", vector_source.MAX_UNPACKED_BYTES)
+
+    assert refusal(path) == "areaOfInterest: It unpacks to more than 536,870,912 bytes."
+
+
+def test_kml_that_is_too_large_is_refused_before_it_is_parsed(tmp_path):
+    path = bomb(tmp_path / "a.kmz", "doc.kml", vector_source.MAX_XML_BYTES)
+
+    assert refusal(path) == "areaOfInterest: It has more than 33,554,432 bytes: simplify it."
+
+
+@pytest.mark.parametrize("suffix", [".kml", ".gpx"])
+def test_xml_with_entities_is_refused(tmp_path, suffix):
+    root = suffix.removeprefix(".")
+    (tmp_path / f"a{suffix}").write_text(
+        f'<?xml version="1.0"?><!DOCTYPE {root} [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;">]><{root}>&b;</{root}>'
+    )
+
+    assert refusal(tmp_path / f"a{suffix}") == (
+        "areaOfInterest: It has a document type (DOCTYPE), which may define entities: remove it."
+    )
+
+
+VRT = '<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>{}</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>'
+
+
+@pytest.mark.parametrize("name", ["a.kml", "a.gpx", "a.vrt", "a.shp", "a.gpkg", "a.geojson"])
+def test_a_file_that_refers_to_another_is_not_followed_whatever_its_name_is(tmp_path, name):
+    other = write(tmp_path / "other.geojson", [WEST])
+    (tmp_path / name).write_text(VRT.format(other))
+    archive = zipped(tmp_path / "a.zip", tmp_path / name)
+
+    assert refusal(tmp_path / name) == "areaOfInterest: It is XML: convert it to GeoJSON."
+    assert refusal(archive).startswith("areaOfInterest: It is ")
+
+
+@pytest.mark.parametrize("kind", ["kml", "gpx"])
+def test_a_file_of_two_kinds_is_read_as_the_one_it_begins_with(tmp_path, kind):
+    """GDAL takes XML for a virtual file wherever its first bytes say so."""
+    other = write(tmp_path / "other.geojson", [WEST])
+    (tmp_path / f"a.{kind}").write_text(f"<{kind}>{VRT.format(other)}</{kind}>")
+
+    assert "areaOfInterest: " in refusal(tmp_path / f"a.{kind}")
+
+
+@pytest.mark.slow
+def test_a_view_that_never_ends_is_given_up(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.gpkg", [WEST], layer="t")
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "CREATE VIEW v AS WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
+            " SELECT n AS fid, geom FROM t, c WHERE n < 0;"
+            "INSERT INTO gpkg_contents(table_name, data_type, identifier, srs_id) VALUES ('v', 'features', 'v', 4326);"
+            "INSERT INTO gpkg_geometry_columns VALUES ('v', 'geom', 'POLYGON', 4326, 0, 0);"
+        )
+    monkeypatch.setattr(vector_file, "MAX_SECONDS", 5)
+
+    assert refusal(path, "v") == "areaOfInterest: It takes more than 5 seconds to read: simplify it."
+
+
+@pytest.mark.slow
+def test_a_file_of_a_million_vertices_is_read_and_too_complex(tmp_path):
+    angles = np.linspace(0, 2 * np.pi, 1_000_000)
+    circle = shapely.Polygon(np.column_stack([8 + np.cos(angles), 47 + np.sin(angles)]))
+    found = read_area_file(write(tmp_path / "a.gpkg", [circle]))
+
+    with pytest.raises(AreaError, match=r"The area has 1,000,000 vertices; 100,000 are allowed\."):
+        tiles_of(found.text)
+
+
+def test_more_features_than_the_limit_are_refused(tmp_path):
+    points = shapely.points(np.linspace(8, 9, 100_000 + 1), 47)
+
+    assert refusal(write(tmp_path / "a.fgb", list(points))) == (
+        "areaOfInterest: Layer a has more than 100,000 features: choose some with --area-where."
+    )
+
+
+@pytest.mark.slow
+def test_memory_is_limited(tmp_path):
+    (tmp_path / "a.kml").write_text(KML.format('<b c="d"/>' * 2_000_000))
+    program = (
+        "import sys; from exporttiles.cli import vector_reader as reader;"
+        "reader.MAX_MEMORY_BYTES = 600_000_000; reader.main(*sys.argv[1:])"
+    )
+    (tmp_path / "empty").mkdir()
+
+    said = subprocess.check_output(
+        [sys.executable, "-c", program, str(tmp_path / "a.kml"), str(tmp_path / "empty"), "{}"]
+    )
+
+    assert json.loads(said)["error"] == "It takes more than 600,000,000 bytes of memory to read."

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -19,6 +20,7 @@ from exporttiles.formats.areas.geojson import reference_of_name
 from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_text
 from exporttiles.formats.esri.esri_json import write_spatial_reference
 from exporttiles.rest.errors import naming_parameter
+from exporttiles.rest.package_by import attributes_of, read_features
 
 MAX_BYTES = 64 * 2**20
 """Size limit of a file; the most vertices that an area may have take a tenth of it."""
@@ -30,6 +32,8 @@ BUFFER_HELP = "Buffer the lines, points and polygons of --area by this distance:
 """Help of the option --buffer."""
 
 _ALL = Choice()
+_AREA = "areaOfInterest"
+_NUMBER = "exporttiles:number"  # of a feature, among its attributes
 _DISTANCE = re.compile(r"([-+]?[\d.].*?)\s*([A-Za-z]*)", re.ASCII)
 _BINARY = "It is a binary file: convert it to GeoJSON."
 
@@ -117,24 +121,14 @@ def read_area_file(path: Path, choice: Choice = _ALL, wkid: int | None = None) -
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _refusal(f"{error.strerror}.") from error
-    head = data[:HEAD_BYTES]
-    drivers = drivers_of(head)
-    if is_archive(head) or (drivers and (drivers != JSON or choice.layer or choice.where)):
+    if is_archive(data) or drivers_of(data[:HEAD_BYTES]) not in {(), JSON}:
         return _read_features(path, choice, wkid)
-    kind = kind_of_bytes(head)
-    if kind:
-        raise _refusal(f"It is {kind}: convert it to GeoJSON.")
-    if len(data) > MAX_BYTES:
-        raise _refusal(f"It has more than {MAX_BYTES:,} bytes: simplify the area.")
-    text = _decoded(data)
-    if not text.strip():
-        raise _refusal("It is empty.")
-    kind = kind_of_text(text)
-    if kind:
-        raise _refusal(f"It is {kind}: convert it to GeoJSON.")
+    text = _read_json(data)
+    if choice.layer:
+        raise RequestError("A file of JSON has no layers.", "area_layer")
     if wkid:  # the nearest reference counts: that of the file comes first
-        text = f'{{"geometries":[{text}],"spatialReference":{{"wkid":{wkid}}}}}'
-    return AreaFile(text)
+        text = f'{{"features":[{text}],"spatialReference":{{"wkid":{wkid}}}}}'
+    return _choose_features(text, choice.where) if choice.where else AreaFile(text)
 
 
 def buffer_parameters(distance: str | None, area: Path | None) -> dict[str, str]:
@@ -151,6 +145,47 @@ def buffer_parameters(distance: str | None, area: Path | None) -> dict[str, str]
     if not (found and found[2]):
         return {"bufferDistance": distance}
     return {"bufferDistance": found[1], "bufferUnit": found[2]}
+
+
+def _read_json(data: bytes) -> str:
+    """Return the text of a file, which is no other known kind than JSON."""
+    kind = kind_of_bytes(data[:HEAD_BYTES])
+    if kind:
+        raise _refusal(f"It is {kind}: convert it to GeoJSON.")
+    if len(data) > MAX_BYTES:
+        raise _refusal(f"It has more than {MAX_BYTES:,} bytes: simplify the area.")
+    text = _decoded(data)
+    if not text.strip():
+        raise _refusal("It is empty.")
+    kind = kind_of_text(text)
+    if kind:
+        raise _refusal(f"It is {kind}: convert it to GeoJSON.")
+    return text
+
+
+def _choose_features(text: str, where: str) -> AreaFile:
+    """Return the features of JSON whose attributes meet a condition. GDAL sees the attributes only."""
+    features = read_features(_AREA, text)
+    rows = [
+        {
+            "type": "Feature",
+            "properties": attributes_of(feature) | {_NUMBER: number},
+            "geometry": {"type": "Point", "coordinates": [0, 0]},
+        }
+        for number, (_, feature) in enumerate(features)
+    ]
+    with TemporaryDirectory(prefix="exporttiles.") as folder:
+        table = Path(folder, "attributes.geojson")
+        table.write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
+        try:
+            found = json.loads(read_vector_file(table, Choice(where=where, attribute=_NUMBER)).text)
+        except VectorFileError as error:
+            raise RequestError(str(error), error.parameter) from error
+    chosen = [features[row["properties"][_NUMBER]] for row in found]
+    note = f"{len(chosen):,} of {counted(len(features), 'feature')} {'was' if len(chosen) == 1 else 'were'} chosen."
+    return AreaFile(
+        json.dumps([reference | {"features": [feature]} for reference, feature in chosen]), (f"{_AREA}: {note}",)
+    )
 
 
 def _read_features(path: Path, choice: Choice, wkid: int | None) -> AreaFile:
@@ -177,7 +212,7 @@ def _read_features(path: Path, choice: Choice, wkid: int | None) -> AreaFile:
     return AreaFile(
         f'{{"type":"FeatureCollection","spatialReference":{json.dumps(write_spatial_reference(reference))},'
         f'"features":{found.text}}}',
-        tuple(f"areaOfInterest: {note}" for note in notes),
+        tuple(f"{_AREA}: {note}" for note in notes),
     )
 
 
@@ -210,4 +245,4 @@ def _decoded(data: bytes) -> str:
 
 
 def _refusal(reason: str) -> RequestError:
-    return RequestError(reason, "areaOfInterest")
+    return RequestError(reason, _AREA)

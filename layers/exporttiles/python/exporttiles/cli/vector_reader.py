@@ -6,6 +6,7 @@ import resource
 import sys
 import warnings
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from exporttiles.cli.vector_source import (
     rewrite_xml,
     suffix_of,
 )
+from exporttiles.domain.wording import counted
 
 MAX_FEATURES = 100_000
 """Limit of the features of a layer."""
@@ -57,26 +59,19 @@ def _read(path: Path, folder: Path, choice: Choice) -> Features:
     path, layer = put_into(folder, path, choice.layer)
     drivers = drivers_of(read_head(path))
     path = path.replace(path.with_suffix(suffix_of(drivers)))
-    notes = rewrite_xml(path) if drivers in {KML, GPX} else []
+    is_document = drivers in {KML, GPX}
+    notes, stated_count = rewrite_xml(path) if is_document else ([], 0)
     encoding = encoding_of_attributes(path) if drivers == SHAPEFILE else None
     _keep_only(*drivers)
-    try:
-        names = [str(name) for name, _ in pyogrio.list_layers(path)]
-    except pyogrio.errors.DataSourceError as error:
-        text = "." if _UNRECOGNIZED in str(error) else f": {_sentence(error)}"
-        raise VectorFileError(f"GDAL cannot read it as {drivers[0]}{text}") from error
-    if layer is not None and layer not in names:
-        raise VectorFileError(f"'{layer}' is none of its layers: {listed(names)}.", "area_layer")
-    if layer is None and drivers not in {KML, GPX} and len(names) != 1:
-        raise VectorFileError(f"It has {len(names):,} layers: {listed(names)}. Choose one with --area-layer.")
-    layers = [layer] if layer else [name for name in names if drivers != GPX or name not in _REPEATED]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        read = {name: _read_layer(path, name, choice, encoding) for name in layers}
-    notes += [f"GDAL: {text}." for text in dict.fromkeys(str(warning.message).rstrip(".") for warning in caught)]
-    if encoding and (choice.where or choice.attribute):
-        notes.append(f"No .cpg names the encoding of its attributes; they were read as {encoding}.")
-    features = [feature for found, _ in read.values() for feature in found]
+        names = _layer_names(path, drivers)
+        if layer is not None and layer not in names:
+            raise VectorFileError(f"'{layer}' is none of its layers: {listed(names)}.", "area_layer")
+        if layer is None and not is_document and len(names) != 1:
+            raise VectorFileError(f"It has {len(names):,} layers: {listed(names)}. Choose one with --area-layer.")
+        read = {name: _read_layer(path, name, choice, encoding) for name in ([layer] if layer else names)}
+    features = [feature for layer_read in read.values() for feature in layer_read.features]
     if not features and choice.where:
         raise VectorFileError(f"No feature has {choice.where}.", "area_where")
     if not features:
@@ -84,11 +79,29 @@ def _read(path: Path, folder: Path, choice: Choice) -> Features:
     text = json.dumps(features, separators=(",", ":"))
     if len(text) > MAX_TEXT_BYTES:
         raise VectorFileError(f"Its features are more than {MAX_TEXT_BYTES:,} bytes of JSON: simplify them.")
-    references = {crs for found, crs in read.values() if found}
+    references = {layer_read.crs for layer_read in read.values() if layer_read.features}
     if len(references) > 1:
         raise VectorFileError("Its layers have different spatial references. Choose one with --area-layer.")
-    counts = Counter({name: len(found) for name, (found, _) in read.items() if found})
-    return Features(text, counts, next(iter(references), None), notes)
+    empty_count = sum(layer_read.empty_count for layer_read in read.values())
+    if is_document and not (layer or choice.where):
+        empty_count = stated_count - len(features)
+    if empty_count > 0:
+        notes.append(f"Left out, empty or misplaced: {counted(empty_count, 'geometry', 'geometries')}.")
+    if encoding and (choice.where or choice.attribute):
+        notes.append(f"No .cpg names the encoding of its attributes; they were read as {encoding}.")
+    notes += [f"GDAL: {text}." for text in dict.fromkeys(str(warning.message).rstrip(".") for warning in caught)]
+    counts = Counter({name: len(layer_read.features) for name, layer_read in read.items() if layer_read.features})
+    return Features(text, counts, references.pop(), notes)
+
+
+def _layer_names(path: Path, drivers: tuple[str, ...]) -> list[str]:
+    """Return the layers that have geometries, but for those with the vertices of others."""
+    try:
+        layers = pyogrio.list_layers(path).tolist()
+    except pyogrio.errors.DataSourceError as error:
+        text = "." if _UNRECOGNIZED in str(error) else f": {_sentence(error)}"
+        raise VectorFileError(f"GDAL cannot read it as {drivers[0]}{text}") from error
+    return [name for name, kind in layers if kind is not None and not (drivers == GPX and name in _REPEATED)]
 
 
 def _keep_only(*drivers: str) -> None:
@@ -106,10 +119,16 @@ def _keep_only(*drivers: str) -> None:
         raise VectorFileError("GDAL cannot be kept from reading other kinds of files.")
 
 
-def _read_layer(
-    path: Path, layer: str, choice: Choice, encoding: str | None
-) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the features of a layer that are not empty, and its spatial reference."""
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The features of a layer, the number of those without a geometry, and its spatial reference."""
+
+    features: list[dict[str, Any]]
+    empty_count: int
+    crs: str | None
+
+
+def _read_layer(path: Path, layer: str, choice: Choice, encoding: str | None) -> _Layer:
     fields = [str(name) for name in pyogrio.read_info(path, layer=layer, encoding=encoding)["fields"]]
     attributes = [choice.attribute] if choice.attribute else []
     if not {*attributes} <= {*fields}:
@@ -131,8 +150,6 @@ def _read_layer(
             raise VectorFileError(f"GDAL cannot read layer {layer}: {_sentence(error)}") from error
         text = f"'{choice.where}' cannot be used on layer {layer}, whose attributes are {listed(fields) or 'none'}: "
         raise VectorFileError(text + _sentence(error), "area_where") from error
-    if geometries is None:  # a table
-        return [], None
     if len(geometries) > MAX_FEATURES:
         raise VectorFileError(f"Layer {layer} has more than {MAX_FEATURES:,} features: choose some with --area-where.")
     try:
@@ -150,7 +167,7 @@ def _read_layer(
         for at, shape in enumerate(shapes)
         if shape is not None and not shape.is_empty
     ]
-    return features, facts["crs"]
+    return _Layer(features, len(shapes) - len(features), facts["crs"])
 
 
 def _sentence(error: Exception) -> str:

@@ -19,14 +19,14 @@ from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_text
 
 SHAPEFILE, GEOPACKAGE, FLATGEOBUF = ("ESRI Shapefile",), ("GPKG",), ("FlatGeobuf",)
 KML, GPX = ("LIBKML",), ("GPX",)
-JSON = ("GeoJSON", "ESRIJSON", "GeoJSONSeq")
+JSON = ("GeoJSON", "GeoJSONSeq")
 """Drivers of GDAL."""
 
 MAX_UNPACKED_BYTES = 512 * 2**20
 """Size limit of what is taken from a zip archive."""
 
-MAX_XML_BYTES = 64 * 2**20
-"""Size limit of KML and GPX."""
+MAX_XML_BYTES = 32 * 2**20
+"""Size limit of KML and GPX; the most vertices that an area may have take a fifth of it."""
 
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 _DRIVERS = {b"\x00\x00\x27\x0a": SHAPEFILE, b"SQLite format 3\x00": GEOPACKAGE, b"fgb\x03": FLATGEOBUF}
@@ -36,7 +36,11 @@ _SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 _DBF_HEADER_BYTES = 32
 _LANGUAGE_OFFSET = 29  # of the byte there that names the encoding
 _CHUNK_BYTES = 2**20
-_OVERLAYS = ("GroundOverlay", "PhotoOverlay", "ScreenOverlay")  # pictures; GDAL takes some for polygons
+_NO_AREAS = ("GroundOverlay", "PhotoOverlay", "ScreenOverlay", "NetworkLink")  # GDAL takes some for polygons
+_GEOMETRIES = {  # element of KML or GPX -> those in it that GDAL reads as features
+    "Placemark": ("Point", "LineString", "LinearRing", "Polygon", "MultiGeometry", "Track", "MultiTrack"),
+    "gpx": ("wpt", "rte", "trk"),
+}
 _KML_EXTENSIONS = "http://www.google.com/kml/ext/2.2"
 
 
@@ -104,11 +108,14 @@ def suffix_of(drivers: tuple[str, ...]) -> str:
     return _SUFFIX_OF[drivers]
 
 
-def rewrite_xml(path: Path) -> list[str]:
-    """Replace KML or GPX by the same document in UTF-8, without pictures. Return notes about what is left out.
+def rewrite_xml(path: Path) -> tuple[list[str], int]:
+    """Replace KML or GPX by the same document in UTF-8, without pictures and links.
+
+    Returns:
+        Notes about what is left out, and the number of geometries.
 
     Raises:
-        VectorFileError: it is too large, or not XML, or defines entities.
+        VectorFileError: it is too large, not XML, or has a document type.
     """
     if path.stat().st_size > MAX_XML_BYTES:
         raise VectorFileError(f"It has more than {MAX_XML_BYTES:,} bytes: simplify it.")
@@ -119,24 +126,21 @@ def rewrite_xml(path: Path) -> list[str]:
     except (ParseError, LookupError, ValueError) as error:
         raise VectorFileError(f"It is not XML: {error}.") from error
     root = tree.getroot()
-    removed = Counter[str]()
-    links = 0
+    geometry_count, left_out = 0, Counter[str]()
     for parent in root.iter():
+        geometries = _GEOMETRIES.get(_local_name(parent), ())
         for child in list(parent):
             name = _local_name(child)
-            links += name == "NetworkLink"
-            if name in _OVERLAYS:
+            geometry_count += name in geometries
+            if name in _NO_AREAS:
                 parent.remove(child)
-                removed[name] += 1
+                left_out[name] += 1
     register_namespace("", root.tag.partition("}")[0].lstrip("{"))
     register_namespace("gx", _KML_EXTENSIONS)
     path.unlink()  # which may be a link
     tree.write(path, "utf-8", xml_declaration=True)
-    left_out = [counted(count, name) for name, count in removed.items()]
-    notes = [f"Left out, because it is a picture: {text}." for text in left_out]
-    if links:
-        notes.append(f"Left out, because links are not followed: {counted(links, 'NetworkLink')}.")
-    return notes
+    counts = " and ".join(counted(count, name) for name, count in left_out.items())
+    return [f"Left out: {counts}. Links are not followed."] if counts else [], geometry_count
 
 
 def encoding_of_attributes(path: Path) -> str | None:

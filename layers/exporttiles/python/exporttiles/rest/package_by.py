@@ -51,26 +51,46 @@ def split_area(name: str, text: str, attribute: str) -> list[PackageArea]:
     Raises:
         RequestError: there are no features, or one of them has no such value.
     """
-    document, is_repaired = read_document(name, text, _read_integer)
-    if is_repaired:
-        raise InvalidParameterError(name, text, f"Its brackets do not match. {_LEGAL}")
-    features = list(_features(name, document, {}))
-    if not features:
-        raise RequestError(f"It has no features. {_LEGAL}", name)
-    known = Counter(key for _, feature in features for key in _attributes(feature))
+    features = read_features(name, text)
+    known = Counter(key for _, feature in features for key in attributes_of(feature))
     if attribute not in known:
         listed = ", ".join(list(known)[:_MOST_LISTED]) or "none"
         more = f" and {len(known) - _MOST_LISTED:,} others" if len(known) > _MOST_LISTED else ""
         raise InvalidParameterError(PACKAGE_BY, attribute, f"The attributes of the features are: {listed}{more}.")
     parts: dict[str, list[dict[str, Any]]] = {}
     for number, (reference, feature) in enumerate(features, 1):
-        value = _value(_attributes(feature).get(attribute), attribute, number)
+        value = _value(attributes_of(feature).get(attribute), attribute, number)
         parts.setdefault(value, []).append(reference | {"features": [feature]})
     try:
         texts = [json.dumps(part) for part in parts.values()]
     except RecursionError as error:
         raise RequestError("It is nested too deeply.", name) from error
     return list(map(PackageArea, package_names(parts), parts, texts))
+
+
+def read_features(name: str, text: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the features of an area parameter, each after the members that name its spatial reference.
+
+    Args:
+        name: name of the area parameter.
+        text: value of the area parameter.
+
+    Raises:
+        RequestError: there are no features.
+    """
+    document, is_repaired = read_document(name, text, _read_integer)
+    if is_repaired:
+        raise InvalidParameterError(name, text, f"Its brackets do not match. {_LEGAL}")
+    features = list(_features(name, document, {}))
+    if not features:
+        raise RequestError(f"It has no features. {_LEGAL}", name)
+    return features
+
+
+def attributes_of(feature: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a feature: `attributes` in Esri JSON, `properties` in GeoJSON."""
+    found = feature.get("attributes") or feature.get("properties")
+    return found if isinstance(found, dict) else {}
 
 
 @contextmanager
@@ -103,12 +123,6 @@ def _features(
         yield reference, value
     else:
         raise RequestError(f"It has a geometry that is not part of a feature, and so no attributes. {_LEGAL}", name)
-
-
-def _attributes(feature: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a feature: `attributes` in Esri JSON, `properties` in GeoJSON."""
-    found = feature.get("attributes") or feature.get("properties")
-    return found if isinstance(found, dict) else {}
 
 
 def _value(value: Any, attribute: str, number: int) -> str:
