@@ -116,6 +116,18 @@ def test_a_schedule_may_export_a_corridor(schedule, tmp_path, capsys):
     assert "Lines and points need a bufferDistance" in capsys.readouterr().err
 
 
+def test_a_schedule_may_have_its_area_from_a_vector_file(schedule, tmp_path, capsys):
+    track = tmp_path / "track.gpx"
+    points = '<trkpt lat="47" lon="8"/><trkpt lat="48" lon="9"/>'
+    track.write_text(f"<gpx version='1.1' creator='test'><trk><trkseg>{points}</trkseg></trk></gpx>")
+
+    assert schedule("add", "track", *WEEKLY, *WHAT, "--area", str(track), "--buffer", "5km") == 0
+
+    said = capsys.readouterr().out
+    assert f"--area {track}: 1 feature of layer tracks was read, in WGS 84.\n" in said
+    assert f"--area {track}: 1 line was buffered by 5 km." in said
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import shapely
 from defusedxml.ElementTree import fromstring
 from obstore.store import LocalStore
 from PIL import Image
@@ -29,6 +30,7 @@ from tests.caches import CACHES
 from tests.fakes import a_runtime, run_workflow
 from tests.field.make_inputs import INPUTS
 from tests.unit.usecases.test_export import tiles_of
+from tests.vector_files import KML, PLACEMARK, POINTS, ring, write, zipped
 
 BOX = "0,0,5000000,4000000"
 
@@ -164,6 +166,64 @@ def test_an_area_comes_from_a_file(world, tmp_path, area):
     main(["export", str(world), str(tmp_path / "out.tpkx"), "--levels=3", "--area", str(tmp_path / "area.json")])
 
     assert set(tiles_of((tmp_path / "out.tpkx").read_bytes())) == {(3, 3, 4)}
+
+
+def test_an_area_comes_from_a_zipped_shapefile_in_metres(world, tmp_path, capsys):
+    corner, nowhere = shapely.box(500_000, 500_000, 4_500_000, 4_500_000), shapely.box(-1e7, -1e7, -9e6, -9e6)
+    shapefile = write(tmp_path / "counties.shp", [corner, nowhere], "EPSG:3857", names=["Kern", "Inyo"])
+    archive = zipped(tmp_path / "counties.zip", shapefile)
+    out = tmp_path / "out.tpkx"
+
+    assert (
+        main(["export", str(world), str(out), "--levels=3", "--area", str(archive), "--area-where", "NAME='Kern'"]) == 0
+    )
+
+    assert set(tiles_of(out.read_bytes())) == {(3, 3, 4)}
+    assert (
+        f"--area {archive}: 1 feature of layer counties was read, in WGS 84 / Pseudo-Mercator.\n"
+        in capsys.readouterr().out
+    )
+
+
+def test_an_area_comes_from_a_kmz(world, tmp_path, capsys):
+    (tmp_path / "doc.kml").write_text(
+        KML.format(PLACEMARK.format("a", ring((1, 1, 44, 40))) + POINTS.format("b", "1,2"))
+    )
+    kmz, out = zipped(tmp_path / "a.kmz", tmp_path / "doc.kml"), tmp_path / "out.tpkx"
+
+    assert main(["export", str(world), str(out), "--levels=3", "--area", str(kmz)]) == 0
+
+    assert set(tiles_of(out.read_bytes())) == {(3, 3, 4)}
+    said = capsys.readouterr().out
+    assert f"--area {kmz}: 2 features of layer doc were read, in WGS 84.\n" in said
+    assert f"Warning: --area {kmz}: Left out, without an area or a bufferDistance: 1 Point." in said
+
+
+def test_packages_are_named_by_an_attribute_of_a_shapefile(world, tmp_path):
+    boxes = [shapely.box(1, 1, 44, 40), shapely.box(-44, 1, -1, 40)]
+    shapefile = write(tmp_path / "districts.shp", boxes, names=["Übersee", "Łódź"], encoding="UTF-8")
+    command = [
+        "export",
+        str(world),
+        str(tmp_path / "out"),
+        "--levels=3",
+        "--area",
+        str(shapefile),
+        "--package-by",
+        "NAME",
+    ]
+
+    assert main(command) == 0
+
+    assert len(listing(tmp_path / "out")) == 2
+    tiles = sorted([*tiles_of(path.read_bytes())] for path in (tmp_path / "out").iterdir())
+    assert tiles == [[(3, 3, 3)], [(3, 3, 4)]]
+
+
+def test_options_of_an_area_need_one(world, tmp_path, capsys):
+    assert main(["export", str(world), str(tmp_path / "out.tpkx"), "--area-layer", "west"]) == 2
+
+    assert "--area-layer: It belongs to --area, which is missing." in capsys.readouterr().err
 
 
 AREA = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[1, 1], [44, 1], [44, 40], [1, 40]]]}}
