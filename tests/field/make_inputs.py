@@ -744,7 +744,7 @@ def foreign():
             f"foreign/World.mbtiles-{name}",
             lambda f, d=beside: mbtiles(f, d),
             "export data/World.mbtiles out.tpkx",
-            f"{OR_NAMED} MBTiles",
+            ALL,
         )
     yield (
         "foreign/conf.xml",

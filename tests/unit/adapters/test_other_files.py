@@ -10,9 +10,6 @@ from tests.fakes import memory
 SQLITE, TIFF = b"SQLite format 3\0", b"II*\0\x08\0\0\0"
 
 OTHERS = [
-    ("World.mbtiles", SQLITE, "'World.mbtiles' is an MBTiles database.*pmtiles convert"),
-    ("WORLD.MBTILES", b"", "'WORLD.MBTILES' is an MBTiles database"),
-    ("Map.gpkg", SQLITE, "GeoPackage"),
     ("Photo.tif", TIFF, "TIFF image.*gdal2tiles"),
     ("Photo", TIFF, "'Photo' is a TIFF image"),
     ("Photo.jpg", b"\xff\xd8\xff", "a picture"),
@@ -33,7 +30,15 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "body", "why"), OTHERS)
+IN_STORES = [
+    ("World.mbtiles", SQLITE, "'World.mbtiles' is MBTiles, .*exporttiles export MAP.mbtiles MAP.pmtiles"),
+    ("WORLD.MBTILES", b"", "'WORLD.MBTILES' is MBTiles, which are read from a disk only"),
+    ("Map.gpkg", SQLITE, "'Map.gpkg' is a GeoPackage, .*exporttiles export MAP.gpkg MAP.tpkx"),
+]
+"""Databases, which are read on this machine."""
+
+
+@pytest.mark.parametrize(("name", "body", "why"), [*OTHERS, *IN_STORES])
 def test_a_file_of_another_kind_is_refused_by_name_and_kind(name, body, why):
     objects = memory()
     objects.write(name, body)

@@ -264,13 +264,23 @@ def test_what_is_no_database_is_refused_in_words(tmp_path):
 
 
 def test_a_view_that_never_ends_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr("exporttiles.formats.checks.database_check._STEPS", 10**7)
+    monkeypatch.setattr("exporttiles.formats.archives.untrusted_database.STEPS", 10**7)
+    path = tmp_path / "endless.mbtiles"
+    rows = ", ".join(f"({number})" for number in range(300))
+    change(path, "CREATE TABLE metadata (name, value)", "CREATE TABLE n (i)", f"INSERT INTO n VALUES {rows}")
+    endless = "SELECT 0 AS zoom_level, n.i AS tile_column, 0 AS tile_row, x'00' AS tile_data FROM n"
+    change(path, f"CREATE VIEW tiles AS {endless}, n AS m, n AS o, n AS p, n AS q")
+
+    assert check_file(path)[0][-1].startswith("Reading its tables takes far more steps")
+
+
+def test_a_view_that_recurses_is_not_run(tmp_path):
     path = tmp_path / "endless.mbtiles"
     endless = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n) SELECT 0 AS zoom_level, i AS tile_column"
     change(path, "CREATE TABLE metadata (name, value)")
     change(path, f"CREATE VIEW tiles AS {endless}, 0 AS tile_row, x'00' AS tile_data FROM n")
 
-    assert check_file(path)[0][-1].startswith("Reading its tables takes far more steps")
+    assert check_file(path)[0][-1].startswith("One of its views recurses")
 
 
 def test_the_command_checks_each_by_its_contents(tmp_path, mbtiles, geopackage, capsys):

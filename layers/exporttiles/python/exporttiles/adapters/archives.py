@@ -67,7 +67,7 @@ def require_cache(objects: ObjectReader, name: str) -> None:
     elif name:
         raise SourceError(
             f"'{name}' is {found or 'a file of another kind'}, not a cache of tiles. A source is a folder, or a .tpkx, "
-            ".tpk, .zip or .pmtiles."
+            ".tpk, .zip or .pmtiles; on this machine also a .mbtiles or .gpkg."
         )
 
 

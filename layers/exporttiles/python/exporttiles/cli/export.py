@@ -134,7 +134,8 @@ def export(
 ) -> None:
     """Export tiles of a cache into a package, without AWS.
 
-    SOURCE is a folder, .tpkx, .tpk, .zip or .pmtiles: a path, or an address such as s3://bucket/caches/Name.
+    SOURCE is a folder, .tpkx, .tpk, .zip or .pmtiles: a path, or an address such as s3://bucket/caches/Name. On this
+    machine, it may also be a .mbtiles or .gpkg.
 
     OUT is a .tpkx, .tpk, .pmtiles, .mbtiles or .gpkg, or a cache raster dataset: a .zip or a folder. With
     --package-by, it is a folder of packages.

@@ -16,6 +16,7 @@ from exporttiles.adapters.object_stores import ObstoreObjects, open_store
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
+from exporttiles.formats.caches.tile_tables import DATABASES
 from exporttiles.formats.esri.tiling_schemes import WELL_KNOWN
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.usecases.inspection.inspect_cache import InspectCache, InspectedCache
@@ -84,6 +85,7 @@ _OPTIONS = (
         ),
     ),
     click.option("--row-before-column", is_flag=True, help="Files are named level/row/column, as in WMTS."),
+    click.option("--layer", default="", metavar="NAME", help="Layer of tiles of a GeoPackage that has several."),
     click.option("--description", metavar="TEXT", default="", help="Description of the map."),
     click.option("--copyright", metavar="TEXT", default="", help="Copyright notice of the map."),
 )
@@ -107,7 +109,8 @@ def open_source(source: Source) -> tuple[ObjectReader, str]:
     objects = ObstoreObjects(LocalStore(path if path.is_dir() else path.parent))
     if path.is_dir():
         return objects, f"file://{path}"
-    require_cache(objects, path.name)
+    if path.suffix.lower() not in DATABASES:
+        require_cache(objects, path.name)
     return within(objects, path.name), f"file://{path}"
 
 
@@ -133,6 +136,7 @@ def inspect(
     rows_from_bottom: bool | None,
     hexadecimal_levels: bool | None,
     row_before_column: bool,
+    layer: str,
     description: str,
     copyright: str,  # noqa: A002  named as its option
 ) -> InspectedCache:
@@ -143,7 +147,7 @@ def inspect(
         SourceError: the store does not answer.
     """
     order = FileOrder(row_before_column, rows_from_bottom, hexadecimal_levels)
-    inspect_cache = InspectCache(objects, read_cache, WELL_KNOWN[scheme or _ASSUMED_SCHEME], order)
+    inspect_cache = InspectCache(objects, read_cache, WELL_KNOWN[scheme or _ASSUMED_SCHEME], order, layer=layer)
     if scheme:
         inspect_cache = replace(inspect_cache, is_scheme_chosen=True, scheme_source="from --scheme")
     try:

@@ -14,6 +14,7 @@ class CacheLayout(StrEnum):
     COMPACT_V1 = "compact-v1"
     COMPACT_V2 = "compact-v2"
     PMTILES = "pmtiles"
+    DATABASE = "database"
 
 
 class ServiceType(StrEnum):
@@ -62,17 +63,18 @@ class TileCache:
     """Location and layout of the tiles.
 
     Attributes:
-        url: folder or archive (.tpkx, .tpk, .pmtiles): ``s3://bucket/prefix``
-            or ``file:///folder``.
+        url: folder, archive (.tpkx, .tpk, .pmtiles) or database (.mbtiles, .gpkg):
+            ``s3://bucket/prefix`` or ``file:///folder``.
         path_template: of a file cache, the path of a tile below the url, with
             the fields of `PathTemplate`; of a bundle cache, the folder of the
             level folders, or the path of a bundle with the fields of
-            `BundleNames`; of PMTiles, the name of the archive.
+            `BundleNames`; of PMTiles, the name of the archive; of a
+            database, the name of the table of tiles.
         average_tile_bytes: mean size of a tile, for planning and estimates.
         extensions: for the field ``{extension}``: of a file cache, all that
             tiles have, the most frequent first; of a bundle cache, those of
             bundles and of the files of their offsets.
-        level_rows: of a file cache that counts rows from the bottom, for the
+        level_rows: of a database or file cache that counts rows from the bottom, for the
             field ``{row_from_bottom}``: how many rows each level has, from
             level 0.
     """

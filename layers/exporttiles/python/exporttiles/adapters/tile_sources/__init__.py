@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from exporttiles.adapters.archives import archive_version, open_cache
 from exporttiles.adapters.tile_sources.bundles import CompactV1Tiles, CompactV2Tiles
+from exporttiles.adapters.tile_sources.database import DatabaseTiles
 from exporttiles.adapters.tile_sources.files import FileTiles
 from exporttiles.adapters.tile_sources.pmtiles import PmtilesTiles
 from exporttiles.domain.errors import SourceDeniedError
@@ -19,6 +20,7 @@ READERS: dict[CacheLayout, Callable[[ObjectReader, TileCache], TileSource]] = {
     CacheLayout.COMPACT_V1: CompactV1Tiles,
     CacheLayout.COMPACT_V2: CompactV2Tiles,
     CacheLayout.PMTILES: PmtilesTiles,
+    CacheLayout.DATABASE: DatabaseTiles,
 }
 
 

@@ -28,8 +28,11 @@ _SIGNATURES = {
 _PICTURES = "Cut it into tiles first, as gdal2tiles.py does."
 _AREAS = "It may say which area is exported: --area."
 _SUFFIXES = {
-    ".mbtiles": ("an MBTiles database", "'pmtiles convert' makes a .pmtiles of it, which is read."),
-    ".gpkg": ("a GeoPackage", "Cut it into tiles in files first, or convert it to .pmtiles."),
+    ".mbtiles": (
+        "MBTiles, which are read from a disk only",
+        "Convert them: exporttiles export MAP.mbtiles MAP.pmtiles.",
+    ),
+    ".gpkg": ("a GeoPackage, which is read from a disk only", "Convert it: exporttiles export MAP.gpkg MAP.tpkx."),
     ".rmap": ("a RMaps database", "Convert it to .pmtiles first."),
     ".sqlitedb": ("a database of tiles", "Convert it to .pmtiles first."),
     ".vtpk": ("a vector tile package", "It holds vector tiles; packages of JPEG, PNG or LERC tiles are made here."),

@@ -1,24 +1,19 @@
 """Checking SQLite files of tiles: MBTiles 1.3, and the tiles of GeoPackages.
 
-A database from outside may hold views and triggers of any kind: it is opened
-for reading alone, its own functions are not trusted, and its steps and values
-are bounded.
-
 Source: mapbox/mbtiles-spec, 1.3/spec.md; OGC 12-128r17 (GeoPackage 1.3), clause 2.2.
 """
 
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from exporttiles.domain.wording import counted
-from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes
+from exporttiles.formats.archives.untrusted_database import Row, UntrustedDatabase, quoted
 from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.bundle_check import TILE_HEAD_BYTES
 from exporttiles.formats.checks.checked_files import PackageReport, check_gaps
@@ -29,12 +24,6 @@ from exporttiles.formats.tiles.image import DAMAGED_WEBP, image_size, is_damaged
 
 DATABASES = (".mbtiles", ".gpkg")
 
-_STEPS_AT_ONCE = 10**6
-_STEPS = 2 * 10**9
-"""Limit of the steps of SQLite's machine, about half a minute, for files up to 64 MB; larger ones have more."""
-
-_STEPS_A_BYTE = 32
-_MAX_VALUE_BYTES = 64 * 2**20
 _MAX_TABLES = 100
 _GEOPACKAGE_IDS = {geopackage.APPLICATION_ID, 0x47503130, 0x47503131}  # of 1.2 and later, of 1.0, of 1.1
 _MBTILES_FORMATS = {"png": {"png", "jpeg"}, "jpg": {"jpeg"}, "jpeg": {"jpeg"}, "webp": {"webp"}}
@@ -43,22 +32,20 @@ _MBTILES_FORMATS = {"png": {"png", "jpeg"}, "jpg": {"jpeg"}, "jpeg": {"jpeg"}, "
 _GEOPACKAGE_TABLES = ("gpkg_spatial_ref_sys", "gpkg_contents", "gpkg_tile_matrix_set", "gpkg_tile_matrix")
 _ROUNDING = 1e-6
 
-_Row = Sequence[Any]
-
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
     """A database and what was found in it so far."""
 
-    database: sqlite3.Connection
+    database: UntrustedDatabase
     scope: Scope
     damage: Findings = field(default_factory=Findings)
     remarks: Findings = field(default_factory=Findings)
     tile_counts: Counter[int] = field(default_factory=Counter)
 
-    def rows(self, query: str, *values: object) -> Iterator[_Row]:
+    def rows(self, query: str, *values: object) -> Iterator[Row]:
         """Yield the rows of a query."""
-        yield from self.database.execute(query, values)
+        return self.database.rows(query, *values)
 
 
 def check_database(path: Path, scope: Scope) -> PackageReport:
@@ -68,47 +55,17 @@ def check_database(path: Path, scope: Scope) -> PackageReport:
         path: of the file; nothing is written beside it.
         scope: if `tiles`, every page of the file and the beginning of every tile is read.
     """
-    size_bytes = path.stat().st_size
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as database:
+    with UntrustedDatabase(path) as database:
         checked = _Checked(database, scope)
-        _bound(database, size_bytes)
         try:
             _check(checked, path.suffix.lower())
-        except sqlite3.Error as error:
-            with path.open("rb") as file:
-                kind = kind_of_bytes(file.read(HEAD_BYTES))
-            checked.damage.add("", _failure(error, kind or ""))
-        except UnicodeDecodeError:
-            checked.damage.add("", "It holds text that is not UTF-8.")
-    return PackageReport.of(size_bytes, checked.tile_counts, checked.damage, checked.remarks)
-
-
-def _bound(database: sqlite3.Connection, size_bytes: int) -> None:
-    left = (_STEPS + _STEPS_A_BYTE * size_bytes) // _STEPS_AT_ONCE
-
-    def is_too_much() -> bool:
-        nonlocal left
-        left -= 1
-        return left < 0
-
-    database.set_progress_handler(is_too_much, _STEPS_AT_ONCE)
-    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE_BYTES)
-    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
-        database.execute(f"PRAGMA {pragma}")
-
-
-def _failure(error: sqlite3.Error, kind: str) -> str:
-    code = getattr(error, "sqlite_errorcode", 0)
-    if code == sqlite3.SQLITE_NOTADB:
-        is_other = kind and not kind.startswith("an SQLite")
-        return f"It is {kind}, not an SQLite database." if is_other else "It is not an SQLite database."
-    if code == sqlite3.SQLITE_INTERRUPT:
-        return "Reading its tables takes far more steps than a file of this size should."
-    return f"The database cannot be read: {error}."
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            checked.damage.add("", database.failure(error))
+    return PackageReport.of(path.stat().st_size, checked.tile_counts, checked.damage, checked.remarks)
 
 
 def _check(checked: _Checked, suffix: str) -> None:
-    names = {name for (name,) in checked.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+    names = checked.database.tables()
     is_geopackage = "gpkg_contents" in names
     kind = ".gpkg" if is_geopackage else ".mbtiles"
     if not is_geopackage and not {"tiles", "metadata"} <= names:
@@ -181,7 +138,7 @@ def _check_tile_table(checked: _Checked, table: str, srs_id: object) -> None:
     if not all(isinstance(value, int | float) for row in [*sets, *matrices] for value in row):
         damage.add(table, "Its tile matrices hold values that are not numbers.")
         return
-    by_zoom: Mapping[int, _Row] = {row[0]: row[1:] for row in matrices}
+    by_zoom: Mapping[int, Row] = {row[0]: row[1:] for row in matrices}
     for zoom, (columns, rows, width, height, pixel_x, pixel_y) in by_zoom.items():
         is_box = math.isclose(columns * width * pixel_x, sets[0][0], rel_tol=_ROUNDING) and math.isclose(
             rows * height * pixel_y, sets[0][1], rel_tol=_ROUNDING
@@ -210,7 +167,7 @@ def _check_places(checked: _Checked, table: str, matrix: Any) -> None:
         "zoom_level, count(*), min(tile_column), max(tile_column), min(tile_row), max(tile_row), "
         "count(DISTINCT tile_column || ' ' || tile_row)"
     )
-    query = f"SELECT {columns} FROM {_quoted(table)} GROUP BY zoom_level LIMIT 100"  # noqa: S608
+    query = f"SELECT {columns} FROM {quoted(table)} GROUP BY zoom_level LIMIT 100"  # noqa: S608
     for zoom, count, *sides, places in checked.rows(query):
         if not all(isinstance(value, int) for value in (zoom, *sides)):
             checked.damage.add(table, "It holds tiles whose zoom level, column or row is not a whole number.")
@@ -237,7 +194,7 @@ def _check_tiles(
     found = Counter[tuple[int, int]]()
     seen = set[str]()
     columns = f"zoom_level, tile_column, tile_row, substr(tile_data, 1, {TILE_HEAD_BYTES}), length(tile_data)"
-    query = f"SELECT {columns} FROM {_quoted(table)}"  # noqa: S608
+    query = f"SELECT {columns} FROM {quoted(table)}"  # noqa: S608
     for zoom, column, row, head, size_bytes in checked.rows(query):
         place = f"Zoom level {zoom}, column {column}, row {row}"
         image = sniff(head) if isinstance(head, bytes) else None
@@ -262,7 +219,3 @@ def _numbers(text: str) -> list[float]:
         return [float(each) for each in text.split(",")]
     except ValueError:
         return []
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -54,6 +54,20 @@ def snap_to_well_known(scheme: TilingScheme) -> TilingScheme:
     return scheme
 
 
+def completed(scheme: TilingScheme) -> TilingScheme:
+    """Return the well-known scheme of which a scheme has some levels, under the same numbers, or the scheme itself."""
+    snapped = snap_to_well_known(scheme)
+    for well_known in WELL_KNOWN.values():
+        esri = {lod.level: lod.resolution for lod in well_known.lods}
+        is_part = all(
+            math.isclose(lod.resolution, esri.get(lod.level, 0), rel_tol=_SAME_NUMBER) for lod in snapped.lods
+        )
+        is_part &= snapped.tile_size == well_known.tile_size
+        if is_part and _has_same_origin(snapped, well_known) and _has_same_reference(snapped, well_known):
+            return well_known
+    return scheme
+
+
 def _has_same_reference(scheme: TilingScheme, well_known: TilingScheme) -> bool:
     try:
         return scheme.spatial_reference.is_same_as(well_known.spatial_reference)

@@ -21,6 +21,7 @@ _STORAGE_FORMATS = {
     CacheLayout.COMPACT_V1: "esriMapCacheStorageModeCompact",
     CacheLayout.COMPACT_V2: "esriMapCacheStorageModeCompactV2",
     CacheLayout.PMTILES: "",
+    CacheLayout.DATABASE: "",
 }
 
 

@@ -6,6 +6,7 @@ that fits the listing. The format comes from a sample of the tiles.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
@@ -15,6 +16,7 @@ from exporttiles.domain.wording import counted
 from exporttiles.formats.caches.documents import CacheInfo
 from exporttiles.formats.caches.listed_tiles import ListedBundles, ListedFiles, only_one
 from exporttiles.formats.caches.listing import CacheListing
+from exporttiles.formats.caches.tile_tables import DATABASES, read_tile_table
 from exporttiles.formats.esri.tiling_schemes import snap_to_well_known
 from exporttiles.formats.tiles.tile_format import detect_format, tile_side
 from exporttiles.ports.objects import ObjectReader
@@ -30,6 +32,7 @@ from exporttiles.usecases.inspection.cache_claims import (
 from exporttiles.usecases.inspection.find_documents import documents_of_files, find_documents, passed_over
 from exporttiles.usecases.inspection.readings import XYZ, FileOrder, Reading, settle_level_base
 from exporttiles.usecases.inspection.survey import Survey, survey_bundles, survey_files, survey_pmtiles
+from exporttiles.usecases.inspection.survey_table import info_of, mbtiles_rows, survey_table
 from exporttiles.usecases.inspection.tile_grid import TileGrid, settle_grid
 
 MAX_DOCUMENT_BYTES = 16 * 2**20
@@ -62,6 +65,7 @@ class InspectCache:
         scheme: for a cache without a document that states one.
         order: of the numbers in file paths.
         is_scheme_chosen: `scheme` is the user's choice, not assumed.
+        layer: of tiles in a database that has several.
         scheme_source: where `scheme` comes from, as `Sources` has it.
     """
 
@@ -70,6 +74,7 @@ class InspectCache:
     scheme: TilingScheme
     order: FileOrder = XYZ
     is_scheme_chosen: bool = False
+    layer: str = ""
     scheme_source: str = "assumed, as no document states one (--scheme names another)"
 
     def __call__(self, name: str, url: str) -> InspectedCache:
@@ -77,15 +82,19 @@ class InspectCache:
 
         Args:
             name: of the service.
-            url: where the cache lies: a folder, or a .tpkx, .tpk or .pmtiles.
+            url: where the cache lies: a folder, or a .tpkx, .tpk, .pmtiles, .mbtiles or .gpkg.
 
         Raises:
             DamagedCacheError: there is no readable cache; the message says why.
             SourceError: the store failed or did not answer.
         """
-        listing = self._listing(url)
-        info, doubts = self._documents(listing)
-        cache, survey = self._survey(url, listing, info)
+        doubts: list[Message] = []
+        if url.lower().endswith(DATABASES):
+            cache, survey, info = self._survey_database(url)
+        else:
+            listing = self._listing(url)
+            info, doubts = self._documents(listing)
+            cache, survey = self._survey(url, listing, info)
         found = self._inspected(name, cache, survey, info)
         return replace(found, messages=(*found.messages, *doubts, *self._unused_options(cache, info)))
 
@@ -104,6 +113,18 @@ class InspectCache:
         if not self._is_scheme_known(info) and (listing.bundles.levels or listing.exploded):
             survey.messages += passed_over(listing.documents)
         return cache, survey
+
+    def _survey_database(self, url: str) -> tuple[TileCache, Survey, CacheInfo | None]:
+        """Return the cache, the survey of its tiles, and what a GeoPackage says about itself."""
+        table = read_tile_table(Path(url.removeprefix("file://")), self.layer)
+        cache = TileCache(url, CacheLayout.DATABASE, table.name, 1)
+        info = None
+        if table.scheme:
+            info = info_of(table, table.scheme, url.rpartition("/")[2])
+        elif self.order.is_from_bottom is not False:
+            cache = replace(cache, level_rows=mbtiles_rows(table))
+        survey = survey_table(self.reader(self.objects, cache), cache, table, self._scheme(info), self.order)
+        return cache, survey, info
 
     def _survey_bundles(self, url: str, listed: ListedBundles, info: CacheInfo | None) -> tuple[TileCache, Survey]:
         stated_extent = info.full_extent if info else None
@@ -158,7 +179,10 @@ class InspectCache:
         unused = []
         if info and self.is_scheme_chosen and self.scheme != info.tiling_scheme:
             unused.append(f"--scheme is not used: {info.document} states the tiling scheme.")
-        if cache.layout is not CacheLayout.FILES and replace(self.order, has_hexadecimal_levels=None) != XYZ:
+        if self.layer and cache.layout is not CacheLayout.DATABASE:
+            unused.append("--layer is not used: it names a table of a GeoPackage.")
+        has_rows = cache.layout is CacheLayout.FILES or (cache.layout is CacheLayout.DATABASE and info is None)
+        if not has_rows and replace(self.order, has_hexadecimal_levels=None) != XYZ:
             unused.append("Options about the rows of files are not used: the tiles are not files of their own.")
         return [Message(MessageKind.WARNING, text) for text in unused]
 

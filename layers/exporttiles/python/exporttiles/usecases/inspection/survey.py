@@ -87,11 +87,18 @@ def survey_bundles(source: TileSource, bundles: Mapping[int, Sequence[BundleInde
     """
     survey = Survey()
     for _, all_of_level in sorted(bundles.items()):
-        _survey_level(survey, source, all_of_level)
+        survey_level(survey, source, all_of_level)
     return survey
 
 
-def _survey_level(survey: Survey, source: TileSource, bundles: Sequence[BundleIndex]) -> None:
+def survey_level(survey: Survey, source: TileSource, bundles: Sequence[BundleIndex]) -> None:
+    """Add a level to a survey.
+
+    Args:
+        survey: of the cache.
+        source: reads the cache.
+        bundles: of the level, at least one.
+    """
     chosen = _spread(bundles, _READ_BUNDLES)
     edge = _spread(sorted(_edge(bundles) - set(chosen)), _READ_EDGE_BUNDLES)
     ranges = [bundle.tile_range for bundle in set(bundles) - {*chosen, *edge}]
@@ -168,7 +175,7 @@ def survey_pmtiles(objects: ObjectReader, cache: TileCache, source: TileSource, 
                 survey.levels[level] = _dense_level(survey, scheme, level)
                 _look_at(survey, source, _bundles_across(survey.levels[level]))
             elif bundles:
-                _survey_level(survey, source, bundles)
+                survey_level(survey, source, bundles)
     except DamagedCacheError as error:
         raise error if str(error).startswith(name) else DamagedCacheError(f"{name}: {error}") from error
     if not survey.levels:
