@@ -256,3 +256,18 @@ def test_a_stack_stands_for_its_tile_bucket(make_stack, bucket, capsys):
 
 def test_a_stack_or_a_bucket_but_not_both():
     assert main(["token", "list", "--bucket", "a", "--stack", "b"]) == 2
+
+
+def test_a_schedule_may_export_several_areas_each_with_its_levels(schedule, tmp_path, capsys):
+    county, fire = tmp_path / "county.json", tmp_path / "fire.json"
+    county.write_text(json.dumps({"type": "Polygon", "coordinates": [[[8, 47], [9, 47], [9, 48], [8, 47]]]}))
+    fire.write_text(json.dumps({"type": "Point", "coordinates": [8.4, 47.1]}))
+    areas = ["--area", str(county), "--levels", "8-10", "--area", str(fire), "--levels", "11-12", "--buffer", "900"]
+
+    assert schedule("add", "county", *WEEKLY, "--service", "World_Imagery", *areas, "--overview-levels", "0-5") == 0
+
+    out = capsys.readouterr().out
+    assert "--overview-levels: 1,365 tiles of levels 0-5." in out
+    assert f"--area {fire}: 1 point was buffered by 900 m." in out
+    schedule("list")
+    assert "World_Imagery 2 areas" in capsys.readouterr().out

@@ -1,16 +1,10 @@
-"""Options of an area: a file, what to read of it, and the distance of a buffer."""
+"""Files of areas."""
 
 import json
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import click
-
-from exporttiles.cli.command import filled
 from exporttiles.cli.vector_file import Choice, VectorFileError, listed, read_vector_file
 from exporttiles.cli.vector_source import JSON, drivers_of, is_archive
 from exporttiles.domain.errors import RequestError, UnknownSpatialReferenceError
@@ -28,13 +22,9 @@ MAX_BYTES = 64 * 2**20
 AREA_FILES = "GeoJSON or Esri JSON; with the extra [areas], shapefile, KML, GPX, GeoPackage, FlatGeobuf, zipped or not"
 """Kinds of files, in the help of --area."""
 
-BUFFER_HELP = "Buffer the lines, points and polygons of --area by this distance: in metres, or such as 5km or 300ft."
-"""Help of the option --buffer."""
-
 _ALL = Choice()
 _AREA = "areaOfInterest"
 _NUMBER = "exporttiles:number"  # of a feature, among its attributes
-_DISTANCE = re.compile(r"([-+]?[\d.].*?)\s*([A-Za-z]*)", re.ASCII)
 _BINARY = "It is a binary file: convert it to GeoJSON."
 
 
@@ -49,52 +39,6 @@ class AreaFile:
 
     text: str
     notes: tuple[str, ...] = ()
-
-
-def area_file_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that choose what to read of --area."""
-    options = (
-        click.option(
-            "--area-layer",
-            callback=filled,
-            metavar="NAME",
-            help="Layer of --area.  [default: the only one; all of KML and GPX]",
-        ),
-        click.option(
-            "--area-where",
-            callback=filled,
-            metavar="CONDITION",
-            help="Features of --area by their attributes, such as \"NAME = 'Kern'\".  [default: all]",
-        ),
-        click.option(
-            "--area-wkid",
-            type=click.IntRange(min=1),
-            metavar="WKID",
-            help="Spatial reference of --area if the file names none, such as 26911.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def read_area_option(area: Path | None, choice: Choice, wkid: int | None) -> AreaFile:
-    """Return the area of a command, with an empty text if it has none.
-
-    Args:
-        area: value of --area.
-        choice: values of --area-layer and --area-where, and the attribute that the command needs.
-        wkid: value of --area-wkid.
-
-    Raises:
-        RequestError: as for `read_area_file`, or an option has no file to choose from.
-    """
-    if area is not None:
-        return read_area_file(area, choice, wkid)
-    for name, value in {"area_layer": choice.layer, "area_where": choice.where, "area_wkid": wkid}.items():
-        if value is not None:
-            raise RequestError("It belongs to --area, which is missing.", name)
-    return AreaFile("")
 
 
 def read_area_file(path: Path, choice: Choice = _ALL, wkid: int | None = None) -> AreaFile:
@@ -129,22 +73,6 @@ def read_area_file(path: Path, choice: Choice = _ALL, wkid: int | None = None) -
     if wkid:  # the nearest reference counts: that of the file comes first
         text = f'{{"features":[{text}],"spatialReference":{{"wkid":{wkid}}}}}'
     return _choose_features(text, choice.where) if choice.where else AreaFile(text)
-
-
-def buffer_parameters(distance: str | None, area: Path | None) -> dict[str, str]:
-    """Return the request parameters of a distance, which may have a unit: `5km`.
-
-    Raises:
-        RequestError: there is no area.
-    """
-    if distance is None:
-        return {}
-    if area is None:
-        raise RequestError("It buffers --area, which is missing.", "bufferDistance")
-    found = _DISTANCE.fullmatch(distance.strip())
-    if not (found and found[2]):
-        return {"bufferDistance": distance}
-    return {"bufferDistance": found[1], "bufferUnit": found[2]}
 
 
 def _read_json(data: bytes) -> str:

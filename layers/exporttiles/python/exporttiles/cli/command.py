@@ -1,7 +1,7 @@
 """Commands of click that end in one line and an exit status when they cannot do what was asked."""
 
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -32,12 +32,16 @@ _STAND_FOR = {
     "tileFormat": "tile_format",
     "skipBlank": "skip_blank",
     "skipOneColor": "skip_one_color",
+    "overviewLevels": "overview_levels",
     "name": "package_name",
     "packageBy": "package_by",
     "since": "since_last",
     "quietMinutes": "quiet_minutes",
 }
 """Parameter of a request -> the option that stands for it, where their names differ."""
+
+_ELEMENT = re.compile(r"areas\[([0-9]+)\](?: \([^\n]*?\)(?=: ))?(?:\.(\w+))?: ", re.ASCII)
+"""An area of several, or a member of it, at the beginning of a message."""
 
 
 class Command(click.Command):
@@ -122,13 +126,19 @@ def with_option(text: str) -> str:
     """
     name, colon, rest = text.partition(": ")
     context = click.get_current_context()
+    if element := _ELEMENT.match(text):
+        name, rest = element[2] or "areaOfInterest", text[element.end() :]
     parameters = {parameter.name or "": parameter for parameter in context.command.params}
     found = parameters.get(_STAND_FOR.get(name, name)) or parameters.get(name)
     if not colon or found is None:
         return text
-    value = context.params.get(found.name or "")
-    file = f" {value}" if isinstance(found, click.Option) and isinstance(value, Path) else ""
-    return f"{label(found)}{file}: {rest}"
+    files = context.params.get("area") or ()
+    if not (files and isinstance(found, click.Option)):
+        return f"{label(found)}: {rest}"
+    file = files[int(element[1]) if element else 0]
+    if found.name == "area":
+        return f"{label(found)} {file}: {rest}"
+    return f"{label(found)} of {file}: {rest}" if element else f"{label(found)}: {rest}"
 
 
 def label(parameter: click.Parameter) -> str:

@@ -13,13 +13,12 @@ from typing import Any
 import click
 
 from exporttiles.adapters.allocator import collect_garbage_less_often, keep_freed_memory
-from exporttiles.cli.area_file import AREA_FILES, BUFFER_HELP, area_file_options, buffer_parameters, read_area_option
-from exporttiles.cli.command import TILE_FORMAT_OPTION, Command, ExclusiveOption, filled, with_option
+from exporttiles.cli.area_options import AreaCommand, AreaOptions, area_options
+from exporttiles.cli.command import TILE_FORMAT_OPTION, ExclusiveOption, filled, with_option
 from exporttiles.cli.destination import OUTPUTS, Destination, Inputs, OutputError
 from exporttiles.cli.run_export import LocalExport, export_folder, export_package
 from exporttiles.cli.source import Source, cache_options, inspect, open_source, print_messages, read_source
 from exporttiles.cli.tile_area import tile_parameters
-from exporttiles.cli.vector_file import Choice
 from exporttiles.domain.errors import RequestError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
@@ -35,25 +34,15 @@ _LONGEST_MEMBER_NAME = 100  # file systems take 255 bytes, with suffixes
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
-@click.command(cls=Command)
+@click.command(cls=AreaCommand)
 @click.argument("source", type=click.Path(), callback=read_source)
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option(
-    "--levels", callback=filled, metavar="LEVELS", help="Levels, such as 0-7 or 1-4,7-9.  [default: all with tiles]"
-)
+@area_options()
 @click.option(
     "--extent",
     callback=filled,
     metavar="XMIN,YMIN,XMAX,YMAX",
     help="Extent, in the spatial reference of the cache or of --extent-wkid.  [default: all]",
-)
-@click.option(
-    "--area",
-    type=click.Path(path_type=Path),
-    cls=ExclusiveOption,
-    excludes=["extent"],
-    metavar="FILE",
-    help=f"File of polygons, or of lines and points with --buffer, instead of --extent: {AREA_FILES}.",
 )
 @click.option(
     "--tile",
@@ -76,8 +65,6 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
     help="Format of the packages of --package-by.  [default: tpkx]",
 )
 @click.option("--skip-existing", is_flag=True, help="With --package-by: export only packages that do not exist yet.")
-@area_file_options
-@click.option("--buffer", callback=filled, metavar="DISTANCE", help=BUFFER_HELP)
 @click.option(
     "--extent-wkid",
     type=click.IntRange(min=1),
@@ -110,17 +97,12 @@ def export(
     source: Source,
     out: Path,
     *,
-    levels: str | None,
+    areas: AreaOptions,
     extent: str | None,
-    area: Path | None,
-    area_layer: str | None,
-    area_where: str | None,
-    area_wkid: int | None,
     tile: tuple[str, ...],
     package_by: str | None,
     package_format: str | None,
     skip_existing: bool,
-    buffer: str | None,
     extent_wkid: int | None,
     quality: int | None,
     tile_format: str | None,
@@ -143,21 +125,19 @@ def export(
     keep_freed_memory()
     collect_garbage_less_often()
     out = out.absolute()
-    suffix = _package_suffix(out, area, package_by, package_format, skip_existing=skip_existing)
-    inputs = Inputs(source.path, (area,) if area else ())
+    suffix = _package_suffix(out, areas, package_by, package_format, skip_existing=skip_existing)
+    inputs = Inputs(source.path, areas.files)
     if not package_by:
         Destination(out, is_replaced=force).check(inputs)
     tile_package, storage_format = OUTPUTS[suffix]
-    area_file = read_area_option(area, Choice(area_layer, area_where, package_by), area_wkid)
-    for note in area_file.notes:
+    area_parameters, notes = areas.parameters(package_by)
+    for note in notes:
         print(with_option(note))
     parameters = {
         "tilePackage": tile_package,
         "storageFormatType": storage_format,
-        "levels": levels,
         "exportExtent": _with_reference(extent, extent_wkid) if extent_wkid else extent,
-        _AREA: area_file.text or None,
-        **buffer_parameters(buffer, area),
+        **area_parameters,
         **tile_parameters(tile),
         "tileFormat": tile_format,
         "clip": "true" if clip else None,
@@ -168,7 +148,7 @@ def export(
     if quality is not None:
         parameters |= {"optimizeTilesForSize": "true", "compressionQuality": str(quality)}
     given = {parameter: value for parameter, value in parameters.items() if value is not None}
-    areas = split_area(_AREA, given[_AREA], package_by) if package_by else []
+    parts = split_area(_AREA, given[_AREA], package_by) if package_by else []
     title = (name or out.stem).encode(errors="replace").decode()  # a name of a file may hold any bytes
     objects, url = open_source(source)
     found = inspect(source, objects, _member_name(title), url, **cache)
@@ -183,7 +163,7 @@ def export(
             export_package(_local_export(service, title, given, Destination(out, is_replaced=force)), objects)
             return
         exports = []
-        for part in areas:
+        for part in parts:
             destination = Destination(out / f"{part.name}{suffix}", is_replaced=force)
             with naming_package(part):
                 exports.append(_local_export(service, part.value, given | {_AREA: part.text}, destination))
@@ -191,7 +171,7 @@ def export(
 
 
 def _package_suffix(
-    out: Path, area: Path | None, package_by: str | None, package_format: str | None, *, skip_existing: bool
+    out: Path, areas: AreaOptions, package_by: str | None, package_format: str | None, *, skip_existing: bool
 ) -> str:
     """Return the suffix of each package.
 
@@ -205,8 +185,10 @@ def _package_suffix(
         if skip_existing:
             raise RequestError("It is an option of --package-by.", "skip_existing")
         return out.suffix.lower()
-    if area is None:
+    if not areas.files:
         raise RequestError("It names an attribute of --area, which is missing.", PACKAGE_BY)
+    if len(areas.files) > 1:
+        raise RequestError("It divides the features of one --area; several are given.", PACKAGE_BY)
     if suffix := out.suffix.lower() if out.suffix.lower() in OUTPUTS else "":
         raise OutputError(f"'{out.name}' is no folder of packages. Use {out.stem} --format {suffix.removeprefix('.')}.")
     return f".{package_format or 'tpkx'}"

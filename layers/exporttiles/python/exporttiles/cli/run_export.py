@@ -37,6 +37,7 @@ from exporttiles.messages.packed_package import PackedPackage
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import Mask, PlacedTile, TileSource
 from exporttiles.rest.errors import naming_parameter
+from exporttiles.usecases.area_messages import area_messages
 from exporttiles.usecases.build_fragment import RunAll
 from exporttiles.usecases.completion_messages import completion_messages
 from exporttiles.usecases.export_at_once import ExportAtOnce
@@ -75,7 +76,7 @@ def export_package(local_export: LocalExport, objects: ObjectReader) -> None:
         ExportTilesError: the export failed.
     """
     request = local_export.export.request
-    print_messages(_request_messages(request))
+    print_messages(_request_messages(local_export.export))
     with progress_bar("exporting") as show, _codecs(request) as run_all:
         messages = _run(local_export, objects, run_all, show)
     print_messages(messages)
@@ -119,7 +120,7 @@ def _export_all(folder: Path, exports: Sequence[LocalExport], objects: ObjectRea
                 report = partial(_report, show, earlier, sum(tile_counts))
                 try:
                     found = _run(each, objects, run_all, report)
-                    messages[name] = [*_request_messages(each.export.request), *found]
+                    messages[name] = [*_request_messages(each.export), *found]
                 except NoRoomError:
                     raise
                 except ExportTilesError as error:
@@ -158,12 +159,19 @@ def _merged(messages: Mapping[str, Sequence[Message]]) -> Iterator[Message]:
             yield replace(message, text=f"{', '.join(names)}: {message.text}")
 
 
-def _request_messages(request: ExportRequest) -> list[Message]:
-    """Return messages on how a request was read."""
-    return [
-        *(Message(MessageKind.INFORMATIVE, with_option(text)) for text in request.notes),
-        *(Message(MessageKind.WARNING, with_option(text)) for text in request.warnings),
-    ]
+def _request_messages(export: Export) -> list[Message]:
+    """Return messages on how a request was read.
+
+    Raises:
+        AreaError, InvalidParameterError: its areas are too complex to count their tiles.
+    """
+    with naming_parameter("areaOfInterest"):
+        messages = [
+            *(Message(MessageKind.INFORMATIVE, text) for text in export.request.notes),
+            *(Message(MessageKind.WARNING, text) for text in export.request.warnings),
+            *area_messages(ExportSelection(export.service, export.request)),
+        ]
+    return [replace(message, text=with_option(message.text)) for message in messages]
 
 
 def _run(local_export: LocalExport, objects: ObjectReader, run_all: RunAll, report: Report) -> list[Message]:

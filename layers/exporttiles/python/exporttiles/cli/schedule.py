@@ -3,29 +3,31 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import click
 from botocore.exceptions import ClientError
 
 from exporttiles.adapters.json_folders import ServiceCatalog, Subscriptions
 from exporttiles.adapters.object_stores import open_store
-from exporttiles.cli.area_file import AREA_FILES, BUFFER_HELP, area_file_options, buffer_parameters, read_area_option
+from exporttiles.cli.area_options import AreaCommand, AreaOptions, area_options
 from exporttiles.cli.command import TILE_FORMAT_OPTION, CommandGroup, ExclusiveOption, filled, with_option
 from exporttiles.cli.cron import cron_expression, time_zone
 from exporttiles.cli.destination import OUTPUTS
+from exporttiles.cli.source import print_messages
 from exporttiles.cli.stack import Outputs, StackError, aws_client, stack_option
-from exporttiles.cli.vector_file import Choice
 from exporttiles.domain.errors import RequestError, ServiceNotFoundError
 from exporttiles.domain.export import LAST
 from exporttiles.domain.export_selection import ExportSelection
+from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.subscription import NAME, Subscription
 from exporttiles.domain.wording import counted
 from exporttiles.events.request_document import MAX_KEPT, read_request_document
 from exporttiles.events.requests import REQUESTED
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.parameters import read_export_request
+from exporttiles.usecases.area_messages import area_messages
 
 SOURCE = "exporttiles.schedule"
 
@@ -48,7 +50,7 @@ def _schedule_name(_context: click.Context, _parameter: click.Parameter, name: s
     return name
 
 
-@schedule.command("add")
+@schedule.command("add", cls=AreaCommand)
 @click.argument("name", callback=_schedule_name)
 @click.option(
     "--cron",
@@ -84,15 +86,7 @@ def _schedule_name(_context: click.Context, _parameter: click.Parameter, name: s
     help="With --on-new-imagery: minutes to wait after the last new tile.",
 )
 @click.option("--service", required=True, metavar="NAME", help="Service to export: Name or Folder/Name.")
-@click.option("--levels", callback=filled, required=True, metavar="LEVELS", help="Levels, such as 10-16.")
-@click.option(
-    "--area",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"File of polygons, or of lines and points with --buffer: {AREA_FILES}.  [default: all]",
-)
-@area_file_options
-@click.option("--buffer", callback=filled, metavar="DISTANCE", help=BUFFER_HELP)
+@area_options(are_levels_required=True)
 @click.option(
     "--package-name",
     callback=filled,
@@ -134,12 +128,7 @@ def add_schedule(
     on_new_imagery: bool,
     quiet_minutes: int,
     service: str,
-    levels: str,
-    area: Path | None,
-    area_layer: str | None,
-    area_where: str | None,
-    area_wkid: int | None,
-    buffer: str | None,
+    areas: AreaOptions,
     package_name: str | None,
     keep: int | None,
     since_last: bool,
@@ -161,17 +150,15 @@ def add_schedule(
     """
     if cron is None and not on_new_imagery:
         raise click.UsageError("Missing option '--cron' or '--on-new-imagery'.", click.get_current_context())
-    area_file = read_area_option(area, Choice(area_layer, area_where), area_wkid)
-    for note in area_file.notes:
+    area_parameters, notes = areas.parameters()
+    for note in notes:
         print(with_option(note))
     members = {
         "service": service,
         "name": package_name or f"{name}-{{date}}",
-        "levels": levels,
         "tilePackage": True,
         "storageFormatType": OUTPUTS[f".{file_format}"][1] if file_format != "tpkx" else None,
-        "areaOfInterest": area_file.text or None,
-        **buffer_parameters(buffer, area),
+        **area_parameters,
         "keep": keep,
         "since": LAST if since_last else None,
         "key": key,
@@ -209,17 +196,18 @@ def _check_request(name: str, parameters: Mapping[str, str], services: ServiceCa
         published = ", ".join(services.names()) or "none"
         raise RequestError(f"{error} Published services: {published}.", "service") from error
     request = read_export_request(parameters, service, must_name_reference=True)
+    selection = ExportSelection(service, request)
     with naming_parameter("areaOfInterest"):  # it may be too complex to count
-        tile_count = ExportSelection(service, request).count()
+        tile_count = selection.count()
+        messages = list(area_messages(selection))
     limit = service.max_export_tiles_count
     if not 0 < tile_count <= limit:
         raise RequestError(
             f"{counted(tile_count, 'tile')} would be exported; the service allows 1 to {limit:,}.", "levels"
         )
-    for note in request.notes:
-        print(with_option(note))
-    for warning in request.warnings:
-        print(f"Warning: {with_option(warning)}")
+    warnings = (Message(MessageKind.WARNING, text) for text in request.warnings)
+    notes = (Message(MessageKind.INFORMATIVE, text) for text in request.notes)
+    print_messages(replace(message, text=with_option(message.text)) for message in (*notes, *warnings, *messages))
 
 
 def _put_schedule(name: str, cron: str, timezone: str, request: str, outputs: Outputs) -> str:
@@ -280,7 +268,9 @@ def _print_line(name: str, when: str, request_text: str) -> None:
     request = json.loads(request_text)
     kept = f", newest {request['keep']} kept" if "keep" in request else ""
     changed = ", changed tiles only" if "since" in request else ""
-    print(f"{name:24} {when:44} {request['service']} levels {request.get('levels') or 'all'}{kept}{changed}")
+    areas = f"{len(json.loads(request['areas']))} areas" if "areas" in request else ""
+    levels = areas or f"levels {request.get('levels') or 'all'}"
+    print(f"{name:24} {when:44} {request['service']} {levels}{kept}{changed}")
 
 
 def _when(subscription: Subscription) -> str:
