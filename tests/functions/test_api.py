@@ -156,6 +156,18 @@ def test_an_error_is_a_readable_page_with_a_real_status(client):
     assert "&lt;script&gt;" in response["body"]
 
 
+def test_a_form_that_is_refused_is_still_filled(client):
+    sent = "levels=99&tilePackage=true&storageFormatType=MBTiles&areaOfInterest=%22%3E%3Cscript%3E&f=html"
+    response = client.send("POST", f"{SERVICE}/exportTiles", body=sent)
+
+    page = response["body"]
+    assert 'name="levels" value="99"' in page
+    assert "<option selected>MBTiles</option>" in page
+    assert 'rows="4">&quot;&gt;&lt;script&gt;</textarea>' in page
+    assert f'action="{SERVICE}/exportTiles"' in page
+    assert f'href="{SERVICE}?f=html"' in page
+
+
 def test_a_request_that_changes_a_job_is_logged_with_the_job_id_only(client, caplog):
     client.put(a_job(JobStatus.EXECUTING))
     caplog.set_level("INFO")

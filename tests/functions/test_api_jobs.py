@@ -82,7 +82,10 @@ def test_the_report_on_a_package_is_a_result_that_can_be_downloaded(client):
 
     assert (told["paramName"], told["dataType"]) == ("verification", "GPDataFile")
     url = told["value"]["url"]
-    assert url in client.get(job, "f=html")["body"]
+    assert f"{SERVICE}/jobs/{submitted['jobId']}/results/verification?f=html" in client.get(job, "f=html")["body"]
+    page = client.get(f"{job}/results/verification", "f=html")["body"]
+    assert url in page
+    assert "<th>verifiedAt</th>" in page
     assert client.get(url.removeprefix(HOST), "")["headers"]["location"].split("?")[0].endswith("/verification.json")
 
 

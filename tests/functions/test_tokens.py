@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 from urllib.parse import urlencode
 
 import pytest
@@ -195,6 +197,70 @@ def test_a_person_signs_in_and_browses(runtime):
     assert {"HttpOnly", "Secure", "SameSite=Strict"} <= set(cookie.split("; "))
     assert page["statusCode"] == 200
     assert WORLD not in page["body"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (SERVICE, SERVICE),
+        (f"{SERVICE}/jobs/j0", f"{SERVICE}/jobs/j0"),
+        (f"{SERVICE}/exportTiles", f"{SERVICE}/exportTiles"),
+        (f"{SERVICE}/jobs/j0/cancel", f"{SERVICE}/jobs/j0"),
+    ],
+)
+def test_a_person_returns_to_the_page_that_asked_to_sign_in(runtime, path, expected):
+    """Not to what the query says: it may hold a token, or start an export."""
+    page = send(runtime, path, {"f": "html", "levels": "3", "token": UNKNOWN})["body"]
+    (back,) = re.findall(r'name="back" value="([^"]*)"', page)
+    form = {"username": "world", "password": WORLD, "back": unescape(back)}
+
+    assert send(runtime, f"{ROOT}/generateToken", {"f": "html"}, form=form)["headers"]["location"] == expected
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        f"{ROOT}@evil.example",
+        f"{SERVICE}/exportTiles?levels=1",
+    ],
+)
+def test_signing_in_leads_to_no_other_host_and_starts_nothing(runtime, back):
+    form = {"username": "world", "password": WORLD, "back": back}
+
+    response = send(runtime, f"{ROOT}/generateToken", {"f": "html"}, form=form)
+
+    assert response["headers"]["location"] == f"{ROOT}/services"
+
+
+def test_the_page_to_return_to_is_no_second_header(runtime):
+    form = {"username": "world", "password": WORLD, "back": f"{ROOT}/\r\nA: b"}
+
+    response = send(runtime, f"{ROOT}/generateToken", {"f": "html"}, form=form)
+
+    assert response["headers"]["location"] == f"{ROOT}/%0D%0AA%3A%20b"
+
+
+def test_a_wrong_key_can_be_corrected_on_the_same_page(runtime):
+    form = {"username": "world", "password": "no", "f": "html", "back": SERVICE}
+
+    page = send(runtime, f"{ROOT}/generateToken", {"f": "html"}, form=form)["body"]
+
+    assert f'name="back" value="{SERVICE}"' in page
+    assert 'type="password"' in page
+
+
+def test_a_person_who_signs_out_has_no_token_any_more(runtime):
+    cookie = f"agstoken={WORLD}"
+    page = send(runtime, f"{ROOT}/services", {"f": "html"}, cookies=[cookie])["body"]
+    assert f'action="{ROOT}/logout"' in page
+
+    response = send(runtime, f"{ROOT}/logout", form={}, cookies=[cookie])
+
+    assert response["statusCode"] == 303
+    assert response["headers"]["set-cookie"].startswith("agstoken=; Max-Age=0; Path=/arcgis/rest;")
 
 
 def test_shared_caches_do_not_keep_tiles_that_need_a_key(runtime):

@@ -29,7 +29,9 @@ def test_nothing_from_outside_becomes_markup():
         pages.links({HOSTILE: HOSTILE}),
         pages.value({HOSTILE: [HOSTILE, {"url": f"https://{HOSTILE}"}]}),
         pages.button(HOSTILE, HOSTILE),
-        pages.export_form(HOSTILE),
+        pages.export_form(HOSTILE, dict.fromkeys(PARAMETERS, HOSTILE)),
+        pages.sign_in_form(HOSTILE),
+        signed_in_as=HOSTILE,
     )
 
     assert [attributes.keys() for tag, attributes in Tags(page).found if tag == "script"] == [{"type", "src"}]

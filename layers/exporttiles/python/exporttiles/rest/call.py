@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import JobNotFoundError
@@ -32,6 +33,20 @@ class Document:
     sections: tuple[str, ...] = ()
     refresh_seconds: int = 0
     job_id: str | None = None
+
+
+def trail_of(rest_url: str, arguments: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the breadcrumbs from the root to the service in a path: URL by text.
+
+    Args:
+        rest_url: URL, or path, of the root.
+        arguments: the variable parts of the path, by name.
+    """
+    trail = {"services": f"{rest_url}/services?f=html"}
+    if "service" in arguments:
+        name, service_type = arguments["service"], ServiceType(arguments["service_type"])
+        trail[name] = f"{addresses.service_url(rest_url, quote(name), service_type)}?f=html"
+    return trail
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,4 @@ class Call:
     @property
     def trail(self) -> Mapping[str, str]:
         """Return the breadcrumbs from the root to the service: URL by text."""
-        trail = {"services": f"{self.rest_url}/services?f=html"}
-        if "service" in self.arguments:
-            trail[self.arguments["service"]] = f"{self.service_url}?f=html"
-        return trail
+        return trail_of(self.rest_url, self.arguments)

@@ -8,7 +8,7 @@ from exporttiles.domain.job import Job, JobStatus, MessageKind
 from exporttiles.domain.wording import counted, size_text
 from exporttiles.rest import pages
 from exporttiles.rest.addresses import JobUrls
-from exporttiles.rest.job_documents import RESULT_NAME, completed_messages
+from exporttiles.rest.job_documents import RESULT_NAME, VERIFICATION, completed_messages
 
 _STATES: Mapping[JobStatus, tuple[str, str, str]] = {
     JobStatus.SUBMITTED: ("running", "…", "Waiting to start"),
@@ -70,7 +70,12 @@ def _outcome(job: Job, urls: JobUrls, *, has_tokens: bool) -> list[str]:
     command = f"curl -LO {token}{quote(urls.package)}"
     on_a_terminal = f"<p>On a terminal:</p><pre><code>{escape(command)}</code></pre>"
     kept = pages.paragraph(f"The package is kept until {job.expires_at:%-d %B %Y, %H:%M} UTC.")
-    return [download, kept, on_a_terminal, pages.links({"Verification": urls.verification, **result})]
+    return [
+        download,
+        kept,
+        on_a_terminal,
+        pages.links({"Verification": f"{urls.status}/results/{VERIFICATION}?f=html", **result}),
+    ]
 
 
 def _messages(job: Job) -> str:

@@ -65,7 +65,10 @@ def job_result(call: Call) -> Document:
     if name == VERIFICATION:
         if call.job.package is None:
             raise InvalidUrlError("The job has no package, and so no verification report.")
-        return Document(verification_document(call.job_urls.verification), "Verification")
+        content = verification_document(call.job_urls.verification)
+        report = call.runtime.browse_job.verification(call.job) if call.format == "html" else None
+        sections = (pages.links({"Download": call.job_urls.verification}), pages.value(report)) if report else ()
+        return Document(content, "Verification", sections)
     return Document(result_document(call.job, call.job_urls.files), "Result")
 
 

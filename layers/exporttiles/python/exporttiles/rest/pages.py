@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from exporttiles.domain.export import StorageFormat
+from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.assets import asset_path
 from exporttiles.rest.levels import ExportBy
 from exporttiles.rest.parameters import PARAMETERS
@@ -27,7 +28,14 @@ _CHOICES: dict[str, Sequence[str]] = {
 """Legal values of the parameters that are enumerations."""
 
 
-def page(title: str, trail: Mapping[str, str], *sections: str, json_url: str = "", refresh_seconds: int = 0) -> str:
+def page(
+    title: str,
+    trail: Mapping[str, str],
+    *sections: str,
+    json_url: str = "",
+    refresh_seconds: int = 0,
+    signed_in_as: str = "",
+) -> str:
     """Return a page.
 
     Args:
@@ -36,6 +44,7 @@ def page(title: str, trail: Mapping[str, str], *sections: str, json_url: str = "
         sections: HTML.
         json_url: URL of the same document as JSON; '' for none.
         refresh_seconds: interval at which the page reloads without its script; 0 for never.
+        signed_in_as: name of the API key of the caller; '' for none.
     """
     refresh = (
         f'\n<noscript><meta http-equiv="refresh" content="{refresh_seconds}"></noscript>' if refresh_seconds else ""
@@ -48,6 +57,7 @@ def page(title: str, trail: Mapping[str, str], *sections: str, json_url: str = "
     return _layout().substitute(
         title=escape(title),
         trail=breadcrumbs,
+        session=_session(signed_in_as) if signed_in_as else "",
         body=body,
         footer=footer,
         refresh=refresh,
@@ -55,6 +65,10 @@ def page(title: str, trail: Mapping[str, str], *sections: str, json_url: str = "
         script=asset_path("page", ".js"),
         preload=preload,
     )
+
+
+def _session(name: str) -> str:
+    return f'<span class="session">{escape(name)} {button("Sign out", f"{ROOT}/logout")}</span>'
 
 
 @cache
@@ -113,24 +127,36 @@ def _rows(names: Sequence[str], content: Sequence[Mapping[str, Any]]) -> str:
     return f"<table><tr>{heads}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
-def export_form(url: str) -> str:
-    """Return the form for an export or an estimate, with all parameters."""
+def export_form(url: str, values: Mapping[str, str] | None = None) -> str:
+    """Return the form for an export or an estimate, with all parameters.
+
+    Args:
+        url: that receives the form.
+        values: of parameters, as they were sent before.
+    """
+    given = values or {}
     rows = "".join(
-        f'<tr><th><label for="{name}">{name}</label></th><td>{_field(name)}<small>{escape(hint)}</small></td></tr>'
+        f'<tr><th><label for="{name}">{name}</label></th>'
+        f"<td>{_field(name, given.get(name, ''))}<small>{escape(hint)}</small></td></tr>"
         for name, hint in PARAMETERS.items()
     )
     return _form(url, f"<table>{rows}</table>", "Submit")
 
 
-def sign_in_form(url: str) -> str:
-    """Return the sign-in form: name of an API key, and the key itself."""
+def sign_in_form(back: str) -> str:
+    """Return the sign-in form: name of an API key, and the key itself.
+
+    Args:
+        back: path of the page to return to.
+    """
     rows = (
         '<tr><th><label for="username">Name of the key</label></th>'
         '<td><input type="text" id="username" name="username" autocomplete="username"></td></tr>'
         '<tr><th><label for="password">Key</label></th>'
         '<td><input type="password" id="password" name="password" autocomplete="current-password"></td></tr>'
     )
-    return _form(url, f"<table>{rows}</table>", "Sign in")
+    return_to = f'<input type="hidden" name="back" value="{escape(back)}">'
+    return _form(f"{ROOT}/generateToken", f"<table>{rows}</table>{return_to}", "Sign in")
 
 
 def button(text: str, url: str) -> str:
@@ -149,10 +175,12 @@ def progress_bar(percent: int | None) -> str:
     return "<progress></progress>" if percent is None else f'<progress max="100" value="{percent}"></progress>'
 
 
-def _field(name: str) -> str:
+def _field(name: str, given: str) -> str:
     if name in _CHOICES:
-        options = "".join(f"<option>{escape(choice)}</option>" for choice in _CHOICES[name])
+        options = "".join(
+            f"<option{' selected' * (choice == given)}>{escape(choice)}</option>" for choice in _CHOICES[name]
+        )
         return f'<select id="{name}" name="{name}">{options}</select>'
     if name == "areaOfInterest":
-        return f'<textarea id="{name}" name="{name}" rows="4"></textarea>'
-    return f'<input type="text" id="{name}" name="{name}">'
+        return f'<textarea id="{name}" name="{name}" rows="4">{escape(given)}</textarea>'
+    return f'<input type="text" id="{name}" name="{name}" value="{escape(given)}">'

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.job import Operation
-from exporttiles.domain.service import CacheLayout
+from exporttiles.domain.service import CacheLayout, ImageService
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.tiles.image import ImageFormat, sniff
 from exporttiles.rest import pages
@@ -55,10 +55,20 @@ def catalog(call: Call) -> Document:
 
 def service(call: Call) -> Document:
     """Return an image service, or the same tiles as a map service."""
-    operations = {str(name): f"{call.service_url}/{name}?f=html" for name in Operation}
+    targets = {str(name): f"{call.service_url}/{name}?f=html" for name in Operation}
+    targets["Sample tile"] = f"{call.service_url}/{_sample_tile(call.service)}"
     content = service_document(call.service, call.service_type)
-    sections = (map_section(call.service, content), pages.links(operations)) if call.format == "html" else ()
+    sections = (map_section(call.service, content), pages.links(targets)) if call.format == "html" else ()
     return Document(content, call.service.map_title, sections)
+
+
+def _sample_tile(service: ImageService) -> str:
+    """Return the path of the tile in the middle of the coarsest level, below the service."""
+    (xmin, ymin, xmax, ymax), scheme = service.full_extent.sides, service.tiling_scheme
+    span = scheme.tile_span(service.min_level)
+    row = int((scheme.origin_y - (ymin + ymax) / 2) / span)
+    column = int(((xmin + xmax) / 2 - scheme.origin_x) / span)
+    return f"tile/{service.min_level}/{row}/{column}"
 
 
 def tile(call: Call) -> Response:

@@ -12,8 +12,8 @@ from exporttiles.domain.service import ServiceType
 from exporttiles.rest import assets, job_resources, pages, resources, sign_in
 from exporttiles.rest.access import Caller, identify
 from exporttiles.rest.addresses import ROOT
-from exporttiles.rest.call import Call, Document
-from exporttiles.rest.errors import InvalidUrlError, TokenRequiredError, code_of, error_document
+from exporttiles.rest.call import Call, Document, trail_of
+from exporttiles.rest.errors import InvalidUrlError, SignInError, TokenRequiredError, code_of, error_document
 from exporttiles.rest.http import Request, Response, html_response, json_response
 
 
@@ -45,6 +45,7 @@ ROUTES = (
     Route("/info", resources.server_info, is_public=True),
     Route("/static/{asset}", assets.asset, is_public=True, sends_bytes=True),
     Route("/generateToken", sign_in.generate_token, is_public=True, changes_state=True),
+    Route("/logout", sign_in.sign_out, is_public=True, changes_state=True),
     Route("", resources.catalog),  # people type the root
     Route("/services", resources.catalog),
     Route("/services/{folder}", resources.catalog),
@@ -156,11 +157,20 @@ def refuse(routed: RoutedRequest, error: Exception) -> Response:
     if response_format == "html":
         shown = document["error"]
         sections = [pages.paragraph(line, "error") for line in (shown["message"], *shown["details"])]
-        if isinstance(error, (TokenRequiredError, InvalidTokenError)):
-            sections.append(pages.sign_in_form(f"{ROOT}/generateToken"))
-        text = pages.page("Error", {"services": f"{ROOT}/services?f=html"}, *sections)
+        sections += _remedies(routed, error)
+        text = pages.page("Error", trail_of(ROOT, routed.arguments), *sections)
         return _finish(request, html_response(text, code_of(error)))
     return _finish(request, json_response(document, pretty=response_format == "pjson"))
+
+
+def _remedies(routed: RoutedRequest, error: Exception) -> list[str]:
+    """Return the form with which an error can be mended: for signing in, or the one that was sent, still filled."""
+    request, route = routed.request, _require_route(routed)
+    if isinstance(error, (TokenRequiredError, InvalidTokenError, SignInError)):
+        return [pages.sign_in_form(sign_in.way_back(request))]
+    if route.resource in (job_resources.export_tiles, job_resources.estimate_export_tiles_size):
+        return [pages.export_form(quote(request.path), request.parameters)]
+    return []
 
 
 def _require_route(routed: RoutedRequest) -> Route:
@@ -188,6 +198,7 @@ def _render(document: Document, call: Call) -> Response:
         *data,
         json_url=f"{quote(call.request.path)}?f=pjson" if data else "",
         refresh_seconds=document.refresh_seconds,
+        signed_in_as=call.caller.key.name if call.caller.key else "",
     )
     return html_response(page)
 

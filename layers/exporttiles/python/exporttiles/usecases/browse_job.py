@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import Job, Package, PackageFolder
@@ -61,6 +62,14 @@ class BrowseJob:
         except KeyError as error:
             raise JobNotFoundError(f"The parameters of job {job_id} are no longer stored.") from error
         return parameters
+
+    def verification(self, job: Job) -> Mapping[str, Any] | None:
+        """Return the verification report of the package of a job; None if there is none."""
+        found = self.files(job, VERIFICATION_NAME)
+        if not isinstance(found, Package):
+            return None
+        report: dict[str, Any] = json.loads(self.objects.read(found.key))
+        return report
 
     def _look(self, prefix: str) -> PackageFolder:
         found = self.objects.list_folder(prefix)
