@@ -22,6 +22,14 @@ from PIL import Image
 from exporttiles.adapters.archives import within
 from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.cli.vector_source import (
+    drivers_of,
+    encoding_of_attributes,
+    put_into,
+    read_head,
+    rewrite_xml,
+    suffix_of,
+)
 from exporttiles.domain.errors import ExportTilesError, SourceError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.service import CacheLayout, TileCache
@@ -485,6 +493,32 @@ def http_requests() -> Iterable[bytes]:
     yield b"POST /arcgis/rest/generateToken\naccept: text/html\n\nusername=a&password=b"
 
 
+def read_vector_source(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        file, empty = Path(folder, "a.shp"), Path(folder, "empty")
+        file.write_bytes(data)
+        empty.mkdir()
+        unpacked, _ = put_into(empty, file, None)
+        suffix = suffix_of(drivers_of(read_head(unpacked)))
+        encoding_of_attributes(unpacked)
+        if suffix in (".kml", ".gpx"):
+            rewrite_xml(unpacked)
+
+
+def vector_sources() -> Iterable[bytes]:
+    placemark = b"<Placemark><Point><coordinates>1,2</coordinates></Point></Placemark><GroundOverlay/>"
+    kml = b'<kml xmlns="http://www.opengis.net/kml/2.2"><Document>' + placemark + b"</Document></kml>"
+    yield kml
+    yield b"<gpx><wpt lat='1' lon='2'/></gpx>"
+    yield b"\0\0\x27\x0a" + bytes(96)
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA):
+        packed = BytesIO()
+        with zipfile.ZipFile(packed, "w", compression) as archive:
+            archive.writestr("doc.kml", kml)
+            archive.writestr("style/icon.png", b"")
+        yield packed.getvalue()
+
+
 _runtime = cache(a_rest_runtime)
 _CONF_XML = conf.write_conf_xml(
     conf.scheme_from_0(WEB_MERCATOR_256, 3),
@@ -514,6 +548,7 @@ TARGETS = {
     "tile": Target(read_tile, tiles),
     "area": Target(read_area, areas),
     "features": Target(read_features, features),
+    "vector_source": Target(read_vector_source, vector_sources),
     "levels": Target(read_level_list, level_lists),
     "request_file": Target(read_request_file, request_files),
     "http": Target(read_http, http_requests),

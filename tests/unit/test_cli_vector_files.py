@@ -1,8 +1,10 @@
 """Files of areas that GDAL reads: what is read of them, what is said, and what is refused."""
 
 import json
+import math
 import random
 import sqlite3
+import struct
 import subprocess
 import sys
 import zipfile
@@ -174,6 +176,22 @@ def test_a_file_without_a_reference_needs_one(tmp_path):
     assert refusal(path, wkid=999_999).startswith("area_wkid: No coordinate system is known as '999999'.")
 
 
+def test_a_reference_that_is_damaged_is_refused(tmp_path):
+    path = write(tmp_path / "a.shp", [WEST])
+    path.with_suffix(".prj").write_text('GEOGCS["WGS 84"')
+
+    assert refusal(path).startswith("areaOfInterest: Its spatial reference cannot be read: missing ")
+
+
+def test_a_reference_may_have_heights(tmp_path):
+    path = write(tmp_path / "a.shp", [WEST])
+    height = 'VERTCS["EGM96_Geoid",VDATUM["EGM96_Geoid"],PARAMETER["Vertical_Shift",0.0],PARAMETER["Direction",1.0]]'
+    projection = path.with_suffix(".prj")
+    projection.write_text(projection.read_text() + "," + height.replace("]]", '],UNIT["Meter",1.0]]'))
+
+    assert tiles_of(read_area_file(path).text) == tiles_of(json.dumps(shapely.geometry.mapping(WEST)))
+
+
 @pytest.mark.parametrize("srs_id", [0, -1])
 def test_a_geopackage_without_a_reference_needs_one(tmp_path, srs_id):
     path = write(tmp_path / "a.gpkg", [WEST])
@@ -301,10 +319,35 @@ def test_geometries_of_any_kind_are_read_without_heights(tmp_path):
     )
 
 
+def test_curves_are_traced(tmp_path):
+    """A circle as a GeoPackage holds it: CURVEPOLYGON (CIRCULARSTRING (9 47, 8 47, 9 47))."""
+    path = write(tmp_path / "a.gpkg", [WEST])
+    circle = struct.pack("<BIIBII6d", 1, 10, 1, 1, 8, 3, 9, 47, 8, 47, 9, 47)
+    with sqlite3.connect(path) as database:
+        for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f'DROP TRIGGER "{trigger}"')
+        database.execute("UPDATE a SET geom = ?", (b"GP\0\1" + struct.pack("<i", 4326) + circle,))
+
+    (shape,) = geometries_of(read_area_file(path).text)
+
+    assert shape.area == pytest.approx(math.pi / 4, rel=1e-4)
+    assert shapely.Point(8.5, 47).hausdorff_distance(shape.exterior) == pytest.approx(0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("suffix", [".shp", ".gpkg"])
+def test_an_area_may_cross_the_antimeridian_in_two_parts(tmp_path, suffix):
+    parts = shapely.MultiPolygon([shapely.box(178, -18, 180, -16), shapely.box(-180, -18, -178, -16)])
+    single = {"type": "Polygon", "coordinates": [[[178, -18], [182, -18], [182, -16], [178, -16], [178, -18]]]}
+
+    found = read_area_file(write(tmp_path / f"a{suffix}", [parts]))
+
+    assert tiles_of(found.text, level=8)[1] == tiles_of(json.dumps(single), level=8)[1]
+
+
 def test_a_file_without_features_is_refused(tmp_path):
     assert refusal(write(tmp_path / "a.shp", [None])) == "areaOfInterest: It has no features with a geometry."
     (tmp_path / "a.kml").write_text(KML.format(""))
-    assert refusal(tmp_path / "a.kml") == "areaOfInterest: It has no features with a geometry."
+    assert refusal(tmp_path / "a.kml") == "areaOfInterest: It has no layers with geometries."
 
 
 def test_a_shapefile_may_lack_its_index_and_its_folder_stays_as_it_is(tmp_path):

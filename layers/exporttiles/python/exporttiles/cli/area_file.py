@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from exporttiles.cli.vector_file import Choice, VectorFileError, listed, read_vector_file
+from exporttiles.cli.vector_file import Choice, listed, read_vector_file, refusal
 from exporttiles.cli.vector_source import JSON, drivers_of, is_archive
 from exporttiles.domain.errors import RequestError, UnknownSpatialReferenceError
 from exporttiles.domain.spatial_reference import SpatialReference
@@ -57,14 +57,14 @@ def read_area_file(path: Path, choice: Choice = _ALL, wkid: int | None = None) -
             spatial reference is missing or unknown, or the choice is missing or selects nothing.
     """
     if path.is_dir():
-        raise _refusal("It is a folder. Name a file.")
+        raise refusal("It is a folder. Name a file.")
     if path.suffix.lower() in (".shx", ".dbf", ".prj", ".cpg"):
-        raise _refusal("It is a part of a shapefile: name the .shp.")
+        raise refusal("It is a part of a shapefile: name the .shp.")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _refusal(f"{error.strerror}.") from error
+        raise refusal(f"{error.strerror}.") from error
     if is_archive(data) or drivers_of(data[:HEAD_BYTES]) not in {(), JSON}:
         return _read_features(path, choice, wkid)
     text = _read_json(data)
@@ -79,15 +79,15 @@ def _read_json(data: bytes) -> str:
     """Return the text of a file, which is no other known kind than JSON."""
     kind = kind_of_bytes(data[:HEAD_BYTES])
     if kind:
-        raise _refusal(f"It is {kind}: convert it to GeoJSON.")
+        raise refusal(f"It is {kind}: convert it to GeoJSON.")
     if len(data) > MAX_BYTES:
-        raise _refusal(f"It has more than {MAX_BYTES:,} bytes: simplify the area.")
+        raise refusal(f"It has more than {MAX_BYTES:,} bytes: simplify the area.")
     text = _decoded(data)
     if not text.strip():
-        raise _refusal("It is empty.")
+        raise refusal("It is empty.")
     kind = kind_of_text(text)
     if kind:
-        raise _refusal(f"It is {kind}: convert it to GeoJSON.")
+        raise refusal(f"It is {kind}: convert it to GeoJSON.")
     return text
 
 
@@ -105,10 +105,7 @@ def _choose_features(text: str, where: str) -> AreaFile:
     with TemporaryDirectory(prefix="exporttiles.") as folder:
         table = Path(folder, "attributes.geojson")
         table.write_text(json.dumps({"type": "FeatureCollection", "features": rows}))
-        try:
-            found = json.loads(read_vector_file(table, Choice(where=where, attribute=_NUMBER)).text)
-        except VectorFileError as error:
-            raise RequestError(str(error), error.parameter) from error
+        found = json.loads(read_vector_file(table, Choice(where=where, attribute=_NUMBER)).text)
     chosen = [features[row["properties"][_NUMBER]] for row in found]
     note = f"{len(chosen):,} of {counted(len(features), 'feature')} {'was' if len(chosen) == 1 else 'were'} chosen."
     return AreaFile(
@@ -118,13 +115,11 @@ def _choose_features(text: str, where: str) -> AreaFile:
 
 def _read_features(path: Path, choice: Choice, wkid: int | None) -> AreaFile:
     """Return the area in a file that GDAL reads."""
+    found = read_vector_file(path, choice)
     try:
-        found = read_vector_file(path, choice)
         named = _reference(found.crs)
-    except VectorFileError as error:
-        raise RequestError(str(error), error.parameter) from error
     except UnknownSpatialReferenceError as error:
-        raise _refusal(f"Its spatial reference cannot be used. {error}") from error
+        raise refusal(f"Its spatial reference cannot be used. {error}") from error
     with naming_parameter("area_wkid"):
         given = SpatialReference(wkid) if wkid else None
         name = given.crs.name if given else ""
@@ -132,7 +127,7 @@ def _read_features(path: Path, choice: Choice, wkid: int | None) -> AreaFile:
         raise RequestError(f"It is {wkid} ({name}), but the file is in {named.crs.name}.", "area_wkid")
     reference = named or given
     if reference is None:
-        raise _refusal("It names no spatial reference. Give it by --area-wkid, such as 4326 for degrees.")
+        raise refusal("It names no spatial reference. Give it by --area-wkid, such as 4326 for degrees.")
     count = found.counts.total()
     layers = counted(len(found.counts), "layer") if len(found.counts) > 1 else "layer"
     read = f"{counted(count, 'feature')} of {layers} {listed(found.counts)} {'was' if count == 1 else 'were'} read"
@@ -163,14 +158,10 @@ def _decoded(data: bytes) -> str:
         text = data.decode(encoding).lstrip("\ufeff")
     except UnicodeDecodeError as error:
         if encoding.endswith(("-le", "-be")):  # guessed from zeros alone
-            raise _refusal(_BINARY) from error
+            raise refusal(_BINARY) from error
         name = encoding.upper().removesuffix("-SIG")
         found = f"byte {error.start:,} is 0x{data[error.start]:02X}"
-        raise _refusal(f"Its encoding is not {name}: {found}. Save it in UTF-8.") from error
+        raise refusal(f"Its encoding is not {name}: {found}. Save it in UTF-8.") from error
     if "\0" in text:
-        raise _refusal(_BINARY)
+        raise refusal(_BINARY)
     return text
-
-
-def _refusal(reason: str) -> RequestError:
-    return RequestError(reason, _AREA)

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from exporttiles.domain.errors import RequestError
+
 MAX_SECONDS = 60
 """Time limit of reading a file."""
 
@@ -24,17 +26,9 @@ MAX_MEMORY_BYTES = 2 * 2**30
 _MAX_NAMES = 20
 
 
-class VectorFileError(Exception):
-    """A file cannot be read; the message says why.
-
-    Args:
-        text: the message.
-        parameter: the parameter that the message is about; the file by default.
-    """
-
-    def __init__(self, text: str, parameter: str = "areaOfInterest") -> None:
-        super().__init__(text)
-        self.parameter = parameter
+def refusal(reason: str, parameter: str = "areaOfInterest") -> RequestError:
+    """Return the error of a file that cannot be used, or of a parameter that chooses what to read."""
+    return RequestError(reason, parameter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +67,11 @@ def read_vector_file(path: Path, choice: Choice) -> Features:
     """Return the features of a vector file.
 
     Raises:
-        VectorFileError: it cannot be read, takes too much to read, or the choice is missing or selects nothing; or the
+        RequestError: it cannot be read, takes too much to read, or the choice is missing or selects nothing; or the
             extra that reads such files is not installed.
     """
     if find_spec("pyogrio") is None:
-        raise VectorFileError(
-            "pyogrio reads it and is not installed: add the extra [areas] or convert the file to GeoJSON."
-        )
+        raise refusal("pyogrio reads it and is not installed: add the extra [areas] or convert the file to GeoJSON.")
     with TemporaryDirectory(prefix="exporttiles.") as folder:
         command = [sys.executable, "-m", "exporttiles.cli.vector_reader"]
         arguments = [str(path.absolute()), folder, json.dumps(asdict(choice))]
@@ -89,15 +81,15 @@ def read_vector_file(path: Path, choice: Choice) -> Features:
                 [*command, *arguments], env=environment, capture_output=True, timeout=MAX_SECONDS, check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise VectorFileError(f"It takes more than {MAX_SECONDS} seconds to read: simplify it.") from error
+            raise refusal(f"It takes more than {MAX_SECONDS} seconds to read: simplify it.") from error
     if ran.returncode < 0:
-        raise VectorFileError("GDAL crashes when it reads it: it is damaged, or too large.")
+        raise refusal("GDAL crashes when it reads it: it is damaged, or too large.")
     if ran.returncode:
         raise RuntimeError(ran.stderr.decode(errors="replace"))
     head, _, text = ran.stdout.decode().partition("\n")
     facts = json.loads(head)
     if "error" in facts:
-        raise VectorFileError(facts["error"], facts["parameter"])
+        raise RequestError(facts["error"], facts["parameter"])
     return Features(text, Counter(facts["counts"]), facts["crs"], facts["notes"])
 
 

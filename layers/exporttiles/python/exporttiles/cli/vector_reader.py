@@ -14,7 +14,7 @@ import pyogrio
 import shapely
 from pyogrio._ogr import _register_drivers
 
-from exporttiles.cli.vector_file import MAX_MEMORY_BYTES, Choice, Features, VectorFileError, listed
+from exporttiles.cli.vector_file import MAX_MEMORY_BYTES, Choice, Features, listed, refusal
 from exporttiles.cli.vector_source import (
     GPX,
     KML,
@@ -26,6 +26,7 @@ from exporttiles.cli.vector_source import (
     rewrite_xml,
     suffix_of,
 )
+from exporttiles.domain.errors import RequestError
 from exporttiles.domain.wording import counted
 
 MAX_FEATURES = 100_000
@@ -47,9 +48,9 @@ def main(path: str, folder: str, choice: str) -> None:
         try:
             found = _read(Path(path), Path(folder), Choice(**json.loads(choice)))
         except MemoryError as error:
-            raise VectorFileError(f"It takes more than {MAX_MEMORY_BYTES:,} bytes of memory to read.") from error
-    except VectorFileError as error:
-        print(json.dumps({"error": str(error), "parameter": error.parameter}))
+            raise refusal(f"It takes more than {MAX_MEMORY_BYTES:,} bytes of memory to read.") from error
+    except RequestError as error:
+        print(json.dumps({"error": error.args[0], "parameter": error.parameter}))
     else:
         print(json.dumps({"counts": found.counts, "crs": found.crs, "notes": found.notes}))
         print(found.text)
@@ -67,21 +68,21 @@ def _read(path: Path, folder: Path, choice: Choice) -> Features:
         warnings.simplefilter("always")
         names = _layer_names(path, drivers)
         if layer is not None and layer not in names:
-            raise VectorFileError(f"'{layer}' is none of its layers: {listed(names)}.", "area_layer")
+            raise refusal(f"'{layer}' is none of its layers: {listed(names)}.", "area_layer")
         if layer is None and not is_document and len(names) != 1:
-            raise VectorFileError(f"It has {len(names):,} layers: {listed(names)}. Choose one with --area-layer.")
+            raise refusal(f"It has {len(names):,} layers: {listed(names)}. Choose one with --area-layer.")
         read = {name: _read_layer(path, name, choice, encoding) for name in ([layer] if layer else names)}
     features = [feature for layer_read in read.values() for feature in layer_read.features]
     if not features and choice.where:
-        raise VectorFileError(f"No feature has {choice.where}.", "area_where")
+        raise refusal(f"No feature has {choice.where}.", "area_where")
     if not features:
-        raise VectorFileError("It has no features with a geometry.")
+        raise refusal("It has no features with a geometry.")
     text = json.dumps(features, separators=(",", ":"))
     if len(text) > MAX_TEXT_BYTES:
-        raise VectorFileError(f"Its features are more than {MAX_TEXT_BYTES:,} bytes of JSON: simplify them.")
+        raise refusal(f"Its features are more than {MAX_TEXT_BYTES:,} bytes of JSON: simplify them.")
     references = {layer_read.crs for layer_read in read.values() if layer_read.features}
     if len(references) > 1:
-        raise VectorFileError("Its layers have different spatial references. Choose one with --area-layer.")
+        raise refusal("Its layers have different spatial references. Choose one with --area-layer.")
     empty_count = sum(layer_read.empty_count for layer_read in read.values())
     if is_document and not (layer or choice.where):
         empty_count = stated_count - len(features)
@@ -100,8 +101,11 @@ def _layer_names(path: Path, drivers: tuple[str, ...]) -> list[str]:
         layers = pyogrio.list_layers(path).tolist()
     except pyogrio.errors.DataSourceError as error:
         text = "." if _UNRECOGNIZED in str(error) else f": {_sentence(error)}"
-        raise VectorFileError(f"GDAL cannot read it as {drivers[0]}{text}") from error
-    return [name for name, kind in layers if kind is not None and not (drivers == GPX and name in _REPEATED)]
+        raise refusal(f"GDAL cannot read it as {drivers[0]}{text}") from error
+    names = [name for name, kind in layers if kind is not None and not (drivers == GPX and name in _REPEATED)]
+    if not names:
+        raise refusal("It has no layers with geometries.")
+    return names
 
 
 def _keep_only(*drivers: str) -> None:
@@ -116,7 +120,7 @@ def _keep_only(*drivers: str) -> None:
     )
     _register_drivers()
     if not pyogrio.list_drivers().keys() <= set(drivers):
-        raise VectorFileError("GDAL cannot be kept from reading other kinds of files.")
+        raise refusal("GDAL cannot be kept from reading other kinds of files.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +133,17 @@ class _Layer:
 
 
 def _read_layer(path: Path, layer: str, choice: Choice, encoding: str | None) -> _Layer:
-    fields = [str(name) for name in pyogrio.read_info(path, layer=layer, encoding=encoding)["fields"]]
+    try:
+        fields = [str(name) for name in pyogrio.read_info(path, layer=layer, encoding=encoding)["fields"]]
+    except pyogrio.errors.CRSError as error:
+        text = f"Its spatial reference cannot be read: {_sentence(error)} Without a .prj, --area-wkid can give it."
+        raise refusal(text) from error
+    except RuntimeError as error:
+        raise refusal(f"GDAL cannot read layer {layer}: {_sentence(error)}") from error
     attributes = [choice.attribute] if choice.attribute else []
     if not {*attributes} <= {*fields}:
         text = f"Layer {layer} has no attribute '{choice.attribute}', only {listed(fields) or 'none'}."
-        raise VectorFileError(text, "packageBy")
+        raise refusal(text, "packageBy")
     try:
         facts, _, geometries, values = pyogrio.raw.read(
             path,
@@ -147,15 +157,15 @@ def _read_layer(path: Path, layer: str, choice: Choice, encoding: str | None) ->
         )
     except (ValueError, RuntimeError) as error:
         if choice.where is None:
-            raise VectorFileError(f"GDAL cannot read layer {layer}: {_sentence(error)}") from error
+            raise refusal(f"GDAL cannot read layer {layer}: {_sentence(error)}") from error
         text = f"'{choice.where}' cannot be used on layer {layer}, whose attributes are {listed(fields) or 'none'}: "
-        raise VectorFileError(text + _sentence(error), "area_where") from error
+        raise refusal(text + _sentence(error), "area_where") from error
     if len(geometries) > MAX_FEATURES:
-        raise VectorFileError(f"Layer {layer} has more than {MAX_FEATURES:,} features: choose some with --area-where.")
+        raise refusal(f"Layer {layer} has more than {MAX_FEATURES:,} features: choose some with --area-where.")
     try:
         shapes = shapely.from_wkb(geometries, on_invalid="fix")
     except (shapely.errors.ShapelyError, ValueError) as error:
-        raise VectorFileError(f"Layer {layer} has a geometry that cannot be read: {_sentence(error)}") from error
+        raise refusal(f"Layer {layer} has a geometry that cannot be read: {_sentence(error)}") from error
     names = facts["fields"].tolist()
     properties = {name: _values(facts, values, names.index(name)) for name in attributes}
     features = [

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, ElementTree, ParseError, register_nam
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import parse
 
-from exporttiles.cli.vector_file import VectorFileError, listed
+from exporttiles.cli.vector_file import listed, refusal
 from exporttiles.domain.wording import counted
 from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_text
 
@@ -58,7 +58,7 @@ def put_into(folder: Path, path: Path, layer: str | None) -> tuple[Path, str | N
         The file in the folder, and the name of the layer if it is still to be looked for in it.
 
     Raises:
-        VectorFileError: the archive is damaged or too large, or has no such file, or several.
+        RequestError: the archive is damaged or too large, or has no such file, or several.
     """
     if not is_archive(read_head(path)):
         beside = path.parent.iterdir() if path.suffix.lower() == ".shp" else [path]
@@ -67,13 +67,13 @@ def put_into(folder: Path, path: Path, layer: str | None) -> tuple[Path, str | N
         return folder / _safe_name(path), layer
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {PurePath(member.filename): member for member in archive.infolist() if not member.is_dir()}
+            members = {PurePath(member.filename): member for member in archive.infolist() if _is_file(member)}
             chosen, layer = _choose_member([*members], layer)
             bytes_left = MAX_UNPACKED_BYTES
             for part, other in _parts(chosen, members):
                 bytes_left = _extract(archive, members[other], folder / part, bytes_left)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
-        raise VectorFileError(f"It is a zip archive that cannot be unpacked: {str(error).rstrip('.')}.") from error
+        raise refusal(f"It is a zip archive that cannot be unpacked: {str(error).rstrip('.')}.") from error
     return folder / _safe_name(chosen), layer
 
 
@@ -101,10 +101,10 @@ def suffix_of(drivers: tuple[str, ...]) -> str:
     """Return the suffix by which the drivers know their files.
 
     Raises:
-        VectorFileError: there is no driver.
+        RequestError: there is no driver.
     """
     if not drivers:
-        raise VectorFileError("It is of no kind that is read: convert it to GeoJSON.")
+        raise refusal("It is of no kind that is read: convert it to GeoJSON.")
     return _SUFFIX_OF[drivers]
 
 
@@ -115,16 +115,16 @@ def rewrite_xml(path: Path) -> tuple[list[str], int]:
         Notes about what is left out, and the number of geometries.
 
     Raises:
-        VectorFileError: it is too large, not XML, or has a document type.
+        RequestError: it is too large, not XML, or has a document type.
     """
     if path.stat().st_size > MAX_XML_BYTES:
-        raise VectorFileError(f"It has more than {MAX_XML_BYTES:,} bytes: simplify it.")
+        raise refusal(f"It has more than {MAX_XML_BYTES:,} bytes: simplify it.")
     try:
         tree = cast("ElementTree[Element]", parse(path, forbid_dtd=True))
     except DefusedXmlException as error:
-        raise VectorFileError("It has a document type (DOCTYPE), which may define entities: remove it.") from error
+        raise refusal("It has a document type (DOCTYPE), which may define entities: remove it.") from error
     except (ParseError, LookupError, ValueError) as error:
-        raise VectorFileError(f"It is not XML: {error}.") from error
+        raise refusal(f"It is not XML: {error}.") from error
     root = tree.getroot()
     geometry_count, left_out = 0, Counter[str]()
     for parent in root.iter():
@@ -167,13 +167,13 @@ def _choose_member(paths: Sequence[PurePath], layer: str | None) -> tuple[PurePa
         if found := [path for path in tidy if path.suffix.lower() in suffixes]:
             break
     else:
-        raise VectorFileError(f"It is a zip archive without a file of an area: {listed(_SUFFIX_OF.values())}.")
+        raise refusal(f"It is a zip archive without a file of an area: {listed(_SUFFIX_OF.values())}.")
     named = [path for path in found if layer in {str(path), path.name, path.stem}]
     if len(named) == 1:
         return named[0], None
     if len(found) == 1:
         return found[0], layer
-    raise VectorFileError(f"It has {len(found):,} files of areas: {listed(found)}. Choose one with --area-layer.")
+    raise refusal(f"It has {len(found):,} files of areas: {listed(found)}. Choose one with --area-layer.")
 
 
 def _parts(path: PurePath, others: Iterable[PurePath]) -> Iterator[tuple[str, PurePath]]:
@@ -191,14 +191,20 @@ def _safe_name(path: PurePath) -> str:
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, bytes_left: int) -> int:
     """Write a member to a file. Return how many bytes others may have."""
+    if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise NotImplementedError("its files are neither stored nor deflated")
     with archive.open(member) as packed, path.open("wb") as file:
         while chunk := packed.read(_CHUNK_BYTES):
             bytes_left -= len(chunk)
             if bytes_left < 0:
-                raise VectorFileError(f"It unpacks to more than {MAX_UNPACKED_BYTES:,} bytes.")
+                raise refusal(f"It unpacks to more than {MAX_UNPACKED_BYTES:,} bytes.")
             file.write(chunk)
     return bytes_left
 
 
 def _local_name(element: Element) -> str:
     return element.tag.rpartition("}")[2]
+
+
+def _is_file(member: zipfile.ZipInfo) -> bool:
+    return bool(PurePath(member.filename).name) and not member.filename.endswith("/")
