@@ -20,7 +20,7 @@ ASKED_FIRST: Mapping[str, tuple[str, ...]] = {
     "export_tile_range": ("export_tile_range",),
     "pack_tile_package": ("pack_tile_package",),
     "close_job": ("close_job",),
-    "watch_jobs": ("watch_jobs", "sweep_leftovers"),
+    "watch_jobs": ("watch_jobs", "delete_orphans"),
     "announce_job": ("announcer",),
     "receive_imagery": ("services", "subscriptions", "timers"),
 }

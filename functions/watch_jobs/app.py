@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from exporttiles.bootstrap.aws import from_environment
 from exporttiles.bootstrap.metrics import count_end
 from exporttiles.bootstrap.runtime import Runtime
-from exporttiles.usecases.sweep_leftovers import slice_at
+from exporttiles.usecases.delete_orphans import slice_at
 
 logger = Logger(service="watch_jobs")
 metrics = Metrics(service="watch_jobs")
@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
     metrics.add_metric("JobsClosedByWatchman", MetricUnit.Count, len(watch.closed))
 
     beginning = slice_at(datetime.fromisoformat(event["time"]))
-    sweep = runtime.sweep_leftovers(beginning)
+    sweep = runtime.delete_orphans(beginning)
     if sweep.object_count or sweep.upload_count:
         swept = {"objects": sweep.object_count, "uploads": sweep.upload_count}
         logger.warning("Swept", extra={"beginning": beginning, **swept})

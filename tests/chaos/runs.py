@@ -338,7 +338,7 @@ class World:
             assert not runtime.watch_jobs().failures
             if not is_started and JOB_ID in self.workflow.started:
                 self.execute()
-        runtime.sweep_leftovers(JOB_ID)
+        runtime.delete_orphans(JOB_ID)
 
     def resume(self, late_end: Fault) -> None:
         """Resume a failed job, while ends of its first attempt are delivered late."""

@@ -130,7 +130,7 @@ def neglected():
     world.clock.time += timedelta(days=2)  # too late to resume it
     for prefix in (KEYS.fragments, KEYS.packages):
         world.objects.write(f"{prefix}0", b"")  # by a worker that nobody waited for
-    world.calm_runtime("WatchJobs").sweep_leftovers(JOB_ID)
+    world.calm_runtime("WatchJobs").delete_orphans(JOB_ID)
     yield world
 
 

@@ -64,6 +64,15 @@ def test_a_cache_is_published_with_its_address(stack, world, store, capsys):
     assert ServiceCatalog(store).get("Maps/World").cache.url == world
 
 
+@pytest.mark.parametrize("name", ["../World", "a/b/c", "Wörld", "a b", "/World"])
+def test_a_name_that_no_service_can_have_is_refused_before_the_cache_is_looked_at(name, stack, capsys):
+    assert main(["publish", name, "s3://nowhere/caches/World", "--stack", stack]) == 2
+
+    output = capsys.readouterr()
+    assert output.err.startswith(f"exporttiles publish: NAME: '{name}' cannot be used. It must be Name or Folder/Name")
+    assert output.out == ""
+
+
 def test_a_service_that_takes_the_place_of_another_is_said_to(bucket, world, capsys):
     main(["publish", "World", world, "--bucket", bucket])
     capsys.readouterr()

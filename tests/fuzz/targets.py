@@ -33,7 +33,7 @@ from exporttiles.cli.vector_source import (
 from exporttiles.domain.errors import ExportTilesError, SourceError
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.service import CacheLayout, TileCache
-from exporttiles.domain.tiling import BundleIndex
+from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.events.request_document import read_request_document
 from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.bundles.v1 import BUNDLX_BYTES
@@ -197,6 +197,12 @@ def read_database(data: bytes) -> None:
         file.write(data)
         file.flush()
         check_database(Path(file.name), Scope())
+        with suppress(ExportTilesError):
+            service = InspectCache(memory(), read_cache, WEB_MERCATOR_256)("World", f"file://{file.name}").service
+            source, everything = read_cache(memory(), service.cache), np.ones((128, 128), np.bool_)
+            for level in range(service.min_level, service.max_level + 1):
+                for bundle in list(source.find_bundles(TileRange(level, 0, 256, 0, 256), 1, 1) or ())[:4]:
+                    list(source.read_bundle(bundle, everything))
 
 
 @cache

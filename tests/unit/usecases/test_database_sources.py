@@ -262,6 +262,12 @@ def test_a_geopackage_that_does_not_say_where_its_tiles_are_is_refused(tmp_path,
         inspect(path)
 
 
+def test_a_table_whose_name_is_stored_as_a_number_is_read_without_its_extent(tmp_path):
+    path = geopackage(tmp_path, tables=("7",), changes=["UPDATE gpkg_contents SET table_name = 7"])
+
+    assert read(inspect(path).service) == TILES
+
+
 def test_contradictions_of_a_geopackage_are_named(tmp_path):
     wkt = WEB_MERCATOR_256.spatial_reference.crs.to_wkt("WKT1_GDAL").replace("'", "''")
     path = geopackage(

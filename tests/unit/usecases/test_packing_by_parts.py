@@ -192,7 +192,7 @@ def test_an_upload_is_ended_with_its_job_and_not_before():
     runtime, s3 = exported()
     runtime.pack_tile_package.go_on(JOB_ID, PartlyPacked(), lambda: 0.0)
 
-    assert runtime.sweep_leftovers(JOB_ID).upload_count == 0
+    assert runtime.delete_orphans(JOB_ID).upload_count == 0
     assert len(s3.uploads) == 1
     runtime.close_job.stop(JOB_ID, timed_out=True)
 

@@ -9,7 +9,7 @@ from exporttiles.domain.job import JobStatus
 from exporttiles.messages.keys import VERIFICATION_NAME, JobKeys
 from exporttiles.ports.jobs import JobChange
 from exporttiles.ports.workflow import Execution, ExecutionStatus
-from exporttiles.usecases.sweep_leftovers import slice_at
+from exporttiles.usecases.delete_orphans import slice_at
 from tests.builders import a_request, a_service, put_files
 from tests.fakes import a_runtime, memory, run_workflow
 
@@ -181,7 +181,7 @@ def test_objects_of_a_running_job_are_kept(runtime, job_id):
     runtime.plan_export(job_id)
     leave(runtime, job_id)
 
-    runtime.sweep_leftovers(job_id[:3])
+    runtime.delete_orphans(job_id[:3])
 
     assert len(left(runtime, job_id)) == 3
 
@@ -191,7 +191,7 @@ def test_a_failed_job_keeps_no_large_objects(runtime, job_id, status):
     runtime.jobs.advance(job_id, JobChange(status))
     leave(runtime, job_id)
 
-    sweep = runtime.sweep_leftovers(job_id[:3])
+    sweep = runtime.delete_orphans(job_id[:3])
 
     assert (sweep.object_count, sweep.upload_count) == (2, 1)
     assert left(runtime, job_id) == []
@@ -201,10 +201,10 @@ def test_finished_work_is_kept_while_a_job_is_resumable(runtime, job_id):
     runtime.close_job.stop(job_id, timed_out=True)
     runtime.objects.write(leave(runtime, job_id).delivered("World/L00/R0000C0000.bundle"), b"x")
 
-    runtime.sweep_leftovers(job_id[:3])
+    runtime.delete_orphans(job_id[:3])
     kept = left(runtime, job_id)
     wait(runtime, runtime.settings.resume_window)
-    runtime.sweep_leftovers(job_id[:3])
+    runtime.delete_orphans(job_id[:3])
 
     keys = JobKeys(job_id)
     assert kept == [keys.fragment(0, 0), keys.delivered("World/L00/R0000C0000.bundle")]
@@ -232,7 +232,7 @@ def test_a_succeeded_job_keeps_its_package(runtime, job_id):
     package = run_workflow(runtime, job_id).package
     runtime.objects.write(JobKeys(job_id).fragment(7, 0), b"x")
 
-    assert runtime.sweep_leftovers(job_id[:3]).object_count == 1
+    assert runtime.delete_orphans(job_id[:3]).object_count == 1
     assert left(runtime, job_id) == [package.key, JobKeys(job_id).delivered(VERIFICATION_NAME)]
 
 
@@ -240,7 +240,7 @@ def test_an_expired_job_keeps_no_large_objects(runtime):
     job_id = f"j{7:032x}"
     leave(runtime, job_id)
 
-    runtime.sweep_leftovers(job_id[:3])
+    runtime.delete_orphans(job_id[:3])
 
     assert left(runtime, job_id) == []
 
@@ -248,7 +248,7 @@ def test_an_expired_job_keeps_no_large_objects(runtime):
 def test_the_jobs_of_another_slice_wait_for_their_turn(runtime):
     leave(runtime, f"j00{7:030x}")
 
-    assert runtime.sweep_leftovers("j01").object_count == 0
+    assert runtime.delete_orphans("j01").object_count == 0
 
 
 def test_every_job_is_swept_within_a_day():

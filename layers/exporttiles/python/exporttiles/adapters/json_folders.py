@@ -19,6 +19,17 @@ _SERVICE_NAME = re.compile(r"(?:[A-Za-z0-9_]{1,120}/)?[A-Za-z0-9_]{1,120}", re.A
 _KEY_ID = re.compile(r"[0-9a-f]{64}")
 
 
+def require_service_name(name: str) -> None:
+    """Refuse a name that no service can have.
+
+    Raises:
+        InvalidParameterError: it is not Name or Folder/Name.
+    """
+    if not _SERVICE_NAME.fullmatch(name):
+        legal = "It must be Name or Folder/Name, each of 1 to 120 letters, digits and _."
+        raise InvalidParameterError("name", name, legal)
+
+
 class _JsonFolder:
     """The JSON documents below one prefix of a store."""
 
@@ -67,9 +78,7 @@ class ServiceCatalog(_JsonFolder):
         Raises:
             InvalidParameterError: no service can have this name.
         """
-        if not _SERVICE_NAME.fullmatch(service.name):
-            legal = "It must be Name or Folder/Name, each of 1 to 120 letters, digits and _."
-            raise InvalidParameterError("name", service.name, legal)
+        require_service_name(service.name)
         self.objects.write(self._key(service.name), service_to_json(service))
 
     def delete(self, name: str) -> str:

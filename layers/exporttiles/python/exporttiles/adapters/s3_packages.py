@@ -19,13 +19,12 @@ from exporttiles.domain.errors import DamagedPackageError, PackageError, SourceE
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import COPIERS, CopiedPart, Part, WrittenPart, checked_parts
 from exporttiles.messages.keys import FOLDERS
-from exporttiles.ports.packages import UploadEndedError
+from exporttiles.ports.packages import BINARY, UploadEndedError
 
 if TYPE_CHECKING:  # stubs, not in the layer
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-CONTENT_TYPE = "application/octet-stream"
 _WRITERS = 4
 """Parts that pass through memory at a time."""
 
@@ -60,7 +59,7 @@ class S3Packages:
             return self._client.create_multipart_upload(
                 Bucket=self._bucket,
                 Key=key,
-                ContentType=CONTENT_TYPE,
+                ContentType=BINARY,
                 ChecksumAlgorithm="CRC32",
                 ChecksumType="FULL_OBJECT",
             )["UploadId"]

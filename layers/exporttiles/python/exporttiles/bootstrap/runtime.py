@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exporttiles.usecases.browse_service import BrowseService
     from exporttiles.usecases.cancel_export import CancelExport
     from exporttiles.usecases.close_job import CloseJob
+    from exporttiles.usecases.delete_orphans import DeleteOrphans
     from exporttiles.usecases.estimate_export import EstimateExport
     from exporttiles.usecases.export_at_once import ExportAtOnce
     from exporttiles.usecases.export_tile_range import ExportTileRange
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from exporttiles.usecases.resume_export import ResumeExport
     from exporttiles.usecases.reuse_package import ReusePackage
     from exporttiles.usecases.submit_export import SubmitExport
-    from exporttiles.usecases.sweep_leftovers import SweepLeftovers
     from exporttiles.usecases.verify_package import VerifyPackage
     from exporttiles.usecases.watch_jobs import WatchJobs
 
@@ -190,11 +190,11 @@ class Runtime:
         return WatchJobs(self.jobs, self.workflow, self.close_job, self.clock, self.settings.export_timeout)
 
     @cached_property
-    def sweep_leftovers(self) -> "SweepLeftovers":
+    def delete_orphans(self) -> "DeleteOrphans":
         """Return the use case that removes orphaned objects and uploads."""
-        from exporttiles.usecases.sweep_leftovers import SweepLeftovers
+        from exporttiles.usecases.delete_orphans import DeleteOrphans
 
-        return SweepLeftovers(self.jobs, self.packages, self.remove_leftovers)
+        return DeleteOrphans(self.jobs, self.packages, self.remove_leftovers)
 
     @cached_property
     def remove_leftovers(self) -> "RemoveLeftovers":

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import click
 
-from exporttiles.adapters.json_folders import ServiceCatalog
+from exporttiles.adapters.json_folders import ServiceCatalog, require_service_name
 from exporttiles.cli.cache_access import explained, other_account_note, require_named
 from exporttiles.cli.command import Command, filled
 from exporttiles.cli.source import Source, cache_options, inspect, open_address, print_messages, read_source
@@ -34,6 +34,7 @@ def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_ti
     a bucket that the parameter CacheBuckets of the stack names. A local stack (make serve) also reads paths on this
     machine.
     """
+    require_service_name(name)
     if source.path is None and not bucket_of(source.address):
         raise RequestError(f"'{source}' is not the address of a tile cache, such as s3://bucket/caches/Name.", "source")
     if source.path and "AWS_ENDPOINT_URL" not in os.environ:

@@ -6,6 +6,9 @@ from typing import Protocol
 from exporttiles.domain.job import Package
 from exporttiles.domain.parts import Part
 
+BINARY = "application/octet-stream"
+"""Media type of packages, and of other files without one of their own."""
+
 
 class UploadEndedError(Exception):
     """An upload was aborted, or completed to something else than the package."""

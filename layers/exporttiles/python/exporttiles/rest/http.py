@@ -17,9 +17,6 @@ MAX_FIELDS = 200
 
 FORMATS = ("html", "json", "pjson")
 
-BINARY = "application/octet-stream"
-"""Media type of files and tiles without one of their own."""
-
 _FORM = "application/x-www-form-urlencoded"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -6,12 +6,13 @@ from typing import Any
 
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
 from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder, SubmitOptions
+from exporttiles.ports.packages import BINARY
 from exporttiles.rest import pages
 from exporttiles.rest.addresses import JobUrls
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.client_token import read_client_token
 from exporttiles.rest.errors import InvalidUrlError, NotFoundError, naming_parameter
-from exporttiles.rest.http import BINARY, Response, redirect
+from exporttiles.rest.http import Response, redirect
 from exporttiles.rest.job_documents import (
     INPUT_NAMES,
     RESULT_NAME,

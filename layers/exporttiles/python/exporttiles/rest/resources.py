@@ -8,10 +8,11 @@ from exporttiles.domain.job import Operation
 from exporttiles.domain.service import CacheLayout, ImageService
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.tiles.image import ImageFormat, sniff
+from exporttiles.ports.packages import BINARY
 from exporttiles.rest import pages
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import NotFoundError
-from exporttiles.rest.http import BINARY, Response
+from exporttiles.rest.http import Response
 from exporttiles.rest.map_section import map_section
 from exporttiles.rest.service_documents import catalog_document, info_document, service_document, tilemap_document
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from exporttiles.domain.cost import Bill
 from exporttiles.domain.export import Blank
 from exporttiles.domain.job import Job, Message, MessageKind, in_words
+from exporttiles.domain.service import ImageService
 from exporttiles.domain.wording import counted, level_names
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import CHANGES_NAME
@@ -106,3 +107,9 @@ def left_out_text(skipped: Blank, count: int) -> str:
 def since_text(export: Export) -> str:
     """Return the time since which a delta has the changed tiles."""
     return f"{export.request.since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def no_tile_exists(service: ImageService, selected_count: int) -> str:
+    """Return the message on an export without tiles."""
+    none = f"None of the {selected_count:,} selected tiles exists" if selected_count > 1 else "The selected tile is not"
+    return f"levels: {none} in the cache, which has tiles of the levels {service.min_level}-{service.max_level}."

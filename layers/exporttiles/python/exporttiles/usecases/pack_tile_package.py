@@ -38,8 +38,7 @@ from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageJoiner, UploadEndedError
 from exporttiles.ports.process import UsageMeter
 from exporttiles.ports.tiles import TileSources
-from exporttiles.usecases.completion_messages import left_out_text
-from exporttiles.usecases.planned_bundles import no_tile_exists
+from exporttiles.usecases.completion_messages import left_out_text, no_tile_exists
 from exporttiles.usecases.read_overview import read_overview
 from exporttiles.usecases.verify_package import VerifyPackage
 

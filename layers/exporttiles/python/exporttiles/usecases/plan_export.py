@@ -36,9 +36,10 @@ from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.process import UsageMeter
 from exporttiles.ports.tiles import TileSource, TileSources
+from exporttiles.usecases.completion_messages import no_tile_exists
 from exporttiles.usecases.conversion_growth import conversion_growth
 from exporttiles.usecases.plan_remaining import plan_remaining
-from exporttiles.usecases.planned_bundles import no_tile_exists, planned_bundles
+from exporttiles.usecases.planned_bundles import planned_bundles
 
 _PNG_BYTES_PER_PIXEL = 1.5
 """Of imagery, of which half of a tile on the border is transparent, to estimate the size of a package."""

@@ -6,7 +6,6 @@ import numpy as np
 
 from exporttiles.domain.plan import MAX_BUNDLES, PlannedBundle
 from exporttiles.domain.selection import TileSelection
-from exporttiles.domain.service import ImageService
 from exporttiles.domain.tiling import PACKET_SIZE
 from exporttiles.messages.documents import read_document
 from exporttiles.messages.keys import JobKeys
@@ -63,9 +62,3 @@ def read_places(objects: ObjectStore, item: WorkItem) -> Sequence[Sequence[int] 
         return [None] * len(item.bundles)
     places: list[list[int] | None] = read_document(objects.read(JobKeys(item.job_id).places(item.number)))
     return places
-
-
-def no_tile_exists(service: ImageService, selected_count: int) -> str:
-    """Return the message on an export without tiles."""
-    none = f"None of the {selected_count:,} selected tiles exists" if selected_count > 1 else "The selected tile is not"
-    return f"levels: {none} in the cache, which has tiles of the levels {service.min_level}-{service.max_level}."

@@ -25,8 +25,8 @@ _SIGNATURES = {
     b"PMTiles": "a PMTiles archive",
 }
 
-_PICTURES = "Cut it into tiles first, as gdal2tiles.py does."
-_AREAS = "It may say which area is exported: --area."
+_PICTURES = "Cut it into tiles first, for example with gdal2tiles.py."
+_AREAS = "To export the area that it holds, name it with --area."
 _SUFFIXES = {
     ".mbtiles": (
         "MBTiles, which are read from a disk only",
@@ -35,9 +35,9 @@ _SUFFIXES = {
     ".gpkg": ("a GeoPackage, which is read from a disk only", "Convert it: exporttiles export MAP.gpkg MAP.tpkx."),
     ".rmap": ("a RMaps database", "Convert it to .pmtiles first."),
     ".sqlitedb": ("a database of tiles", "Convert it to .pmtiles first."),
-    ".vtpk": ("a vector tile package", "It holds vector tiles; packages of JPEG, PNG or LERC tiles are made here."),
-    ".mmpk": ("a mobile map package", "Only caches of tiles are read."),
-    ".slpk": ("a scene layer package", "Only caches of tiles are read."),
+    ".vtpk": ("a vector tile package", "It holds vector tiles; exports hold JPEG, PNG, LERC or WebP."),
+    ".mmpk": ("a mobile map package", "Exports read only caches of tiles."),
+    ".slpk": ("a scene layer package", "Exports read only caches of tiles."),
     ".tif": ("a TIFF image", _PICTURES),
     ".tiff": ("a TIFF image", _PICTURES),
     ".jp2": ("a JPEG 2000 image", _PICTURES),
@@ -84,5 +84,5 @@ def kind_of_text(text: str) -> str | None:
 
 
 def kind_of_name(name: str) -> tuple[str, str] | None:
-    """Return the kind of a file by its suffix, and an advice; None if it is not known."""
+    """Return the kind of a file by its suffix, and advice; None if it is not known."""
     return next((kind for suffix, kind in _SUFFIXES.items() if name.lower().endswith(suffix)), None)

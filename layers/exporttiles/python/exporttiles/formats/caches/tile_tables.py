@@ -134,9 +134,8 @@ def _read_geopackage(database: UntrustedDatabase, names: set[str], layer: str) -
                 f"{table}: Tiles of zoom level {level} lie outside of its {columns:,} columns and {rows:,} rows."
             )
     query = "SELECT min_x, min_y, max_x, max_y FROM gpkg_contents WHERE table_name IS ?"
-    (stated,) = list(database.rows(query, table))[:1]
     extent = None
-    if box := _numbers(stated):
+    if box := _numbers(next(database.rows(query, table), ())):
         xmin, ymin, xmax, ymax = box
         extent = Extent(xmin, ymin, xmax, ymax, scheme.spatial_reference) if xmin < xmax and ymin < ymax else None
     return TileTable(table, levels, scheme, extent, remarks=tuple(remarks))

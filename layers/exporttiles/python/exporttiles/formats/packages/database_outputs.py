@@ -1,5 +1,6 @@
 """MBTiles and GeoPackage as outputs: SQLite files, written in one go from the bundles of all fragments."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ _STRUCTURE = Scope(contents=(), tiles=False)
 """Of the check of a new file: its tiles were looked at when they were read."""
 
 
-class _Database:
+class _Database(ABC):
     """What both have in common: fragments are bundles, which the packer reads again."""
 
     __slots__ = ()
@@ -65,21 +66,21 @@ class _Database:
         return Layout([path], report=report)
 
     @property
+    @abstractmethod
     def file_name(self) -> str:
         """Return the name of the file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, path: Path, tiles: Iterator[PlacedTile], contents: Contents, max_bytes: int) -> None:
         """Write the file.
 
         Raises:
             PackageError: it would be longer than the limit.
         """
-        raise NotImplementedError
 
-    def check(self, file: RangedFile, scope: Scope) -> PackageReport:
+    def check(self, _file: RangedFile, _scope: Scope) -> PackageReport:
         """Refuse: the file is checked on a disk, before it is stored."""
-        raise NotImplementedError
+        raise TypeError(f"{self.file_name}: A database is checked on a disk, by check_database.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Archives of bundles as outputs: tile packages (.tpkx, .tpk) and cache datasets."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -67,7 +68,7 @@ class ZipFragment:
         return b""
 
 
-class _Archive:
+class _Archive(ABC):
     """What all archives have in common."""
 
     __slots__ = ()
@@ -83,9 +84,9 @@ class _Archive:
         """Return an empty fragment."""
         return ZipFragment(self.bundle_members)
 
+    @abstractmethod
     def bundle_members(self, bundle: BundleIndex, tiles: Tiles) -> list[Member]:
         """Return the files that hold the tiles of a bundle."""
-        raise NotImplementedError
 
     def layout(
         self,

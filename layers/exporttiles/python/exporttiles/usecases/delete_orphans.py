@@ -31,7 +31,7 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
-class SweepLeftovers:
+class DeleteOrphans:
     """Deletes orphaned objects, and aborts orphaned uploads."""
 
     jobs: JobTable
