@@ -80,6 +80,16 @@ def test_a_buffer_belongs_to_the_area_before_it(export, capsys):
     assert "--area track.json: 1 line was buffered by 500 km." in capsys.readouterr().out
 
 
+def test_an_area_without_a_level_of_the_cache_is_left_out_with_a_warning(export, capsys):
+    found = export("--area", "county.json", "--levels=2", "--area", "fire.json", "--levels=10-12")
+
+    assert found == places(2, [1], [1, 2])
+    assert (
+        "Warning: --area fire.json: It is left out, for the cache has no tiles of levels 10-12."
+        in capsys.readouterr().out
+    )
+
+
 def test_an_overview_goes_with_an_extent(export):
     assert export("--extent=0,0,1000,1000", "--levels=4", "--overview-levels=0") == {(0, 0, 0), (4, 7, 8)}
 
@@ -102,12 +112,14 @@ AREAS = ["--area", "county.json", "--levels", "2", "--area", "fire.json"]
         (AREAS, "--levels of fire.json: It is missing. Give --levels after each --area, or before the first one"),
         ([*AREAS, "--levels", "99"], "--levels of fire.json: '99' cannot be used. It must list levels"),
         ([*AREAS, "--levels=3", "--buffer=wide"], "--buffer of fire.json: 'wide' cannot be used"),
-        (["--levels=3", *AREAS, "--levels=3", "--area", "nowhere"], "--area nowhere: No such file or directory."),
+        ([*AREAS, "--levels=3", "--area", "nowhere", "--levels=3"], "--area nowhere: No such file or directory."),
         ([*AREAS, "--levels", "3", "--package-by", "NAME"], "--package-by: It divides the features of one --area"),
         (["--overview-levels", "0-3"], "--overview-levels: '0-3' cannot be used. It adds levels of the full extent"),
         (["--area", "county.json", "--area", "track.json", "--levels=3"], "--levels of county.json: It is missing."),
         (["--levels=3", "--area", "county.json", "--area", "track.json"], "--area track.json: There is no polygon"),
         ([*AREAS, "--levels", ""], "--levels: It is empty."),
+        (["--levels=3", *AREAS], "--levels: It stands before each --area, but belongs to the one before it. Move it"),
+        (["--levels=3", "--buffer=5", *AREAS[:2], "--buffer=9", *AREAS[4:]], "--buffer: It stands before each --area"),
     ],
 )
 def test_what_is_wrong_with_one_of_several_areas_is_said_with_its_file(refusal, options, words):

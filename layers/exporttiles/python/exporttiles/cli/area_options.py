@@ -166,7 +166,11 @@ def area_options(*, are_levels_required: bool = False) -> Callable[[Callable[...
 
 
 def _group(context: click.Context, values: dict[str, tuple[Any, ...]]) -> tuple[AreaOption, ...]:
-    """Return each --area with the options after it, and those before the first one; the last of a kind counts."""
+    """Return each --area with the options after it, and those before the first one; the last of a kind counts.
+
+    Raises:
+        RequestError: an option stands before each --area, as if it belonged to the one after it.
+    """
     following = {name: iter(found) for name, found in values.items()}
     common: dict[str, Any] = {}
     groups: list[dict[str, Any]] = []
@@ -176,6 +180,10 @@ def _group(context: click.Context, values: dict[str, tuple[Any, ...]]) -> tuple[
             groups.append({name: value})
         else:
             (groups[-1] if groups else common)[name] = value
+    for name in common:
+        if any(name in group for group in groups) and name not in groups[-1]:
+            text = "It stands before each --area, but belongs to the one before it. Move it after its --area."
+            raise RequestError(text, name)
     return tuple(AreaOption(**common | group) for group in groups or [{}])
 
 

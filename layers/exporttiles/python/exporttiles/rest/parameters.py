@@ -4,7 +4,7 @@ Source: ArcGIS REST API, "Export Tiles (Image Service)". Empty parameters count 
 absent, the case of keywords does not matter, and unknown parameters are ignored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -112,7 +112,7 @@ def read_export_request(
         notes=(*selected.notes, *format_notes),
     )
     _check_storage_format(asked, storage_format, request.levels, tile_package=tile_package)
-    warnings = (*selected.warnings, *_empty_levels(request.levels, service), *quality_warnings, *skip_warnings)
+    warnings = (*selected.warnings, *_empty_levels(request, service), *quality_warnings, *skip_warnings)
     return replace(request, warnings=warnings)
 
 
@@ -122,9 +122,14 @@ def area_parameter(parameters: Mapping[str, str]) -> str:
     return next((name for name in names if parameters.get(name, "").strip()), AREA_NAMES[0])
 
 
-def _empty_levels(levels: tuple[int, ...], service: ImageService) -> tuple[str, ...]:
-    empty = [level for level in levels if not service.min_level <= level <= service.max_level]
-    return (f"levels: The cache has no tiles of {level_names(empty)}.",) if empty else ()
+def _empty_levels(request: ExportRequest, service: ImageService) -> Iterator[str]:
+    """Yield warnings about levels without tiles, and areas that have no other levels."""
+    empty = {level for level in request.levels if not service.min_level <= level <= service.max_level}
+    if empty:
+        yield f"levels: The cache has no tiles of {level_names(sorted(empty))}."
+    for each in request.areas if len(request.areas) > 1 else ():
+        if empty.issuperset(each.levels):
+            yield f"{each.name}: It is left out, for the cache has no tiles of {level_names(each.levels)}."
 
 
 def _read_tile_format(sent: Mapping[str, str], service: ImageService) -> tuple[TileFormat | None, tuple[str, ...]]:
