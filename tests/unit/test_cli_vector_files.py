@@ -354,13 +354,14 @@ def test_a_shapefile_may_lack_its_index_and_its_folder_stays_as_it_is(tmp_path):
     written = write(tmp_path / "a.shp", [WEST, EAST])
     written.with_suffix(".shx").unlink()
     for suffix in (".shp", ".dbf", ".prj", ".cpg"):
-        written.with_suffix(suffix).rename(tmp_path / f"zip:Ä b!{suffix.upper()}")
-    path = tmp_path / "zip:Ä b!.SHP"
+        written.with_suffix(suffix).rename(tmp_path / f"zip:Ä.b!{suffix.upper()}")
+    path = tmp_path / "zip:Ä.b!.SHP"
     before = sorted(tmp_path.iterdir())
 
     found = read_area_file(path)
 
     assert len(geometries_of(found.text)) == 2
+    assert found.notes == ("areaOfInterest: 2 features of layer zip_Ä.b_ were read, in WGS 84.",)
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -43,12 +43,14 @@ _REPEATED = {"route_points", "track_points"}  # layers of GPX with the vertices 
 
 def main(path: str, folder: str, choice: str) -> None:
     """Print a line with facts about a file, then its features; or a line that says why it cannot be read."""
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_AS)
+    most_bytes = MAX_MEMORY_BYTES if hard_limit == resource.RLIM_INFINITY else min(MAX_MEMORY_BYTES, hard_limit)
+    resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
     try:
         try:
             found = _read(Path(path), Path(folder), Choice(**json.loads(choice)))
         except MemoryError as error:
-            raise refusal(f"It takes more than {MAX_MEMORY_BYTES:,} bytes of memory to read.") from error
+            raise refusal(f"It takes more than {most_bytes:,} bytes of memory to read.") from error
     except RequestError as error:
         print(json.dumps({"error": error.args[0], "parameter": error.parameter}))
     else:

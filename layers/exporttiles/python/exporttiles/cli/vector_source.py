@@ -186,7 +186,7 @@ def _parts(path: PurePath, others: Iterable[PurePath]) -> Iterator[tuple[str, Pu
 
 
 def _safe_name(path: PurePath) -> str:
-    return re.sub(r"[^\w() -]", "_", path.stem) + path.suffix.lower()
+    return re.sub(r"[^\w.() -]", "_", path.stem) + path.suffix.lower()
 
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, bytes_left: int) -> int:
