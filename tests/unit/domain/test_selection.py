@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from exporttiles.domain.area import Area
 from exporttiles.domain.errors import AreaError, InvalidParameterError
 from exporttiles.domain.extent import Extent
+from exporttiles.domain.rings import edges_of
+from exporttiles.domain.scanline import Scanline, thinned
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.spatial_reference import WGS84
-from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex
+from exporttiles.domain.tiling import EDGE_PIXELS, PACKET_SIZE, BundleIndex
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.unit.domain.strategies import NZTM, WORLD, brute_force, fixture_area, placed, tiles, unions
 
@@ -374,3 +376,48 @@ def test_the_same_area_selects_the_same_tiles_again():
     first, second = (select_fixture("greece").rows(14, 0, 2**14) for _ in range(2))
 
     assert first.column_start.tobytes() == second.column_start.tobytes()
+
+
+def winding_lines():
+    """Rings of many short edges in tiles, which often stop at the edge of a tile or a margin beside it."""
+    step = st.integers(-24, 24).map(lambda n: n / 64)
+    beside = st.integers(-2, 2).map(lambda n: n * EDGE_PIXELS / 256)
+    steps = st.lists(st.tuples(step, step, beside, beside), min_size=3, max_size=60)
+    start = st.tuples(st.integers(64, 320), st.integers(64, 320)).map(lambda place: np.array(place) / 64)
+    return st.builds(
+        lambda start, steps: start + np.cumsum([each[:2] for each in steps], axis=0) + [each[2:] for each in steps],
+        start,
+        steps,
+    )
+
+
+@given(polygons=st.lists(st.lists(winding_lines(), min_size=1, max_size=2), min_size=1, max_size=2))
+@example(polygons=[[np.array([(2.25, 2.25), (2.5, 2.25), (2.5, 2.5), (2.25, 2.5)])]])
+@settings(deadline=None)
+def test_edges_that_are_joined_inside_of_a_tile_change_no_selection(polygons):
+    margin = EDGE_PIXELS / 256
+    edges = edges_of([tuple(polygon) for polygon in polygons])
+    joined = thinned(*edges, margin)
+
+    (before, after) = (
+        (found.rows, found.columns, list(found.runs(*found.rows)))
+        for found in (Scanline(*each, LEVEL, margin) for each in (edges, joined))
+    )
+
+    assert before[:2] == after[:2]
+    for runs, same in zip(before[2], after[2], strict=True):
+        for name in ("row", "column_start", "column_stop"):
+            np.testing.assert_array_equal(getattr(runs, name), getattr(same, name))
+    assert len(joined[0]) <= len(edges[0])
+
+
+def test_the_work_of_a_level_goes_by_the_tiles_of_the_outline_and_not_by_its_vertices():
+    coarse, fine = select(circle(50_000)), select(circle(200_000))
+
+    assert fine.work(0) < 10
+    assert fine.work(10) == pytest.approx(coarse.work(10), rel=0.05)
+
+
+def circle(vertices):
+    angle = 2 * np.pi * np.arange(vertices) / vertices
+    return placed([[np.column_stack([4 + 3 * np.cos(angle), 4 + 3 * np.sin(angle)])]], WEB_MERCATOR_256, LEVEL)

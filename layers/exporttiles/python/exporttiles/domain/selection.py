@@ -12,7 +12,7 @@ from exporttiles.domain.area import Area
 from exporttiles.domain.errors import AreaError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.rings import edges_of
-from exporttiles.domain.scanline import WORK_LIMIT, RowRuns, Scanline
+from exporttiles.domain.scanline import WORK_LIMIT, RowRuns, Scanline, thinned
 from exporttiles.domain.strips import Floats, Integers
 from exporttiles.domain.tiling import EDGE_PIXELS, PACKET_SIZE, BundleIndex, TileRange, TilingScheme
 
@@ -171,14 +171,9 @@ class TileSelection:
         if scanline is None:
             span = self.scheme.tile_span(level)
             start, stop, polygon = self._edges
-            origin = np.array([self.scheme.origin_x, self.scheme.origin_y])
-            scanline = Scanline(
-                (start - origin) * (1, -1) / span,
-                (stop - origin) * (1, -1) / span,
-                polygon,
-                level,
-                EDGE_PIXELS / self.scheme.tile_size,
-            )
+            origin, margin = np.array([self.scheme.origin_x, self.scheme.origin_y]), EDGE_PIXELS / self.scheme.tile_size
+            start, stop = ((ends - origin) * (1, -1) / span for ends in (start, stop))
+            scanline = Scanline(*thinned(start, stop, polygon, margin), level, margin)
             self._scanlines.clear()
             self._scanlines[level] = scanline
         return scanline
