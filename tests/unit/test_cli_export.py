@@ -254,7 +254,7 @@ def test_an_area_may_be_in_any_encoding_of_unicode(world, tmp_path, encoding):
         (b"{" + bytes(50), "It is a binary file: convert it to GeoJSON."),
         (
             b"<?xml version='1.0'?><kml/>",
-            "GDAL cannot read it as LIBKML: ERROR parsing kml my area.kml :This file does not fit",
+            "It has no geometries.",
         ),
         (b"<?xml version='1.0'?><gml:a/>", "It is GML: convert it to GeoJSON."),
         (b"POLYGON((7 50,7 51,8 51,8 50,7 50))", "It is well-known text (WKT): convert it to GeoJSON."),

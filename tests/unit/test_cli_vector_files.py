@@ -346,8 +346,10 @@ def test_an_area_may_cross_the_antimeridian_in_two_parts(tmp_path, suffix):
 
 def test_a_file_without_features_is_refused(tmp_path):
     assert refusal(write(tmp_path / "a.shp", [None])) == "areaOfInterest: It has no features with a geometry."
-    (tmp_path / "a.kml").write_text(KML.format(""))
-    assert refusal(tmp_path / "a.kml") == "areaOfInterest: It has no layers with geometries."
+    (tmp_path / "a.kml").write_text(KML.format("<NetworkLink/>"))
+    assert refusal(tmp_path / "a.kml") == (
+        "areaOfInterest: It has no geometries. Left out: 1 NetworkLink. Links are not followed."
+    )
 
 
 def test_a_shapefile_may_lack_its_index_and_its_folder_stays_as_it_is(tmp_path):
@@ -363,6 +365,20 @@ def test_a_shapefile_may_lack_its_index_and_its_folder_stays_as_it_is(tmp_path):
     assert len(geometries_of(found.text)) == 2
     assert found.notes == ("areaOfInterest: 2 features of layer zip_Ä.b_ were read, in WGS 84.",)
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a.gdb", "It is a file geodatabase: export its layer to a GeoPackage."),
+        ("a", "It is a folder. Name a file."),
+        ("a.dbf", "It is a part of a shapefile: name the .shp."),
+    ],
+)
+def test_what_is_no_file_of_an_area_is_refused_with_what_to_do(tmp_path, name, reason):
+    (tmp_path / name).touch() if name == "a.dbf" else (tmp_path / name).mkdir()
+
+    assert refusal(tmp_path / name) == f"areaOfInterest: {reason}"
 
 
 def test_without_the_extra_only_json_is_read(tmp_path, monkeypatch):

@@ -56,6 +56,8 @@ def read_area_file(path: Path, choice: Choice = _ALL, wkid: int | None = None) -
         RequestError: there is no such file, it is empty or too large, its kind or encoding is not supported, its
             spatial reference is missing or unknown, or the choice is missing or selects nothing.
     """
+    if path.is_dir() and path.suffix.lower() == ".gdb":
+        raise refusal("It is a file geodatabase: export its layer to a GeoPackage.")
     if path.is_dir():
         raise refusal("It is a folder. Name a file.")
     if path.suffix.lower() in (".shx", ".dbf", ".prj", ".cpg"):

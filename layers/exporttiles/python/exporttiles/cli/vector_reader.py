@@ -36,6 +36,7 @@ MAX_TEXT_BYTES = 64 * 2**20
 """Size limit of the features as JSON; the most vertices that an area may have take a tenth of it."""
 
 _ARC_STEP_DEGREES = 0.5  # between the vertices of a curve: chords lie within 1/100,000 of the radius
+_NO_FEATURES = "It has no features with a geometry."
 _UNRECOGNIZED = "not recognized as being in a supported file format"
 _PATH = re.compile(r"/\S*/exporttiles\.[^/]*/")  # of the folder, in messages of GDAL
 _REPEATED = {"route_points", "track_points"}  # layers of GPX with the vertices of others
@@ -68,17 +69,11 @@ def _read(path: Path, folder: Path, choice: Choice) -> Features:
     _keep_only(*drivers)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        names = _layer_names(path, drivers)
-        if layer is not None and layer not in names:
-            raise refusal(f"'{layer}' is none of its layers: {listed(names)}.", "area_layer")
-        if layer is None and not is_document and len(names) != 1:
-            raise refusal(f"It has {len(names):,} layers: {listed(names)}. Choose one with --area-layer.")
-        read = {name: _read_layer(path, name, choice, encoding) for name in ([layer] if layer else names)}
+        layers = _choose_layers(_layer_names(path, drivers), layer, is_document=is_document)
+        read = {name: _read_layer(path, name, choice, encoding) for name in layers}
     features = [feature for layer_read in read.values() for feature in layer_read.features]
-    if not features and choice.where:
-        raise refusal(f"No feature has {choice.where}.", "area_where")
     if not features:
-        raise refusal("It has no features with a geometry.")
+        raise refusal(f"No feature has {choice.where}.", "area_where") if choice.where else refusal(_NO_FEATURES)
     text = json.dumps(features, separators=(",", ":"))
     if len(text) > MAX_TEXT_BYTES:
         raise refusal(f"Its features are more than {MAX_TEXT_BYTES:,} bytes of JSON: simplify them.")
@@ -97,6 +92,17 @@ def _read(path: Path, folder: Path, choice: Choice) -> Features:
     return Features(text, counts, references.pop(), notes)
 
 
+def _choose_layers(names: list[str], layer: str | None, *, is_document: bool) -> list[str]:
+    """Return the layers to read."""
+    if not names:
+        raise refusal("It has no layers with geometries.")
+    if layer is not None and layer not in names:
+        raise refusal(f"'{layer}' is none of its layers: {listed(names)}.", "area_layer")
+    if layer is None and not is_document and len(names) != 1:
+        raise refusal(f"It has {len(names):,} layers: {listed(names)}. Choose one with --area-layer.")
+    return names if layer is None else [layer]
+
+
 def _layer_names(path: Path, drivers: tuple[str, ...]) -> list[str]:
     """Return the layers that have geometries, but for those with the vertices of others."""
     try:
@@ -104,10 +110,7 @@ def _layer_names(path: Path, drivers: tuple[str, ...]) -> list[str]:
     except pyogrio.errors.DataSourceError as error:
         text = "." if _UNRECOGNIZED in str(error) else f": {_sentence(error)}"
         raise refusal(f"GDAL cannot read it as {drivers[0]}{text}") from error
-    names = [name for name, kind in layers if kind is not None and not (drivers == GPX and name in _REPEATED)]
-    if not names:
-        raise refusal("It has no layers with geometries.")
-    return names
+    return [name for name, kind in layers if kind is not None and not (drivers == GPX and name in _REPEATED)]
 
 
 def _keep_only(*drivers: str) -> None:

@@ -115,7 +115,7 @@ def rewrite_xml(path: Path) -> tuple[list[str], int]:
         Notes about what is left out, and the number of geometries.
 
     Raises:
-        RequestError: it is too large, not XML, or has a document type.
+        RequestError: it is too large, not XML, has a document type, or no geometry.
     """
     if path.stat().st_size > MAX_XML_BYTES:
         raise refusal(f"It has more than {MAX_XML_BYTES:,} bytes: simplify it.")
@@ -140,7 +140,10 @@ def rewrite_xml(path: Path) -> tuple[list[str], int]:
     path.unlink()  # which may be a link
     tree.write(path, "utf-8", xml_declaration=True)
     counts = " and ".join(counted(count, name) for name, count in left_out.items())
-    return [f"Left out: {counts}. Links are not followed."] if counts else [], geometry_count
+    notes = [f"Left out: {counts}. Links are not followed."] if counts else []
+    if not geometry_count:
+        raise refusal(" ".join(["It has no geometries.", *notes]))
+    return notes, geometry_count
 
 
 def encoding_of_attributes(path: Path) -> str | None:
