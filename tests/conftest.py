@@ -17,6 +17,7 @@ OWN_STACKS = {
     "tests/e2e/test_event_options.py": "event options",
     "tests/e2e/test_reuse.py": "enforced roles",  # with the templates of test_roles.py
     "tests/e2e/test_roles.py": "enforced roles",
+    "tests/e2e/test_sign_in_page.py": "pages with tokens",
     "tests/local/test_launcher.py": "launcher",
 }
 """Test modules with a stack of their own -> name of the stack; the others in tests/e2e share one."""

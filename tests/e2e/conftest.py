@@ -25,6 +25,7 @@ EMULATOR_ONLY = {
     "test_packing_by_parts": "It needs a stack of its own, whose packer is short of time.",
     "test_reuse": "It needs a stack of its own, with ReuseHours.",
     "test_roles": "It lets the emulator enforce roles, which AWS does in all tests.",
+    "test_sign_in_page": "It needs a stack of its own, with tokens, on which a person signs in.",
     "test_small_exports": "It compares a stack that makes small exports at once with one that does not.",
     "test_watchman": "It changes the age of jobs in the table by hand.",
 }

@@ -5,10 +5,23 @@ from urllib.parse import parse_qs
 
 import pytest
 import rasterio
+import shapely
 from playwright.sync_api import expect
 from rasterio.warp import transform_bounds
 
+from exporttiles.domain.export import StorageFormat
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.service import TileFormat
+from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.tiling import BundleIndex, LevelOfDetail, TilingScheme
+from exporttiles.formats.bundles.v2 import DATASET_RECORD_COUNT, bundle_path, write_bundle
+from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML
+from exporttiles.formats.packages.conf import LEVELS_FOLDER, write_conf_cdi, write_conf_xml
+from local.compact_cache import make_compact_cache
+from local.services import publish, upload_folder
 from tests.browser import DEVICES, chromium, obstacles, watched_page
+from tests.builders import a_tile
+from tests.vector_files import write, zipped
 
 NAME = "Bundles/World_Imagery"  # sizes of its tiles are in indexes, and quickly found
 UNREACHABLE = "net::ERR_FAILED"
@@ -16,9 +29,31 @@ UNAVAILABLE = "503 (Service Unavailable)"
 
 
 @pytest.fixture(scope="module")
-def services(cloud, world, bundles):
+def services(cloud, world, bundles, tmp_path_factory):
     """The caches are published before the browser starts: its loop and that of uploads exclude each other."""
+    sharp, swiss = (tmp_path_factory.mktemp(name) for name in ("sharp", "swiss"))
+    make_compact_cache(world, sharp, max_level=4, quality=90)
+    make_swiss_cache(swiss)
+    for name, folder in (("Sharp", sharp), ("Swiss", swiss)):
+        upload_folder(cloud, folder, f"caches/{name}")
+        publish(cloud, name)
     return cloud.services_url
+
+
+def make_swiss_cache(folder):
+    """Write a cache in the grid of Switzerland (2056): 4 by 4 tiles of 25.6 km, and 2 by 2 of 51.2 km."""
+    lods = tuple(LevelOfDetail(level, step, step * 3779.5) for level, step in enumerate((200.0, 100.0)))
+    scheme = TilingScheme(SpatialReference(2056, 2056), 2_550_000.0, 1_250_000.0, 256, 96, lods)
+    for level, side in enumerate((2, 4)):
+        tiles = {(row, column): a_tile(level, row, column) for row in range(side) for column in range(side)}
+        path = folder / LEVELS_FOLDER / bundle_path(BundleIndex.of_tile(level, 0, 0))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"".join(write_bundle(tiles, record_count=DATASET_RECORD_COUNT)))
+    conf = write_conf_xml(scheme, StorageFormat.COMPACT_V2, TileFormat.JPEG, compression_quality=75)
+    (folder / CONF_XML).write_bytes(conf)
+    (folder / CONF_CDI).write_bytes(
+        write_conf_cdi(Extent(2_550_000, 1_147_600, 2_652_400, 1_250_000, scheme.spatial_reference))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +239,7 @@ def test_a_corner_can_be_dragged(desktop, services):
 
 
 def test_the_levels_and_the_app_are_those_of_the_request(desktop, services):
-    open_map(desktop, services)
+    open_map(desktop, services, "Sharp")
     press(desktop, "All of it")
     desktop.get_by_label("Down to the details").fill("3")
     desktop.get_by_label("From the overview").fill("2")
@@ -216,6 +251,101 @@ def test_the_levels_and_the_app_are_those_of_the_request(desktop, services):
     assert (parameters["levels"], parameters["storageFormatType"]) == ("2,3", "GeoPackage")
     assert parameters["optimizeTilesForSize"] == "true"
     expect(desktop.locator("#finest-level-text")).to_contain_text("Level 3")
+    desktop.get_by_text("Compare a tile").click()
+    expect(desktop.locator("#picture-smaller figcaption")).to_contain_text("kB")
+
+
+def test_another_tiling_scheme_is_drawn_in_its_own_grid_and_understands_degrees(desktop, services):
+    open_map(desktop, services, "Swiss")
+    type_degrees(desktop, 7.40, 46.90, 7.50, 47.00)  # around Bern, which is at 2,600,000 1,200,000
+    desktop.get_by_label("Corners of a rectangle in").select_option("map units (metre)")
+
+    west, south = (float(desktop.locator(f"#{side}").input_value()) for side in ("xmin", "ymin"))
+    assert (west, south) == pytest.approx((2_597_000, 1_194_300), abs=600)
+    expect(desktop.locator("#estimate")).to_contain_text("tiles, about")
+
+
+SQUARE = [[6, 46], [10, 46], [10, 48], [6, 48], [6, 46]]
+KML = (
+    '<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark><name>&lt;img src=x&gt;</name><Polygon><outerBoundaryIs>'
+    f"<LinearRing><coordinates>{' '.join(f'{x},{y}' for x, y in SQUARE)}</coordinates></LinearRing>"
+    "</outerBoundaryIs></Polygon></Placemark></kml>"
+)
+GPX = (
+    '<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1" creator="a"><trk><trkseg>'
+    '<trkpt lat="46" lon="6"/><trkpt lat="48" lon="10"/></trkseg></trk></gpx>'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said", "kind"),
+    [
+        ("a.geojson", json.dumps({"type": "Polygon", "coordinates": [SQUARE]}), "1 polygon of a.geojson.", "Polygon"),
+        ("a.kml", KML, "1 polygon of a.kml.", "Polygon"),
+        ("a.gpx", GPX, "1 line or point of a.gpx.", "LineString"),
+    ],
+)
+def test_a_file_is_an_area(page, services, *, name, body, said, kind):
+    open_map(page, services)
+    with page.expect_request("**/estimateExportTilesSize") as request:
+        page.get_by_label("File with an area").set_input_files({"name": name, "mimeType": "", "buffer": body.encode()})
+
+    expect(page.locator("#area-hint")).to_contain_text(said)
+    parameters = sent(request.value)
+    (feature,) = json.loads(parameters["areaOfInterest"])["features"]
+    assert feature["geometry"]["type"] == kind
+    assert ("bufferDistance" in parameters) == (kind == "LineString")
+    expect(page.locator("#make-package")).to_be_enabled()
+
+
+def test_a_zipped_shapefile_is_an_area_whatever_its_reference(desktop, services, tmp_path):
+    bounds = 800_000, 5_900_000, 900_000, 6_000_000
+    square = write(tmp_path / "a.shp", [shapely.box(*bounds)], "EPSG:3857")
+    open_map(desktop, services)
+    with desktop.expect_request("**/estimateExportTilesSize") as request:
+        desktop.get_by_label("File with an area").set_input_files(zipped(tmp_path / "a.zip", square))
+
+    (feature,) = json.loads(sent(request.value)["areaOfInterest"])["features"]
+    (ring,) = feature["geometry"]["coordinates"]
+    assert (*min(ring), *max(ring)) == pytest.approx(transform_bounds("EPSG:3857", "EPSG:4326", *bounds))
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "problem"),
+    [
+        ("a.geojson", "{", "cannot be read"),
+        ("a.geojson", '{"type":"FeatureCollection","features":[]}', "has no polygon, line or point"),
+        ("a.geojson", '{"type":"Point","coordinates":[2600000,1200000]}', "not longitude and latitude in degrees"),
+        ("a.zip", "PK", "cannot be read"),
+        ("a.kmz", "PK", "unzip it"),
+        ("<img src=x>.json", "{", "<img src=x>.json cannot be read"),
+        ("a.kml", "<kml>", "a.kml is not XML"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_explained(browser, services, name, body, problem):
+    with watched_page(browser, expected=("Applying inline style",)) as page:  # of Chromium's document for bad XML
+        open_map(page, services)
+        page.get_by_label("File with an area").set_input_files({"name": name, "mimeType": "", "buffer": body.encode()})
+
+        expect(page.locator("#estimate")).to_contain_text(problem)
+        expect(page.locator("#make-package")).to_be_disabled()
+
+
+def test_the_page_of_a_job_is_remembered_and_offered_to_other_devices(page, services, tmp_path):
+    open_map(page, services)
+    press(page, "What the map shows")
+    download(page, tmp_path)
+    expect(page.get_by_role("img", name="QR code")).to_be_visible()
+    job = page.url.partition("?")[0]
+    expect(page.get_by_role("link", name=job)).to_be_visible()
+    page.get_by_role("link", name="Verification").click()
+    expect(page.get_by_text("verifiedAt")).to_be_visible()
+
+    page.goto(f"{services}/{NAME}/ImageServer")
+    recent = page.locator("#recent-list a").first
+    expect(page.locator("#recent-list")).to_contain_text("Done, just now")
+    recent.click()
+    page.wait_for_url(job)
 
 
 def test_an_area_of_too_many_tiles_is_refused_with_the_limit(desktop, services, cloud):
@@ -340,7 +470,7 @@ def test_without_javascript_the_forms_export(browser, services, tmp_path):
     with watched_page(browser, java_script_enabled=False) as page:
         page.goto(f"{services}/{NAME}/ImageServer")
         page.get_by_role("link", name="exportTiles", exact=True).click()
-        page.get_by_label("levels").fill("0-2")
+        page.get_by_label("levels", exact=True).fill("0-2")
         press(page, "Submit")
         page.wait_for_url("**/jobs/*")
         expect(page.locator(".messages")).to_contain_text("21 tiles of levels 0-2 are selected.")

@@ -1,21 +1,43 @@
-// The page of a job: renews its contents until the job has ended.
+// The page of a job: renews its contents until the job has ended, and offers it to other devices.
+
+import { encode } from "uqr";
+import { remember } from "./recent";
 
 const INTERVAL_MS = 2000;
 
 /** Follow a job. The server renders the same page for browsers without scripts. */
 export async function followJob(shown: HTMLElement): Promise<void> {
-  while (shown.dataset["final"] !== "true") {
+  const path = location.pathname.replace(/\/+$/, "");
+  const title = document.querySelector("h1")?.textContent ?? path;
+  const address = location.origin + path;
+  shown.after(shareSection(address));
+  for (;;) {
+    addCopyButtons(shown);
+    const state = shown.dataset["state"] ?? "";
+    document.title = `${state}: ${title}`;
+    remember(path, title, state);
+    if (shown.dataset["final"] === "true") return;
+    shown = await renewal(shown);
+  }
+}
+
+/** Wait until the page has changed, show it, and return its new contents. */
+async function renewal(shown: HTMLElement): Promise<HTMLElement> {
+  const before = shown.outerHTML;
+  for (;;) {
     await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
-    const found = await renewed();
-    if (found && found.innerHTML !== shown.innerHTML) {
+    const found = await rendered();
+    if (found && found.outerHTML !== before) {
+      const focused = document.activeElement?.closest("[data-job]") ? document.activeElement.tagName : "";
       shown.replaceWith(found);
-      shown = found;
+      if (focused) found.querySelector<HTMLElement>(focused.toLowerCase())?.focus();
+      return found;
     }
   }
 }
 
 /** Return the present contents of the page; null if the server did not answer, which may be for a moment. */
-async function renewed(): Promise<HTMLElement | null> {
+async function rendered(): Promise<HTMLElement | null> {
   try {
     const response = await fetch(location.href, { headers: { accept: "text/html" } });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -24,4 +46,55 @@ async function renewed(): Promise<HTMLElement | null> {
   } catch {
     return null;
   }
+}
+
+/** Return a picture and a link with the address of this page, for a phone or a colleague. */
+function shareSection(address: string): HTMLElement {
+  const section = document.createElement("section");
+  const heading = document.createElement("h2");
+  heading.textContent = "On another device";
+  const explanation = document.createElement("p");
+  explanation.textContent = "Scan the picture with the camera of a phone, or send the link:";
+  const link = document.createElement("a");
+  link.href = address;
+  link.textContent = address;
+  const line = document.createElement("p");
+  line.append(link, " ", copyButton("Copy link", address));
+  section.append(heading, explanation, qrCode(address), line);
+  return section;
+}
+
+/** Return a text as a QR code. */
+function qrCode(text: string): SVGSVGElement {
+  const { data, size } = encode(text, { border: 2 });
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", `0 0 ${size} ${size}`);
+  svg.setAttribute("class", "qr");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", "QR code with the address of this page");
+  const path = document.createElementNS(svg.namespaceURI, "path");
+  const squares = data.flatMap((row, y) => row.map((isDark, x) => (isDark ? `M${x} ${y}h1v1h-1z` : "")));
+  path.setAttribute("d", squares.join(""));
+  svg.append(path);
+  return svg as SVGSVGElement;
+}
+
+function addCopyButtons(root: HTMLElement): void {
+  for (const code of root.querySelectorAll("pre > code")) {
+    code.parentElement?.after(copyButton("Copy command", code.textContent ?? ""));
+  }
+}
+
+/** Return a button that copies a text; nothing where the browser does not allow it. */
+function copyButton(name: string, text: string): HTMLElement | string {
+  if (!navigator.clipboard) return ""; // without TLS
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = name;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = name), 2000);
+  });
+  return button;
 }

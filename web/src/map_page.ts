@@ -1,6 +1,9 @@
 // The page of a service: choose an area, levels and an app, see the size, and start the export.
 
 import { Refusal, estimate, newToken, startExport } from "./api";
+import { FileProblem, readFile } from "./files";
+import { age, forgetAll, recentExports } from "./recent";
+import { comparePictures } from "./preview";
 import { type Area, WGS84, areaParameters } from "./area";
 import { element, field, inputs } from "./dom";
 import { type Tool, MapView } from "./map_view";
@@ -64,7 +67,12 @@ class MapPage {
   }
 
   start(): void {
-    for (const button of this.tools) button.addEventListener("click", () => this.use(button.dataset["tool"]!));
+    for (const button of this.tools) {
+      button.addEventListener("click", () => {
+        this.use(button.dataset["tool"]!);
+        if (button.dataset["tool"] === "file") field("file").click();
+      });
+    }
     element("finish-drawing").addEventListener("click", () => this.view.finishDrawing());
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.view.isDrawing) this.use("clear");
@@ -82,6 +90,23 @@ class MapPage {
     if (!knowsDegrees(this.projection)) {
       this.units.querySelector("[value=degrees]")?.remove();
       element("go-to").hidden = true;
+    }
+    this.showRecent();
+    element("forget").addEventListener("click", () => {
+      forgetAll();
+      this.showRecent();
+    });
+    const file = field("file");
+    file.addEventListener("change", () => void this.useFile(file.files?.[0]));
+    const target = element("map");
+    target.addEventListener("dragover", (event) => event.preventDefault());
+    target.addEventListener("drop", (event) => {
+      event.preventDefault();
+      void this.useFile(event.dataTransfer?.files[0]);
+    });
+    field("show-tiles").addEventListener("change", () => this.showTiles());
+    for (const details of document.querySelectorAll("#compare")) {
+      details.addEventListener("toggle", () => void this.compare());
     }
     this.units.addEventListener("change", () => this.showCoordinates());
     element<HTMLFormElement>("coordinates").addEventListener("submit", (event) => {
@@ -111,6 +136,9 @@ class MapPage {
     } else if (tool === "view") {
       const extent = this.view.visibleExtent();
       if (extent) this.chooseRectangle(extent);
+    } else if (tool === "file") {
+      this.hint.textContent = "Choose a GeoJSON, KML, GPX or zipped shapefile. You can also drop it on the map.";
+      this.renew();
     } else if (tool === "everything") {
       this.view.showAll();
       this.choose({ kind: "everything" });
@@ -129,8 +157,8 @@ class MapPage {
   private choose(area: Area): void {
     this.area = area.kind === "route" ? { ...area, metres: this.routeMetres() } : area;
     element("finish-drawing").hidden = true;
-    this.hint.textContent =
-      area.kind === "everything" ? "All of this map is chosen." : "To change the area, drag its corners on the map.";
+    if (area.kind === "everything") this.hint.textContent = "All of this map is chosen.";
+    else if (area.kind !== "file") this.hint.textContent = "To change the area, drag its corners on the map.";
     if (!this.hasChosenLevels) this.chooseLevels();
     this.showCoordinates();
     this.showLevels();
@@ -143,7 +171,55 @@ class MapPage {
   }
 
   private setRouteWidth(): void {
-    if (this.area?.kind === "route") this.choose({ ...this.area, metres: this.routeMetres() });
+    if (this.area?.kind === "route" || (this.area?.kind === "file" && this.area.metres)) {
+      this.choose({ ...this.area, metres: this.routeMetres() });
+    }
+  }
+
+  private async useFile(file: File | undefined): Promise<void> {
+    if (!file) return;
+    this.use("file");
+    try {
+      const { collection, isRoute, summary } = await readFile(file);
+      this.view.showFile(collection, this.projection);
+      this.hint.textContent = summary;
+      element("route-options").hidden = !isRoute;
+      this.choose({ kind: "file", collection, metres: isRoute ? this.routeMetres() : 0 });
+    } catch (error) {
+      if (!(error instanceof FileProblem)) throw error;
+      this.say(error.message, "error");
+    }
+    field("file").value = ""; // so that the same file can be chosen again
+  }
+
+  private showTiles(): void {
+    if (field("show-tiles").checked && this.area) {
+      this.view.showTiles(this.levels[this.finest.valueAsNumber]!, this.extent());
+    } else {
+      this.view.hideTiles();
+    }
+  }
+
+  private async compare(): Promise<void> {
+    const details = element<HTMLDetailsElement>("compare");
+    if (!details.open) return;
+    const url = this.view.tileInTheMiddle(this.levels[this.finest.valueAsNumber]!);
+    const isShown = await comparePictures(url, [element("picture-original"), element("picture-smaller")]);
+    element("no-picture").hidden = isShown;
+  }
+
+  private showRecent(): void {
+    const entries = recentExports();
+    element("recent").hidden = !entries.length;
+    const lines = entries.map(({ path, title, state, at }) => {
+      const line = document.createElement("li");
+      const link = document.createElement("a");
+      link.href = path;
+      link.textContent = title;
+      line.append(link, ` ${state}, ${age(at)}`);
+      return line;
+    });
+    element("recent-list").replaceChildren(...lines);
   }
 
   /** Return the extent of the chosen area on the map. */
@@ -211,6 +287,7 @@ class MapPage {
   private renew(): void {
     this.running?.abort();
     clearTimeout(this.timer);
+    this.showTiles();
     this.token = newToken();
     this.submit.disabled = true;
     const { area } = this;

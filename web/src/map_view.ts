@@ -11,6 +11,8 @@ import {
   Fill,
   LineString,
   Modify,
+  GeoJSON,
+  MultiLineString,
   MultiPoint,
   OlMap,
   Polygon,
@@ -33,17 +35,21 @@ import {
   getWidth,
   isEmpty,
 } from "./openlayers";
-import type { ServiceDocument } from "./service";
+import type { LevelOfDetail, ServiceDocument } from "./service";
 import { drawnLevels, extentOf, tileGridOf } from "./tiling";
 
 /** Shapes that are drawn on the map. */
 export type Tool = "rectangle" | "shape" | "route";
 
+const BUNDLE_TILES = 128; // a side
+const MOST_BOXES = 100; // a side; more are too small to be seen
 const TOUCH_PIXELS = 20; // a fingertip must be able to hit a corner
 
 export class MapView {
   readonly map: OlMap;
   private readonly drawn = new VectorSource();
+  private readonly fixed = new VectorSource(); // areas of a file, which are not edited
+  private readonly grid = new VectorSource();
   private readonly modify: Modify;
   private draw: Draw | undefined;
 
@@ -68,7 +74,12 @@ export class MapView {
       target,
       controls: [new Zoom(), new ScaleLine(), new Attribution({ collapsible: false })],
       interactions: defaultInteractions({ altShiftDragRotate: false, pinchRotate: false }),
-      layers: [this.tiles(projection), new VectorLayer({ source: this.drawn, style: areaStyle() })],
+      layers: [
+        this.tiles(projection),
+        new VectorLayer({ source: this.grid, style: gridStyle() }),
+        new VectorLayer({ source: this.fixed, style: areaStyle().slice(0, 2) }),
+        new VectorLayer({ source: this.drawn, style: areaStyle() }),
+      ],
       view: new View({
         projection,
         extent,
@@ -120,8 +131,7 @@ export class MapView {
 
   /** Let a shape be drawn, in place of the present one. */
   startDrawing(tool: Tool): void {
-    this.stopDrawing();
-    this.drawn.clear();
+    this.clear();
     this.draw = new Draw({
       source: this.drawn,
       type: tool === "rectangle" ? "Circle" : tool === "shape" ? "Polygon" : "LineString",
@@ -161,6 +171,8 @@ export class MapView {
   clear(): void {
     this.stopDrawing();
     this.drawn.clear();
+    this.fixed.clear();
+    this.grid.clear();
   }
 
   /** Show an area whose coordinates are those of the map. */
@@ -176,10 +188,68 @@ export class MapView {
     this.show("rectangle", fromExtent(extent).getCoordinates());
   }
 
-  /** Return the extent of the shape on the map; null without one. */
+  /** Show the areas of a file, in degrees. */
+  showFile(collection: object, projection: Projection): void {
+    this.clear();
+    const format = new GeoJSON();
+    this.fixed.addFeatures(format.readFeatures(collection, { featureProjection: projection }));
+    const extent = this.drawnExtent();
+    if (extent) this.fit(extent);
+  }
+
+  /** Show the borders of the tiles of a level around an area; of bundles of tiles, if they are too many. */
+  showTiles({ resolution }: LevelOfDetail, extent: Extent): void {
+    this.grid.clear();
+    const [left, bottom, right, top] = getIntersection(extent, extentOf(this.service)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    if (!(left < right && bottom < top)) return;
+    const { origin, cols } = this.service.tileInfo;
+    let span = cols * resolution;
+    if (Math.max(right - left, top - bottom) / span > MOST_BOXES) span *= BUNDLE_TILES;
+    const firstColumn = Math.floor((left - origin.x) / span);
+    const lastColumn = Math.ceil((right - origin.x) / span);
+    const firstRow = Math.floor((origin.y - top) / span);
+    const lastRow = Math.ceil((origin.y - bottom) / span);
+    const [west, east] = [origin.x + firstColumn * span, origin.x + lastColumn * span];
+    const [north, south] = [origin.y - firstRow * span, origin.y - lastRow * span];
+    const lines: Coordinate[][] = [];
+    for (let column = firstColumn; column <= lastColumn; column += 1) {
+      const x = origin.x + column * span;
+      lines.push([
+        [x, north],
+        [x, south],
+      ]);
+    }
+    for (let row = firstRow; row <= lastRow; row += 1) {
+      const y = origin.y - row * span;
+      lines.push([
+        [west, y],
+        [east, y],
+      ]);
+    }
+    this.grid.addFeature(new Feature(new MultiLineString(lines)));
+  }
+
+  hideTiles(): void {
+    this.grid.clear();
+  }
+
+  /** Return the extent of the area on the map; null without one. */
   drawnExtent(): Extent | null {
-    const extent = this.drawn.getExtent();
-    return extent && !isEmpty(extent) ? extent : null;
+    const shown = [this.drawn, this.fixed].map((source) => source.getExtent());
+    return shown.find((extent) => extent && !isEmpty(extent)) ?? null;
+  }
+
+  /** Return the path of the tile of a level in the middle of the map. */
+  tileInTheMiddle({ level, resolution }: LevelOfDetail): string {
+    const [x, y] = (this.map.getView().getCenter() ?? getCenter(extentOf(this.service))) as [number, number];
+    const { origin, rows, cols } = this.service.tileInfo;
+    const row = Math.floor((origin.y - y) / (rows * resolution));
+    return `${this.path}/tile/${level}/${row}/${Math.floor((x - origin.x) / (cols * resolution))}`;
   }
 
   private report(feature: Feature): void {
@@ -269,6 +339,13 @@ function areaStyle(): Style[] {
         return geometry instanceof LineString ? new MultiPoint(geometry.getCoordinates()) : undefined;
       },
     }),
+  ];
+}
+
+function gridStyle(): Style[] {
+  return [
+    new Style({ stroke: new Stroke({ color: "#ffffffb0", width: 2.5 }) }),
+    new Style({ stroke: new Stroke({ color: "#c2410c", width: 1 }) }),
   ];
 }
 

@@ -66,9 +66,19 @@ def test_a_reference_that_the_map_knows_is_not(wkid):
     assert Section(in_reference(wkid)).data["projection"] is None
 
 
-@pytest.mark.parametrize(("tile_format", "is_offered"), [(TileFormat.JPEG, True), (TileFormat.PNG32, False)])
-def test_smaller_pictures_are_offered_where_tiles_are_jpeg(tile_format, is_offered):
-    assert ("quality" in Section(replace(a_service(), tile_format=tile_format)).names) is is_offered
+@pytest.mark.parametrize(
+    ("tile_format", "quality", "is_offered"),
+    [
+        (TileFormat.JPEG, 90, True),
+        (TileFormat.MIXED, 0, True),
+        (TileFormat.JPEG, 75, False),
+        (TileFormat.PNG32, 0, False),
+    ],
+)
+def test_smaller_pictures_are_offered_where_recompression_makes_them(tile_format, quality, is_offered):
+    service = replace(a_service(), tile_format=tile_format, compression_quality=quality)
+
+    assert ("quality" in Section(service).names) is is_offered
 
 
 def test_texts_of_the_operator_are_data():

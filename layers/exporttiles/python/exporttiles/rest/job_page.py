@@ -42,7 +42,7 @@ def job_sections(job: Job, urls: JobUrls, *, has_tokens: bool) -> tuple[str, ...
     state = f'<p class="state {css_class}" role="status">{_icon(icon)} {escape(words)}</p>'
     parts = [state, *_progress(job), *_outcome(job, urls, has_tokens=has_tokens), _messages(job), *_actions(job, urls)]
     is_final = str(job.status.is_final).lower()
-    return (f'<div data-job data-final="{is_final}">{"".join(parts)}</div>',)
+    return (f'<div data-job data-state="{escape(words)}" data-final="{is_final}">{"".join(parts)}</div>',)
 
 
 def _progress(job: Job) -> list[str]:

@@ -11,10 +11,21 @@ from typing import Any
 from exporttiles.domain.service import ImageService, TileFormat
 from exporttiles.domain.spatial_reference import WEB_MERCATOR_WKIDS, WGS84, SpatialReference
 from exporttiles.rest.apps import apps_for
+from exporttiles.rest.parameters import DEFAULT_QUALITY
 
 _QUALITIES = """<p>Pictures</p>
 <label class="choice"><input type="radio" name="quality" value="original" checked> as in the map</label>
-<label class="choice"><input type="radio" name="quality" value="smaller"> smaller file, less sharp</label>"""
+<label class="choice"><input type="radio" name="quality" value="smaller"> smaller file, less sharp</label>
+<details id="compare">
+<summary>Compare a tile in the middle of the map</summary>
+<p id="no-picture" hidden>The middle of the map has no tile of the finest level.</p>
+<div class="pair">
+<figure id="picture-original"><img alt="The tile as it is in the map">
+<figcaption>as in the map: <span></span></figcaption></figure>
+<figure id="picture-smaller"><img alt="The same tile, smaller and less sharp">
+<figcaption>smaller: about <span></span></figcaption></figure>
+</div>
+</details>"""
 
 
 def map_section(service: ImageService, document: Mapping[str, Any]) -> str:
@@ -32,8 +43,14 @@ def map_section(service: ImageService, document: Mapping[str, Any]) -> str:
         name=escape(service.map_title),
         units=escape(reference.crs.axis_info[0].unit_name),
         apps="".join(f'<option value="{escape(value)}">{escape(name)}</option>' for value, name in apps.items()),
-        quality=_QUALITIES if service.tile_format in (TileFormat.JPEG, TileFormat.MIXED) else "",
+        quality=_QUALITIES if _has_smaller_pictures(service) else "",
     )
+
+
+def _has_smaller_pictures(service: ImageService) -> bool:
+    """Return True if recompressing the tiles makes them smaller."""
+    is_jpeg = service.tile_format in (TileFormat.JPEG, TileFormat.MIXED)
+    return is_jpeg and not 0 < service.compression_quality <= DEFAULT_QUALITY
 
 
 @cache

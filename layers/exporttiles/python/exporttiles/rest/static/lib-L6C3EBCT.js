@@ -1,0 +1,1 @@
+import{a}from"./chunk-33DNJMRV.js";export{a as default};
