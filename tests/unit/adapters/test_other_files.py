@@ -10,7 +10,8 @@ from tests.fakes import memory
 SQLITE, TIFF = b"SQLite format 3\0", b"II*\0\x08\0\0\0"
 
 OTHERS = [
-    ("Photo.tif", TIFF, "TIFF image.*gdal2tiles"),
+    ("Photo.tif", b"\xff\xd8\xff", "'Photo.tif' is a picture, not what its name says"),
+    ("Photo.jp2", b"\0\0\0\x0cjP", "JPEG 2000 image.*gdal_translate -of COG"),
     ("Photo", TIFF, "'Photo' is a TIFF image"),
     ("Photo.jpg", b"\xff\xd8\xff", "a picture"),
     ("Map.vtpk", b"PK\3\4", "vector tile package"),
@@ -21,7 +22,7 @@ OTHERS = [
     ("Conf.xml", b"<CacheInfo/>", "'Conf.xml' is a document of a cache. Name the folder"),
     ("ROOT.JSON", b"{}", "'ROOT.JSON' is a document of a cache"),
     ("TileMapResource.xml", b"<TileMap/>", "'TileMapResource.xml' is a document of a cache"),
-    ("World.bin", b"PMTiles\3", "'World.bin' is a PMTiles archive, .* or a .tpkx, .tpk, .zip or .pmtiles"),
+    ("World.bin", b"PMTiles\3", "'World.bin' is a PMTiles archive, .* or a .tpkx, .tpk, .zip, .pmtiles or .tif"),
     ("notes", b"", "'notes' is empty"),
     ("notes.docx", b"anything", "'notes.docx' is a file of another kind"),
     ("World.tpkx", SQLITE, "'World.tpkx' is an SQLite file.*, not what its name says"),

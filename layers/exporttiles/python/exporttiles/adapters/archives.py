@@ -17,10 +17,11 @@ from exporttiles.formats.archives.zip_reader import (
     read_directory,
 )
 from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_name, kind_of_text
-from exporttiles.formats.caches.listing import DOCUMENTS
+from exporttiles.formats.caches.listing import DOCUMENTS, RASTERS
 from exporttiles.ports.objects import ObjectReader, StoredObject
 
 ARCHIVES = (".tpkx", ".tpk", ".zip")
+_RASTERS = tuple(f".{extension}" for extension in RASTERS)
 _EXTRA_BYTES = 64
 """Expected size of the extra field in a local header; NTFS times take 36 bytes."""
 
@@ -56,8 +57,10 @@ def require_cache(objects: ObjectReader, name: str) -> None:
     lower = name.lower()
     text = kind_of_text(head.decode("utf-8", "replace")) if head else "empty"
     found = kind_of_bytes(head) or text
-    if lower.endswith((*ARCHIVES, ".pmtiles")):
-        expected = b"PMTiles" if lower.endswith(".pmtiles") else b"PK"
+    if lower.endswith((*ARCHIVES, ".pmtiles", *_RASTERS)):
+        expected: bytes | tuple[bytes, ...] = b"PMTiles" if lower.endswith(".pmtiles") else b"PK"
+        if lower.endswith(_RASTERS):
+            expected = (b"II*", b"MM", b"II+")
         if found and not head.startswith(expected):
             raise SourceError(f"'{name}' is {found}, not what its name says.")
     elif lower in DOCUMENTS:
@@ -67,12 +70,12 @@ def require_cache(objects: ObjectReader, name: str) -> None:
     elif name:
         raise SourceError(
             f"'{name}' is {found or 'a file of another kind'}, not a cache of tiles. A source is a folder, or a .tpkx, "
-            ".tpk, .zip or .pmtiles; on this machine also a .mbtiles or .gpkg."
+            ".tpk, .zip, .pmtiles or .tif; on this machine also a .mbtiles or .gpkg."
         )
 
 
 def archive_version(url: str, patience: timedelta = PATIENCE) -> str | None:
-    """Return the version of an archive, such as its ETag; None for a folder.
+    """Return the version of an archive or GeoTIFF, such as its ETag; None for a folder.
 
     Args:
         url: of the cache.
@@ -86,13 +89,13 @@ def archive_version(url: str, patience: timedelta = PATIENCE) -> str | None:
 
 
 def _is_one_file(name: str) -> bool:
-    return name.lower().endswith((*ARCHIVES, ".pmtiles"))
+    return name.lower().endswith((*ARCHIVES, ".pmtiles", *_RASTERS))
 
 
 def within(objects: ObjectReader, name: str) -> ObjectReader:
     """Return the members of an archive in a store, or the store itself if the name is not an archive.
 
-    A PMTiles archive has no members: it is one object of the store.
+    A PMTiles archive or a GeoTIFF has no members: it is one object of the store.
     """
     return ArchivedObjects(objects, name) if name.lower().endswith(ARCHIVES) else objects
 

@@ -31,6 +31,7 @@ from exporttiles.rest.parameters import read_export_request
 
 _AREA = "areaOfInterest"
 _LONGEST_MEMBER_NAME = 100  # file systems take 255 bytes, with suffixes
+_TILE_OPTIONS = {"tileFormat", "optimizeTilesForSize", "compressionQuality"}
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -71,7 +72,12 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
     metavar="WKID",
     help="Spatial reference of --extent, such as 4326 for degrees.",
 )
-@click.option("--quality", type=click.IntRange(0, 100), metavar="N", help="Recompress JPEG tiles with this quality.")
+@click.option(
+    "--quality",
+    type=click.IntRange(0, 100),
+    metavar="N",
+    help="Quality of JPEG tiles: those of a cache are recompressed.",
+)
 @TILE_FORMAT_OPTION
 @click.option("--clip", is_flag=True, help="Make pixels outside the area transparent; cut JPEG tiles become PNG.")
 @click.option("--skip-blank", is_flag=True, help="Leave out fully transparent tiles.")
@@ -114,10 +120,10 @@ def export(
     force: bool,
     **cache: Any,
 ) -> None:
-    """Export tiles of a cache into a package, without AWS.
+    """Export a cache or GeoTIFFs into a package, without AWS.
 
-    SOURCE is a folder, .tpkx, .tpk, .zip or .pmtiles: a path, or an address such as s3://bucket/caches/Name. On this
-    machine, it may also be a .mbtiles or .gpkg.
+    SOURCE is a folder, .tpkx, .tpk, .zip, .pmtiles or .tif: a path, or an address such as s3://bucket/caches/Name. On
+    this machine, it may also be a .mbtiles or .gpkg.
 
     OUT is a .tpkx, .tpk, .pmtiles, .mbtiles or .gpkg, or a cache raster dataset: a .zip or a folder. With
     --package-by, it is a folder of packages.
@@ -151,9 +157,11 @@ def export(
     parts = split_area(_AREA, given[_AREA], package_by) if package_by else []
     title = (name or out.stem).encode(errors="replace").decode()  # a name of a file may hold any bytes
     objects, url = open_source(source)
-    found = inspect(source, objects, _member_name(title), url, **cache)
+    found = inspect(source, objects, _member_name(title), url, tile_format=tile_format, quality=quality, **cache)
     print_messages(found.messages)
     service = replace(found.service, max_export_tiles_count=sys.maxsize)
+    if service.cache.mosaic:  # its tiles are drawn as they are wanted
+        given = {parameter: value for parameter, value in given.items() if parameter not in _TILE_OPTIONS}
     converted = replace(service, tile_format=TileFormat(tile_format)) if tile_format else service
     held = [lod.level for lod in service.tiling_scheme.lods if service.min_level <= lod.level <= service.max_level]
     if why := format_obstacle(converted, storage_format, held):

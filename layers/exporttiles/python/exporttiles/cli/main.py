@@ -10,7 +10,7 @@ from exporttiles import __version__
 from exporttiles.cli.command import label
 
 COMMANDS = {
-    "export": ("export", "Export tiles of a cache into a package, without AWS."),
+    "export": ("export", "Export a cache or GeoTIFFs into a package, without AWS."),
     "publish": ("services", "Publish a tile cache as an image service."),
     "services": ("services", "List the published services."),
     "unpublish": ("services", "Remove a published service, but not its tiles."),

@@ -16,10 +16,12 @@ from exporttiles.adapters.object_stores import ObstoreObjects, open_store
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.service import TileFormat
 from exporttiles.formats.caches.tile_tables import DATABASES
 from exporttiles.formats.esri.tiling_schemes import WELL_KNOWN
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.usecases.inspection.inspect_cache import InspectCache, InspectedCache
+from exporttiles.usecases.inspection.inspect_rasters import Rendering
 from exporttiles.usecases.inspection.readings import FileOrder
 
 _ASSUMED_SCHEME = "web_mercator_256"
@@ -65,7 +67,7 @@ _OPTIONS = (
         type=click.Choice(sorted(WELL_KNOWN)),
         metavar="SCHEME",
         help=(
-            f"Tiling scheme of the cache: {' or '.join(sorted(WELL_KNOWN))}. It replaces that of tilemapresource.xml; "
+            f"Tiling scheme of the tiles: {' or '.join(sorted(WELL_KNOWN))}. It replaces that of tilemapresource.xml; "
             f"conf.xml and root.json always state their own.  [default: {_ASSUMED_SCHEME}]"
         ),
     ),
@@ -86,6 +88,12 @@ _OPTIONS = (
     ),
     click.option("--row-before-column", is_flag=True, help="Files are named level/row/column, as in WMTS."),
     click.option("--layer", default="", metavar="NAME", help="Layer of tiles of a GeoPackage that has several."),
+    click.option(
+        "--source-wkid",
+        type=click.IntRange(min=1),
+        metavar="WKID",
+        help="Coordinate system of GeoTIFFs that state none, or a wrong one, such as 32632.",
+    ),
     click.option("--description", metavar="TEXT", default="", help="Description of the map."),
     click.option("--copyright", metavar="TEXT", default="", help="Copyright notice of the map."),
 )
@@ -137,10 +145,15 @@ def inspect(
     hexadecimal_levels: bool | None,
     row_before_column: bool,
     layer: str,
+    source_wkid: int | None,
     description: str,
     copyright: str,  # noqa: A002  named as its option
+    tile_format: str | None = None,
+    quality: int | None = None,
 ) -> InspectedCache:
-    """Return a cache as an image service, with the texts of the options.
+    """Return a cache or GeoTIFFs as an image service, with the texts of the options.
+
+    Tiles that are drawn from GeoTIFFs have the tile format and the quality that are given.
 
     Raises:
         DamagedCacheError: there is no cache that can be read.
@@ -148,6 +161,12 @@ def inspect(
     """
     order = FileOrder(row_before_column, rows_from_bottom, hexadecimal_levels)
     inspect_cache = InspectCache(objects, read_cache, WELL_KNOWN[scheme or _ASSUMED_SCHEME], order, layer=layer)
+    rendering = Rendering(source_wkid=source_wkid)
+    if tile_format:
+        rendering = replace(rendering, tile_format=TileFormat(tile_format))
+    if quality is not None:
+        rendering = replace(rendering, quality=min(max(quality, 1), 95))
+    inspect_cache = replace(inspect_cache, rendering=rendering)
     if scheme:
         inspect_cache = replace(inspect_cache, is_scheme_chosen=True, scheme_source="from --scheme")
     try:

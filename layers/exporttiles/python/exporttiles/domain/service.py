@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporttiles.domain.extent import Extent
+from exporttiles.domain.mosaic import Mosaic
 from exporttiles.domain.tiling import TilingScheme
 
 
@@ -15,6 +16,7 @@ class CacheLayout(StrEnum):
     COMPACT_V2 = "compact-v2"
     PMTILES = "pmtiles"
     DATABASE = "database"
+    RASTERS = "rasters"
 
 
 class ServiceType(StrEnum):
@@ -63,13 +65,13 @@ class TileCache:
     """Location and layout of the tiles.
 
     Attributes:
-        url: folder, archive (.tpkx, .tpk, .pmtiles) or database (.mbtiles, .gpkg):
+        url: folder, archive (.tpkx, .tpk, .pmtiles), database (.mbtiles, .gpkg) or GeoTIFF:
             ``s3://bucket/prefix`` or ``file:///folder``.
         path_template: of a file cache, the path of a tile below the url, with
             the fields of `PathTemplate`; of a bundle cache, the folder of the
             level folders, or the path of a bundle with the fields of
             `BundleNames`; of PMTiles, the name of the archive; of a
-            database, the name of the table of tiles.
+            database, the name of the table of tiles; '' for rasters.
         average_tile_bytes: mean size of a tile, for planning and estimates.
         extensions: for the field ``{extension}``: of a file cache, all that
             tiles have, the most frequent first; of a bundle cache, those of
@@ -77,6 +79,7 @@ class TileCache:
         level_rows: of a database or file cache that counts rows from the bottom, for the
             field ``{row_from_bottom}``: how many rows each level has, from
             level 0.
+        mosaic: the rasters that tiles are drawn from, if there are no tiles.
     """
 
     url: str
@@ -85,6 +88,7 @@ class TileCache:
     average_tile_bytes: int
     extensions: tuple[str, ...] = ()
     level_rows: tuple[int, ...] = ()
+    mosaic: Mosaic | None = None
 
     @property
     def bucket(self) -> str:

@@ -5,6 +5,7 @@ scheme a tile matrix set and a level of detail a tile matrix.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,14 @@ class TileRange:
             return 0
         rows = (self.row_stop - 1) // PACKET_SIZE - self.row_start // PACKET_SIZE + 1
         return rows * ((self.column_stop - 1) // PACKET_SIZE - self.column_start // PACKET_SIZE + 1)
+
+    @property
+    def bundles(self) -> Iterator["BundleIndex"]:
+        """Yield the bundles that hold the tiles, row by row."""
+        if self.count:
+            for row in range(self.row_start // PACKET_SIZE * PACKET_SIZE, self.row_stop, PACKET_SIZE):
+                for column in range(self.column_start // PACKET_SIZE * PACKET_SIZE, self.column_stop, PACKET_SIZE):
+                    yield BundleIndex(self.level, row, column)
 
     def union(self, other: "TileRange") -> "TileRange":
         """Return the smallest block around two blocks of one level."""

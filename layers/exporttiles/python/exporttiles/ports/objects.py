@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from exporttiles.formats.archives.ranged_file import RangedFile, Span
 from exporttiles.ports.tiles import Tile
+
+_HEAD_BYTES = 64 * 2**10
+"""Read with the first request for a file; it holds the directories of most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +114,20 @@ class ObjectStore(ObjectReader, Protocol):
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; keys that do not exist are ignored."""
         ...
+
+
+def ranged_file(objects: ObjectReader, key: str) -> RangedFile:
+    """Return an object as a file that is read by byte ranges; its first bytes are read at once.
+
+    Raises:
+        KeyError: there is no object under this key.
+        SourceError: the store failed or did not answer.
+    """
+    head, size_bytes = objects.read_start(key, _HEAD_BYTES)
+
+    def read_ranges(spans: Sequence[Span]) -> Iterator[memoryview]:
+        if all(stop <= len(head) for _, stop in spans):
+            return iter([head[start:stop] for start, stop in spans])
+        return objects.read_ranges(key, spans)
+
+    return RangedFile(size_bytes, read_ranges)

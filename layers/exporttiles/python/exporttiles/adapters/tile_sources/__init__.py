@@ -15,12 +15,20 @@ from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
 
+
+def _raster_tiles(objects: ObjectReader, cache: TileCache) -> TileSource:
+    from exporttiles.adapters.tile_sources.rasters import RasterTiles  # Pillow: caches of tiles need none
+
+    return RasterTiles(objects, cache)
+
+
 READERS: dict[CacheLayout, Callable[[ObjectReader, TileCache], TileSource]] = {
     CacheLayout.FILES: FileTiles,
     CacheLayout.COMPACT_V1: CompactV1Tiles,
     CacheLayout.COMPACT_V2: CompactV2Tiles,
     CacheLayout.PMTILES: PmtilesTiles,
     CacheLayout.DATABASE: DatabaseTiles,
+    CacheLayout.RASTERS: _raster_tiles,
 }
 
 

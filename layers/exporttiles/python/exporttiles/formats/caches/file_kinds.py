@@ -25,7 +25,7 @@ _SIGNATURES = {
     b"PMTiles": "a PMTiles archive",
 }
 
-_PICTURES = "Cut it into tiles first, for example with gdal2tiles.py."
+_PICTURES = "Convert it to a GeoTIFF: gdal_translate -of COG."
 _AREAS = "To export the area that it holds, name it with --area."
 _SUFFIXES = {
     ".mbtiles": (
@@ -38,8 +38,6 @@ _SUFFIXES = {
     ".vtpk": ("a vector tile package", "It holds vector tiles; exports hold JPEG, PNG, LERC or WebP."),
     ".mmpk": ("a mobile map package", "Exports read only caches of tiles."),
     ".slpk": ("a scene layer package", "Exports read only caches of tiles."),
-    ".tif": ("a TIFF image", _PICTURES),
-    ".tiff": ("a TIFF image", _PICTURES),
     ".jp2": ("a JPEG 2000 image", _PICTURES),
     ".ecw": ("an ECW image", _PICTURES),
     ".sid": ("a MrSID image", _PICTURES),

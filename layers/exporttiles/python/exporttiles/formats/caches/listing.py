@@ -2,7 +2,7 @@
 
 Known layouts: bundles (``L05/R0080C0100.bundle``), ArcGIS's exploded tiles
 (``L05/R0000000a/C0000001f.png``), folders and files that are three numbers
-(``5/31/10.png``), and PMTiles archives. Letters may be capital or small, and
+(``5/31/10.png``), PMTiles archives, and GeoTIFFs. Letters may be capital or small, and
 numbers may begin with zeros. Memory does not grow with the number of tiles.
 """
 
@@ -35,7 +35,10 @@ _NO_TILES = frozenset(
 )
 """Extensions of files that programs write beside tiles, under their names."""
 
-_IMAGES = frozenset({"avif", "gif", "jpeg", "jpg", "lerc", "png", "tif", "tiff", "webp"})
+_IMAGES = frozenset({"avif", "gif", "jpeg", "jpg", "lerc", "png", "webp"})
+
+RASTERS = ("tif", "tiff")
+"""Extensions of GeoTIFFs, which tiles are drawn from."""
 
 _LAYOUTS = (
     (re.compile(r"(?:.*/)?\w+_[0-9]{2}/[0-9]+_[0-9]+/[0-9]+_[0-9]+\.\w+", re.ASCII), "GeoWebCache"),
@@ -49,7 +52,7 @@ _LAYOUTS = (
 
 @dataclass
 class CacheListing:
-    """Documents, archives, bundles and tiles of a cache.
+    """Documents, archives, bundles, tiles and rasters of a cache.
 
     Attributes:
         is_row_first: the row stands before the column in the paths of numbered files.
@@ -61,6 +64,7 @@ class CacheListing:
     is_row_first: bool = False
     documents: list[str] = field(default_factory=list)
     archives: list[str] = field(default_factory=list)
+    rasters: list[str] = field(default_factory=list)
     bundles: ListedBundles = field(default_factory=ListedBundles)
     numbered: dict[tuple[str, ...], ListedFiles] = field(default_factory=dict)
     exploded: dict[tuple[str, ...], ListedFiles] = field(default_factory=dict)
@@ -84,9 +88,16 @@ class CacheListing:
         return min(self.numbered.values(), key=lambda files: files.words, default=None)
 
     @property
+    def is_rasters(self) -> bool:
+        """Return True if there are GeoTIFFs, and no tiles."""
+        return bool(self.rasters) and not (self.bundles.levels or self.files or self.archives)
+
+    @property
     def refusal(self) -> str:
         """Return the message for a place without a readable cache: the known names, and one found."""
-        legal = "Bundles (L00/R0000C0000.bundle), files named level/column/row, and a .pmtiles archive can be read"
+        legal = (
+            "Bundles (L00/R0000C0000.bundle), files named level/column/row, a .pmtiles archive and GeoTIFFs can be read"
+        )
         if self.unread:
             layout = next((name for pattern, name in _LAYOUTS if pattern.fullmatch(self.unread)), None)
             like = f" (it looks like {layout})" if layout else ""
@@ -102,6 +113,7 @@ class CacheListing:
         kinds += [(files.count, files.example) for files in self.exploded.values()]
         kinds += [(files.count, files.example) for _, files in sorted(self.numbered.items())]
         kinds += [(1, archive) for archive in self.archives]
+        kinds += [(len(self.rasters), self.rasters[0])] if self.rasters else []
         left_out = kinds[1:] + ([(self.unread_count, self.unread)] if self.unread else [])
         return [
             Message(
@@ -143,6 +155,8 @@ class CacheListing:
             self._files(self.numbered, match, is_exploded=False).add(match, size_bytes)
         elif match := _EXPLODED.fullmatch(key):
             self._files(self.exploded, match, is_exploded=True).add(match, size_bytes)
+        elif extension in RASTERS:
+            self.rasters.append(key)
         elif extension in _IMAGES and _WITH_NUMBER.fullmatch(name):
             self._add_unread(key)
         else:

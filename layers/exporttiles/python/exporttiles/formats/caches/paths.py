@@ -7,12 +7,12 @@ from exporttiles.domain.tiling import TileRange
 from exporttiles.formats.bundles.names import BundleNames
 from exporttiles.formats.caches.path_template import PathTemplate
 
-_ARCHIVES = (".tpkx", ".tpk", ".zip", ".pmtiles")
+_ARCHIVES = (".tpkx", ".tpk", ".zip", ".pmtiles", ".tif", ".tiff")
 
 
 @dataclass(frozen=True, slots=True)
 class EveryTile:
-    """All tiles of a cache: they lie in one object."""
+    """All tiles of a cache: they lie in one object, or are drawn from rasters."""
 
 
 def tiles_at(cache: TileCache, url: str) -> TileRange | EveryTile | None:
@@ -31,6 +31,8 @@ def tiles_at(cache: TileCache, url: str) -> TileRange | EveryTile | None:
     if not url.startswith(folder):
         return None
     path = url.removeprefix(folder)
+    if cache.mosaic is not None:
+        return EveryTile() if any(file.key == path for file in cache.mosaic.files) else None
     if cache.layout is CacheLayout.FILES:
         place = PathTemplate(cache.path_template, cache.level_rows).place(path)
         return TileRange(place.level, place.row, place.row + 1, place.column, place.column + 1) if place else None

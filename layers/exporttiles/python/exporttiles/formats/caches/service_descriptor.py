@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 from exporttiles.domain.errors import DamagedCacheError, UnknownSpatialReferenceError
+from exporttiles.domain.mosaic import Mosaic, RasterFile, Sides
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
+from exporttiles.domain.tiling import TilingScheme
 from exporttiles.formats.esri.esri_json import (
     read_extent,
     read_tile_info,
@@ -27,6 +29,7 @@ def write_service(service: ImageService) -> dict[str, Any]:
             "averageTileBytes": service.cache.average_tile_bytes,
             "extensions": list(service.cache.extensions),
             "levelRows": list(service.cache.level_rows),
+            **(_write_mosaic(service.cache.mosaic) if service.cache.mosaic else {}),
         },
         "tileInfo": write_tile_info(service.tiling_scheme),
         "minLOD": service.min_level,
@@ -53,6 +56,7 @@ def read_service(document: Any) -> ImageService:
     try:
         scheme = read_tile_info(document["tileInfo"])
         cache = document["cache"]
+        tile_format, quality = TileFormat(document["format"]), int(document["compressionQuality"])
         return ImageService(
             name=str(document["name"]),
             title=str(document.get("title", "")),
@@ -65,12 +69,13 @@ def read_service(document: Any) -> ImageService:
                 average_tile_bytes=int(cache["averageTileBytes"]),
                 extensions=tuple(map(str, cache.get("extensions", ()))),
                 level_rows=tuple(map(int, cache.get("levelRows", ()))),
+                mosaic=_read_mosaic(cache, scheme, tile_format, quality),
             ),
             tiling_scheme=scheme,
             min_level=int(document["minLOD"]),
             max_level=int(document["maxLOD"]),
-            tile_format=TileFormat(document["format"]),
-            compression_quality=int(document["compressionQuality"]),
+            tile_format=tile_format,
+            compression_quality=quality,
             lerc_error=float(document.get("lercError", 0.0)),
             full_extent=read_extent(document["fullExtent"], scheme.spatial_reference),
             export_tiles_allowed=bool(document.get("exportTilesAllowed", True)),
@@ -81,6 +86,27 @@ def read_service(document: Any) -> ImageService:
         raise DamagedCacheError(f"The service descriptor cannot be used: {error.args[0]} is missing.") from error
     except (AttributeError, OverflowError, TypeError, UnknownSpatialReferenceError, ValueError) as error:
         raise DamagedCacheError(f"The service descriptor cannot be used: {error}") from error
+
+
+def _write_mosaic(mosaic: Mosaic) -> dict[str, Any]:
+    files = [{"key": file.key, "boxes": [list(box) for box in file.boxes]} for file in mosaic.files]
+    return {"rasters": files, "sourceWkid": mosaic.source_wkid}
+
+
+def _read_mosaic(cache: Any, scheme: TilingScheme, tile_format: TileFormat, quality: int) -> Mosaic | None:
+    """Return the mosaic of a cache; scheme, format and quality are those of the service."""
+    if "rasters" not in cache:
+        return None
+    files = tuple(
+        RasterFile(str(file["key"]), tuple(_read_sides(box) for box in file["boxes"])) for file in cache["rasters"]
+    )
+    wkid = cache.get("sourceWkid")
+    return Mosaic(files, scheme, tile_format, quality, None if wkid is None else int(wkid))
+
+
+def _read_sides(box: Any) -> Sides:
+    xmin, ymin, xmax, ymax = map(float, box)
+    return xmin, ymin, xmax, ymax
 
 
 def service_to_json(service: ImageService) -> bytes:

@@ -22,6 +22,7 @@ _STORAGE_FORMATS = {
     CacheLayout.COMPACT_V2: "esriMapCacheStorageModeCompactV2",
     CacheLayout.PMTILES: "",
     CacheLayout.DATABASE: "",
+    CacheLayout.RASTERS: "",
 }
 
 

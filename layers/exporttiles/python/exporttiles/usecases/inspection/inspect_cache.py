@@ -4,8 +4,8 @@ The tiling scheme comes from the cache's own documents, or is a well-known one
 that fits the listing. The format comes from a sample of the tiles.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from exporttiles.domain.errors import DamagedCacheError
@@ -15,7 +15,7 @@ from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.domain.wording import counted
 from exporttiles.formats.caches.documents import CacheInfo
 from exporttiles.formats.caches.listed_tiles import ListedBundles, ListedFiles, only_one
-from exporttiles.formats.caches.listing import CacheListing
+from exporttiles.formats.caches.listing import RASTERS, CacheListing
 from exporttiles.formats.caches.tile_tables import DATABASES, read_tile_table
 from exporttiles.formats.esri.tiling_schemes import snap_to_well_known
 from exporttiles.formats.tiles.tile_format import detect_format, tile_side
@@ -30,6 +30,7 @@ from exporttiles.usecases.inspection.cache_claims import (
     statement,
 )
 from exporttiles.usecases.inspection.find_documents import documents_of_files, find_documents, passed_over
+from exporttiles.usecases.inspection.inspect_rasters import InspectRasters, Rendering
 from exporttiles.usecases.inspection.readings import XYZ, FileOrder, Reading, settle_level_base
 from exporttiles.usecases.inspection.survey import Survey, survey_bundles, survey_files, survey_pmtiles
 from exporttiles.usecases.inspection.survey_table import info_of, mbtiles_rows, survey_table
@@ -67,6 +68,7 @@ class InspectCache:
         is_scheme_chosen: `scheme` is the user's choice, not assumed.
         layer: of tiles in a database that has several.
         scheme_source: where `scheme` comes from, as `Sources` has it.
+        rendering: of tiles that are drawn from rasters.
     """
 
     objects: ObjectReader
@@ -76,13 +78,14 @@ class InspectCache:
     is_scheme_chosen: bool = False
     layer: str = ""
     scheme_source: str = "assumed, as no document states one (--scheme names another)"
+    rendering: Rendering = field(default_factory=Rendering)
 
     def __call__(self, name: str, url: str) -> InspectedCache:
         """Return the service that a cache makes up.
 
         Args:
             name: of the service.
-            url: where the cache lies: a folder, or a .tpkx, .tpk, .pmtiles, .mbtiles or .gpkg.
+            url: where the cache lies: a folder, or a .tpkx, .tpk, .pmtiles, .mbtiles, .gpkg or .tif.
 
         Raises:
             DamagedCacheError: there is no readable cache; the message says why.
@@ -93,10 +96,18 @@ class InspectCache:
             cache, survey, info = self._survey_database(url)
         else:
             listing = self._listing(url)
+            if listing.is_rasters:
+                return self._inspect_rasters(name, url, listing.rasters)
             info, doubts = self._documents(listing)
             cache, survey = self._survey(url, listing, info)
         found = self._inspected(name, cache, survey, info)
         return replace(found, messages=(*found.messages, *doubts, *self._unused_options(cache, info)))
+
+    def _inspect_rasters(self, name: str, url: str, keys: Sequence[str]) -> InspectedCache:
+        source = self.scheme_source if self.is_scheme_chosen else "assumed (--scheme names another)"
+        inspect = InspectRasters(self.objects, self.reader, self.scheme, source, self.rendering)
+        service, messages = inspect(name, url, sorted(keys))
+        return InspectedCache(service, (*messages, *self._unused_options(service.cache, None)))
 
     def _survey(self, url: str, listing: CacheListing, info: CacheInfo | None) -> tuple[TileCache, Survey]:
         """Return the cache with its layout, and the survey of its tiles."""
@@ -168,7 +179,7 @@ class InspectCache:
 
     def _listing(self, url: str) -> CacheListing:
         name = url.rpartition("/")[2]
-        if name.lower().endswith(".pmtiles"):
+        if name.lower().endswith((".pmtiles", *(f".{extension}" for extension in RASTERS))):
             (size,) = self.objects.sizes_bytes([name])
             return CacheListing.of([(name, size)] if size is not None else [])
         objects = ((stored.key, stored.size_bytes) for stored in self.objects.list(""))
@@ -184,6 +195,8 @@ class InspectCache:
         has_rows = cache.layout is CacheLayout.FILES or (cache.layout is CacheLayout.DATABASE and info is None)
         if not has_rows and replace(self.order, has_hexadecimal_levels=None) != XYZ:
             unused.append("Options about the rows of files are not used: the tiles are not files of their own.")
+        if cache.layout is not CacheLayout.RASTERS and self.rendering.source_wkid:
+            unused.append("--source-wkid is not used: there are tiles, which are not reprojected.")
         return [Message(MessageKind.WARNING, text) for text in unused]
 
     def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:

@@ -1,0 +1,296 @@
+"""Tiles that are drawn from GeoTIFFs when they are asked for."""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, product
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from exporttiles.domain.errors import DamagedCacheError, SourceError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.mosaic import RasterFile
+from exporttiles.domain.service import TileCache
+from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
+from exporttiles.formats.archives.ranged_file import Span
+from exporttiles.formats.bundles.byte_ranges import coalesce, slice_records
+from exporttiles.formats.rasters.drawing import MAX_READ_PIXELS, PlacedRaster, compose, encode, place
+from exporttiles.formats.rasters.raster import Block, Raster
+from exporttiles.ports.objects import ObjectReader, ranged_file
+from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
+
+_DRAWING_PIXELS = 2048
+"""Side of the squares that are drawn at a time: fewer pixels cost more at their edges, more take memory."""
+
+_AHEAD_BYTES = 32 * 2**20
+"""Limit of the stored blocks that are read for some drawings before the first of them is drawn."""
+
+_AHEAD_DRAWINGS = 16
+_DECODED_BYTES = 128 * 2**20
+_OPEN_RASTERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A raster as it lies in a drawing.
+
+    Attributes:
+        key: of its file.
+    """
+
+    key: str
+    placed: PlacedRaster
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """A square block of tiles, and the rasters that lie in it, the uppermost first."""
+
+    tiles: TileRange
+    layers: Sequence[_Layer]
+
+
+_StoredBlocks: TypeAlias = dict[tuple[str, Block], list[memoryview]]
+"""Key of the file, and block -> its bytes, for each time that it is stored."""
+
+
+class RasterTiles:
+    """Tiles of a mosaic, drawn from its rasters.
+
+    The stored blocks of some drawings are read in few requests, while those before are drawn.
+    """
+
+    def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
+        if cache.mosaic is None:
+            raise DamagedCacheError("The service descriptor cannot be used: cache.mosaic is missing.")
+        self._objects, self._mosaic = objects, cache.mosaic
+        self._average_tile_bytes = cache.average_tile_bytes
+        self._rasters: OrderedDict[str, Raster] = OrderedDict()
+        self._decoded = _DecodedBlocks()
+
+    def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
+        """Yield the selected tiles that have pixels; empty bytes where blocks of the rasters are damaged."""
+        with ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetcher:
+            previous: list[_Drawing] = []
+            fetched: Future[_StoredBlocks] = Future()
+            for group in chain(_groups(self._drawings(bundle, selected)), [[]]):
+                following = fetcher.submit(self._fetch, group)
+                if previous:
+                    stored = fetched.result()
+                    for drawing in previous:
+                        yield from self._tiles(drawing, bundle, selected, stored)
+                previous, fetched = group, following
+
+    def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
+        """Return the bundles of a block that the boxes around the rasters meet."""
+        ranges = [found for file in self._mosaic.files for found in self._ranges(file, block)]
+        if sum(found.bundle_count for found in ranges) > min(limit, max(tile_count, len(ranges))):
+            return None
+        return dict.fromkeys(bundle for found in ranges for bundle in found.bundles)
+
+    def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
+        """Return the mean size of a tile for those that the boxes around the rasters meet: nothing is drawn."""
+        met = self._met(bundle, self._mosaic.files)
+        return np.where(selected & met, self._average_tile_bytes, 0).astype(np.int32)
+
+    def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
+        """Return the mask of tiles all of whose rasters were written before a time."""
+        files = [file for file in self._mosaic.files if any(self._ranges(file, bundle.tile_range))]
+        written = self._objects.modified_at([file.key for file in files])
+        since = since.replace(microsecond=0)
+        modified = [file for file, moment in zip(files, written, strict=True) if moment is None or moment >= since]
+        return selected & self._met(bundle, files) & ~self._met(bundle, modified)
+
+    def _drawings(self, bundle: BundleIndex, selected: Mask) -> Iterator[_Drawing]:
+        """Yield the drawings that hold selected tiles and rasters."""
+        side = max(1, _DRAWING_PIXELS // self._mosaic.scheme.tile_size)
+        met = selected & self._met(bundle, self._mosaic.files)
+        for row, column in product(range(0, PACKET_SIZE, side), repeat=2):
+            top, left = bundle.row + row, bundle.column + column
+            tiles = TileRange(bundle.level, top, top + side, left, left + side)
+            if met[bundle.slices(tiles)].any():
+                yield from self._placed(tiles)
+
+    def _placed(self, tiles: TileRange) -> Iterator[_Drawing]:
+        """Yield the drawing of a block of tiles, in parts if it takes too many pixels at a time."""
+        layers = []
+        for file in reversed(self._mosaic.files):
+            if not any(self._ranges(file, tiles)):
+                continue
+            placed = place(self._raster(file.key), file, self._mosaic.scheme, tiles)
+            if placed is None:
+                continue
+            if placed.read_pixels > MAX_READ_PIXELS:
+                yield from self._parts(tiles, file.key)
+                return
+            layers.append(_Layer(file.key, placed))
+            if placed.hides_others:
+                break
+        if layers:
+            yield _Drawing(tiles, layers)
+
+    def _parts(self, tiles: TileRange, key: str) -> Iterator[_Drawing]:
+        half = (tiles.row_stop - tiles.row_start) // 2
+        if not half:
+            raise DamagedCacheError(
+                f"{key}: A tile of level {tiles.level} would read more than {MAX_READ_PIXELS:,} pixels. Add overviews: "
+                f"gdaladdo -r average {key} 2 4 8 16 32 64."
+            )
+        for row, column in product(
+            (tiles.row_start, tiles.row_start + half), (tiles.column_start, tiles.column_start + half)
+        ):
+            yield from self._placed(TileRange(tiles.level, row, row + half, column, column + half))
+
+    def _tiles(
+        self, drawing: _Drawing, bundle: BundleIndex, selected: Mask, stored: _StoredBlocks
+    ) -> Iterator[PlacedTile]:
+        """Yield the selected tiles of a drawing."""
+        tiles, size = drawing.tiles, self._mosaic.scheme.tile_size
+        count = tiles.row_stop - tiles.row_start
+        keys = {id(layer.placed): layer.key for layer in drawing.layers}
+
+        def decoded(placed: PlacedRaster, block: Block) -> Image.Image | None:
+            return self._decode(keys[id(placed)], placed.raster, block, stored)
+
+        try:
+            image = compose([layer.placed for layer in drawing.layers], count * size, decoded)
+        except DamagedCacheError:
+            if count > 1:  # the other tiles can be drawn
+                for row, column in product(
+                    range(tiles.row_start, tiles.row_stop), range(tiles.column_start, tiles.column_stop)
+                ):
+                    for part in self._placed(TileRange(tiles.level, row, row + 1, column, column + 1)):
+                        yield from self._tiles(part, bundle, selected, {})
+            elif selected[bundle.slices(tiles)].any():
+                yield (tiles.row_start, tiles.column_start), b""
+            return
+        for row, column in zip(*selected[bundle.slices(tiles)].nonzero(), strict=True):
+            tile = encode(image, self._mosaic, (int(column) * size, int(row) * size))
+            if tile is not None:
+                yield (tiles.row_start + int(row), tiles.column_start + int(column)), tile
+
+    def _fetch(self, group: Sequence[_Drawing]) -> _StoredBlocks:
+        """Return the stored blocks of some drawings that are not decoded already."""
+        wanted: defaultdict[str, dict[Block, Sequence[Span]]] = defaultdict(dict)
+        rasters = {layer.key: layer.placed.raster for drawing in group for layer in drawing.layers}
+        for layer in (layer for drawing in group for layer in drawing.layers):
+            for block in layer.placed.blocks:
+                if block not in wanted[layer.key] and (layer.key, block) not in self._decoded:
+                    wanted[layer.key][block] = layer.placed.raster.spans(block)
+        return {
+            (key, block): data
+            for key, spans in wanted.items()
+            for block, data in self._read(rasters[key], spans).items()
+        }
+
+    def _read(self, raster: Raster, spans: Mapping[Block, Sequence[Span]]) -> dict[Block, list[memoryview]]:
+        """Return the stored blocks of a raster."""
+        starts = [start for each in spans.values() for start, _ in each]
+        sizes = [stop - start for each in spans.values() for start, stop in each]
+        ranges = coalesce(starts, sizes)
+        records = iter(slice_records(ranges, raster.file.ranges(ranges), starts, sizes))
+        return {block: [next(records) for _ in each] for block, each in spans.items()}
+
+    def _decode(self, key: str, raster: Raster, block: Block, stored: _StoredBlocks) -> Image.Image | None:
+        found = self._decoded.get((key, block))
+        if found is None:
+            data = stored.get((key, block))
+            if data is None:  # it was decoded when the others were read, and has been dropped since
+                data = self._read(raster, {block: raster.spans(block)})[block]
+            if not data:
+                return None
+            found = raster.decode(block, data)
+            self._decoded.put((key, block), found)
+        return found
+
+    def _raster(self, key: str) -> Raster:
+        """Return an open raster; recently used ones are kept.
+
+        Raises:
+            SourceError: there is no such file.
+            DamagedCacheError: it cannot be read.
+        """
+        raster = self._rasters.pop(key, None)
+        if raster is None:
+            wkid = self._mosaic.source_wkid
+            stated = SpatialReference(wkid, wkid) if wkid else None
+            try:
+                raster = Raster(ranged_file(self._objects, key), stated)
+            except KeyError as error:
+                raise SourceError(f"There is no file {key}.") from error
+            except DamagedCacheError as error:
+                raise DamagedCacheError(f"{key}: {error}") from error
+        self._rasters[key] = raster
+        if len(self._rasters) > _OPEN_RASTERS:
+            self._rasters.popitem(last=False)
+        return raster
+
+    def _ranges(self, file: RasterFile, block: TileRange) -> Iterator[TileRange]:
+        """Yield the tiles of a block that the boxes around a raster meet."""
+        scheme = self._mosaic.scheme
+        for box in file.boxes:
+            found = scheme.tile_range(Extent(*box, scheme.spatial_reference), block.level).intersection(block)
+            if found.count:
+                yield found
+
+    def _met(self, bundle: BundleIndex, files: Iterable[RasterFile]) -> Mask:
+        """Return the mask of the tiles of a bundle that the boxes around some rasters meet."""
+        met = np.zeros((PACKET_SIZE, PACKET_SIZE), np.bool_)
+        for file in files:
+            for found in self._ranges(file, bundle.tile_range):
+                met[bundle.slices(found)] = True
+        return met
+
+
+class _DecodedBlocks:
+    """Decoded blocks that were used recently, up to a size in memory."""
+
+    def __init__(self) -> None:
+        self._images: OrderedDict[tuple[str, Block], Image.Image] = OrderedDict()
+        self._size_bytes = 0
+
+    def __contains__(self, key: tuple[str, Block]) -> bool:
+        return key in self._images
+
+    def get(self, key: tuple[str, Block]) -> Image.Image | None:
+        image = self._images.get(key)
+        if image is not None:
+            self._images.move_to_end(key)
+        return image
+
+    def put(self, key: tuple[str, Block], image: Image.Image) -> None:
+        self._images[key] = image
+        self._size_bytes += _size_bytes(image)
+        while self._size_bytes > _DECODED_BYTES and len(self._images) > 1:
+            _, dropped = self._images.popitem(last=False)
+            self._size_bytes -= _size_bytes(dropped)
+
+
+def _size_bytes(image: Image.Image) -> int:
+    return image.width * image.height * (1 if image.mode == "L" else 4)
+
+
+def _groups(drawings: Iterable[_Drawing]) -> Iterator[list[_Drawing]]:
+    """Yield drawings whose blocks are read together."""
+    group: list[_Drawing] = []
+    size_bytes = 0
+    for drawing in drawings:
+        spans = {
+            (layer.key, block): layer.placed.raster.spans(block)
+            for layer in drawing.layers
+            for block in layer.placed.blocks
+        }
+        needed = sum(stop - start for each in spans.values() for start, stop in each)
+        if group and (size_bytes + needed > _AHEAD_BYTES or len(group) == _AHEAD_DRAWINGS):
+            yield group
+            group, size_bytes = [], 0
+        group.append(drawing)
+        size_bytes += needed
+    if group:
+        yield group

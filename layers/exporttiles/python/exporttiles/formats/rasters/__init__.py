@@ -1,0 +1,1 @@
+"""GeoTIFFs, and drawing them as tiles."""

@@ -1,0 +1,225 @@
+"""Where a GeoTIFF lies: its coordinate system, and the transformation from pixels to coordinates.
+
+Source: OGC 19-008r4 (GeoTIFF 1.1), clauses 7 and 8, and annex B.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS
+from pyproj.crs import ProjectedCRS
+from pyproj.exceptions import CRSError
+
+from exporttiles.domain.errors import DamagedCacheError, UnknownSpatialReferenceError
+from exporttiles.domain.spatial_reference import WEB_MERCATOR_WKIDS, SpatialReference
+from exporttiles.formats.rasters.directory import Directory, Tag
+
+_MODEL_TYPE, _RASTER_TYPE, _CITATION = 1024, 1025, 1026
+_GEODETIC, _GEODETIC_CITATION, _DATUM, _ANGULAR_UNITS = 2048, 2049, 2050, 2054
+_PROJECTED, _PROJECTED_CITATION, _METHOD, _LINEAR_UNITS = 3072, 3073, 3075, 3076
+_PROJECTED_MODEL, _GEOGRAPHIC_MODEL = 1, 2
+_PIXEL_IS_POINT = 2
+_USER_DEFINED = 32767
+_ESRI_WKT = "ESRI PE String = "
+
+_METRES = {9001: 1.0, 9002: 0.3048, 9003: 1200 / 3937}
+_DEGREES = 9102
+
+# Keys of projection parameters, in the order in which they are looked for.
+_LATITUDE, _LONGITUDE = (3081, 3085, 3089), (3080, 3084, 3088, 3095)
+_EASTING, _NORTHING = (3082, 3086, 3090), (3083, 3087, 3091)
+_SCALE, _PARALLEL_1, _PARALLEL_2 = (3092, 3093), (3078,), (3079,)
+_ORIGIN = {"lat_0": _LATITUDE, "lon_0": _LONGITUDE, "x_0": _EASTING, "y_0": _NORTHING}
+_METHODS: Mapping[int, tuple[str, Mapping[str, tuple[int, ...]]]] = {
+    1: ("tmerc", {**_ORIGIN, "k_0": _SCALE}),
+    7: ("merc", {**_ORIGIN, "k_0": _SCALE}),
+    8: ("lcc", {**_ORIGIN, "lat_1": _PARALLEL_1, "lat_2": _PARALLEL_2}),
+    9: ("lcc", {**_ORIGIN, "lat_1": _LATITUDE, "k_0": _SCALE}),
+    10: ("laea", _ORIGIN),
+    11: ("aea", {**_ORIGIN, "lat_1": _PARALLEL_1, "lat_2": _PARALLEL_2}),
+    16: ("sterea", {**_ORIGIN, "k_0": _SCALE}),
+    17: ("eqc", {**_ORIGIN, "lat_ts": _PARALLEL_1}),
+    24: ("sinu", {"lon_0": _LONGITUDE, "x_0": _EASTING, "y_0": _NORTHING}),
+}
+"""Projections without an EPSG code: name and parameters of PROJ -> keys."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Georeference:
+    """Coordinate system of a picture, and the affine transformation from pixels to its coordinates.
+
+    Attributes:
+        matrix: x = a column + b row + c, y = d column + e row + f, from the top left corner of the
+            top left pixel: (a, b, c, d, e, f).
+    """
+
+    spatial_reference: SpatialReference
+    matrix: tuple[float, float, float, float, float, float]
+
+    def to_map(self, column: Floats, row: Floats) -> tuple[Floats, Floats]:
+        """Return the coordinates of places in pixels."""
+        a, b, c, d, e, f = self.matrix
+        return a * column + b * row + c, d * column + e * row + f
+
+    def to_pixels(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Return columns and rows of coordinates."""
+        a, b, c, d, e, f = self.matrix
+        determinant = a * e - b * d
+        right, up = x - c, y - f
+        return (e * right - b * up) / determinant, (a * up - d * right) / determinant
+
+    @property
+    def pixel_size(self) -> float:
+        """Return the side of a square pixel of the same area, in map units."""
+        a, b, _, d, e, _ = self.matrix
+        return math.sqrt(abs(a * e - b * d))
+
+
+def read_georeference(directory: Directory, stated: SpatialReference | None = None) -> Georeference:
+    """Return where a picture lies.
+
+    Args:
+        directory: of the first picture of a file.
+        stated: coordinate system that the user names; it replaces that of the file.
+
+    Raises:
+        DamagedCacheError: the file does not say, or in a way that is not supported.
+        UnknownSpatialReferenceError: `stated` is not known.
+    """
+    keys = _Keys.of(directory)
+    matrix = _matrix(directory)
+    if keys.number(_RASTER_TYPE) == _PIXEL_IS_POINT:
+        a, b, c, d, e, f = matrix
+        matrix = (a, b, c - (a + b) / 2, d, e, f - (d + e) / 2)
+    a, b, _, d, e, _ = matrix
+    if not all(map(math.isfinite, matrix)) or not math.isfinite(1 / (a * e - b * d or math.inf)) or a * e == b * d:
+        raise DamagedCacheError("Its georeference is no transformation from pixels to a map.")
+    reference = stated or _reference(keys)
+    reference.crs  # noqa: B018  raises if the reference is unknown
+    return Georeference(reference, matrix)
+
+
+def _matrix(directory: Directory) -> tuple[float, float, float, float, float, float]:
+    whole = directory.numbers(Tag.TRANSFORMATION)
+    if len(whole) == 16:
+        return whole[0], whole[1], whole[3], whole[4], whole[5], whole[7]
+    scale, ties = directory.numbers(Tag.PIXEL_SCALE), directory.numbers(Tag.TIE_POINTS)
+    if len(scale) >= 2 and len(ties) >= 6:
+        right, down, _, x, y, _ = ties[:6]
+        return scale[0], 0.0, x - right * scale[0], 0.0, -scale[1], y + down * scale[1]
+    if len(ties) > 6:
+        raise DamagedCacheError(
+            "It is georeferenced by ground control points. Rectify it first: gdalwarp -of COG FILE NEW.tif."
+        )
+    raise DamagedCacheError(
+        "It has no georeference: nothing in the file says where it lies on the map. If you know, add it: "
+        "gdal_translate -of COG -a_srs EPSG:CODE -a_ullr LEFT TOP RIGHT BOTTOM FILE NEW.tif."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The GeoKeys of a file.
+
+    Attributes:
+        entries: key -> tag that holds the value (0: the entry itself), count, and value or index.
+    """
+
+    entries: Mapping[int, tuple[int, int, int]]
+    doubles: tuple[float, ...]
+    texts: str
+
+    @classmethod
+    def of(cls, directory: Directory) -> "_Keys":
+        numbers = [int(value) for value in directory.numbers(Tag.GEO_KEYS)]
+        fours = [numbers[at : at + 4] for at in range(4, len(numbers) - 3, 4)]
+        entries = {key: (tag, count, value) for key, tag, count, value in fours}
+        texts = directory.data(Tag.GEO_TEXTS).decode("latin-1")
+        return cls(entries, directory.numbers(Tag.GEO_DOUBLES), texts)
+
+    def number(self, key: int) -> int:
+        tag, _, value = self.entries.get(key, (0, 0, 0))
+        return value if tag == 0 else 0
+
+    def double(self, keys: tuple[int, ...]) -> float | None:
+        for key in keys:
+            tag, _, at = self.entries.get(key, (0, 0, 0))
+            if tag == Tag.GEO_DOUBLES and at < len(self.doubles):
+                return self.doubles[at]
+        return None
+
+    def text(self, key: int) -> str:
+        tag, count, at = self.entries.get(key, (0, 0, 0))
+        return self.texts[at : at + count].rstrip("|\0") if tag == Tag.GEO_TEXTS else ""
+
+
+def _reference(keys: _Keys) -> SpatialReference:
+    """Return the coordinate system that the keys describe.
+
+    Raises:
+        DamagedCacheError: they describe none that is known.
+    """
+    model = keys.number(_MODEL_TYPE)
+    code = keys.number(_PROJECTED if model == _PROJECTED_MODEL else _GEODETIC)
+    if model in {_PROJECTED_MODEL, _GEOGRAPHIC_MODEL} and code not in {0, _USER_DEFINED}:
+        shown = f"EPSG:{code}"
+        reference = SpatialReference(102100, 3857) if code in WEB_MERCATOR_WKIDS else SpatialReference(code, code)
+        found = _known(lambda: reference)
+    else:
+        shown = keys.text(_PROJECTED_CITATION) or keys.text(_GEODETIC_CITATION) or keys.text(_CITATION) or "nothing"
+        found = _known(lambda: _described(keys))
+    if found is None:
+        raise DamagedCacheError(
+            f"Its coordinate system is not known; the file states '{shown[:80]}'. Name it with --source-wkid."
+        )
+    return found
+
+
+def _known(describe: Callable[[], SpatialReference | None]) -> SpatialReference | None:
+    try:
+        found = describe()
+    except UnknownSpatialReferenceError:
+        return None
+    return found and found.identified
+
+
+def _described(keys: _Keys) -> SpatialReference | None:
+    """Return a coordinate system that is described by WKT of Esri or by its projection; None if there is none."""
+    for key in (_PROJECTED_CITATION, _GEODETIC_CITATION, _CITATION):
+        text = keys.text(key)
+        if text.startswith(_ESRI_WKT):
+            return SpatialReference(wkt=text.removeprefix(_ESRI_WKT))
+    method = _METHODS.get(keys.number(_METHOD))
+    unit = _METRES.get(keys.number(_LINEAR_UNITS) or 9001)
+    is_in_degrees = keys.number(_ANGULAR_UNITS) in {0, _DEGREES}
+    if keys.number(_MODEL_TYPE) != _PROJECTED_MODEL or method is None or unit is None or not is_in_degrees:
+        return None
+    return _projected(keys, *method, unit)
+
+
+def _geodetic_code(keys: _Keys) -> int:
+    """Return the EPSG code of the geographic system; that of its datum without 2000, as the register counts them."""
+    code = keys.number(_GEODETIC)
+    return code if code != _USER_DEFINED else keys.number(_DATUM) - 2000
+
+
+def _projected(
+    keys: _Keys, projection: str, parameters: Mapping[str, tuple[int, ...]], metres_per_unit: float
+) -> SpatialReference | None:
+    values = {name: keys.double(of) for name, of in parameters.items()}
+    known = {name: value for name, value in values.items() if value is not None}
+    for name in ("x_0", "y_0"):  # PROJ counts them in metres
+        known[name] = known.get(name, 0.0) * metres_per_unit
+    try:
+        geodetic = CRS.from_epsg(_geodetic_code(keys))
+        described = CRS.from_dict({"proj": projection, "to_meter": metres_per_unit, **known})
+        conversion = described.coordinate_operation
+        found = ProjectedCRS(conversion, geodetic_crs=geodetic, cartesian_cs=described.coordinate_system)
+    except CRSError:
+        return None
+    return SpatialReference(wkt=found.to_wkt())

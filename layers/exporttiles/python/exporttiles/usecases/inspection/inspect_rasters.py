@@ -1,0 +1,265 @@
+"""Describe GeoTIFFs as a service: their tiles are drawn when they are asked for."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from exporttiles.domain.errors import AreaError, DamagedCacheError, SourceError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.mosaic import Mosaic, RasterFile, Sides, coarsest_level, finest_level
+from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
+from exporttiles.domain.spatial_reference import SpatialReference, transformer
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
+from exporttiles.domain.wording import counted, level_names
+from exporttiles.domain.world import period
+from exporttiles.formats.rasters.raster import Raster
+from exporttiles.ports.objects import ObjectReader, ranged_file
+from exporttiles.ports.tiles import TileSource
+from exporttiles.usecases.inspection.cache_claims import reference_name
+
+MAX_FILES = 10_000
+"""Limit of the rasters of a mosaic: the descriptor, which every step reads, names each."""
+
+MAX_TILE_PIXELS = 2**24
+"""Limit of the pixels that are read for one tile: about a second of work."""
+
+_SAMPLED_TILES = 16
+_DEFAULT_QUALITY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How tiles are drawn from rasters.
+
+    Attributes:
+        tile_format: JPEG, PNG, or MIXED: JPEG, but PNG where pixels are transparent.
+        quality: of JPEG tiles, 1-95.
+        source_wkid: coordinate system of the rasters; None if the files state theirs.
+    """
+
+    tile_format: TileFormat = TileFormat.MIXED
+    quality: int = _DEFAULT_QUALITY
+    source_wkid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Surveyed:
+    """A raster of a mosaic.
+
+    Attributes:
+        resolution: map units of the scheme per pixel.
+        coarsest: the same, of its coarsest level.
+        pixels: of its coarsest level.
+        reference: name of its coordinate system.
+    """
+
+    file: RasterFile
+    resolution: float
+    coarsest: float
+    pixels: int
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class InspectRasters:
+    """Describes rasters.
+
+    Attributes:
+        objects: the store of the files.
+        reader: opens the mosaic, to draw a sample.
+        scheme: of the tiles.
+        scheme_source: where `scheme` comes from.
+    """
+
+    objects: ObjectReader
+    reader: Callable[[ObjectReader, TileCache], TileSource]
+    scheme: TilingScheme
+    scheme_source: str
+    rendering: Rendering
+
+    def __call__(self, name: str, url: str, keys: Sequence[str]) -> tuple[ImageService, list[Message]]:
+        """Return the service, and messages for its owner.
+
+        Args:
+            name: of the service.
+            url: where the files lie.
+            keys: of the files; those at the end cover those before.
+
+        Raises:
+            DamagedCacheError: a file is damaged or of a kind that is not supported; the message names it.
+            SourceError: the store failed or did not answer.
+        """
+        if len(keys) > MAX_FILES:
+            raise DamagedCacheError(
+                f"There are {len(keys):,} GeoTIFFs; a mosaic may have {MAX_FILES:,}. Join them first: gdalbuildvrt and "
+                "gdal_translate -of COG."
+            )
+        surveyed = [self._survey(key) for key in keys]
+        extent = _around([box for each in surveyed for box in each.file.boxes], self.scheme)
+        finest = finest_level(self.scheme, min(each.resolution for each in surveyed))
+        least = coarsest_level(self.scheme, max(extent.xmax - extent.xmin, extent.ymax - extent.ymin), finest)
+        coarsest, costly = self._affordable(surveyed, least, finest)
+        mosaic = Mosaic(
+            tuple(each.file for each in surveyed),
+            self.scheme,
+            self.rendering.tile_format,
+            self.rendering.quality,
+            self.rendering.source_wkid,
+        )
+        cache = TileCache(url, CacheLayout.RASTERS, "", 1, mosaic=mosaic)
+        service = ImageService(
+            name=name,
+            cache=replace(cache, average_tile_bytes=self._average_tile_bytes(cache, finest)),
+            tiling_scheme=self.scheme,
+            min_level=coarsest,
+            max_level=finest,
+            tile_format=mosaic.tile_format,
+            compression_quality=0 if mosaic.tile_format is TileFormat.PNG else mosaic.quality,
+            full_extent=extent,
+        )
+        return service, [*self._statement(service, surveyed), *_warnings(least, coarsest, costly)]
+
+    def _survey(self, key: str) -> _Surveyed:
+        wkid = self.rendering.source_wkid
+        try:
+            raster = Raster(ranged_file(self.objects, key), SpatialReference(wkid, wkid) if wkid else None)
+            boxes = self._boxes(raster)
+        except KeyError as error:
+            raise SourceError(f"There is no file {key}.") from error
+        except (AreaError, DamagedCacheError) as error:
+            raise DamagedCacheError(f"{key}: {error}") from error
+        rows, columns = raster.level_shape(len(raster.levels) - 1)
+        area = sum((xmax - xmin) * (ymax - ymin) for xmin, ymin, xmax, ymax in boxes)
+        resolution = self._resolution(raster) or math.sqrt(area / math.prod(raster.shape))
+        return _Surveyed(
+            RasterFile(key, boxes),
+            resolution,
+            resolution * raster.scales(len(raster.levels) - 1)[0],
+            rows * columns,
+            reference_name(raster.georeference.spatial_reference),
+        )
+
+    def _boxes(self, raster: Raster) -> tuple[Sides, ...]:
+        """Return the boxes around a raster, within the world of the scheme.
+
+        Raises:
+            AreaError: it lies outside.
+        """
+        reference, (rows, columns) = raster.georeference.spatial_reference, raster.shape
+        x, y = raster.georeference.to_map(np.array([0.0, columns, columns, 0.0]), np.array([0.0, 0.0, rows, rows]))
+        ymin, ymax = float(y.min()), float(y.max())
+        if reference.is_geographic and (world := period(reference)):
+            ymin, ymax = max(ymin, -world.width / 4), min(ymax, world.width / 4)
+        found = Extent(float(x.min()), ymin, float(x.max()), ymax, reference).boxes(self.scheme.spatial_reference)
+        limit = _world_of(self.scheme)
+        inside = [box.intersection(limit) for box in found]
+        boxes = tuple(box.sides for box in inside if not box.is_empty)
+        if not boxes:
+            raise AreaError("It lies outside of the tiling scheme.")
+        return boxes
+
+    def _resolution(self, raster: Raster) -> float | None:
+        """Return the size of the pixel in the middle, in map units of the scheme; None if it has none there."""
+        rows, columns = raster.shape
+        x, y = raster.georeference.to_map(
+            columns / 2 + np.array([-0.5, 0.5, 0.0, 0.0]), rows / 2 + np.array([0.0, 0.0, -0.5, 0.5])
+        )
+        found = transformer(raster.georeference.spatial_reference, self.scheme.spatial_reference).transform(x, y)
+        (across_x, down_x), (across_y, down_y) = (np.diff(values)[[0, 2]].tolist() for values in found)
+        area = abs(across_x * down_y - down_x * across_y)
+        return math.sqrt(area) if math.isfinite(area) and area > 0 else None
+
+    def _affordable(self, surveyed: Sequence[_Surveyed], least: int, finest: int) -> tuple[int, str]:
+        """Return the coarsest level whose tiles read few enough pixels, and the file that reads too many before."""
+        costly = ""
+        for level in [lod.level for lod in self.scheme.lods if least <= lod.level <= finest]:
+            found = self._costly(surveyed, level)
+            if not found:
+                return level, costly
+            costly = costly or found
+        raise DamagedCacheError(f"{costly}: {_advice(costly)}")
+
+    def _costly(self, surveyed: Sequence[_Surveyed], level: int) -> str:
+        """Return the file with which a tile of a level reads too many pixels; '' if there is none."""
+        pixels = Counter[tuple[int, int]]()
+        side = self.scheme.tile_span(level)
+        for each in surveyed:
+            read = min(each.pixels, round((side / each.coarsest) ** 2))
+            for box in each.file.boxes:
+                tiles = self.scheme.tile_range(Extent(*box, self.scheme.spatial_reference), level)
+                rows, columns = (range(tiles.row_start, tiles.row_stop), range(tiles.column_start, tiles.column_stop))
+                for place in [(row, column) for row in rows[:4] for column in columns[:4]]:
+                    pixels[place] += read
+                    if pixels[place] > MAX_TILE_PIXELS:
+                        return each.file.key
+        return ""
+
+    def _average_tile_bytes(self, cache: TileCache, level: int) -> int:
+        """Return the mean size of some tiles in the middle of the rasters.
+
+        Raises:
+            DamagedCacheError: none of them can be drawn.
+        """
+        source, sizes = self.reader(self.objects, cache), []
+        files = cache.mosaic.files if cache.mosaic else ()
+        for file in files[:: max(1, len(files) // _SAMPLED_TILES)]:
+            xmin, ymin, xmax, ymax = file.boxes[0]
+            found = self.scheme.tile_range(Extent(xmin, ymin, xmax, ymax, self.scheme.spatial_reference), level)
+            row, column = (found.row_start + found.row_stop) // 2, (found.column_start + found.column_stop) // 2
+            bundle = BundleIndex.of_tile(level, row, column)
+            some = TileRange(level, row - 1, row + 2, column - 1, column + 2).intersection(bundle.tile_range)
+            selected = np.zeros((PACKET_SIZE, PACKET_SIZE), np.bool_)
+            selected[bundle.slices(some)] = True
+            drawn = [len(tile) for _, tile in source.read_bundle(bundle, selected)]
+            if drawn and not all(drawn):
+                raise DamagedCacheError(f"{file.key}: Its pixels cannot be decoded. The file is damaged or incomplete.")
+            sizes += drawn
+        return max(1, sum(sizes) // len(sizes)) if sizes else 4 * 2**10
+
+    def _statement(self, service: ImageService, surveyed: Sequence[_Surveyed]) -> list[Message]:
+        reference = self.scheme.spatial_reference
+        sources = sorted({each.reference for each in surveyed})
+        shown = ", ".join(sources[:3]) + (", and others" if len(sources) > 3 else "")
+        pixel = min(each.resolution for each in surveyed)
+        levels = level_names(list(range(service.min_level, service.max_level + 1)))
+        quality = f", JPEG of quality {service.compression_quality}" if service.compression_quality else ""
+        extent = ", ".join(f"{side:.10g}" for side in service.full_extent.sides)
+        scheme = f"Tiling scheme {self.scheme_source}: {reference_name(reference)}, {self.scheme.tile_size} px."
+        rasters = (
+            f"Rasters: {counted(len(surveyed), 'GeoTIFF')} in {shown}; the finest pixels are {pixel:.3g} map units "
+            f"wide. Tiles of {levels} are drawn: from about one tile to pixels of the nearest size."
+        )
+        tiles = f"Tiles: format {service.tile_format}{quality}; extent {extent}."
+        return [Message(MessageKind.INFORMATIVE, text) for text in (scheme, rasters, tiles)]
+
+
+def _warnings(least: int, coarsest: int, costly: str) -> list[Message]:
+    if coarsest == least:
+        return []
+    left_out = level_names(list(range(least, coarsest)))
+    return [Message(MessageKind.WARNING, f"{left_out[0].upper()}{left_out[1:]}: left out. {costly}: {_advice(costly)}")]
+
+
+def _advice(key: str) -> str:
+    return (
+        f"A tile would read more than {MAX_TILE_PIXELS:,} pixels, as there are no overviews, or too few. Add them: "
+        f"gdaladdo -r average {key} 2 4 8 16 32 64."
+    )
+
+
+def _around(boxes: Sequence[Sides], scheme: TilingScheme) -> Extent:
+    lower_x, lower_y, upper_x, upper_y = zip(*boxes, strict=True)
+    return Extent(min(lower_x), min(lower_y), max(upper_x), max(upper_y), scheme.spatial_reference)
+
+
+def _world_of(scheme: TilingScheme) -> Extent:
+    """Return the extent that the tiles of a scheme can cover."""
+    world = period(scheme.spatial_reference)
+    if world is None:
+        return scheme.extent
+    height = world.width / (4 if scheme.spatial_reference.is_geographic else 2)
+    return Extent(world.start, -height, world.start + world.width, height, scheme.spatial_reference)

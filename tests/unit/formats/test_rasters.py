@@ -1,0 +1,257 @@
+"""GeoTIFFs: every kind that is read gives the pixels that GDAL reads; every other kind is refused by name."""
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from obstore.store import LocalStore
+from pyproj import Transformer
+
+from exporttiles.adapters.object_stores import ObstoreObjects
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.formats.rasters.raster import Raster
+from exporttiles.ports.objects import ranged_file
+from tests.rasters import imagery, write_geotiff
+
+UTM, CORNER = "EPSG:32632", Affine(1, 0, 500_000, 0, -1, 5_200_000)
+STRIPS = {"tiled": False, "blockxsize": None, "blockysize": None}
+KINDS = {
+    "deflate": {},
+    "deflate, predictor": {"predictor": 2},
+    "LZW": {"compress": "lzw"},
+    "LZW, predictor": {"compress": "lzw", "predictor": 2},
+    "ZSTD": {"compress": "zstd"},
+    "ZSTD, predictor": {"compress": "zstd", "predictor": 2},
+    "LZMA": {"compress": "lzma"},
+    "PackBits": {"compress": "packbits"},
+    "no compression": {"compress": "none"},
+    "JPEG, YCbCr": {"compress": "jpeg", "photometric": "ycbcr"},
+    "JPEG, RGB": {"compress": "jpeg", "photometric": "rgb"},
+    "JPEG, bands apart": {"compress": "jpeg", "interleave": "band"},
+    "bands apart": {"interleave": "band"},
+    "bands apart, predictor": {"interleave": "band", "predictor": 2},
+    "BigTIFF": {"bigtiff": "yes"},
+    "big-endian": {"endianness": "big"},
+    "BigTIFF, big-endian": {"bigtiff": "yes", "endianness": "big", "compress": "lzw"},
+    "strips": STRIPS,
+    "strips, JPEG": STRIPS | {"compress": "jpeg", "photometric": "ycbcr"},
+    "strips of one row": STRIPS | {"blockysize": 1, "compress": "none"},
+    "one strip": STRIPS | {"blockysize": 700, "compress": "none"},
+    "strips, bands apart": STRIPS | {"blockysize": 7, "interleave": "band", "compress": "none"},
+    "small blocks": {"blockxsize": 64, "blockysize": 32},
+}
+
+
+def opened(path, stated=None):
+    return Raster(ranged_file(ObstoreObjects(LocalStore(path.parent)), path.name), stated)
+
+
+def drawn(raster, level=0, step=1):
+    def decoded(block):
+        stored = [raster.file.read(*span) for span in raster.spans(block)]
+        return raster.decode(block, stored) if stored else None
+
+    rows, columns = raster.level_shape(level)
+    return np.asarray(raster.draw(level, (0, 0, columns, rows), (step, step), decoded))
+
+
+@pytest.mark.parametrize("profile", KINDS.values(), ids=KINDS)
+def test_the_pixels_are_those_that_gdal_reads(tmp_path, profile):
+    path = write_geotiff(tmp_path / "ortho.tif", imagery(700, 900), UTM, CORNER, overviews=(2, 4), **profile)
+
+    raster = opened(path)
+
+    for level, overview in enumerate([{}, {"overview_level": 0}, {"overview_level": 1}]):
+        with rasterio.open(path, **overview) as dataset:
+            expected = np.moveaxis(dataset.read(), 0, 2).astype(int)
+        is_lossy = profile.get("compress") == "jpeg"
+        difference = np.abs(drawn(raster, level).astype(int) - expected)
+        # Decoders of JPEG differ in the last bit, and in how they interpolate colours of half the resolution.
+        assert difference.max() <= (32 if profile.get("photometric") == "ycbcr" else 2 * is_lossy)
+        assert difference.mean() <= 1.5 * is_lossy
+
+
+def test_gray_and_palettes_are_drawn_in_three_bands(tmp_path):
+    gray = imagery(300, 300, bands=1)
+    write_geotiff(tmp_path / "gray.tif", gray, UTM, CORNER)
+    write_geotiff(tmp_path / "white.tif", gray, UTM, CORNER, photometric="miniswhite")
+    colours = {value: (value, 255 - value, value // 2, 255) for value in range(256)}
+    write_geotiff(tmp_path / "palette.tif", gray, UTM, CORNER, colormap=colours, photometric="palette")
+
+    for name, expected in (
+        ("gray.tif", np.repeat(gray[0][..., np.newaxis], 3, axis=2)),
+        ("white.tif", np.repeat(255 - gray[0][..., np.newaxis], 3, axis=2)),
+        ("palette.tif", np.array([colours[value][:3] for value in range(256)])[gray[0]]),
+    ):
+        np.testing.assert_array_equal(drawn(opened(tmp_path / name)), expected, name)
+
+
+HOLE = np.full((600, 600), 255, np.uint8)
+HOLE[100:400, 200:450] = 0
+
+
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+@pytest.mark.parametrize("bands", [2, 4])
+def test_an_alpha_band_is_the_transparency(tmp_path, bands, interleave):
+    samples = np.concatenate([imagery(600, 600, bands - 1), HOLE[np.newaxis] // 2])
+    path = write_geotiff(tmp_path / "a.tif", samples, UTM, CORNER, alpha=True, interleave=interleave)
+
+    np.testing.assert_array_equal(drawn(opened(path))[..., 3], HOLE // 2)
+
+
+def test_bands_beyond_colours_are_no_transparency(tmp_path):
+    path = write_geotiff(tmp_path / "infrared.tif", imagery(300, 300, 4), UTM, CORNER, photometric="rgb", alpha=False)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.colorinterp = [*dataset.colorinterp[:3], rasterio.enums.ColorInterp.undefined]
+
+    np.testing.assert_array_equal(drawn(opened(path)), np.moveaxis(imagery(300, 300, 4)[:3], 0, 2))
+
+
+@pytest.mark.parametrize("nodata", [0, 255])
+def test_pixels_of_the_nodata_value_are_transparent(tmp_path, nodata):
+    samples = np.clip(imagery(600, 600), 1, 254)
+    samples[:, HOLE == 0] = nodata
+    samples[0, 50] = nodata  # in one band alone
+    path = write_geotiff(tmp_path / "nodata.tif", samples, UTM, CORNER, nodata=nodata)
+
+    np.testing.assert_array_equal(drawn(opened(path))[..., 3], HOLE)
+
+
+@pytest.mark.parametrize("profile", [{}, {"compress": "jpeg", "photometric": "ycbcr"}, {"compress": "lzw"}])
+def test_a_mask_is_the_transparency_at_every_level(tmp_path, profile):
+    path = write_geotiff(tmp_path / "mask.tif", imagery(600, 600), UTM, CORNER, mask=HOLE, overviews=(2, 4), **profile)
+
+    raster = opened(path)
+
+    assert [raster.level_shape(level) for level in range(len(raster.levels))] == [(600, 600), (300, 300), (150, 150)]
+    np.testing.assert_array_equal(drawn(raster)[..., 3], HOLE)
+    np.testing.assert_array_equal(drawn(raster, 1)[..., 3] > 0, HOLE[::2, ::2] > 0)
+
+
+def test_blocks_that_are_not_stored_are_transparent(tmp_path):
+    samples = np.zeros((3, 512, 512), np.uint8)
+    samples[:, :256, :256] = imagery(256, 256)
+    path = write_geotiff(tmp_path / "sparse.tif", samples, UTM, CORNER, sparse_ok=True)
+
+    alpha = drawn(opened(path))[..., 3]
+
+    assert (alpha[:256, :256] == 255).all()
+    assert alpha.sum() == 255 * 256 * 256
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_averaging_in_slabs_gives_the_mean_of_squares(tmp_path, step, monkeypatch):
+    monkeypatch.setattr("exporttiles.formats.rasters.raster._SLAB_PIXELS", 600 * 100)
+    samples = imagery(600, 600)
+    path = write_geotiff(tmp_path / "plain.tif", samples, UTM, CORNER)
+
+    means = np.moveaxis(samples, 0, 2).reshape(600 // step, step, 600 // step, step, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(drawn(opened(path), step=step), means, atol=1)
+
+
+@pytest.mark.parametrize(
+    "crs",
+    [4326, 4258, 4269, 3857, 3035, 3413, 3031, 2056, 2193, 2263, 5070, 25833, 27700, 31370, 32733, "ESRI:54009"],
+)
+def test_the_coordinate_system_is_the_one_that_gdal_reads(tmp_path, crs):
+    named = f"EPSG:{crs}" if isinstance(crs, int) else crs
+    path = write_geotiff(tmp_path / "crs.tif", imagery(16, 16), named, Affine(0.5, 0, 10, 0, -0.5, 20))
+
+    found = opened(path).georeference
+
+    assert found.spatial_reference.crs.equals(
+        SpatialReference(wkt=rasterio.open(path).crs.to_wkt()).crs, ignore_axis_order=True
+    )
+    assert found.matrix == (0.5, 0, 10, 0, -0.5, 20)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "+proj=tmerc +lat_0=12 +lon_0=7 +k=0.9998 +x_0=1000 +y_0=2000 +datum=WGS84",
+        "+proj=lcc +lat_0=40 +lon_0=5 +lat_1=38 +lat_2=44 +x_0=7 +y_0=8 +datum=WGS84",
+        "+proj=laea +lat_0=40 +lon_0=5 +x_0=7 +y_0=8 +datum=WGS84",
+        "+proj=aea +lat_0=40 +lon_0=5 +lat_1=38 +lat_2=44 +x_0=7 +y_0=8 +datum=WGS84 +units=us-ft",
+    ],
+)
+def test_a_projection_without_a_code_is_read_from_its_parameters(tmp_path, definition):
+    path = write_geotiff(tmp_path / "own.tif", imagery(16, 16), definition, CORNER)
+    with rasterio.open(path) as dataset:
+        theirs = SpatialReference(wkt=dataset.crs.to_wkt())
+
+    ours = opened(path).georeference.spatial_reference
+
+    for point in ((5.5, 41.0), (7.5, 44.0)):
+        places = [reference.crs for reference in (ours, theirs)]
+        here, there = (Transformer.from_crs(4326, place, always_xy=True).transform(*point) for place in places)
+        np.testing.assert_allclose(here, there, atol=0.001)
+
+
+def test_the_coordinate_system_that_the_user_names_replaces_that_of_the_file(tmp_path):
+    path = write_geotiff(tmp_path / "other.tif", imagery(16, 16), UTM, CORNER)
+
+    assert opened(path, SpatialReference(25832, 25832)).georeference.spatial_reference.wkid == 25832
+
+
+def test_pixels_that_are_points_are_centred_on_their_coordinates(tmp_path):
+    path = write_geotiff(tmp_path / "point.tif", imagery(16, 16), UTM, CORNER)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(AREA_OR_POINT="Point")
+
+    assert opened(path).georeference.matrix == (1, 0, 500_000, 0, -1, 5_200_000)
+
+
+def test_rotated_pixels_are_placed_where_gdal_places_them(tmp_path):
+    turned = CORNER @ Affine.rotation(30)
+    path = write_geotiff(tmp_path / "turned.tif", imagery(16, 16), UTM, turned)
+
+    x, y = opened(path).georeference.to_map(np.array([3.0]), np.array([5.0]))
+
+    np.testing.assert_allclose((x[0], y[0]), turned @ (3, 5))
+    np.testing.assert_allclose(np.ravel(opened(path).georeference.to_pixels(x, y)), (3, 5))
+
+
+REFUSED = {
+    "16 bits": ({}, np.uint16, "Its pixels are integers of 16 bits; pixels of 8 bits without a sign are drawn."),
+    "with a sign": ({}, np.int16, "Its pixels are integers with a sign of 16 bits"),
+    "floating point": ({}, np.float32, "Its pixels are floating-point numbers of 32 bits"),
+    "CMYK": ({"count": 4, "photometric": "cmyk"}, np.uint8, "Its colours are CMYK; gray, palette and RGB are drawn."),
+    "no georeference": ({"transform": None, "crs": None}, np.uint8, "It has no georeference"),
+    "one strip": (
+        STRIPS | {"blockysize": 5000, "compress": "lzw", "width": 5000, "height": 5000},
+        np.uint8,
+        "Its blocks",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(("profile", "kind", "reason"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_drawn_is_refused_by_name(tmp_path, profile, kind, reason):
+    size = {"width": 64, "height": 64, "count": 3, "tiled": True, "blockxsize": 64, "blockysize": 64}
+    options = {"driver": "GTiff", "crs": UTM, "transform": CORNER, "dtype": kind} | size | profile
+    with rasterio.open(tmp_path / "x.tif", "w", **options) as dataset:
+        dataset.write(np.ones((options["count"], options["height"], options["width"]), kind))
+
+    with pytest.raises(DamagedCacheError, match=reason):
+        opened(tmp_path / "x.tif")
+
+
+def test_an_unknown_coordinate_system_names_the_option_that_states_it(tmp_path):
+    path = write_geotiff(tmp_path / "x.tif", imagery(16, 16), None, CORNER)
+
+    with pytest.raises(DamagedCacheError, match=r"Its coordinate system is not known.*--source-wkid"):
+        opened(path)
+
+
+def test_ground_control_points_are_refused_with_the_command_that_rectifies(tmp_path):
+    points = [rasterio.control.GroundControlPoint(row, column, column, -row) for row in (0, 9) for column in (0, 9)]
+    path = tmp_path / "points.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=16, height=16, count=3, dtype="uint8", gcps=points, crs=UTM
+    ) as dataset:
+        dataset.write(imagery(16, 16))
+
+    with pytest.raises(DamagedCacheError, match=r"ground control points.*gdalwarp"):
+        opened(path)
