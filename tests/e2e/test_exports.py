@@ -196,6 +196,13 @@ def test_levels_by_area_export_each_area_at_its_levels_and_the_world_as_overview
     assert "areas[1] (Fire): 2 tiles of levels 5-6." in texts(job, "Informative")
 
 
+def test_tiles_are_exported_by_their_names(client, small):
+    job = client.export(small, tiles="2/1/3,021", levels="2-3")
+
+    found = tiles_of(client.package(small, job)).keys()
+    assert found == {(2, 3, 1), (3, 6, 2), (3, 6, 3), (3, 7, 2), (3, 7, 3), (2, 1, 0), (3, 2, 1)}
+
+
 def test_levels_without_tiles_are_named_in_a_warning(client, small):
     job = client.export(small, levels="4-5")
 

@@ -69,6 +69,8 @@ REQUESTS = {
     "buffer of no distance": (EXPORT, 'bufferDistance=0&areaOfInterest={"x":1,"y":2}'),
     "buffer of another unit": (EXPORT, 'bufferDistance=5&bufferUnit=parsec&areaOfInterest={"x":1,"y":2}'),
     "unit of no buffer": (EXPORT, "bufferUnit=km"),
+    "tiles that are none": (EXPORT, "tiles=3/8/0"),
+    "tiles beside an area": (EXPORT, "tiles=3/4/2&exportExtent=0,0,9,9"),
     "areas without a list": (EXPORT, 'areas={"levels":"8-14"}'),
     "areas with a level that does not exist": (EXPORT, 'areas=[{"exportExtent":"0,0,9,9","levels":"8-99"}]'),
     "areas with another member": (EXPORT, 'areas=[{"exportExtent":"0,0,9,9","level":"8"}]'),

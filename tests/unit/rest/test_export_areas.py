@@ -2,9 +2,12 @@
 
 import json
 
+import mercantile
 import pytest
 
+from exporttiles.domain.area import Area
 from exporttiles.domain.errors import AreaError, InvalidParameterError, RequestError
+from exporttiles.domain.extent import Extent
 from exporttiles.formats.esri.tiling_schemes import WGS84_512
 from exporttiles.rest.export_areas import AREAS_LIMIT
 from exporttiles.rest.parameters import read_export_request
@@ -95,7 +98,7 @@ def test_parameters_of_a_single_area_beside_areas_are_refused(name, value):
         ({"areaOfInterest": COUNTY, "bufferUnit": "km"}, r"areas\[1\]\.bufferUnit: 'km' cannot be used"),
         ({"exportExtent": "9,9,0,0"}, r"areas\[1\]\.exportExtent: xmin"),
         ({"exportExtent": "0,0,9,9", "bufferDistance": 5}, r"areas\[1\]\.bufferDistance: "),
-        ({"levels": "3"}, r"areas\[1\]\.areaOfInterest: It is missing: an area needs it, or an exportExtent"),
+        ({"levels": "3"}, r"areas\[1\]\.areaOfInterest: It is missing: an area needs it, exportExtent or tiles"),
         ({"area": COUNTY}, r"areas\[1\]: 'area' cannot be used. There is no such member. The members of an area are"),
         ({"areaOfInterest": COUNTY, "name": "a" * 61}, r"areas\[1\]\.name: "),
         ({"areaOfInterest": COUNTY, "name": "a\nb"}, r"areas\[1\]\.name: "),
@@ -149,3 +152,45 @@ def test_warnings_name_the_area_they_are_about():
 
 def test_areas_can_be_clipped_to():
     assert read(AREAS, clip="true").clip
+
+
+def sides_of(tiles, service=SERVICE):
+    return [
+        Extent(*box, WORLD.spatial_reference).to(service.tiling_scheme.spatial_reference).sides
+        for box in (mercantile.xy_bounds(*tile) for tile in tiles)
+    ]
+
+
+@pytest.mark.parametrize("service", [SERVICE, a_service(tiling_scheme=WGS84_512)], ids=["metres", "degrees"])
+@pytest.mark.parametrize("text", ["3/4/2, 021", '["3/4/2","021"]', "120,3/1/2", "120,120,021"])
+def test_tiles_are_areas_of_web_mercator_by_address_or_quadkey(text, service):
+    (found,) = read(service=service, tiles=text, levels="3").areas
+
+    expected = sides_of([(4, 2, 3), (1, 2, 3)], service)
+    boxes = {Area((polygon,), WORLD.spatial_reference).extent.sides for polygon in found.area.polygons}
+    assert [pytest.approx(sides) for sides in sorted(boxes)] == sorted(expected)
+
+
+@pytest.mark.parametrize("text", ["3/8/0", "31/0/0", "3/4", "4", "3/-1/0", "a", "3/4/2,", "[]", "[3]", "[", "³/4/2"])
+def test_what_is_no_tile_is_refused(text):
+    with pytest.raises(InvalidParameterError, match=r"^tiles: .*It must be zoom/x/y, with a zoom up to 30, or a quadk"):
+        read(tiles=text)
+
+
+def test_tiles_are_members_of_areas_and_can_be_clipped_to():
+    areas = [{"tiles": ["3/4/2"], "levels": "3"}, {"tiles": "120", "levels": "4"}]
+
+    first, second = read(areas, overviewLevels="0", clip="true").areas[:2]
+
+    assert first.area.extent.sides == second.area.extent.sides == pytest.approx(sides_of([(4, 2, 3)])[0])
+
+
+@pytest.mark.parametrize(("name", "value"), [("areaOfInterest", json.dumps(COUNTY)), ("exportExtent", "0,0,9,9")])
+def test_tiles_beside_another_area_are_refused(name, value):
+    with pytest.raises(InvalidParameterError, match=rf"tiles: '3/4/2' cannot be used. Send either it or {name}\."):
+        read(tiles="3/4/2", **{name: value})
+
+
+def test_the_number_of_tiles_is_limited():
+    with pytest.raises(AreaError, match=r"tiles: It has 10,001 tiles; 10,000 are allowed"):
+        read(tiles=",".join(["0"] * 10_001))

@@ -23,7 +23,7 @@ NO_CREDENTIALS = (
 )
 _STAND_FOR = {
     "areaOfInterest": "area",
-    "polygon": "tile",  # another name of areaOfInterest
+    "tiles": "tile",
     "bufferDistance": "buffer",
     "bufferUnit": "buffer",
     "exportExtent": "extent",

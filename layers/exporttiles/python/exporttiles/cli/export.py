@@ -18,7 +18,6 @@ from exporttiles.cli.command import TILE_FORMAT_OPTION, ExclusiveOption, filled,
 from exporttiles.cli.destination import OUTPUTS, Destination, Inputs, OutputError
 from exporttiles.cli.run_export import LocalExport, export_folder, export_package
 from exporttiles.cli.source import Source, cache_options, inspect, open_source, print_messages, read_source
-from exporttiles.cli.tile_area import tile_parameters
 from exporttiles.domain.errors import RequestError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
@@ -144,7 +143,7 @@ def export(
         "storageFormatType": storage_format,
         "exportExtent": _with_reference(extent, extent_wkid) if extent_wkid else extent,
         **area_parameters,
-        **tile_parameters(tile),
+        "tiles": json.dumps(tile) if tile else None,
         "tileFormat": tile_format,
         "clip": "true" if clip else None,
         "clipColor": clip_color,

@@ -19,13 +19,13 @@ from exporttiles.rest.buffer import read_buffer
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.json_text import read_json
 from exporttiles.rest.levels import ExportBy, read_levels
-from exporttiles.rest.parameters import AREA_NAMES, EXTENT_NAMES, area_parameter
+from exporttiles.rest.parameters import AREA_NAMES, EXTENT_NAMES, TILES, area_parameter
 
 AREAS_LIMIT = 20
 """Limit of areas with levels of their own; each may be made of many polygons."""
 
 _MAX_NAME_CHARACTERS = 60
-_MEMBERS = ("areaOfInterest", "exportExtent", "bufferDistance", "bufferUnit", "levels", "name")
+_MEMBERS = ("areaOfInterest", "exportExtent", TILES, "bufferDistance", "bufferUnit", "levels", "name")
 _LEGAL = (
     'It must be a list of areas with their levels as JSON, such as [{"areaOfInterest":{"rings":[[[0,0],[0,1],[1,1],'
     '[0,0]]],"spatialReference":{"wkid":4326}},"levels":"8-14","name":"County"}].'
@@ -79,13 +79,20 @@ def _read_area(
         levels = read_levels(sent["levels"], export_by, scheme)
     else:
         levels = tuple(lod.level for lod in scheme.lods if service.min_level <= lod.level <= service.max_level)
+    if TILES in sent and name != TILES:
+        raise InvalidParameterError(TILES, sent[TILES], f"Send either it or {name}.")
     is_of_interest = name in sent and name in AREA_NAMES
     buffer = read_buffer(sent, is_buffered=is_of_interest)
     if name not in sent:
         return SelectedAreas((ExportArea(Area.of_all(service.full_extent), levels),))
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     with naming_parameter(name):
-        if buffer:
+        if name == TILES:
+            from exporttiles.rest.tile_names import area_of_tiles
+
+            area = area_of_tiles(name, sent[name], service)
+        elif buffer:
             from exporttiles.rest.buffered_areas import buffered_area_of_interest
 
             area, warnings, note = buffered_area_of_interest(
@@ -100,7 +107,7 @@ def _read_area(
 
 def _read_elements(sent: Mapping[str, str], read: Callable[[Mapping[str, str]], SelectedAreas]) -> SelectedAreas:
     """Return the areas of the parameter `areas`."""
-    for name in (*AREA_NAMES, *EXTENT_NAMES, "levels", "bufferDistance", "bufferUnit"):
+    for name in (*AREA_NAMES, *EXTENT_NAMES, TILES, "levels", "bufferDistance", "bufferUnit"):
         if name in sent:
             raise InvalidParameterError(name, sent[name], "With areas, it must be a member of each area.")
     areas: list[ExportArea] = []
@@ -128,7 +135,7 @@ def _read_elements(sent: Mapping[str, str], read: Callable[[Mapping[str, str]], 
 def _read_overview(sent: Mapping[str, str], service: ImageService) -> ExportArea:
     """Return the full extent of the service at the levels of the overview."""
     name = "overviewLevels"
-    if not sent.keys() & {"areas", *AREA_NAMES, *EXTENT_NAMES}:
+    if area_parameter(sent) not in sent:
         legal = "It adds levels of the full extent to those of an area, which is missing. Without an area, set levels."
         raise InvalidParameterError(name, sent[name], legal)
     levels = read_levels(sent[name], _read_export_by(sent), service.tiling_scheme, name)
@@ -153,8 +160,8 @@ def _members_of(element: Any) -> dict[str, str]:
         raise InvalidParameterError("", ", ".join(unknown), f"There is no such member. {_LEGAL_MEMBERS}")
     members = {name: _as_text(value).strip() for name, value in element.items()}
     sent = {name: text for name, text in members.items() if text}
-    if not sent.keys() & {"areaOfInterest", "exportExtent"}:
-        raise RequestError("It is missing: an area needs it, or an exportExtent.", "areaOfInterest")
+    if area_parameter(sent) not in sent:
+        raise RequestError("It is missing: an area needs it, exportExtent or tiles.", "areaOfInterest")
     if len(name := sent.get("name", "")) > _MAX_NAME_CHARACTERS or not name.isprintable():
         raise InvalidParameterError("name", name, f"It may have {_MAX_NAME_CHARACTERS} printable characters.")
     return sent

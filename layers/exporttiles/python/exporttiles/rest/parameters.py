@@ -35,6 +35,7 @@ PARAMETERS = {
     "exportExtent": "xmin,ymin,xmax,ymax, or an envelope as JSON; empty for all",
     "areaOfInterest": "polygons as JSON, or lines and points with bufferDistance; supersedes the extent",
     "areas": 'areas with their own levels, as [{"areaOfInterest":{},"levels":"8-14"}]; not a parameter of ArcGIS',
+    "tiles": "tiles of Web Mercator as the area: zoom/x/y or quadkeys, such as 12/2144/1436; not a parameter of ArcGIS",
     "bufferDistance": "buffers areaOfInterest by this distance, in metres; not a parameter of ArcGIS",
     "bufferUnit": "unit of bufferDistance, such as esriKilometers, esriFeet, esriMiles; not a parameter of ArcGIS",
     "optimizeTilesForSize": "true to recompress JPEG tiles",
@@ -55,6 +56,11 @@ AREA_NAMES = ("areaOfInterest", "polygon")
 
 EXTENT_NAMES = ("exportExtent", "extent")
 """Names of an extent."""
+
+TILES = "tiles"
+"""Name of the parameter for tiles by name."""
+
+_PLACES = ("areas", *AREA_NAMES, *EXTENT_NAMES, TILES)
 
 _STORAGE_NAMES = ("storageFormatType", "storageFormat")
 KNOWN_NAMES = {*PARAMETERS, *AREA_NAMES, *EXTENT_NAMES, *_STORAGE_NAMES}
@@ -118,8 +124,7 @@ def read_export_request(
 
 def area_parameter(parameters: Mapping[str, str]) -> str:
     """Return the name of the parameter that gives the area; an area of interest supersedes an extent."""
-    names = ("areas", *AREA_NAMES, *EXTENT_NAMES)
-    return next((name for name in names if parameters.get(name, "").strip()), AREA_NAMES[0])
+    return next((name for name in _PLACES if parameters.get(name, "").strip()), AREA_NAMES[0])
 
 
 def _empty_levels(request: ExportRequest, service: ImageService) -> Iterator[str]:
@@ -192,7 +197,7 @@ def _read_clip(sent: Mapping[str, str], service: ImageService) -> Clip | None:
         raise InvalidParameterError("clip", "true", "LERC tiles cannot be clipped: they hold values, not pictures.")
     if service.tile_format is TileFormat.WEBP:
         raise InvalidParameterError("clip", "true", f"WEBP tiles can be clipped if they are converted. {_CONVERT}")
-    if not any(name in sent for name in ("areas", *AREA_NAMES, *EXTENT_NAMES)):
+    if area_parameter(sent) not in sent:
         raise InvalidParameterError(
             "clip", "true", "Without areaOfInterest or exportExtent there is nothing to clip to."
         )
