@@ -494,3 +494,49 @@ def test_memory_is_limited(tmp_path):
     )
 
     assert json.loads(said)["error"] == "It takes more than 600,000,000 bytes of memory to read."
+
+
+@pytest.fixture
+def reader_that(tmp_path, monkeypatch):
+    """Replace the process that reads files by a command of the shell."""
+
+    def replace(command):
+        program = tmp_path / "reader"
+        program.write_text(f"#!/bin/sh\n{command}\n")
+        program.chmod(0o700)
+        monkeypatch.setattr(vector_file.sys, "executable", str(program))
+
+    return replace
+
+
+def test_a_crash_of_gdal_is_a_refusal(tmp_path, reader_that):
+    reader_that("kill -SEGV $$")
+
+    assert refusal(write(tmp_path / "a.fgb", [WEST])) == (
+        "areaOfInterest: GDAL crashes when it reads it: it is damaged, or too large."
+    )
+
+
+def test_a_fault_of_ours_keeps_its_traceback(tmp_path, reader_that):
+    reader_that("echo Traceback >&2; exit 1")
+
+    with pytest.raises(RuntimeError, match="Traceback"):
+        read_area_file(write(tmp_path / "a.fgb", [WEST]))
+
+
+def test_the_process_gets_neither_credentials_nor_settings_of_gdal(tmp_path, reader_that, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("GDAL_DRIVER_PATH", "/plugins")
+    reader_that(f"env > {tmp_path}/environment; kill $$")
+    refusal(write(tmp_path / "a.fgb", [WEST]))
+
+    names = {line.partition("=")[0] for line in (tmp_path / "environment").read_text().splitlines()}
+    assert not {name for name in names if name.startswith(("AWS", "GDAL"))}
+
+
+def test_a_reference_that_is_not_one_of_maps_is_refused(tmp_path):
+    plan = 'ENGCRS["Site",EDATUM["Gate"],CS[Cartesian,2],AXIS["x",east],AXIS["y",north],LENGTHUNIT["metre",1]]'
+
+    assert refusal(write(tmp_path / "a.gpkg", [WEST], plan)).startswith(
+        "areaOfInterest: Its spatial reference cannot be used. "
+    )
