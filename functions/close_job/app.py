@@ -41,4 +41,6 @@ def _close(event: dict[str, Any], runtime: Runtime) -> Job | None:
     logger.set_correlation_id(job_id)
     if "failure" in event:  # from a step or a work item
         return runtime.close_job.fail(job_id, Failure.from_json(event["failure"]), attempt)
+    if "packages_key" in event:
+        return runtime.close_job.end_batch(job_id, attempt)
     return runtime.close_job.succeed(job_id, PackedPackage.from_json(event["result"]["package"]), attempt)

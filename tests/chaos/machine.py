@@ -83,15 +83,18 @@ class Machine:
             return _put(definition.get("ResultPath", "$"), state, result), definition.get("Next")
 
     def _task(self, definition: Mapping[str, Any], state: Any) -> Any:
+        call = _filled(definition["Parameters"], state)
+        if definition["Resource"] == "arn:${Partition}:states:::states:startExecution.sync":
+            return self.run(json.loads(json.dumps(call["Input"])))
         if definition["Resource"] != "arn:${Partition}:states:::lambda:invoke":
             raise NotImplementedError(definition["Resource"])
-        call = _filled(definition["Parameters"], state)
         payload = json.loads(json.dumps(call["Payload"]))
         answer = json.loads(json.dumps(self.step(re.sub(r"\W|FunctionArn", "", call["FunctionName"]), payload)))
         return _filled(definition.get("ResultSelector", {"Payload.$": "$.Payload"}), {"Payload": answer})
 
     def _map(self, definition: Mapping[str, Any], state: Any) -> Any:
-        if not _at(definition["MaxConcurrencyPath"], state) > 0:
+        path = definition.get("MaxConcurrencyPath")
+        if not (_at(path, state) if path else definition["MaxConcurrency"]) > 0:
             raise StepError("States.Runtime", "The map has no concurrency.")
         reader = definition["ItemReader"]
         if reader["ReaderConfig"] != {"InputType": "JSON"}:

@@ -18,7 +18,9 @@ _SCHEDULES = "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:s
 
 _S3 = {  # operations of boto3, and methods of the ports of objects
     "s3:GetObject": "read read_start read_many read_ranges sizes_bytes modified_at version head_object get_object",
-    "s3:PutObject": "write create create_multipart_upload upload_part upload_part_copy complete_multipart_upload",
+    "s3:PutObject": (
+        "write write_many create create_multipart_upload upload_part upload_part_copy complete_multipart_upload"
+    ),
     "s3:DeleteObject": "delete",
     "s3:AbortMultipartUpload": "abort_multipart_upload",
     "s3:ListMultipartUploadParts": "list_parts",
@@ -30,6 +32,7 @@ TABLE = "${JobTable.Arn}"
 JOBS = {  # tests/contracts/test_rights_on_dynamodb.py holds it against the adapter
     "create": {("dynamodb:PutItem", TABLE)},
     "get": {("dynamodb:GetItem", TABLE)},
+    "find": {("dynamodb:BatchGetItem", TABLE)},
     "open_jobs": {("dynamodb:Query", f"{TABLE}/index/open-jobs"), ("dynamodb:GetItem", TABLE)},
     "series": {("dynamodb:Query", f"{TABLE}/index/series"), ("dynamodb:GetItem", TABLE)},
     "advance": {("dynamodb:UpdateItem", TABLE)},

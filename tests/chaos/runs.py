@@ -40,6 +40,7 @@ from functions.export_tile_range import app as export_tile_range
 from functions.pack_tile_package import app as pack_tile_package
 from functions.plan_export import app as plan_export
 from functions.request_export import app as request_export
+from functions.submit_package import app as submit_package
 from tests.builders import a_service, a_tile
 from tests.caches import Tiles, put_pmtiles, put_v2, put_xyz
 from tests.chaos.faults import KINDS, LATE_END, Chaos, Fault, KilledError, Kind, Process
@@ -51,6 +52,7 @@ from tests.functions.test_workflow_functions import Context
 from tests.workflow.stack import RESOURCES
 
 HANDLERS = {
+    "SubmitPackage": submit_package.handler,
     "ExportAtOnce": export_at_once.handler,
     "PlanExport": plan_export.handler,
     "ExportTileRange": export_tile_range.handler,

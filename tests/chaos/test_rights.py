@@ -11,15 +11,17 @@ import pytest
 
 from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog, Subscriptions
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
-from exporttiles.domain.job import JobStatus
+from exporttiles.domain.job import JobStatus, job_id_of
 from exporttiles.domain.subscription import Subscription
-from exporttiles.messages.execution import Failure
+from exporttiles.messages.execution import Failure, execution_input
+from exporttiles.messages.keys import JobKeys
 from functions.announce_job import app as announce_job
 from functions.receive_imagery import app as receive_imagery
 from functions.request_export import app as request_export
 from tests.builders_rest import a_service
 from tests.chaos.faults import KINDS, LATE_END, Fault, Kind
-from tests.chaos.runs import CACHES, JOB_ID, KEYS, SCENARIOS, World, small_parts
+from tests.chaos.machine import Machine
+from tests.chaos.runs import CACHES, HANDLERS, JOB_ID, KEYS, SCENARIOS, World, small_parts
 from tests.functions.api_client import SERVICE, Client
 from tests.functions.test_workflow_functions import Context, event
 from tests.workflow.test_security import STATEMENTS, allowed, listed, of_type, text_of
@@ -162,6 +164,47 @@ def api():
     yield world
 
 
+def batches():
+    """Make batches over the API and by event, list and download their packages, cancel one, and lose one."""
+    world = a_world("bundles", reuse_window=timedelta(hours=1))
+    client = Client(world.calm_runtime("Api"))
+    polygons = [(-2.8, -2.8), (-1, -1), (0.5, 0.5)]
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"NAME": name},
+            "geometry": {"type": "Polygon", "coordinates": [[[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1], [x, y]]]},
+        }
+        for name, (x, y) in zip("ABC", polygons, strict=True)
+    ]
+    asked = {"packageBy": "NAME", "levels": "0-2,8", "tilePackage": "true"}
+    query = urlencode(asked | {"f": "json", "areaOfInterest": json.dumps({"features": features})})
+
+    def run(job):
+        step = lambda name, payload: HANDLERS[name](payload, Context(), runtime=world.calm_runtime(name))  # noqa: E731
+        Machine(step, world.objects).run(execution_input(job))
+
+    with small_parts():
+        for _ in range(2):  # the second is answered with the packages of the first
+            batch_id = client.json(f"{SERVICE}/exportTiles", query)["jobId"]
+            run(client.runtime.jobs.get(batch_id))
+        folder = f"/arcgis/rest/directories/arcgisoutput/World_Imagery_ImageServer/{batch_id}"
+        for path in (f"{SERVICE}/jobs/{batch_id}/packages", folder):
+            client.get(path)
+        assert client.get(f"{folder}/A.tpkx")["statusCode"] == 302
+        for number in range(2):  # a series keeps one of them
+            world.request(event_id=f"batch {number}", areaOfInterest={"features": features}, keep=1, name="x", **asked)
+            batch_id = job_id_of("chaos", f"batch {number}")
+            run(world.calm_runtime("Api").jobs.get(batch_id))
+            world.objects.delete([JobKeys(batch_id).batch])  # by the lifecycle of the bucket
+    batch_id = client.json(f"{SERVICE}/exportTiles", query)["jobId"]
+    client.get(f"{SERVICE}/jobs/{batch_id}/cancel")
+    world.workflow.executions.clear()
+    world.clock.time += timedelta(hours=1)
+    world.calm_runtime("WatchJobs").watch_jobs()
+    yield world
+
+
 def inbox():
     """Deliver a request file, and one that is refused."""
     world = a_world(max_open_jobs=20)
@@ -199,7 +242,7 @@ def _end(chaos, _process, _operation):
 
 STORIES = [
     *(exports, ended_meanwhile, resumed, failing_uploads, plans, series, neglected, reuse),
-    *(api, inbox, imagery, announcements),
+    *(api, batches, inbox, imagery, announcements),
 ]
 
 

@@ -116,6 +116,24 @@ def test_a_schedule_may_export_a_corridor(schedule, tmp_path, capsys):
     assert "Lines and points need a bufferDistance" in capsys.readouterr().err
 
 
+def test_a_schedule_may_export_a_package_for_each_value_of_an_attribute(schedule, tmp_path, capsys):
+    boxes = {"A": 1, "B": 50}
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"NAME": name},
+            "geometry": {"type": "Polygon", "coordinates": [[[x, 1], [x + 9, 1], [x + 9, 9], [x, 9], [x, 1]]]},
+        }
+        for name, x in boxes.items()
+    ]
+    (tmp_path / "districts.json").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    options = ["--area", str(tmp_path / "districts.json"), "--package-by", "NAME", "--keep", "2"]
+
+    assert schedule("add", "weekly", *WEEKLY, *WHAT, *options) == 0
+    assert schedule("add", "other", *WEEKLY, *WHAT, *options[:3], "Name") == 2
+    assert "--package-by: 'Name' cannot be used. The attributes of the features are: NAME." in capsys.readouterr().err
+
+
 def test_a_schedule_may_have_its_area_from_a_vector_file(schedule, tmp_path, capsys):
     track = tmp_path / "track.gpx"
     points = '<trkpt lat="47" lon="8"/><trkpt lat="48" lon="9"/>'

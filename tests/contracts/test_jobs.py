@@ -74,6 +74,8 @@ def test_a_job_comes_back_as_it_was_stored(jobs):
         attempt=2,
         resumed_at=CLOCK.time,
         resumable_until=CLOCK.time,
+        package_count=3,
+        batch_id="j" + "0a" * 16,
     )
 
     assert jobs.create(job)
@@ -97,6 +99,18 @@ def test_an_expired_job_is_as_good_as_unknown(jobs):
 
     with pytest.raises(JobNotFoundError, match="expired"):
         jobs.get("j1")
+
+
+def test_many_jobs_are_found_together_without_those_that_are_unknown_or_expired(jobs):
+    known = [a_job(f"j{uuid4().hex}", tile_count=number) for number in range(250)]  # more than one request may ask for
+    for job in known:
+        jobs.create(job)
+    jobs.create(a_job("j-expired", expires_at=CLOCK.time - timedelta(seconds=1)))
+
+    found = jobs.find([*(job.job_id for job in known), "j-expired", "j-unknown"])
+
+    assert found == {job.job_id: job for job in known}
+    assert jobs.find([]) == {}
 
 
 def test_advancing_appends_messages_and_keeps_what_is_not_named(jobs):

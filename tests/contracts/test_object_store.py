@@ -36,6 +36,14 @@ def test_written_objects_are_read(store):
     assert store.read("a/b") == b"12345"
 
 
+def test_many_objects_are_written_together(store):
+    bodies = {f"written/{number}": b"%d" % number for number in range(50)}
+
+    store.write_many(bodies)
+
+    assert dict(zip(bodies, store.read_many([*bodies]), strict=True)) == bodies
+
+
 def test_a_missing_object_is_a_key_error(store):
     with pytest.raises(KeyError):
         store.read("nothing")

@@ -19,6 +19,7 @@ SAID = Message(MessageKind.INFORMATIVE, "Said.")
 CALLS = {
     "create": lambda jobs: jobs.create(JOB),
     "get": lambda jobs: jobs.get(JOB.job_id),
+    "find": lambda jobs: jobs.find([JOB.job_id]),
     "open_jobs": lambda jobs: list(jobs.open_jobs()),
     "series": lambda jobs: list(jobs.series("series")),
     "advance": lambda jobs: jobs.advance(JOB.job_id, JobChange(JobStatus.EXECUTING)),

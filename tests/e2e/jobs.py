@@ -4,8 +4,9 @@ from time import monotonic, sleep
 
 from exporttiles.messages.execution import execution_name
 
-AT_ONCE = ["Small?", "ExportAtOnce", "CloseJob", "Failed?", "ExportSucceeded"]
+AT_ONCE = ["Batch?", "Small?", "ExportAtOnce", "CloseJob", "Failed?", "ExportSucceeded"]
 STEPS = [
+    "Batch?",
     "Small?",
     "PlanExport",
     "ExportTileRanges",

@@ -71,6 +71,34 @@ def test_a_request_file_may_ask_for_a_corridor(runtime):
     assert answer["tiles"] == 3
 
 
+def a_batch():
+    boxes = {"A": 1, "B": 50}
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"NAME": name},
+            "geometry": {"type": "Polygon", "coordinates": [[[x, 1], [x + 9, 1], [x + 9, 9], [x, 9], [x, 1]]]},
+        }
+        for name, x in boxes.items()
+    ]
+    return {**REQUEST, "levels": "2", "packageBy": "NAME", "areaOfInterest": {"features": features}}
+
+
+def test_a_request_file_may_ask_for_a_batch(runtime):
+    schema("export_tiles_requested").validate(a_batch())
+
+    _, answer = drop(runtime, a_batch())
+
+    job = runtime.jobs.get(answer["jobId"])
+    assert (job.package_count, job.tile_count, job.name) == (2, 2, REQUEST.get("name", ""))
+    assert [package.item.name for package in runtime.list_packages(job.job_id)] == ["A", "B"]
+
+
+def test_a_batch_is_delivered_twice_and_starts_once(runtime):
+    assert drop(runtime, a_batch()) == drop(runtime, a_batch())
+    assert len(started(runtime)) == 1
+
+
 def test_a_file_that_is_delivered_twice_starts_one_job(runtime):
     first = drop(runtime, REQUEST)
     run_workflow(runtime, first[1]["jobId"])

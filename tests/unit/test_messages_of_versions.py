@@ -10,6 +10,7 @@ import json
 import pytest
 
 from exporttiles.adapters.dynamodb_items import job_item, job_of_item
+from exporttiles.messages.batch import BatchItem
 from exporttiles.messages.export import Export
 from exporttiles.messages.fragment_report import FragmentReport
 from exporttiles.messages.package_upload import PackageUpload
@@ -25,6 +26,7 @@ def in_bytes(message):
 
 
 AGAIN = {
+    "batch_item": lambda document: BatchItem.from_json(document).to_json(),
     "export": in_bytes(Export),
     "fragment_report": in_bytes(FragmentReport),
     "job": lambda document: job_item(job_of_item(document)),

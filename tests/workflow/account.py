@@ -129,7 +129,8 @@ class Account:
                     state_name = state["Default"] if has_succeeded else "ExportFailed"
                     continue
                 case "Choice":
-                    state_name = state["Default"] if load.items else state["Choices"][0]["Next"]
+                    is_large = load.items or state_name == "Batch?"
+                    state_name = state["Default"] if is_large else state["Choices"][0]["Next"]
                     continue
                 case "Task":
                     is_done = yield from self._task(load, state, name, history)

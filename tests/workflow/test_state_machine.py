@@ -23,7 +23,9 @@ def states():
     return [(name, state) for machine in machines(MACHINE) for name, state in machine["States"].items()]
 
 
-TASKS = [(name, state) for name, state in states() if state["Type"] == "Task"]
+LAMBDA = "arn:${Partition}:states:::lambda:invoke"
+TASKS = [(name, state) for name, state in states() if state.get("Resource") == LAMBDA]
+MAPS = {name: state for name, state in states() if state["Type"] == "Map"}
 THROTTLED = "Lambda.TooManyRequestsException"
 LONGEST_EXPORT_SECONDS = TEMPLATE["Parameters"]["ExportTimeoutSeconds"]["MaxValue"]
 SERVICE_ERRORS = {  # docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
@@ -148,9 +150,12 @@ def test_a_list_of_work_items_that_s3_does_not_serve_at_once_is_read_again_and_n
 
 
 def test_a_small_export_takes_two_functions_and_any_other_the_map():
-    first = MACHINE["States"][MACHINE["StartAt"]]
+    (batch,) = MACHINE["States"][MACHINE["StartAt"]]["Choices"]
+    first = MACHINE["States"]["Small?"]
     (small,) = first["Choices"]
 
+    assert batch == {"Variable": "$.packages_key", "IsPresent": True, "Next": "ExportPackages"}
+    assert MACHINE["States"][MACHINE["StartAt"]]["Default"] == "Small?"
     assert (small["Variable"], small["Next"]) == ("$.expected_bytes", "ExportAtOnce")
     assert '"NumericLessThan": ${SmallExportBytes}' in MACHINE_TEXT
     assert MACHINE["States"]["ExportAtOnce"]["Next"] == "CloseJob"
@@ -171,8 +176,7 @@ def test_the_steps_give_up_at_the_errors_that_are_not_retryable_and_an_export_at
 
 
 def test_the_map_runs_a_bounded_number_of_workers_and_keeps_no_result():
-    (fan_out,) = (state for _, state in states() if state["Type"] == "Map")
-
+    fan_out = MAPS["ExportTileRanges"]
     planned = MACHINE["States"]["PlanExport"]
     assert fan_out["MaxConcurrencyPath"] == f"{planned['ResultPath']}.max_concurrency"
     assert planned["ResultSelector"]["max_concurrency.$"] == "$.Payload.max_concurrency"
@@ -181,3 +185,20 @@ def test_the_map_runs_a_bounded_number_of_workers_and_keeps_no_result():
     assert environment["WORKER_MEMORY"] == {"Ref": "WorkerMemory"}
     assert fan_out["ResultPath"] is None
     assert fan_out["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+
+
+def test_a_batch_runs_this_machine_for_a_few_packages_at_a_time_and_none_that_fails_ends_it():
+    batch = MAPS["ExportPackages"]
+    submit, run = (batch["ItemProcessor"]["States"][name] for name in ("SubmitPackage", "RunPackage"))
+    declared = RESOURCES["ExportTilesStateMachine"]["Properties"]
+
+    assert '"MaxConcurrency": ${PackagesAtOnce}' in MACHINE_TEXT
+    assert run["Resource"] == "arn:${Partition}:states:::states:startExecution.sync"
+    assert run["Parameters"]["StateMachineArn"] == "${OwnArn}"
+    assert declared["DefinitionSubstitutions"]["OwnArn"]["Sub"].endswith(
+        declared["Name"]["Sub"].removeprefix("${AWS::StackName}")
+    )
+    for task in (submit, run):
+        assert task["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "PackageEnded"}]
+    assert batch["ResultPath"] is None
+    assert batch["Next"] == "CloseJob"

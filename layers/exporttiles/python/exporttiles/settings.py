@@ -27,6 +27,7 @@ class Settings:
         cache_buckets: other buckets that tile caches may lie in.
         token_security: True if every request needs an API key.
         max_open_jobs, max_tiles_per_day: limits of each caller; 0 for none.
+        max_packages: most packages of one batch.
         max_concurrency: greatest number of workers of one export at a time.
         worker_memory_bytes: memory of each worker.
         file_reads_per_second: requests to a cache of single files that one export may send.
@@ -54,6 +55,7 @@ class Settings:
     token_security: bool = False
     max_open_jobs: int = 0
     max_tiles_per_day: int = 0
+    max_packages: int = 500
     max_concurrency: int = 200
     worker_memory_bytes: int = 10_240 * 2**20
     file_reads_per_second: int = 5_500
@@ -125,6 +127,7 @@ _VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "TOKEN_SECURITY": ("token_security", _is_on),
     "MAX_OPEN_JOBS": ("max_open_jobs", int),
     "MAX_TILES_PER_DAY": ("max_tiles_per_day", int),
+    "MAX_PACKAGES": ("max_packages", int),
     "MAX_CONCURRENCY": ("max_concurrency", int),
     "WORKER_MEMORY": ("worker_memory_bytes", lambda text: int(text) * 2**20),
     "FILE_READS_PER_SECOND": ("file_reads_per_second", int),

@@ -76,7 +76,7 @@ def job_item(job: Job) -> dict[str, Any]:
         item["delivery"] = delivery_item(job.delivery)
     if job.series:
         item |= {"series": job.series.key, "keep": job.series.keep}
-    for name in ("name", "callback_data", "expected_bytes"):
+    for name in ("name", "callback_data", "expected_bytes", "package_count", "batch_id"):
         if value := getattr(job, name):
             item[name] = value
     return item
@@ -119,6 +119,8 @@ def job_of_item(item: Mapping[str, Any]) -> Job:
         expected_bytes=int(item.get("expected_bytes", 0)),
         series=Series(item["series"], int(item["keep"])) if "series" in item else None,
         attempt=int(item.get("attempt", 1)),
+        package_count=int(item.get("package_count", 0)),
+        batch_id=item.get("batch_id", ""),
         **times,
     )
 

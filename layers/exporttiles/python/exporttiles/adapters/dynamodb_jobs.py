@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from exporttiles.adapters.dynamodb_items import (
     package_item,
     progress_item,
 )
-from exporttiles.domain.errors import JobNotFoundError
+from exporttiles.domain.errors import JobNotFoundError, SourceError
 from exporttiles.domain.job import RESUMABLE, SUCCESSORS, Job, JobStatus, Message, Progress
 from exporttiles.domain.quota import UNLIMITED, Quota
 from exporttiles.ports.jobs import JobChange
@@ -41,7 +41,7 @@ SERIES_INDEX = "series"
 COUNTS = "caller#"
 """Prefix of the keys of items that are no jobs, but count those of a caller."""
 
-_PAGE = 100
+_PAGE = 100  # items of one request; the limit of BatchGetItem
 
 _TRANSACTION_ATTEMPTS = 10
 """How often a transaction is tried while others write to the counts of the same caller: some 4 seconds at most."""
@@ -116,7 +116,7 @@ class DynamoDbJobs:
                 elif attempt == _TRANSACTION_ATTEMPTS or _PASSING.isdisjoint([changed, *counts]):
                     raise
                 else:
-                    time.sleep(random.uniform(0, min(1, 0.02 * 2**attempt)))  # noqa: S311  (no secret)
+                    time.sleep(_delay_seconds(attempt))
             else:
                 return True
         raise quota.open_jobs_exceeded(quota.max_open_jobs)  # others took each place that was made
@@ -206,6 +206,27 @@ class DynamoDbJobs:
         if not item or int(item["expires_at"]) <= self._clock.now().timestamp():
             raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
         return job_of_item(item)
+
+    def find(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Return those of some jobs that exist and have not expired, by id."""
+        now = self._clock.now().timestamp()
+        items = self._items(job_ids)
+        return {item["job_id"]: job_of_item(item) for item in items if int(item["expires_at"]) > now}
+
+    def _items(self, job_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the items of some keys, those that exist."""
+        for start in range(0, len(job_ids), _PAGE):
+            wanted: list[Any] = [{"job_id": job_id} for job_id in job_ids[start : start + _PAGE]]
+            for attempt in range(1, _TRANSACTION_ATTEMPTS + 1):
+                request: Any = {self._table.name: {"Keys": wanted, "ConsistentRead": True}}
+                found = self._table.meta.client.batch_get_item(RequestItems=request)
+                yield from found["Responses"].get(self._table.name, [])
+                if self._table.name not in found["UnprocessedKeys"]:
+                    break
+                wanted = list(found["UnprocessedKeys"][self._table.name]["Keys"])
+                time.sleep(_delay_seconds(attempt))
+            else:
+                raise SourceError("The job table is busy. Try again later.")
 
     def open_jobs(self) -> Iterator[Job]:
         """Yield unfinished jobs, oldest first."""
@@ -362,6 +383,10 @@ class DynamoDbJobs:
         }
         update = "ADD done_work_items :one, done_tile_count :tiles, done_bytes :bytes"
         self._update_if("#status = :executing", job_id, update, values)
+
+
+def _delay_seconds(attempt: int) -> float:
+    return random.uniform(0, min(1, 0.02 * 2**attempt))  # noqa: S311  (no secret)
 
 
 def _open_jobs_key(quota: Quota) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Jobs in memory, for exports without AWS."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -54,6 +54,11 @@ class MemoryJobs:
         if job is None or job.expires_at <= self._clock.now():
             raise JobNotFoundError(f"There is no job {job_id}, or it has expired.")
         return job
+
+    def find(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Return those of some jobs that exist and have not expired, by id."""
+        now = self._clock.now()
+        return {name: self.jobs[name] for name in job_ids if name in self.jobs and self.jobs[name].expires_at > now}
 
     def open_jobs(self) -> Iterator[Job]:
         """Yield unfinished jobs, oldest first."""

@@ -7,7 +7,7 @@ threads suffice for concurrent reads.
 import os
 import re
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -174,6 +174,11 @@ class ObstoreObjects:
                 chunk_size=_CHUNK_BYTES,
                 max_concurrency=_CHUNKS,
             )
+
+    def write_many(self, bodies: Mapping[str, bytes]) -> None:
+        """Store small objects by their keys, several at a time."""
+        for _ in self._readers.map(self.write, bodies.keys(), bodies.values()):
+            pass
 
     def create(self, key: str, body: bytes) -> bool:
         """Store an object. Return False if the key already exists."""

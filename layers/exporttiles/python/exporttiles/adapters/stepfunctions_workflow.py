@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.job import Job
-from exporttiles.messages.execution import execution_name
+from exporttiles.messages.execution import execution_input, execution_name
 from exporttiles.ports.workflow import Execution, ExecutionStatus
 
 if TYPE_CHECKING:  # stubs, not in the layer
@@ -24,7 +24,7 @@ class StepFunctionsWorkflow:
             self._client.start_execution(
                 stateMachineArn=self._state_machine_arn,
                 name=execution_name(job.job_id, job.attempt),
-                input=json.dumps({"job_id": job.job_id, "attempt": job.attempt, "expected_bytes": job.expected_bytes}),
+                input=json.dumps(execution_input(job)),
             )
         except self._client.exceptions.ExecutionAlreadyExists:
             return

@@ -20,17 +20,20 @@ if TYPE_CHECKING:
     from exporttiles.usecases.browse_job import BrowseJob
     from exporttiles.usecases.browse_service import BrowseService
     from exporttiles.usecases.cancel_export import CancelExport
+    from exporttiles.usecases.close_batch import CloseBatch
     from exporttiles.usecases.close_job import CloseJob
     from exporttiles.usecases.delete_orphans import DeleteOrphans
     from exporttiles.usecases.estimate_export import EstimateExport
     from exporttiles.usecases.export_at_once import ExportAtOnce
     from exporttiles.usecases.export_tile_range import ExportTileRange
+    from exporttiles.usecases.list_packages import ListPackages
     from exporttiles.usecases.pack_tile_package import PackTilePackage
     from exporttiles.usecases.plan_export import PlanExport
     from exporttiles.usecases.remove_leftovers import RemoveLeftovers
     from exporttiles.usecases.resume_export import ResumeExport
     from exporttiles.usecases.reuse_package import ReusePackage
     from exporttiles.usecases.submit_export import SubmitExport
+    from exporttiles.usecases.submit_package import SubmitPackage
     from exporttiles.usecases.verify_package import VerifyPackage
     from exporttiles.usecases.watch_jobs import WatchJobs
 
@@ -102,14 +105,28 @@ class Runtime:
         """Return the use case that cancels a job."""
         from exporttiles.usecases.cancel_export import CancelExport
 
-        return CancelExport(self.jobs)
+        return CancelExport(self.jobs, self.list_packages)
 
     @cached_property
     def resume_export(self) -> "ResumeExport":
         """Return the use case that resumes a failed job."""
         from exporttiles.usecases.resume_export import ResumeExport
 
-        return ResumeExport(self.jobs, self.workflow, self.clock, self.settings.max_open_jobs)
+        return ResumeExport(self.jobs, self.workflow, self.clock, self.list_packages, self.settings.max_open_jobs)
+
+    @cached_property
+    def list_packages(self) -> "ListPackages":
+        """Return the use case that lists the packages of a batch."""
+        from exporttiles.usecases.list_packages import ListPackages
+
+        return ListPackages(self.jobs, self.objects)
+
+    @cached_property
+    def submit_package(self) -> "SubmitPackage":
+        """Return the use case that starts the job of one package of a batch."""
+        from exporttiles.usecases.submit_package import SubmitPackage
+
+        return SubmitPackage(self.jobs, self.objects, self.clock, self.reuse_package)
 
     @cached_property
     def plan_export(self) -> "PlanExport":
@@ -180,7 +197,15 @@ class Runtime:
             self.settings.resume_window,
             self.reuse_package,
             self.remove_leftovers,
+            self.close_batch,
         )
+
+    @cached_property
+    def close_batch(self) -> "CloseBatch":
+        """Return the use case that ends a batch."""
+        from exporttiles.usecases.close_batch import CloseBatch
+
+        return CloseBatch(self.jobs, self.objects, self.clock, self.settings.resume_window, self.list_packages)
 
     @cached_property
     def watch_jobs(self) -> "WatchJobs":

@@ -25,8 +25,8 @@ from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.formats.packages.storage_formats import format_obstacle, legal_formats
 from exporttiles.messages.export import Export
 from exporttiles.rest.errors import naming_parameter
-from exporttiles.rest.package_by import PACKAGE_BY, naming_package, split_area
-from exporttiles.rest.parameters import read_export_request
+from exporttiles.rest.package_by import naming_package, split_area
+from exporttiles.rest.parameters import PACKAGE_BY, read_export_request
 
 _AREA = "areaOfInterest"
 _LONGEST_MEMBER_NAME = 100  # file systems take 255 bytes, with suffixes

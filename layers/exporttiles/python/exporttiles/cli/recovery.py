@@ -3,12 +3,14 @@
 import click
 
 from exporttiles.adapters.dynamodb_jobs import DynamoDbJobs
+from exporttiles.adapters.object_stores import open_store
 from exporttiles.adapters.process import SystemClock
 from exporttiles.adapters.stepfunctions_workflow import StepFunctionsWorkflow
 from exporttiles.cli.command import Command, filled
 from exporttiles.cli.stack import Outputs, aws_client, session, stack_option
 from exporttiles.domain.errors import JobNotFoundError, JobStateError, RequestError
 from exporttiles.domain.wording import counted
+from exporttiles.usecases.list_packages import ListPackages
 from exporttiles.usecases.resume_export import ResumeExport
 
 
@@ -23,8 +25,9 @@ def resume(job_id: str, stack: str) -> None:
     outputs, clock = Outputs(stack), SystemClock()
     jobs = DynamoDbJobs(session().resource("dynamodb").Table(outputs["JobTableName"]), clock)
     workflow = StepFunctionsWorkflow(aws_client("stepfunctions"), outputs["StateMachineArn"])
+    packages = open_store(f"s3://{outputs['PackageBucketName']}")
     try:
-        job = ResumeExport(jobs, workflow, clock)(job_id)
+        job = ResumeExport(jobs, workflow, clock, ListPackages(jobs, packages))(job_id)
     except (JobNotFoundError, JobStateError) as error:
         raise RequestError(str(error), "job_id") from error
     print(f"{job.job_id} is resumed: attempt {job.attempt}, kept until {job.expires_at:%Y-%m-%d %H:%M} UTC.")

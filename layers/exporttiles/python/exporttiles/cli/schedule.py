@@ -25,12 +25,15 @@ from exporttiles.domain.subscription import NAME, Subscription
 from exporttiles.domain.wording import counted
 from exporttiles.events.request_document import MAX_KEPT, read_request_document
 from exporttiles.events.requests import REQUESTED
+from exporttiles.messages.export import Export
 from exporttiles.rest.errors import naming_parameter
-from exporttiles.rest.parameters import read_export_request
+from exporttiles.rest.package_by import read_packages
+from exporttiles.rest.parameters import PACKAGE_BY, read_export_request
 from exporttiles.usecases.area_messages import area_messages
 
 SOURCE = "exporttiles.schedule"
 
+_MAX_PACKAGES = 1_000  # the highest MaxPackagesPerBatch; a stack may allow fewer
 _MAX_REQUEST_BYTES = 200_000  # an event, a message and a schedule hold 256 KiB, envelopes included
 
 
@@ -88,6 +91,12 @@ def _schedule_name(_context: click.Context, _parameter: click.Parameter, name: s
 @click.option("--service", required=True, metavar="NAME", help="Service to export: Name or Folder/Name.")
 @area_options(are_levels_required=True)
 @click.option(
+    "--package-by",
+    callback=filled,
+    metavar="ATTRIBUTE",
+    help="Make one package for each value of an attribute of the features in --area.",
+)
+@click.option(
     "--package-name",
     callback=filled,
     metavar="NAME",
@@ -129,6 +138,7 @@ def add_schedule(
     quiet_minutes: int,
     service: str,
     areas: AreaOptions,
+    package_by: str | None,
     package_name: str | None,
     keep: int | None,
     since_last: bool,
@@ -150,7 +160,7 @@ def add_schedule(
     """
     if cron is None and not on_new_imagery:
         raise click.UsageError("Missing option '--cron' or '--on-new-imagery'.", click.get_current_context())
-    area_parameters, notes = areas.parameters()
+    area_parameters, notes = areas.parameters(package_by)
     for note in notes:
         print(with_option(note))
     members = {
@@ -159,6 +169,7 @@ def add_schedule(
         "tilePackage": True,
         "storageFormatType": OUTPUTS[f".{file_format}"][1] if file_format != "tpkx" else None,
         **area_parameters,
+        PACKAGE_BY: package_by,
         "keep": keep,
         "since": LAST if since_last else None,
         "key": key,
@@ -196,9 +207,11 @@ def _check_request(name: str, parameters: Mapping[str, str], services: ServiceCa
         published = ", ".join(services.names()) or "none"
         raise RequestError(f"{error} Published services: {published}.", "service") from error
     request = read_export_request(parameters, service, must_name_reference=True)
+    packages = read_packages(parameters, service, _MAX_PACKAGES)
     selection = ExportSelection(service, request)
     with naming_parameter("areaOfInterest"):  # it may be too complex to count
-        tile_count = selection.count()
+        exports = [package.export for package in packages] or [Export(service, request)]
+        tile_count = sum(ExportSelection(each.service, each.request).count() for each in exports)
         messages = list(area_messages(selection))
     limit = service.max_export_tiles_count
     if not 0 < tile_count <= limit:

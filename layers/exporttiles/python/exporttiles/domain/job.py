@@ -59,8 +59,8 @@ SUCCESSORS: dict[JobStatus, frozenset[JobStatus]] = {
 }
 """State transitions that the workflow makes."""
 
-RESUMABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT})
-"""Final states from which a client may resume a job."""
+RESUMABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.SUCCEEDED})
+"""Final states from which a client may resume a job; one that succeeded is a batch of which some packages failed."""
 
 
 class Operation(StrEnum):
@@ -206,6 +206,8 @@ class Job:
         resumed_at: time of the last resume, in UTC.
         resumable_until: when the finished work of a failed job is deleted, in
             UTC; None if there is none.
+        package_count: of a batch, how many packages it has; 0 for other jobs.
+        batch_id: of a package of a batch, the id of the batch; '' for other jobs.
     """
 
     job_id: str
@@ -230,6 +232,8 @@ class Job:
     attempt: int = 1
     resumed_at: datetime | None = None
     resumable_until: datetime | None = None
+    package_count: int = 0
+    batch_id: str = ""
 
     @property
     def counted_for(self) -> str:
@@ -249,6 +253,11 @@ class Job:
     def is_up_to_date(self) -> bool:
         """Return True if a delta succeeded without a package: no tile has changed since the given time."""
         return self.status is JobStatus.FAILED and self.delivery is not None
+
+    @property
+    def is_whole(self) -> bool:
+        """Return True unless the job is a batch of which some packages are missing."""
+        return not self.package_count or self.progress.done_tile_count >= self.tile_count
 
     @property
     def percent(self) -> int:

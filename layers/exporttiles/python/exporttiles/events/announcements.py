@@ -63,12 +63,13 @@ def _event(status: str, job: Job, base_url: str) -> Event:
         "service": job.service_name,
         "jobUrl": urls.status,
         "submittedAt": _time(job.submitted_at),
-        "percent": 100 if job.package else job.percent,
+        "percent": 100 if job.status is JobStatus.SUCCEEDED else job.percent,
         "tiles": {"selected": job.tile_count, "done": job.progress.done_tile_count},
         "bytes": job.package.size_bytes if job.package else job.progress.done_bytes,
     }
     if job.name:
         detail["name"] = job.name
+    detail |= _batch(job, urls)
     if job.callback_data:
         detail["callbackData"] = json.loads(job.callback_data)
     if job.finished_at:
@@ -91,6 +92,13 @@ def _event(status: str, job: Job, base_url: str) -> Event:
     if errors and status != "submitted":
         detail["reason"] = errors[-1]
     return Event(STATUS_CHANGE, detail)
+
+
+def _batch(job: Job, urls: JobUrls) -> dict[str, Any]:
+    """Return the members of a batch, or of one of its packages."""
+    if job.package_count:
+        return {"packages": {"count": job.package_count, "url": f"{urls.status}/packages"}}
+    return {"batchId": job.batch_id} if job.batch_id else {}
 
 
 def _time(moment: datetime) -> str:

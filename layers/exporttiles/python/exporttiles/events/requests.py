@@ -6,22 +6,26 @@ that it starts one job.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import InvalidParameterError, RequestError
 from exporttiles.domain.export import LAST
 from exporttiles.domain.job import Job, JobStatus, MessageKind, Series, SubmitOptions, job_id_of
 from exporttiles.domain.quota import EVENTS
+from exporttiles.domain.service import ImageService
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, RequestDocument, read_request_document
 from exporttiles.ports.events import Event
 from exporttiles.rest.access import Caller
 from exporttiles.rest.addresses import JobUrls, rest_url
 from exporttiles.rest.errors import naming_parameter
-from exporttiles.rest.parameters import area_parameter, read_export_request
+from exporttiles.rest.parameters import PACKAGE_BY, area_parameter, read_export_request
+
+if TYPE_CHECKING:
+    from exporttiles.messages.batch import PackageRequest
 
 REQUESTED = "ExportTilesRequested"
 """Detail type of an event that asks for an export."""
@@ -104,6 +108,7 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
         request = read_export_request(document.parameters, service)
         if document.is_since_last:
             request = replace(request, since_job=LAST)
+        packages = _read_packages(document, service, runtime.settings.max_packages)
         with naming_parameter(area_parameter(document.parameters)):  # the area may turn out too complex
             job = runtime.submit_export(
                 service,
@@ -116,6 +121,7 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
                     caller=EVENTS,
                     series=_series(document, caller),
                 ),
+                packages,
             )
     except RequestError as error:
         outcome = Outcome(origin, None, (str(error),))
@@ -125,6 +131,15 @@ def _submit(origin: str, job_id: str, body: bytes, runtime: Runtime) -> Outcome:
         errors = tuple(message.text for message in job.messages if message.kind is MessageKind.ERROR)
         return Outcome(origin, job, errors)
     return Outcome(origin, job)
+
+
+def _read_packages(document: RequestDocument, service: ImageService, max_packages: int) -> "Sequence[PackageRequest]":
+    """Return the packages of a batch; none if the document does not ask for one."""
+    if not document.parameters.get(PACKAGE_BY):
+        return ()
+    from exporttiles.rest.package_by import read_packages  # imports arrays
+
+    return read_packages(document.parameters, service, max_packages)
 
 
 def _series(document: RequestDocument, caller: Caller) -> Series | None:

@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from exporttiles.domain.job import is_job_id
+from exporttiles.domain.job import Job, is_job_id
+from exporttiles.messages.keys import JobKeys
 
 
 def execution_name(job_id: str, attempt: int) -> str:
@@ -23,6 +24,12 @@ def read_execution_name(name: str) -> tuple[str, int]:
     """Return the job id and the attempt of an execution."""
     job_id, _, attempt = name.partition("-")
     return job_id, int(attempt or 1)
+
+
+def execution_input(job: Job) -> dict[str, Any]:
+    """Return the input of the execution of a job's current attempt."""
+    document = {"job_id": job.job_id, "attempt": job.attempt, "expected_bytes": job.expected_bytes}
+    return document | ({"packages_key": JobKeys(job.job_id).batch} if job.package_count else {})
 
 
 _TIMEOUTS = {"Sandbox.Timedout", "States.Timeout"}

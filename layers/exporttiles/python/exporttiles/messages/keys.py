@@ -39,6 +39,16 @@ class JobKeys:
         return f"{self.prefix}export.json"
 
     @property
+    def batch(self) -> str:
+        """Return the key of the packages of a batch, a JSON array of `BatchItem`."""
+        return f"{self.prefix}packages.json"
+
+    @property
+    def kept_batch(self) -> str:
+        """Return the key of the copy of `batch` that lives as long as the packages."""
+        return f"{self.packages}packages.json"
+
+    @property
     def work_items(self) -> str:
         """Return the key of the work items, a JSON array."""
         return f"{self.prefix}work_items.json"

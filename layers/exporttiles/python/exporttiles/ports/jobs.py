@@ -60,6 +60,10 @@ class JobTable(Protocol):
         """
         ...
 
+    def find(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Return those of some jobs that exist and have not expired, by id."""
+        ...
+
     def open_jobs(self) -> Iterator[Job]:
         """Yield unfinished jobs, oldest first; a job that was created a moment ago may be missing."""
         ...

@@ -1,6 +1,6 @@
 """Objects under keys: tiles, fragments, documents."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -97,6 +97,10 @@ class ObjectStore(ObjectReader, Protocol):
 
     def write(self, key: str, body: bytes | Sequence[Tile]) -> None:
         """Store an object, replacing an existing one; its bytes may come in pieces."""
+        ...
+
+    def write_many(self, bodies: Mapping[str, bytes]) -> None:
+        """Store small objects by their keys, several at a time."""
         ...
 
     def create(self, key: str, body: bytes) -> bool:

@@ -1,6 +1,7 @@
 """URLs of services, jobs and packages."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from exporttiles.domain.job import Job
 from exporttiles.domain.service import ServiceType
@@ -57,7 +58,7 @@ class JobUrls:
     @property
     def package(self) -> str | None:
         """Return the URL that redirects to a fresh download link; None if the job has no package."""
-        return f"{self.files}/{self.job.package.name}" if self.job.package else None
+        return f"{self.files}/{quote(self.job.package.name)}" if self.job.package else None
 
     @property
     def verification(self) -> str:

@@ -4,11 +4,17 @@ Source: ArcGIS REST API, "Image Service Job", "Image Service Result", "Image
 Service Input"; geoprocessing service, "Jobs".
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Operation, PackageFolder
 from exporttiles.domain.wording import counted
+from exporttiles.rest.addresses import JobUrls
+
+if TYPE_CHECKING:  # which the pages of other jobs do not need
+    from exporttiles.usecases.list_packages import BatchPackage
 
 RESULT_NAME = "out_service_url"
 
@@ -66,6 +72,8 @@ def job_document(job: Job, file_url: str | None, *, report_unhappy_ends_as_faile
         {"type": f"esriJobMessageType{message.kind}", "description": message.text}
         for message in completed_messages(job)
     ]
+    if job.package_count:
+        document["packages"] = {"paramUrl": "packages"}
     if job.status is JobStatus.EXECUTING:
         document["progress"] = _progress(job)
     if job.status is JobStatus.SUCCEEDED:
@@ -104,8 +112,35 @@ def listing_document(folder: PackageFolder | None, url: str) -> dict[str, Any]:
     """
     files, folders = (folder.files, folder.folders) if folder else ((), ())
     return {
-        "files": [{"name": name, "url": f"{url}/{name}"} for name in files],
-        "folders": [{"name": name, "url": f"{url}/{name}"} for name in folders],
+        "files": [{"name": name, "url": f"{url}/{quote(name)}"} for name in files],
+        "folders": [{"name": name, "url": f"{url}/{quote(name)}"} for name in folders],
+    }
+
+
+def packages_document(packages: "Iterable[BatchPackage]", urls: JobUrls) -> dict[str, Any]:
+    """Return the packages of a batch, each with its job and, once it is finished, its URL.
+
+    All have the same members, which are empty where there is nothing to say yet.
+
+    Args:
+        packages: those of the batch.
+        urls: of the batch.
+    """
+    return {"packages": [_package_document(package, urls) for package in packages]}
+
+
+def _package_document(package: "BatchPackage", urls: JobUrls) -> dict[str, Any]:
+    item, job = package.item, package.job
+    finished = job.package if job and package.is_finished else None
+    return {
+        "name": item.name,
+        "value": item.value,
+        "jobStatus": esri_status(job.status) if job else "esriJobWaiting",
+        "tiles": item.tile_count,
+        "size": finished.size_bytes if finished else 0,
+        "url": f"{urls.files}/{quote(finished.name)}" if finished else "",
+        "jobUrl": replace(urls, job=job).status if job else "",
+        "reason": package.failure if job and job.status.is_final else "",
     }
 
 
@@ -120,6 +155,9 @@ def _progress(job: Job) -> dict[str, Any]:
         return {"type": "default", "message": "Planning the export."}
     tiles = f"{progress.done_tile_count:,} of {counted(job.tile_count, 'tile is', 'tiles are')} done"
     message = f"{tiles}, {counted(progress.done_bytes, 'byte')}."
+    if job.package_count:
+        ended = f"{progress.done_work_items:,} of {counted(job.package_count, 'package has', 'packages have')} ended"
+        message = f"{ended}: {message}"
     return {"type": "step", "message": message, "percent": job.percent}
 
 

@@ -40,7 +40,10 @@ def job_sections(job: Job, urls: JobUrls, *, has_tokens: bool) -> tuple[str, ...
     """
     css_class, icon, words = ("good", "✓", "Nothing has changed") if job.is_up_to_date else _STATES[job.status]
     state = f'<p class="state {css_class}" role="status">{_icon(icon)} {escape(words)}</p>'
-    parts = [state, *_progress(job), *_outcome(job, urls, has_tokens=has_tokens), _messages(job), *_actions(job, urls)]
+    parts = [state, *_progress(job), *_outcome(job, urls, has_tokens=has_tokens)]
+    if job.package_count:
+        parts.append(pages.links({"Packages": f"{urls.status}/packages?f=html"}))
+    parts += [_messages(job), *_actions(job, urls)]
     is_final = str(job.status.is_final).lower()
     return (f'<div data-job data-state="{escape(words)}" data-final="{is_final}">{"".join(parts)}</div>',)
 
@@ -51,6 +54,8 @@ def _progress(job: Job) -> list[str]:
     if not job.progress.work_items:
         return [pages.progress_bar(None)]
     done = f"{job.progress.done_tile_count:,} of {counted(job.tile_count, 'tile')}"
+    if job.package_count:
+        done = f"{job.progress.done_work_items:,} of {counted(job.package_count, 'package')}, {done}"
     return [pages.progress_bar(job.percent), pages.paragraph(f"{done}, {size_text(job.progress.done_bytes)}")]
 
 

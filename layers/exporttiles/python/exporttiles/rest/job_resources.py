@@ -1,11 +1,13 @@
 """Resources of exports: the asynchronous operations of a service, their jobs and their files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from exporttiles.domain.errors import JobNotFoundError, JobStateError
-from exporttiles.domain.job import Job, JobStatus, Operation, PackageFolder, SubmitOptions
+from exporttiles.domain.job import Job, JobStatus, Operation, Package, PackageFolder, SubmitOptions
+from exporttiles.messages.batch import package_job_id
 from exporttiles.ports.packages import BINARY
 from exporttiles.rest import pages
 from exporttiles.rest.addresses import JobUrls
@@ -20,13 +22,17 @@ from exporttiles.rest.job_documents import (
     input_document,
     job_document,
     listing_document,
+    packages_document,
     result_document,
     status_document,
     submit_document,
     verification_document,
 )
 from exporttiles.rest.job_page import job_sections
-from exporttiles.rest.parameters import KNOWN_NAMES, area_parameter, read_export_request
+from exporttiles.rest.parameters import KNOWN_NAMES, PACKAGE_BY, area_parameter, read_export_request
+
+if TYPE_CHECKING:
+    from exporttiles.messages.batch import PackageRequest
 
 
 def export_tiles(call: Call) -> Document | Response:
@@ -78,7 +84,20 @@ def job_input(call: Call) -> Document:
     name = call.arguments["name"]
     if name not in INPUT_NAMES:
         raise InvalidUrlError(f"The inputs are {', '.join(INPUT_NAMES)}.")
-    return Document(input_document(name, call.runtime.browse_job.parameters(call.job.job_id)), f"Input {name}")
+    parameters = call.runtime.browse_job.parameters(call.job.job_id)
+    return Document(input_document(name, parameters), f"Input {name}")
+
+
+def packages(call: Call) -> Document:
+    """Return the packages of a batch.
+
+    Raises:
+        InvalidUrlError: the job is not a batch.
+    """
+    if not call.job.package_count:
+        raise InvalidUrlError("The job is not a batch: it has one package.")
+    found = call.runtime.list_packages(call.job.job_id)
+    return Document(packages_document(found, call.job_urls), f"Packages of {call.job.job_id}")
 
 
 def cancel(call: Call) -> Document | Response:
@@ -109,7 +128,12 @@ def listing(call: Call) -> Document:
         JobStateError: the job has not succeeded.
     """
     _require_success(call.job)
-    found = call.runtime.browse_job.files(call.job)
+    found: Package | PackageFolder | None
+    if call.job.package_count:
+        jobs = (package.job for package in call.runtime.list_packages(call.job.job_id) if package.is_finished)
+        found = PackageFolder(tuple(job.package.name for job in jobs if job and job.package), ())
+    else:
+        found = call.runtime.browse_job.files(call.job)
     return Document(listing_document(found if isinstance(found, PackageFolder) else None, call.job_urls.files), "Files")
 
 
@@ -127,6 +151,9 @@ def file(call: Call) -> Document | Response:
         job = call.job
     except JobNotFoundError as error:
         raise NotFoundError(str(error)) from error
+    if job.package_count:
+        path = unquote(path)
+        job = _job_of_package(call, path)
     if job.status is not JobStatus.SUCCEEDED:
         raise NotFoundError(f"There is no such file: the job is {job.status}.")
     found = call.runtime.browse_job.files(job, path)
@@ -140,20 +167,42 @@ def file(call: Call) -> Document | Response:
     return redirect(call.runtime.packages.download_url(found), 302)
 
 
+def _job_of_package(call: Call, file_name: str) -> Job:
+    """Return the job that makes a package of a batch.
+
+    Raises:
+        NotFoundError: the batch has no such package, or not yet.
+    """
+    try:
+        return call.runtime.jobs.get(package_job_id(call.job.job_id, file_name.rpartition(".")[0]))
+    except JobNotFoundError as error:
+        raise NotFoundError("There is no such file.") from error
+
+
 def _submit(call: Call, operation: Operation) -> Document | Response:
     service, parameters = call.service, call.request.parameters
     sent = {name: value for name, value in parameters.items() if name in KNOWN_NAMES}
     if call.format == "html" and not sent:
         return Document({}, operation, (pages.export_form(f"{call.service_url}/{operation}"),))
     request = read_export_request(sent, service)
+    packages = _read_packages(call, sent)
     token = read_client_token(call.request) if operation is Operation.EXPORT_TILES else ""
     with naming_parameter(area_parameter(sent)):  # the area may turn out too complex
         if operation is Operation.EXPORT_TILES:
             options = SubmitOptions(owner=call.caller.owner, client_token=token, service_type=call.service_type)
-            submitted = call.runtime.submit_export(service, request, sent, options)
+            submitted = call.runtime.submit_export(service, request, sent, options, packages)
         else:
-            submitted = call.runtime.estimate_export(service, request, sent, call.caller.owner)
+            submitted = call.runtime.estimate_export(service, request, sent, call.caller.owner, packages)
     return _changed(call, submitted, submit_document(submitted), operation)
+
+
+def _read_packages(call: Call, sent: Mapping[str, str]) -> "Sequence[PackageRequest]":
+    """Return the packages of a batch; none if the parameters do not ask for one."""
+    if not sent.get(PACKAGE_BY, "").strip():
+        return ()
+    from exporttiles.rest.package_by import read_packages  # imports arrays
+
+    return read_packages(sent, call.service, call.runtime.settings.max_packages)
 
 
 def _changed(call: Call, job: Job, content: Mapping[str, Any], title: str) -> Document | Response:

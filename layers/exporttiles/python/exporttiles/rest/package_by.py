@@ -3,20 +3,23 @@
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from exporttiles.domain.errors import AreaError, InvalidParameterError, RequestError
 from exporttiles.domain.package_names import package_names
+from exporttiles.domain.service import ImageService
+from exporttiles.domain.wording import counted
+from exporttiles.messages.batch import PackageRequest
+from exporttiles.messages.export import Export
 from exporttiles.rest.areas import read_document
-from exporttiles.rest.parameters import AREA_NAMES
-
-PACKAGE_BY = "packageBy"
+from exporttiles.rest.parameters import AREA_NAMES, PACKAGE_BY, area_parameter, read_export_request
 
 _MAX_DEPTH = 32  # of collections inside collections
 _MAX_DIGITS = 18  # of integers that are read exactly
+_EXACT = 2.0**53  # floats from here on stand for several integers
 _MOST_LISTED = 20  # attributes in a message
 _REFERENCES = ("spatialReference", "crs")
 _LEGAL = "It must be a set of features with attributes, as Esri JSON or GeoJSON."
@@ -35,6 +38,37 @@ class PackageArea:
     name: str
     value: str
     text: str
+
+
+def read_packages(parameters: Mapping[str, str], service: ImageService, max_packages: int) -> list[PackageRequest]:
+    """Return the packages of a batch; none if the parameters do not ask for one.
+
+    Args:
+        parameters: by name, after URL decoding.
+        service: gives what the client leaves out.
+        max_packages: limit of packages.
+
+    Raises:
+        RequestError: a parameter cannot be used.
+    """
+    attribute = parameters.get(PACKAGE_BY, "").strip()
+    if not attribute:
+        return []
+    name = area_parameter(parameters)
+    if name not in AREA_NAMES or not parameters.get(name, "").strip():
+        raise RequestError("It names an attribute of areaOfInterest, which is missing.", PACKAGE_BY)
+    areas = split_area(name, parameters[name], attribute)
+    if len(areas) > max_packages:
+        legal = f"It has {len(areas):,} values; one request makes at most {counted(max_packages, 'package')}."
+        raise InvalidParameterError(PACKAGE_BY, attribute, legal)
+    packages = []
+    for area in areas:
+        own = {key: text for key, text in parameters.items() if key != PACKAGE_BY} | {name: area.text}
+        with naming_package(area):
+            request = read_export_request(own, service)
+        titled = replace(service, title="" if area.value == service.short_name else area.value)
+        packages.append(PackageRequest(Export(titled, replace(request, package_name=area.name)), own))
+    return packages
 
 
 def split_area(name: str, text: str, attribute: str) -> list[PackageArea]:
@@ -137,10 +171,10 @@ def _value(value: Any, attribute: str, number: int) -> str:
             problem = "no value of it"
         case bool():
             return str(value).lower()
-        case float() if abs(value) < 10**_MAX_DIGITS:
+        case float() if abs(value) < _EXACT:
             return f"{int(value) if value.is_integer() else value}"
         case float():
-            problem = f"a number of more than {_MAX_DIGITS} digits in it, which is not exact"
+            problem = "a number in it that is too long to be exact; write it as text"
         case int():
             return str(value)
         case str():

@@ -38,6 +38,7 @@ PARAMETERS = {
     "tiles": "tiles of Web Mercator as the area: zoom/x/y or quadkeys, such as 12/2144/1436; not a parameter of ArcGIS",
     "bufferDistance": "buffers areaOfInterest by this distance, in metres; not a parameter of ArcGIS",
     "bufferUnit": "unit of bufferDistance, such as esriKilometers, esriFeet, esriMiles; not a parameter of ArcGIS",
+    "packageBy": "attribute of the features in areaOfInterest: one package for each of its values; not part of ArcGIS",
     "optimizeTilesForSize": "true to recompress JPEG tiles",
     "compressionQuality": "JPEG quality from 0 to 100, with optimizeTilesForSize",
     "tileFormat": "converts the tiles to JPEG, PNG or MIXED (PNG where transparent, else JPEG); not part of ArcGIS",
@@ -59,6 +60,9 @@ EXTENT_NAMES = ("exportExtent", "extent")
 
 TILES = "tiles"
 """Name of the parameter for tiles by name."""
+
+PACKAGE_BY = "packageBy"
+"""Name of the parameter that makes a batch."""
 
 _PLACES = ("areas", *AREA_NAMES, *EXTENT_NAMES, TILES)
 

@@ -24,6 +24,7 @@ from exporttiles.ports.jobs import JobChange, JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.packages import PackageStore
 from exporttiles.ports.process import Clock
+from exporttiles.usecases.close_batch import CloseBatch
 from exporttiles.usecases.completion_messages import since_text, success_messages
 from exporttiles.usecases.remove_leftovers import RemoveLeftovers
 from exporttiles.usecases.reuse_package import ReusePackage
@@ -48,6 +49,7 @@ class CloseJob:
         job_lifetime: how long a job is kept after its package made room for newer ones.
         resume_window: how long finished work of a job that failed is kept.
         reuse: remembers finished packages.
+        close_batch: ends batches, which have packages instead of a package.
     """
 
     jobs: JobTable
@@ -58,6 +60,13 @@ class CloseJob:
     resume_window: timedelta
     reuse: ReusePackage
     remove_leftovers: RemoveLeftovers
+    close_batch: CloseBatch
+
+    def end_batch(self, batch_id: str, attempt: int = 1) -> Job | None:
+        """End a batch whose packages have all been made, or failed."""
+        closed = self.close_batch(self.jobs.get(batch_id), attempt)
+        self._cleaned_up(batch_id)
+        return closed
 
     def succeed(self, job_id: str, packed: PackedPackage, attempt: int = 1) -> Job | None:
         """End a job with its package, unless it was cancelled meanwhile.
@@ -88,6 +97,7 @@ class CloseJob:
         )
         if not is_closed:
             return self._end(job_id, JobStatus.CANCELLED, "The export was cancelled.", attempt=attempt)
+        self._count_in_batch(job, packed.size_bytes)
         self.reuse.remember(job, export)
         return self._cleaned_up(job_id)
 
@@ -115,8 +125,11 @@ class CloseJob:
         text = f"The package was removed to make room for newer ones: {series.keep} of this series are kept."
         for job in by_age[series.keep :]:
             expires_at = self.clock.now() + self.job_lifetime
-            if self.jobs.delete(job.job_id, Message(MessageKind.ERROR, text), expires_at):
-                self.remove_leftovers(job.job_id)
+            packages = self.close_batch.list_packages(job.job_id) if job.package_count else ()
+            # Those of a batch first: a crash leaves the batch, and the next export of the series finds it again.
+            for job_id in (*(package.item.job_id for package in packages), job.job_id):
+                if self.jobs.delete(job_id, Message(MessageKind.ERROR, text), expires_at):
+                    self.remove_leftovers(job_id)
 
     def _end(
         self,
@@ -130,6 +143,8 @@ class CloseJob:
     ) -> Job | None:
         """End a job without a package, unless it has ended."""
         job, now = self.jobs.get(job_id), self.clock.now()
+        if job.package_count:
+            return self.close_batch(job, attempt, status, text)
         if job.status is JobStatus.CANCELLING:  # a cancelled job ends as cancelled, even if its workflow failed
             status, text, delivery = JobStatus.CANCELLED, "The export was cancelled.", None
         until = None
@@ -147,8 +162,15 @@ class CloseJob:
                 resumable_until=until,
             ),
         )
+        if has_ended_now:
+            self._count_in_batch(job, 0)
         job = self._cleaned_up(job_id)
         return job if has_ended_now else None
+
+    def _count_in_batch(self, job: Job, size_bytes: int) -> None:
+        """Add an ended job to the progress of its batch."""
+        if job.batch_id:
+            self.jobs.count_work_item(job.batch_id, job.tile_count, size_bytes)
 
     def _cleaned_up(self, job_id: str) -> Job:
         """Delete what an ended job no longer needs, and return the job."""

@@ -17,6 +17,7 @@ from exporttiles.domain.wording import counted
 from exporttiles.formats.bundles import v1, v2
 from exporttiles.formats.bundles.v2 import SIZE_PREFIX_BYTES
 from exporttiles.formats.packages.database import overhead_bytes
+from exporttiles.messages.batch import PackageRequest
 from exporttiles.messages.keys import JobKeys
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
@@ -85,9 +86,14 @@ class EstimateExport:
     job_lifetime: timedelta
 
     def __call__(
-        self, service: ImageService, request: ExportRequest, parameters: Mapping[str, str], owner: str = ""
+        self,
+        service: ImageService,
+        request: ExportRequest,
+        parameters: Mapping[str, str],
+        owner: str = "",
+        packages: Sequence[PackageRequest] = (),
     ) -> Job:
-        """Return a succeeded job with the estimate.
+        """Return a succeeded job with the estimate. Of a batch, it is that of all packages together.
 
         Raises:
             AreaError, InvalidParameterError: the area is too complex to count.
@@ -97,6 +103,8 @@ class EstimateExport:
         began = self.clock.now()
         selection = ExportSelection(service, request)
         estimate, said = self._estimate(service, request, selection)
+        if packages:
+            estimate, said = _of_packages(estimate, said, packages)
         job = Job(
             job_id=self.new_job_id(),
             operation=Operation.ESTIMATE_EXPORT_TILES_SIZE,
@@ -185,6 +193,15 @@ class EstimateExport:
             return size_bytes, "the length of every file"
         sample = "a sample" if has_indexes else f"a sample of {counted(asked_count, 'file')}"
         return size_bytes, f"{sample} in {len(drawn):,} of {counted(len(bundles), 'bundle')}"
+
+
+def _of_packages(estimate: Estimate, said: str, packages: Sequence[PackageRequest]) -> tuple[Estimate, str]:
+    """Return the estimate of a batch, given that of its whole area: packages share tiles at their borders."""
+    tile_count = sum(ExportSelection(each.export.service, each.export.request).count() for each in packages)
+    size_bytes = round(estimate.size_bytes * tile_count / max(1, estimate.tile_count))
+    together = f"{counted(tile_count, 'tile')}, about {counted(size_bytes, 'byte')}"
+    text = f"{counted(len(packages), 'package')}: {together}. Tiles that several packages share count in each of them."
+    return Estimate(tile_count, size_bytes), f"{text} Their area: {said}"
 
 
 def _draw(bundles: Sequence[PlannedBundle]) -> Sequence[PlannedBundle]:

@@ -1,11 +1,11 @@
 """Accept an export: count its tiles, store the job, start the workflow."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from exporttiles.domain.errors import InvalidParameterError, JobNotFoundError
+from exporttiles.domain.errors import AreaError, InvalidParameterError, JobNotFoundError
 from exporttiles.domain.export import LAST, ExportRequest
 from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.job import (
@@ -24,6 +24,7 @@ from exporttiles.domain.pixels import require_clippable
 from exporttiles.domain.quota import UNLIMITED, Quota
 from exporttiles.domain.service import ImageService, ServiceType
 from exporttiles.domain.wording import counted, level_names
+from exporttiles.messages.batch import BatchItem, PackageRequest
 from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys, owner_of
 from exporttiles.ports.jobs import JobChange, JobTable
@@ -64,14 +65,18 @@ class SubmitExport:
         request: ExportRequest,
         parameters: Mapping[str, str],
         options: SubmitOptions = NO_OPTIONS,
+        packages: Sequence[PackageRequest] = (),
     ) -> Job:
         """Create a job and start it. As on ArcGIS, it fails at once if it selects too many tiles or none.
+
+        The job of a batch makes several packages, each in a job of its own; the limits hold for all together.
 
         Args:
             service: the request was checked against it.
             request: the parameters, parsed and checked.
             parameters: as the client sent them, stored as the inputs of the job.
             options: owner, idempotency, callback data and series.
+            packages: of a batch; their areas are parts of the area of the request.
 
         Raises:
             AreaError: the area is too complex to count at a level.
@@ -86,11 +91,19 @@ class SubmitExport:
         if options.job_id and (existing := self._find(options.job_id)):
             return existing
         request = self._dated(request, options.owner, options.series)
-        job = self._new_job(service, request, options)
+        job_id = options.job_id or self.new_job_id()
+        packages = [_dated_package(each, request) for each in packages]
+        items = _batch_items(job_id, service, [each.export for each in packages], options.service_type)
+        if len(items) < len(packages):
+            counted_packages = f"the first {len(items):,} of {counted(len(packages), 'package')}"
+            request = replace(request, notes=(*request.notes, f"packageBy: Only {counted_packages} were counted."))
+        job = self._new_job(service, request, replace(options, job_id=job_id), items)
         keys = JobKeys(job.job_id)
         if not options.client_token:  # else they are there
             self.objects.write(keys.parameters, _parameters_json(parameters))
-        if not job.status.is_final:
+        if items and not job.status.is_final:
+            self._store_batch(keys, items, packages)
+        elif not job.status.is_final:
             export = Export(service, request)
             self.objects.write(keys.export, export.to_json())
             job = self.reuse(job, export, job.submitted_at)
@@ -107,11 +120,22 @@ class SubmitExport:
             return UNLIMITED
         return Quota(job.counted_for, self.max_open_jobs, self.max_tiles_per_day)
 
-    def _new_job(self, service: ImageService, request: ExportRequest, options: SubmitOptions) -> Job:
+    def _store_batch(self, keys: JobKeys, items: Sequence[BatchItem], packages: Sequence[PackageRequest]) -> None:
+        """Store the packages of a batch, for the steps that start their jobs."""
+        bodies: dict[str, bytes] = {}
+        for item, package in zip(items, packages, strict=True):
+            bodies[JobKeys(item.job_id).export] = package.export.to_json()
+            bodies[JobKeys(item.job_id).parameters] = _parameters_json(package.parameters)
+        self.objects.write_many(bodies)
+        self.objects.write(keys.batch, json.dumps([item.to_json() for item in items]).encode())
+
+    def _new_job(
+        self, service: ImageService, request: ExportRequest, options: SubmitOptions, packages: Sequence[BatchItem]
+    ) -> Job:
         """Return a job with the number of its tiles: submitted, or failed if that number is refused."""
         selection = ExportSelection(service, request)
-        tile_count = selection.count()
-        if request.clip:
+        tile_count = sum(package.tile_count for package in packages) if packages else selection.count()
+        if request.clip and not packages:
             require_clippable(service, request.areas)
         now = self.clock.now()
         refusal = _refusal(service, options.service_type, selection, tile_count)
@@ -122,10 +146,10 @@ class SubmitExport:
             *area_messages(selection),
             Message(MessageKind.ERROR, refusal)
             if refusal
-            else Message(MessageKind.INFORMATIVE, _selected(tile_count, level_names(request.levels))),
+            else Message(MessageKind.INFORMATIVE, _selected(tile_count, level_names(request.levels), len(packages))),
         )
         return Job(
-            job_id=options.job_id or self.new_job_id(),
+            job_id=options.job_id,
             service_name=service.name,
             status=JobStatus.FAILED if refusal else JobStatus.SUBMITTED,
             submitted_at=now,
@@ -139,6 +163,7 @@ class SubmitExport:
             callback_data=options.callback_data,
             expected_bytes=tile_count * service.cache.average_tile_bytes,
             series=options.series,
+            package_count=0 if refusal else len(packages),
         )
 
     def _claim(self, job_id: str, client_token: str, parameters: Mapping[str, str]) -> None:
@@ -163,7 +188,7 @@ class SubmitExport:
             return request
         if request.since_job == LAST:
             earlier_jobs = self.jobs.series(series.key) if series else ()
-            last = next((job for job in earlier_jobs if job.status is JobStatus.SUCCEEDED), None)
+            last = next((job for job in earlier_jobs if job.status is JobStatus.SUCCEEDED and job.is_whole), None)
             if last:
                 return replace(request, since=last.submitted_at, since_job="")
             warning = "There is no earlier export of this series: all tiles are exported."
@@ -179,6 +204,9 @@ class SubmitExport:
             JobStatus.SUCCEEDED,
         ):
             legal = "It must be a time, or the id of an export of this service that succeeded and is still kept."
+            raise InvalidParameterError("since", request.since_job, legal)
+        if not earlier.is_whole:
+            legal = "Some packages of this batch failed, and a delta would lack their changes: resume the batch first."
             raise InvalidParameterError("since", request.since_job, legal)
         if earlier.package and (maker := owner_of(earlier.package.key)) != earlier.job_id:
             earlier = self.jobs.get(maker)  # which read the tiles of the package
@@ -227,5 +255,48 @@ def _refusal(service: ImageService, service_type: ServiceType, selection: Export
     return ""
 
 
-def _selected(tile_count: int, levels: str) -> str:
-    return f"{counted(tile_count, f'tile of {levels} is', f'tiles of {levels} are')} selected."
+def _selected(tile_count: int, levels: str, package_count: int) -> str:
+    packages = f"{counted(package_count, 'package')}: " if package_count else ""
+    return f"{packages}{counted(tile_count, f'tile of {levels} is', f'tiles of {levels} are')} selected."
+
+
+def _dated_package(package: PackageRequest, request: ExportRequest) -> PackageRequest:
+    """Return a package of a batch with the time since which tiles are exported."""
+    dated = replace(package.export.request, since=request.since, since_job="")
+    return replace(package, export=replace(package.export, request=dated))
+
+
+def _batch_items(
+    batch_id: str, service: ImageService, exports: Sequence[Export], service_type: ServiceType
+) -> list[BatchItem]:
+    """Return the packages of a batch, as far as they hold no more tiles together than an export may."""
+    items: list[BatchItem] = []
+    left = service.max_export_tiles_count
+    for export in exports:
+        items.append(_batch_item(batch_id, export, service_type))
+        left -= items[-1].tile_count
+        if left < 0:  # the batch is refused, and counting the others could take long
+            break
+    return items
+
+
+def _batch_item(batch_id: str, export: Export, service_type: ServiceType) -> BatchItem:
+    """Return a package of a batch, with the number of its tiles."""
+    service, request = export.service, export.request
+    selection = ExportSelection(service, request)
+    try:
+        tile_count = selection.count()
+        if request.clip:
+            require_clippable(service, request.areas)
+    except AreaError as error:
+        raise AreaError(f"Package {service.map_title}: {error}") from error
+    return BatchItem(
+        batch_id=batch_id,
+        name=request.package_name,
+        value=service.map_title,
+        tile_count=tile_count,
+        expected_bytes=tile_count * service.cache.average_tile_bytes,
+        notes=request.notes,
+        warnings=request.warnings,
+        refusal=_refusal(service, service_type, selection, tile_count),
+    )
