@@ -17,6 +17,7 @@ from local.world_cache import JPEG_QUALITY, make_xyz_cache
 CACHES = ROOT / ".cache"
 IMAGERY, RELIEF = "World_Imagery", "World_Relief"
 RELIEF_MAX_LEVEL = 5
+AUTHORS = {IMAGERY: "Shaded relief by Tom Patterson", RELIEF: "ETOPO relief by NOAA"}
 
 
 @click.command(help=(__doc__ or "").partition("\n")[0])
@@ -31,7 +32,9 @@ def main(port: int) -> None:
         require_free(port)  # before the caches are cut, which takes a while
         cut_caches()
         with LocalCloud(port=port, say=click.echo) as cloud:
-            imagery_url, relief_url = (upload_and_publish(cloud, CACHES / name) for name in (IMAGERY, RELIEF))
+            imagery_url, relief_url = (
+                upload_and_publish(cloud, CACHES / name, "--copyright", author) for name, author in AUTHORS.items()
+            )
             click.echo(instructions(cloud, imagery_url, relief_url))
             wait()
         click.echo("Stopped.")
@@ -53,9 +56,11 @@ def instructions(cloud: LocalCloud, imagery_url: str, relief_url: str) -> str:
     variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(cloud.environment.items()))
     command = shlex.quote(str(Path(sys.executable).with_name("exporttiles")))
     return f"""
-Open in a browser: {cloud.services_url}
+Open the map in a browser, draw an area, and download it:
   {imagery_url}
   {relief_url}
+
+All services: {cloud.services_url}
 
 Export a package:
 curl '{relief_url}/exportTiles?tilePackage=true&levels=0-3&f=json'

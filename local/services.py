@@ -72,18 +72,24 @@ def upload_folder(
     return len(files)
 
 
-def publish(cloud: Cloud, name: str) -> str:
-    """Publish the cache at `caches/<name>` as an image service and return its address."""
+def publish(cloud: Cloud, name: str, *options: str) -> str:
+    """Publish the cache at `caches/<name>` as an image service and return its address.
+
+    Args:
+        cloud: the stack.
+        name: of the cache and of the service.
+        options: of `exporttiles publish`.
+    """
     bucket = cloud.outputs["TileBucketName"]
-    exporttiles(cloud, "publish", name, f"s3://{bucket}/caches/{name}")
+    exporttiles(cloud, "publish", name, f"s3://{bucket}/caches/{name}", *options)
     return f"{cloud.services_url}/{name}/ImageServer"
 
 
-def upload_and_publish(cloud: Cloud, folder: Path) -> str:
-    """Upload a cache and publish it under the name of its folder. Return the address of the service."""
+def upload_and_publish(cloud: Cloud, folder: Path, *options: str) -> str:
+    """Upload a cache and publish it under the name of its folder, with options. Return the address of the service."""
     with progress_bar(f"Uploading {folder.name}") as bar:
         upload_folder(cloud, folder, f"caches/{folder.name}", bar)
-    return publish(cloud, folder.name)
+    return publish(cloud, folder.name, *options)
 
 
 def exporttiles(cloud: Cloud, *arguments: str) -> None:

@@ -463,7 +463,7 @@ def test_pages_are_no_wider_than_the_screen(browser, services, device):
     with watched_page(browser, device) as page:
         for tail in ("", f"/{NAME}/ImageServer", f"/{NAME}/ImageServer/exportTiles"):
             page.goto(f"{services}{tail}")
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert page.evaluate("document.documentElement.scrollWidth") <= DEVICES[device]["viewport"]["width"]
 
 
 def test_without_javascript_the_forms_export(browser, services, tmp_path):

@@ -46,7 +46,8 @@ def test_it_says_that_it_stops(number):
 def test_the_instructions_are_lines_to_copy():
     lines = instructions(CLOUD, f"{SERVICES_URL}/A/ImageServer", f"{SERVICES_URL}/B/ImageServer").split("\n")
 
-    assert f"Open in a browser: {SERVICES_URL}" in lines
+    opened = lines.index("Open the map in a browser, draw an area, and download it:")
+    assert lines[opened + 1] == f"  {SERVICES_URL}/A/ImageServer"
     (export,) = [line for line in lines if line.startswith("export AWS_")]
     assert "AWS_ENDPOINT_URL=http://127.0.0.1:8080 AWS_REGION=us-east-1; " in export
     assert export.endswith("exporttiles publish My_Map path/to/cache")

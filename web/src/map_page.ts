@@ -254,7 +254,7 @@ class MapPage {
     for (const slider of [this.coarsest, this.finest]) {
       const { level, resolution, scale: denominator } = this.levels[slider.valueAsNumber]!;
       const ground = metresPerPixel(this.projection, resolution, getCenter(this.extent()));
-      const text = `Level ${level}: ${visibleThings(ground)}, ${metres(ground)} a pixel, ${scale(denominator)}`;
+      const text = `Level ${level} shows ${visibleThings(ground)}: ${metres(ground)} a pixel, ${scale(denominator)}`;
       element(`${slider.id}-text`).textContent = text;
       slider.setAttribute("aria-valuetext", text);
     }
@@ -291,6 +291,10 @@ class MapPage {
     this.token = newToken();
     this.submit.disabled = true;
     const { area } = this;
+    if (!this.service.exportTilesAllowed) {
+      this.say("This service does not allow exports.", "error");
+      return;
+    }
     if (!area) {
       this.say("Choose an area to see the size of its package.");
       return;
@@ -317,7 +321,7 @@ class MapPage {
         this.say("There is no tile in this area. Choose another area or more levels.", "error");
       } else {
         this.say(`${counted(found.tiles, "tile")}, about ${bytes(found.bytes)}`, "good");
-        this.submit.disabled = !this.service.exportTilesAllowed;
+        this.submit.disabled = false;
       }
     } catch (error) {
       if (!controller.signal.aborted) this.report(error);

@@ -75,7 +75,7 @@ export class MapView {
       controls: [new Zoom(), new ScaleLine(), new Attribution({ collapsible: false })],
       interactions: defaultInteractions({ altShiftDragRotate: false, pinchRotate: false }),
       layers: [
-        this.tiles(projection),
+        ...(service.tileInfo.format === "LERC" ? [] : [this.tiles(projection)]), // heights, not pictures
         new VectorLayer({ source: this.grid, style: gridStyle() }),
         new VectorLayer({ source: this.fixed, style: areaStyle().slice(0, 2) }),
         new VectorLayer({ source: this.drawn, style: areaStyle() }),

@@ -81,6 +81,14 @@ def test_smaller_pictures_are_offered_where_recompression_makes_them(tile_format
     assert ("quality" in Section(service).names) is is_offered
 
 
+def test_heights_are_said_to_stay_invisible():
+    service = replace(a_service(), tile_format=TileFormat.LERC)
+
+    section = map_section(service, service_document(service, ServiceType.IMAGE))
+
+    assert "the map here stays empty" in section
+
+
 def test_texts_of_the_operator_are_data():
     section = Section(replace(a_service(), title=HOSTILE, description=HOSTILE, copyright_text=HOSTILE))
 

@@ -38,7 +38,11 @@ def job_sections(job: Job, urls: JobUrls, *, has_tokens: bool) -> tuple[str, ...
         urls: its addresses.
         has_tokens: the API requires tokens, also of curl.
     """
-    css_class, icon, words = ("good", "✓", "Nothing has changed") if job.is_up_to_date else _STATES[job.status]
+    css_class, icon, words = _STATES[job.status]
+    if job.is_up_to_date:
+        css_class, icon, words = "good", "✓", "Nothing has changed"
+    elif job.status is JobStatus.EXECUTING and job.percent == 100:
+        words = "Writing the package"
     state = f'<p class="state {css_class}" role="status">{_icon(icon)} {escape(words)}</p>'
     parts = [state, *_progress(job), *_outcome(job, urls, has_tokens=has_tokens)]
     if job.package_count:

@@ -13,6 +13,10 @@ from exporttiles.domain.spatial_reference import WEB_MERCATOR_WKIDS, WGS84, Spat
 from exporttiles.rest.apps import apps_for
 from exporttiles.rest.parameters import DEFAULT_QUALITY
 
+_LEADS = {
+    False: "Choose an area, and take this map offline.",
+    True: "Choose an area, and take its heights offline. They are numbers, so that the map here stays empty.",
+}
 _QUALITIES = """<p>Pictures</p>
 <label class="choice"><input type="radio" name="quality" value="original" checked> as in the map</label>
 <label class="choice"><input type="radio" name="quality" value="smaller"> smaller file, less sharp</label>
@@ -43,6 +47,7 @@ def map_section(service: ImageService, document: Mapping[str, Any]) -> str:
         name=escape(service.map_title),
         units=escape(reference.crs.axis_info[0].unit_name),
         apps="".join(f'<option value="{escape(value)}">{escape(name)}</option>' for value, name in apps.items()),
+        lead=_LEADS[service.tile_format is TileFormat.LERC],
         quality=_QUALITIES if _has_smaller_pictures(service) else "",
     )
 
