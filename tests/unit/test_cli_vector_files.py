@@ -7,6 +7,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import tempfile
 import zipfile
 
 import numpy as np
@@ -411,6 +412,19 @@ def test_kml_that_is_too_large_is_refused_before_it_is_parsed(tmp_path):
     path = bomb(tmp_path / "a.kmz", "doc.kml", vector_source.MAX_XML_BYTES)
 
     assert refusal(path) == "areaOfInterest: It has more than 33,554,432 bytes: simplify it."
+
+
+@pytest.mark.parametrize("name", ["../a.kml", "/a.kml", "..\\a.kml", "C:\\a.kml"])
+def test_an_archive_writes_nothing_elsewhere(tmp_path, monkeypatch, name):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(inner))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(name, KML.format(PLACEMARK.format("a", ring(WEST.bounds))))
+
+    assert len(geometries_of(read_area_file(tmp_path / "a.zip").text)) == 1
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "a.zip", inner]
+    assert list(inner.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", [".kml", ".gpx"])

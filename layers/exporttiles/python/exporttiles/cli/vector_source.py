@@ -67,7 +67,7 @@ def put_into(folder: Path, path: Path, layer: str | None) -> tuple[Path, str | N
         return folder / _safe_name(path), layer
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {PurePath(member.filename): member for member in archive.infolist() if _is_file(member)}
+            members = {_path_of(member): member for member in archive.infolist() if not member.filename.endswith("/")}
             chosen, layer = _choose_member([*members], layer)
             bytes_left = MAX_UNPACKED_BYTES
             for part, other in _parts(chosen, members):
@@ -165,7 +165,7 @@ def encoding_of_attributes(path: Path) -> str | None:
 
 def _choose_member(paths: Sequence[PurePath], layer: str | None) -> tuple[PurePath, str | None]:
     """Return the member to read, and the name of the layer if it is still to be looked for in it."""
-    tidy = [path for path in paths if not path.name.startswith(".") and path.parts[0] != "__MACOSX"]
+    tidy = [path for path in paths if path.name and path.name[0] != "." and path.parts[0] != "__MACOSX"]
     for suffixes in ({*_SUFFIX_OF.values()}, {".json"}):
         if found := [path for path in tidy if path.suffix.lower() in suffixes]:
             break
@@ -209,5 +209,5 @@ def _local_name(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _is_file(member: zipfile.ZipInfo) -> bool:
-    return bool(PurePath(member.filename).name) and not member.filename.endswith("/")
+def _path_of(member: zipfile.ZipInfo) -> PurePath:
+    return PurePath(member.filename.replace("\\", "/"))  # which some programs of Windows write
