@@ -80,6 +80,9 @@ def test_more_imagery_reschedules_the_export(runtime):
         ({"exportExtent": WEST}, False),
         ({"exportExtent": WEST | {"xmin": 10, "xmax": 20e6}}, True),
         ({"service": "Elsewhere"}, False),
+        ({"levels": "", "areas": [{"exportExtent": WEST, "levels": "3"}, {"tiles": "3/5/2", "levels": "4"}]}, False),
+        ({"levels": "", "areas": [{"exportExtent": WEST, "levels": "4"}, {"tiles": "3/5/2", "levels": "3"}]}, True),
+        ({"levels": "4", "exportExtent": WEST, "overviewLevels": "0-3"}, True),
     ],
 )
 def test_an_export_is_concerned_if_its_levels_and_area_contain_the_tile(runtime, request_, is_concerned):

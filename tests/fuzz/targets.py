@@ -440,6 +440,23 @@ def level_lists() -> Iterable[bytes]:
     return [b":1-4,7-9", b":0, 1, 2", b"s:591657527.591555-1e6", b"r:.5,1e-1"]
 
 
+def read_several_areas(data: bytes) -> None:
+    read_export_request({"areas": data.decode(errors="replace"), "overviewLevels": "0-1"}, a_service())
+
+
+def several_areas() -> Iterable[bytes]:
+    polygon = {"type": "Polygon", "coordinates": [[[8, 47], [9, 47], [9, 48], [8, 47]]]}
+    point = {"x": 8, "y": 47, "spatialReference": 4326}
+    yield json.dumps(
+        [
+            {"areaOfInterest": polygon, "levels": "8-14", "name": "County"},
+            {"areaOfInterest": json.dumps(point), "bufferDistance": 500, "bufferUnit": "esriFeet", "levels": 15},
+            {"exportExtent": "0,0,9,9", "levels": None},
+            {"tiles": ["3/4/2", "120"]},
+        ]
+    ).encode()
+
+
 def read_request_file(data: bytes) -> None:
     document = read_request_document(data, FakeClock().now())
     read_export_request(document.parameters, a_service())
@@ -556,6 +573,7 @@ TARGETS = {
     "features": Target(read_features, features),
     "vector_source": Target(read_vector_source, vector_sources),
     "levels": Target(read_level_list, level_lists),
+    "several_areas": Target(read_several_areas, several_areas),
     "request_file": Target(read_request_file, request_files),
     "http": Target(read_http, http_requests),
 }

@@ -9,10 +9,13 @@ import pytest
 from obstore.store import LocalStore
 
 from exporttiles.adapters.object_stores import ObstoreObjects
+from exporttiles.domain.area import Area
 from exporttiles.domain.errors import InvalidParameterError
+from exporttiles.domain.export import ExportArea
 from exporttiles.domain.job import JobStatus
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.bundles.v2 import bundle_path
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.messages.keys import CHANGES_NAME, JobKeys
 from tests.builders import a_request, a_service, put_bundles, put_files
 from tests.fakes import a_runtime, run_workflow
@@ -162,3 +165,14 @@ def test_an_estimate_says_that_it_ignores_modification_times(files):
     request = replace(a_request(files.service, range(4)), since=SINCE)
 
     assert "only an export compares times" in texts(files.runtime.estimate_export(files.service, request, {}))
+
+
+def test_a_delta_of_several_areas_has_the_changed_tiles_of_each_at_its_levels(files):
+    upper, lower = (Area.from_extent(WEB_MERCATOR_256.tile_extent(1, row, 0)) for row in (0, 1))
+    areas = (ExportArea(upper, (1, 2)), ExportArea(lower, (2, 3)))
+    files.change("World/1/0/0.jpg", "World/2/0/1.jpg", "World/2/0/3.jpg", "World/3/0/0.jpg", "World/3/0/7.jpg")
+
+    job = files.export(areas=areas)
+
+    assert tiles_of(package_of(files.runtime, job)).keys() == {(1, 0, 0), (2, 1, 0), (2, 3, 0), (3, 7, 0)}
+    assert job.delivery.up_to_date_count == job.tile_count - 4

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from exporttiles.domain.job import JobStatus, MessageKind
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats.bundles.v2 import bundle_path
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.rest.parameters import read_export_request
 from tests.builders import a_service, put_bundles, put_files
@@ -180,6 +182,24 @@ def test_tiles_are_clipped_to_the_areas_of_their_level(tiles):
     assert shown((3, 3, 3))[:128, :].any()  # in the county, outside of the fire
     assert not shown((4, 6, 6))[0, 0]
     assert shown((4, 6, 6))[128, 128]
+
+
+def test_a_resumed_export_makes_the_package_of_an_undisturbed_run(monkeypatch):
+    monkeypatch.setattr("exporttiles.domain.plan.FRAGMENT_TARGET_BYTES", 1)  # a work item of each bundle
+    tiles, torn = memory(), f"World/{bundle_path(BundleIndex(3, 0, 0))}"
+    put_bundles(tiles, 4)
+    runtime, bundle = a_runtime(tiles), tiles.read(torn)
+    undisturbed = package_of(runtime, export(runtime, tiles, LEVELS_BY_AREA))
+    job_id = submit(runtime, tiles, LEVELS_BY_AREA).job_id
+    tiles.write(torn, bundle[:1000])
+    assert run_workflow(runtime, job_id).status is JobStatus.FAILED
+    tiles.write(torn, bundle)
+
+    runtime.resume_export(job_id)
+
+    resumed = run_workflow(runtime, job_id)
+    assert resumed.attempt == 2
+    assert tiles_of(package_of(runtime, resumed)) == tiles_of(undisturbed)
 
 
 def test_equal_areas_are_reused_whatever_their_names_are(runtime, tiles):
