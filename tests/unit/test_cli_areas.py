@@ -99,6 +99,15 @@ def test_the_last_option_of_a_kind_counts_as_in_every_command(export):
     assert export("--levels=2", "--levels=0", "--force") == {(0, 0, 0)}
 
 
+def test_areas_that_have_too_many_vertices_together_are_refused_without_the_name_of_one(refusal, tmp_path):
+    side = [[number, 5_000_000 * (number % 2)] for number in range(90_000)]
+    (tmp_path / "comb.json").write_text(json.dumps({"rings": [side], "spatialReference": {"wkid": 102100}}))
+
+    words = refusal("--levels=4", *["--area", "comb.json"] * 4)
+
+    assert words == "--area: They have 360,000 vertices and more together; 300,000 are allowed."
+
+
 def test_several_areas_may_have_the_very_same_levels(export):
     assert export("--levels=4", "--area", "fire.json", "--area", "fire.json") == {(4, 6, 6)}
 

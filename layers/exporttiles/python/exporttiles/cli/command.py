@@ -23,6 +23,7 @@ NO_CREDENTIALS = (
 )
 _STAND_FOR = {
     "areaOfInterest": "area",
+    "areas": "area",
     "tiles": "tile",
     "bufferDistance": "buffer",
     "bufferUnit": "buffer",
@@ -132,13 +133,12 @@ def with_option(text: str) -> str:
     found = parameters.get(_STAND_FOR.get(name, name)) or parameters.get(name)
     if not colon or found is None:
         return text
-    files = context.params.get("area") or ()
-    if not (files and isinstance(found, click.Option)):
-        return f"{label(found)}: {rest}"
-    file = files[int(element[1]) if element else 0]
-    if found.name == "area":
-        return f"{label(found)} {file}: {rest}"
-    return f"{label(found)} of {file}: {rest}" if element else f"{label(found)}: {rest}"
+    files: Sequence[object] = context.params.get("area") or ()
+    if element:
+        of = " " if found.name == "area" else " of "
+        return f"{label(found)}{of}{files[int(element[1])]}: {rest}"
+    file = f" {files[0]}" if found.name == "area" and len(files) == 1 else ""
+    return f"{label(found)}{file}: {rest}"
 
 
 def label(parameter: click.Parameter) -> str:
