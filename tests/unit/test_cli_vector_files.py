@@ -388,7 +388,11 @@ def test_without_the_extra_only_json_is_read(tmp_path, monkeypatch):
 
     assert read_area_file(path).text == path.read_text()
     assert refusal(write(tmp_path / "a.shp", [WEST])) == (
-        "areaOfInterest: pyogrio reads it and is not installed: add the extra [areas] or convert the file to GeoJSON."
+        "areaOfInterest: It is read by pyogrio, which is not installed: add the extra [areas], or convert the file to "
+        "GeoJSON."
+    )
+    assert refusal(path, None, "NAME = 'n0'") == (
+        "area_where: It is evaluated by pyogrio, which is not installed: add the extra [areas]."
     )
 
 

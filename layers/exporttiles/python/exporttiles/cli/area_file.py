@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from exporttiles.cli.vector_file import Choice, listed, read_vector_file, refusal
+from exporttiles.cli.vector_file import MISSING, Choice, is_installed, listed, read_vector_file, refusal
 from exporttiles.cli.vector_source import JSON, drivers_of, is_archive
 from exporttiles.domain.errors import RequestError, UnknownSpatialReferenceError
 from exporttiles.domain.spatial_reference import SpatialReference
@@ -95,6 +95,8 @@ def _read_json(data: bytes) -> str:
 
 def _choose_features(text: str, where: str) -> AreaFile:
     """Return the features of JSON whose attributes meet a condition. GDAL sees the attributes only."""
+    if not is_installed():
+        raise RequestError(f"It is evaluated by {MISSING}.", "area_where")
     features = read_features(_AREA, text)
     rows = [
         {

@@ -23,6 +23,9 @@ MAX_MEMORY_BYTES = 2 * 2**30
 """Memory limit of reading a file."""
 
 
+MISSING = "pyogrio, which is not installed: add the extra [areas]"
+"""Why vector files cannot be read."""
+
 _MAX_NAMES = 20
 
 
@@ -63,6 +66,11 @@ class Features:
     notes: list[str]
 
 
+def is_installed() -> bool:
+    """Return True if vector files can be read."""
+    return find_spec("pyogrio") is not None
+
+
 def read_vector_file(path: Path, choice: Choice) -> Features:
     """Return the features of a vector file.
 
@@ -70,8 +78,8 @@ def read_vector_file(path: Path, choice: Choice) -> Features:
         RequestError: it cannot be read, takes too much to read, or the choice is missing or selects nothing; or the
             extra that reads such files is not installed.
     """
-    if find_spec("pyogrio") is None:
-        raise refusal("pyogrio reads it and is not installed: add the extra [areas] or convert the file to GeoJSON.")
+    if not is_installed():
+        raise refusal(f"It is read by {MISSING}, or convert the file to GeoJSON.")
     with TemporaryDirectory(prefix="exporttiles.") as folder:
         command = [sys.executable, "-m", "exporttiles.cli.vector_reader"]
         arguments = [str(path.absolute()), folder, json.dumps(asdict(choice))]
