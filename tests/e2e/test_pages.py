@@ -140,6 +140,7 @@ def test_what_the_map_shows_and_all_of_it_are_areas_too(page, services):
     press(page, "All of it")
 
     expect(page.locator("#estimate")).to_contain_text("21,845 tiles, about")
+    expect(page.locator("#costs")).to_contain_text("Ready in seconds. Costs the operator less than $0.01")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +205,16 @@ def test_coordinates_that_cannot_be_right_are_explained(desktop, services, sides
 
     expect(desktop.locator("#coordinates-problem")).to_contain_text(problem)
     expect(desktop.locator("#make-package")).to_be_disabled()
+
+
+def test_degrees_may_cross_the_180th_meridian(desktop, services):
+    open_map(desktop, services)
+    with desktop.expect_request("**/estimateExportTilesSize") as request:
+        type_degrees(desktop, 177, -20, -178, -16)
+
+    assert json.loads(sent(request.value)["exportExtent"])["xmin"] == 177
+    expect(desktop.locator("#area-hint")).to_contain_text("crosses the 180th meridian")
+    expect(desktop.locator("#estimate")).to_contain_text("tiles, about")
 
 
 def test_a_place_is_found_by_latitude_and_longitude(desktop, services):
@@ -348,12 +359,24 @@ def test_the_page_of_a_job_is_remembered_and_offered_to_other_devices(page, serv
     page.wait_for_url(job)
 
 
-def test_an_area_of_too_many_tiles_is_refused_with_the_limit(desktop, services, cloud):
+def estimate_of(page, tiles, size_bytes):
+    """Let the API estimate so many tiles and bytes, whatever is asked."""
+    value = {"totalSize": size_bytes, "totalTilesToExport": tiles}
+    page.route("**/results/out_service_url?f=json", lambda route: route.fulfill(json={"value": value}))
+
+
+def test_a_large_package_takes_minutes_and_costs_cents(desktop, services):
     open_map(desktop, services)
-    desktop.route(
-        "**/results/out_service_url?f=json",
-        lambda route: route.fulfill(json={"value": {"totalSize": 9, "totalTilesToExport": 100_001}}),
-    )
+    estimate_of(desktop, 90_000, 5_000_000_000)
+    press(desktop, "All of it")
+
+    expect(desktop.locator("#estimate")).to_have_text("90,000 tiles, about 5.0 GB")
+    expect(desktop.locator("#costs")).to_contain_text("Ready in minutes. Costs the operator about $0.45")
+
+
+def test_an_area_of_too_many_tiles_is_refused_with_the_limit(desktop, services):
+    open_map(desktop, services)
+    estimate_of(desktop, 100_001, 9)
     press(desktop, "All of it")
 
     expect(desktop.locator("#estimate")).to_contain_text("100,001 tiles: the limit is 100,000 tiles.")

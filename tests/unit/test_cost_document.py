@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporttiles.domain.cost import EGRESS_GIGABYTE_DOLLARS, Usage, bill
+from exporttiles.domain.cost import BUNDLE_TILE_DOLLARS, EGRESS_GIGABYTE_DOLLARS, FILE_TILE_DOLLARS, Usage, bill
 from exporttiles.domain.plan import FragmentSize, worker_seconds
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
@@ -45,9 +45,14 @@ def test_the_worked_table_is_what_the_model_says(source):
     assert [line for line in lines(source) if line not in DOCUMENT] == []
 
 
-@pytest.mark.parametrize(("source", "most"), [("bundles", 0.003), ("files", 0.045)])
-def test_the_table_keeps_what_is_promised_for_a_hundred_thousand_tiles(source, most):
-    assert row(100_000, source)[1].dollars <= most
+@pytest.mark.parametrize(
+    ("source", "tile_dollars", "promised"),
+    [("bundles", BUNDLE_TILE_DOLLARS, "at most $0.003 per 100,000"), ("files", FILE_TILE_DOLLARS, "at most $0.045")],
+)
+def test_the_table_keeps_what_is_promised_for_a_hundred_thousand_tiles(source, tile_dollars, promised):
+    assert row(100_000, source)[1].dollars <= 100_000 * tile_dollars
+    assert promised in DOCUMENT
+    assert f"${100_000 * tile_dollars:.3f}" in promised
 
 
 @pytest.mark.parametrize("source", GETS_A_TILE)

@@ -8,12 +8,13 @@ import { type Area, WGS84, areaParameters } from "./area";
 import { element, field, inputs } from "./dom";
 import { type Tool, MapView } from "./map_view";
 import { type Extent, type Projection, fromLonLat, getCenter, transformExtent } from "./openlayers";
-import { type LevelOfDetail, type MapData, type ServiceDocument, levelsOf, readMapData, servicePath } from "./service";
+import { type LevelOfDetail, type MapData, type Prices, type ServiceDocument, levelsOf, readMapData, servicePath } from "./service";
 import { countTiles, extentOf, knowsDegrees, metresPerPixel, projectionOf } from "./tiling";
-import { bytes, counted, metres, scale, visibleThings } from "./wording";
+import { bytes, counted, dollars, metres, scale, visibleThings } from "./wording";
 
 const ESTIMATE_DELAY_MS = 500;
 const COMFORTABLE_TILES = 50_000; // levels are chosen so that a new area has no more
+const SECONDS_BYTES = 100_000_000; // smaller exports are made by one function, without a wait for others
 const ROUTE_METRES: Record<string, number> = { m: 1, km: 1000, mi: 1609.344 };
 const HINTS: Record<Tool, string> = {
   rectangle: "On the map, click or tap one corner, then the opposite corner.",
@@ -31,6 +32,7 @@ export async function showMapPage(panel: HTMLElement): Promise<void> {
 
 class MapPage {
   private readonly service: ServiceDocument;
+  private readonly prices: Prices;
   private readonly levels: LevelOfDetail[];
   private readonly path = servicePath();
   private readonly view: MapView;
@@ -46,15 +48,17 @@ class MapPage {
   private readonly finest = field("finest-level");
   private readonly app = element<HTMLSelectElement>("app");
   private readonly result = element("estimate");
+  private readonly costs = element("costs");
   private readonly submit = element<HTMLButtonElement>("make-package");
   private readonly sides = ["xmin", "ymin", "xmax", "ymax"].map((name) => field(name));
   private readonly units = element<HTMLSelectElement>("coordinate-unit");
 
   constructor(
-    { service }: MapData,
+    { service, prices }: MapData,
     private readonly projection: Projection,
   ) {
     this.service = service;
+    this.prices = prices;
     this.levels = levelsOf(service);
     this.view = new MapView(
       element("map"),
@@ -321,6 +325,10 @@ class MapPage {
         this.say("There is no tile in this area. Choose another area or more levels.", "error");
       } else {
         this.say(`${counted(found.tiles, "tile")}, about ${bytes(found.bytes)}`, "good");
+        const { tile, downloadedGigabyte } = this.prices;
+        const price = tile * found.tiles + (downloadedGigabyte * found.bytes) / 1e9;
+        const time = found.bytes < SECONDS_BYTES ? "seconds" : "minutes";
+        this.costs.textContent = `Ready in ${time}. Costs the operator ${dollars(price)}, with one download.`;
         this.submit.disabled = false;
       }
     } catch (error) {
@@ -352,6 +360,7 @@ class MapPage {
   }
 
   private say(text: string, kind = ""): void {
+    this.costs.textContent = "";
     this.result.textContent = text;
     this.result.className = kind;
   }
@@ -371,7 +380,7 @@ class MapPage {
     const inDegrees = this.units.value === "degrees";
     let problem = "";
     if (!values.every(Number.isFinite)) problem = "Type a number into each of the four fields.";
-    else if (xmin >= xmax) problem = "West must be less than east.";
+    else if (xmin >= xmax && !(inDegrees && xmin > 0 && xmax < 0)) problem = "West must be less than east.";
     else if (ymin >= ymax) problem = "South must be less than north.";
     else if (inDegrees && (xmin < -180 || xmax > 180 || ymin < -90 || ymax > 90)) {
       problem = "Degrees go from -180 to 180 for west and east, and from -90 to 90 for south and north.";
@@ -381,12 +390,20 @@ class MapPage {
     for (const button of this.tools) button.setAttribute("aria-pressed", "false");
     element("route-options").hidden = true;
     const reference = inDegrees ? WGS84 : this.service.spatialReference;
+    const area: Area = { kind: "rectangle", envelope: { xmin, ymin, xmax, ymax }, reference };
+    if (xmin > xmax) {
+      const halves = [rectangle(xmin, ymin, 180, ymax), rectangle(-180, ymin, xmax, ymax)];
+      this.view.showFile({ type: "MultiPolygon", coordinates: halves }, this.projection);
+      this.choose(area);
+      this.hint.textContent = "The rectangle crosses the 180th meridian.";
+      return;
+    }
     const extent = inDegrees
       ? transformExtent([xmin, Math.max(ymin, -89.9), xmax, Math.min(ymax, 89.9)], "EPSG:4326", this.projection)
       : [xmin, ymin, xmax, ymax];
     this.view.showRectangle(extent);
     this.view.fit(extent);
-    this.choose({ kind: "rectangle", envelope: { xmin, ymin, xmax, ymax }, reference });
+    this.choose(area);
   }
 
   /** Show the place whose latitude and longitude are in a field. */
@@ -401,4 +418,17 @@ class MapPage {
     const finest = this.levels.at(-1)!.resolution;
     this.view.centreOn(fromLonLat([longitude, latitude], this.projection), finest * 2);
   }
+}
+
+/** Return the rings of a rectangle. */
+function rectangle(west: number, south: number, east: number, north: number): number[][][] {
+  return [
+    [
+      [west, south],
+      [east, south],
+      [east, north],
+      [west, north],
+      [west, south],
+    ],
+  ];
 }

@@ -41,10 +41,19 @@ export interface ServiceDocument {
   maxLOD: number;
 }
 
+/** Prices in dollars, for the operator. */
+export interface Prices {
+  /** At most, of a tile of an export. */
+  tile: number;
+  /** Of a gigabyte of a download. */
+  downloadedGigabyte: number;
+}
+
 export interface MapData {
   service: ServiceDocument;
   /** PROJJSON of the spatial reference; null if it is Web Mercator or WGS 84. */
   projection: object | null;
+  prices: Prices;
 }
 
 /** Read the data of the page. */

@@ -18,6 +18,11 @@ export function bytes(count: number): string {
   return `${count < 10 && unit > 0 ? count.toFixed(1) : number.format(count)} ${units[unit]}`;
 }
 
+/** Return a price in dollars. */
+export function dollars(price: number): string {
+  return price < 0.01 ? "less than $0.01" : `about $${price.toFixed(2)}`;
+}
+
 /** Return a length on the ground. */
 export function metres(length: number): string {
   if (length >= 1000) return `${number.format(length / 1000)} km`;

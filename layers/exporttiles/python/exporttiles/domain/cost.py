@@ -14,6 +14,10 @@ TRANSITION_DOLLARS = 0.025 / 1000  # Step Functions, Standard
 TABLE_WRITE_DOLLARS = 0.625 / 1_000_000  # DynamoDB on demand, by the kilobyte
 EGRESS_GIGABYTE_DOLLARS = 0.09  # S3 to the internet, the first 10 TB of a month; whoever downloads causes it
 
+# Most that a tile costs in an export of 100,000 or more: docs/cost.md, which a test holds against the model.
+BUNDLE_TILE_DOLLARS = 0.003 / 100_000
+FILE_TILE_DOLLARS = 0.045 / 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

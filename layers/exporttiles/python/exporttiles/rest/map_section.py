@@ -8,7 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from exporttiles.domain.service import ImageService, TileFormat
+from exporttiles.domain.cost import BUNDLE_TILE_DOLLARS, EGRESS_GIGABYTE_DOLLARS, FILE_TILE_DOLLARS
+from exporttiles.domain.service import CacheLayout, ImageService, TileFormat
 from exporttiles.domain.spatial_reference import WEB_MERCATOR_WKIDS, WGS84, SpatialReference
 from exporttiles.rest.apps import apps_for
 from exporttiles.rest.parameters import DEFAULT_QUALITY
@@ -40,7 +41,9 @@ def map_section(service: ImageService, document: Mapping[str, Any]) -> str:
         document: its service document.
     """
     reference = service.tiling_scheme.spatial_reference
-    data = {"service": document, "projection": _projection(reference)}
+    per_tile = FILE_TILE_DOLLARS if service.cache.layout is CacheLayout.FILES else BUNDLE_TILE_DOLLARS
+    prices = {"tile": per_tile, "downloadedGigabyte": EGRESS_GIGABYTE_DOLLARS}
+    data = {"service": document, "projection": _projection(reference), "prices": prices}
     apps = apps_for(document["exportStorageFormatTypes"])
     return _template().substitute(
         data=escape(json.dumps(data, separators=(",", ":"))),
