@@ -22,6 +22,8 @@ from exporttiles.cli.vector_file import Choice
 from exporttiles.domain.errors import AreaError, RequestError
 from exporttiles.domain.selection import TileSelection
 from exporttiles.rest.areas import area_of_interest
+from exporttiles.rest.buffer import Buffer
+from exporttiles.rest.buffered_areas import buffered_area_of_interest
 from tests.builders_rest import a_service
 from tests.vector_files import KML, PLACEMARK, POINTS, ring, write, zipped
 
@@ -33,9 +35,12 @@ WEST, EAST = shapely.box(8, 47, 8.4, 47.3), shapely.box(9, 47, 9.2, 47.1)
 def tiles_of(text, *, level=LEVEL):
     area, warnings = area_of_interest("areaOfInterest", text, SERVICE, must_name_reference=True)
     assert warnings == ()
+    return mask_of(area, level)
+
+
+def mask_of(area, level):
     selection = TileSelection(SERVICE.tiling_scheme, area, SERVICE.full_extent)
-    block = selection.block(level)
-    return block, selection.count(level)
+    return {bundle: selection.mask(bundle).tobytes() for bundle, _ in selection.bundles(level)}
 
 
 def geometries_of(text):
@@ -70,6 +75,25 @@ def test_the_same_polygons_select_the_same_tiles_in_every_kind_of_file(tmp_path,
 
     for file in (*files, kmz, *archives):
         assert tiles_of(read_area_file(file).text) == expected, file
+
+
+@pytest.mark.slow
+def test_the_same_lines_and_points_have_the_same_buffer_in_every_kind_of_file(tmp_path):
+    track = shapely.LineString([(8, 47), (8.05, 47.02), (8.1, 46.9)])
+    shapes = [track, shapely.Point(8.2, 47.1), shapely.MultiPoint([(8.3, 47), (8.3, 47.1)])]
+    files = [write(tmp_path / f"a{suffix}", shapes) for suffix in (".gpkg", ".fgb", ".kml", ".geojson")]
+    points = ["".join(f'<trkpt lat="{y}" lon="{x}"/>' for x, y in track.coords)]
+    points += [f'<wpt lat="{y}" lon="{x}"/>' for x, y in [(8.2, 47.1), (8.3, 47), (8.3, 47.1)]]
+    (tmp_path / "a.gpx").write_text(f"<gpx>{''.join(points[1:])}<trk><trkseg>{points[0]}</trkseg></trk></gpx>")
+
+    def corridor(file):
+        text, buffer = read_area_file(file).text, Buffer(500.0, "500 m")
+        area, warnings, _ = buffered_area_of_interest("areaOfInterest", text, SERVICE, buffer, must_name_reference=True)
+        assert warnings == ()
+        return mask_of(area, 16)
+
+    expected = corridor(files.pop())
+    assert [corridor(file) == expected for file in (*files, tmp_path / "a.gpx")] == [True] * 4
 
 
 @pytest.mark.slow
@@ -342,7 +366,7 @@ def test_an_area_may_cross_the_antimeridian_in_two_parts(tmp_path, suffix):
 
     found = read_area_file(write(tmp_path / f"a{suffix}", [parts]))
 
-    assert tiles_of(found.text, level=8)[1] == tiles_of(json.dumps(single), level=8)[1]
+    assert tiles_of(found.text, level=8) == tiles_of(json.dumps(single), level=8)
 
 
 def test_a_file_without_features_is_refused(tmp_path):
