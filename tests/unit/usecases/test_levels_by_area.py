@@ -99,6 +99,7 @@ def test_the_job_counts_the_tiles_of_each_area(runtime, tiles):
     job = submit(runtime, tiles, LEVELS_BY_AREA)
 
     assert texts(job)[1:] == [
+        "overviewLevels: The overview covers the full extent of the service.",
         "areas[0] (County): 6 tiles of levels 2-3.",
         "areas[1]: 2 tiles of levels 3-4.",
         "overviewLevels: 5 tiles of levels 0-1.",
@@ -121,7 +122,7 @@ def test_an_estimate_counts_the_tiles_of_each_area(runtime, tiles):
     job = runtime.estimate_export(service, read_export_request(LEVELS_BY_AREA, service), LEVELS_BY_AREA)
 
     assert job.estimate.tile_count == len(EXPECTED)
-    assert texts(job)[0] == "areas[0] (County): 6 tiles of levels 2-3."
+    assert texts(job)[1] == "areas[0] (County): 6 tiles of levels 2-3."
 
 
 def test_an_area_without_tiles_is_named_in_a_warning_and_the_others_are_exported(runtime, tiles):

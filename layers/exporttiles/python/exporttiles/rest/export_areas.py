@@ -67,7 +67,9 @@ def read_export_areas(
     selected = _read_elements(sent, read) if "areas" in sent else read(sent)
     if "overviewLevels" not in sent:
         return selected
-    return replace(selected, areas=(*selected.areas, _read_overview(sent, service)))
+    note = "overviewLevels: The overview covers the full extent of the service."
+    areas = (*selected.areas, _read_overview(sent, service))
+    return replace(selected, areas=areas, notes=(*selected.notes, note))
 
 
 def _read_area(
