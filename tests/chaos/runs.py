@@ -76,6 +76,7 @@ OUTPUTS = {
     "tpk": {"tilePackage": True, "storageFormatType": "esriMapCacheStorageModeCompact"},
     "PMTiles": {"tilePackage": True, "storageFormatType": "PMTiles"},
     "MBTiles": {"tilePackage": True, "storageFormatType": "MBTiles"},
+    "GeoPackage": {"tilePackage": True, "storageFormatType": "GeoPackage"},
     "dataset": {"tilePackage": False, "storageFormatType": "esriMapCacheStorageModeCompactV2"},
 }
 PACKED_BY_PARTS = "tpkx"

@@ -1,17 +1,19 @@
 """Every output over HTTP: what a client gets when it names no output, and when it names one."""
 
 import io
+import json
 import zipfile
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
 import rasterio
 
 from exporttiles.cli.main import main
 from exporttiles.formats.checks.cache_check import check_cache_archive
 from tests.e2e.jobs import left_behind
-from tests.oracles.exports import by_mapproxy, by_pmtiles, by_sqlite, by_tpkutils
+from tests.oracles.exports import by_mapproxy, by_pmtiles, by_sqlite, by_tpkutils, decoded
 
 LEVELS = range(4)
 PLACES = [(level, row, column) for level in LEVELS for row in range(2**level) for column in range(2**level)]
@@ -120,6 +122,44 @@ def test_databases_of_tiles(client, small, tiles_of_small, tmp_path, suffix):
     assert main(["check", str(path)]) == 0
     with rasterio.open(path) as dataset:
         assert dataset.crs.to_epsg() == 3857
+
+
+def test_a_clipped_package_shows_nothing_outside_the_area_and_its_inner_tiles_are_those_of_the_cache(
+    client, small, tiles_of_small, tmp_path
+):
+    side = 20037508.342787
+    ring = [[-0.4 * side, -0.7 * side], [-0.4 * side, 0.6 * side], [0.6 * side, 0.6 * side], [0.6 * side, -0.7 * side]]
+    job = client.export(small, clip="true", levels="0-3", areaOfInterest=json.dumps({"rings": [ring]}))
+
+    path = tmp_path / "Small.tpkx"
+    path.write_bytes(client.package(small, job))
+
+    assert main(["check", str(path)]) == 0
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path)
+    found = by_mapproxy(tmp_path / "tile", PLACES, version=2)
+    inner = {(3, row, column) for row in (2, 3, 4, 5) for column in (3, 4, 5)} | {(2, 1, 2), (2, 2, 2)}
+    assert {place for place, tile in found.items() if tile == tiles_of_small[place]} == inner
+    with rasterio.open(path, EXTENT_SOURCE="TILING_SCHEME") as dataset:
+        alpha = dataset.read(4)
+    lines = (np.arange(2048) + 0.5) / 1024 - 1
+    is_inside = np.outer((-lines > -0.7) & (-lines < 0.6), (lines > -0.4) & (lines < 0.6))
+    assert ((alpha == 255) == is_inside).all()
+    assert (alpha[~is_inside] == 0).all()
+
+
+def test_a_tile_package_of_another_tile_format(client, small, tiles_of_small, tmp_path):
+    job = client.export(small, tileFormat="PNG", levels="0-3")
+
+    path = tmp_path / "Small.tpkx"
+    path.write_bytes(client.package(small, job))
+
+    assert main(["check", str(path)]) == 0
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path)
+    found = by_mapproxy(tmp_path / "tile", PLACES, version=2)
+    assert found.keys() == tiles_of_small.keys()
+    assert all(np.array_equal(decoded(tile), decoded(tiles_of_small[place])) for place, tile in found.items())
 
 
 def test_files_in_folders_answer_head(client, small):
