@@ -17,7 +17,7 @@ from benchmarks.limits import client, memory, planning, requests
 from benchmarks.packages import UnequalPackagesError
 from benchmarks.results import Section, page
 from benchmarks.sparse import sparse
-from benchmarks.speed import copying, recompressing
+from benchmarks.speed import clipping, copying, recompressing
 from benchmarks.starts import starts
 from local.cloud import ROOT, LocalCloudError
 
@@ -32,6 +32,7 @@ def sections(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], Section]
     rounds, large = (1, None) if is_quick else (5, LARGE)
     return {
         "copying": lambda: copying(folder, SMALL, large, rounds),
+        "clipping": lambda: clipping(folder, SMALL, rounds),
         "recompressing": lambda: recompressing(folder, SMALL, 6 if is_quick else 8, 1 if is_quick else 3),
         "sparse": lambda: sparse(folder, rounds),
         "planning": lambda: planning(10 if is_quick else 12),

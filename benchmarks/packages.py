@@ -30,13 +30,20 @@ def read(path: Path) -> Iterator[tuple[Place, bytes]]:
     ](path)
 
 
-def require_equal(path: Path, wanted: Mapping[Place, bytes]) -> None:
+def require_equal(path: Path, wanted: Mapping[Place, bytes], *, is_upside_down: bool = False) -> None:
     """Compare a result with the digests of the tiles that it should hold.
+
+    Args:
+        path: of the result.
+        wanted: the digests.
+        is_upside_down: the rows of MBTiles are counted from the top, against their specification.
 
     Raises:
         UnequalPackagesError: a tile is missing, too many, or other than it was.
     """
     found = digests(path)
+    if is_upside_down:
+        found = {(level, (1 << level) - 1 - row, column): digest for (level, row, column), digest in found.items()}
     differing = [place for place in found.keys() | wanted.keys() if found.get(place) != wanted.get(place)]
     if differing:
         level, row, column = min(differing)

@@ -21,8 +21,15 @@ BIN = Path(sys.executable).parent
 _ROWS = 256  # of tiles that brute force tests together
 
 
-def mapproxy(cache: Cache, v2: Path, target: Path) -> Command:
-    """Return the command of MapProxy's export of V2 bundles to V2 bundles; with several processes it loses tiles."""
+def mapproxy(cache: Cache, v2: Path, target: Path, kind: str = "compact-v2") -> Command:
+    """Return the command of MapProxy's export of V2 bundles; with several processes it loses tiles.
+
+    Args:
+        cache: the tiles to export.
+        v2: folder of their bundles.
+        target: folder or file to write.
+        kind: of the target, as MapProxy names it: compact-v2, mbtile or geopackage.
+    """
     configuration = target.with_suffix(".yaml")
     source = {
         "grids": ["GLOBAL_WEBMERCATOR"],
@@ -30,10 +37,11 @@ def mapproxy(cache: Cache, v2: Path, target: Path) -> Command:
         "format": "image/jpeg",
         "cache": {"type": "compact", "version": 2, "directory": str(v2 / "Layers/_alllayers")},
     }
-    configuration.write_text(yaml.safe_dump({"services": {}, "caches": {"source": source}}))
+    locks = {"cache": {"base_dir": str(target.parent.with_name("mapproxy")), "lock_dir": "locks"}}
+    configuration.write_text(yaml.safe_dump({"services": {}, "globals": locks, "caches": {"source": source}}))
     half = -WEB_MERCATOR_256.origin_x * cache.share - 1  # a metre less: it takes neighbours that touch
     return [
-        BIN / "mapproxy-util", "export", "--quiet", "-f", configuration, "--source", "source", "--type", "compact-v2",
+        BIN / "mapproxy-util", "export", "--quiet", "-f", configuration, "--source", "source", "--type", kind,
         "--grid", "GLOBAL_WEBMERCATOR", "--levels", f"0..{cache.max_level}", "--dest", target, "-c", "1",
         f"--coverage={-half},{-half},{half},{half}", "--srs", "EPSG:3857",
     ]  # fmt: skip

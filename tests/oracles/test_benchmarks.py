@@ -13,7 +13,7 @@ from benchmarks.processes import Run, median_of, run, step
 from benchmarks.profiles import profile
 from benchmarks.results import Section, Table, Target, page
 from benchmarks.sparse import contenders, sparse
-from benchmarks.speed import copying, ours
+from benchmarks.speed import clipping, copying, ours
 from benchmarks.starts import ASKED_FIRST, ENVIRONMENT, starts
 from benchmarks.steps import fewest_requests
 from exporttiles.adapters.object_stores import open_store
@@ -62,6 +62,16 @@ def test_ours_and_the_peers_make_the_same_package_and_a_table_tells(folder):
     text = page([section])
     assert f"| copy of {TINY.tile_count:,} tiles against MapProxy | at least 20 times as fast |" in text
     assert "| MapProxy, V2 bundles to V2 bundles |" in text
+    assert f"| .mbtiles of {TINY.tile_count:,} tiles against MapProxy | at least 2 times as fast |" in text
+
+
+@pytest.mark.slow
+def test_a_clip_changes_the_tiles_of_the_border_alone(folder):
+    section = clipping(folder, TINY, rounds=1)
+
+    (table,) = section.tables
+    assert [row[0] for row in table.rows] == ["ours, clipped", "ours, whole tiles"]
+    assert "of the tiles lie on its border" in table.note
 
 
 @pytest.mark.slow

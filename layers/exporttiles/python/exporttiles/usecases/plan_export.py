@@ -44,7 +44,7 @@ from exporttiles.usecases.planned_bundles import planned_bundles
 _PNG_BYTES_PER_PIXEL = 1.5
 """Of imagery, of which half of a tile on the border is transparent, to estimate the size of a package."""
 
-_LARGEST_PNG_BYTES_PER_PIXEL = 3.5
+_LARGEST_PNG_BYTES_PER_PIXEL = 3.6
 """Of noise, to limit the size of a fragment."""
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from exporttiles.domain.service import TileFormat
-from exporttiles.formats.tiles.codec import decode_whole, jpeg_options
+from exporttiles.formats.tiles.codec import PNG_OPTIONS, decode_whole, jpeg_options
 from exporttiles.formats.tiles.convert import encode, is_kept
 
 _TRANSPARENT = ("LA", "PA", "RGBA")
@@ -40,7 +40,7 @@ def clip_image(
     if color is None:
         picture = Image.new("RGBA", image.size)
         picture.paste(image.convert("RGBA"), mask=mask)
-        picture.save(body, "PNG")
+        picture.save(body, "PNG", **PNG_OPTIONS)
         return body.getvalue()
     is_transparent = image.mode in _TRANSPARENT or "transparency" in image.info
     picture = Image.new("RGBA" if is_transparent else "RGB", image.size, (*color, 255) if is_transparent else color)
@@ -49,6 +49,6 @@ def clip_image(
         picture = picture.convert("L")
     if target is not None and not is_kept(data, target):
         return encode(picture, target, quality)
-    options = jpeg_options(image, quality) if isinstance(image, JpegImageFile) else {}
+    options = jpeg_options(image, quality) if isinstance(image, JpegImageFile) else PNG_OPTIONS
     picture.save(body, image.format, **options)
     return body.getvalue()

@@ -6,7 +6,7 @@ from PIL import Image
 
 from exporttiles.domain.export import CONVERTED_QUALITY
 from exporttiles.domain.service import TileFormat
-from exporttiles.formats.tiles.codec import decode_whole
+from exporttiles.formats.tiles.codec import PNG_OPTIONS, decode_whole
 from exporttiles.formats.tiles.image import sniff
 
 _WHITE = (255, 255, 255)
@@ -54,7 +54,7 @@ def encode(picture: Image.Image, target: TileFormat, quality: int | None = None)
         plain = picture.convert("RGBA")
     plain.info.clear()
     if target is TileFormat.PNG or (target is TileFormat.MIXED and plain.mode == "RGBA"):
-        plain.save(body, "PNG")
+        plain.save(body, "PNG", **PNG_OPTIONS)
         return body.getvalue()
     if plain.mode == "RGBA":
         on_white = Image.new("RGB", plain.size, _WHITE)
