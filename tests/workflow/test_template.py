@@ -7,7 +7,8 @@ import botocore.session
 import pytest
 import yaml
 
-from exporttiles.adapters.dynamodb_jobs import COUNTS, OPEN_JOBS_INDEX, SERIES_INDEX
+from exporttiles.adapters.dynamodb_counts import COUNTS
+from exporttiles.adapters.dynamodb_jobs import OPEN_JOBS_INDEX, SERIES_INDEX
 from exporttiles.domain.job import job_id_of
 from tests.workflow.stack import MACHINE_TEXT, RESOURCES, ROOT, TEMPLATE, CloudFormation, inlined, nested_in
 

@@ -1,8 +1,7 @@
 """Jobs in DynamoDB: one item for each job, changed by conditional writes."""
 
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
+from exporttiles.adapters.dynamodb_counts import ATTEMPTS, CallerCounts, delay_seconds, is_refused
 from exporttiles.adapters.dynamodb_items import (
     OPEN,
     delivery_item,
@@ -38,17 +38,7 @@ It contains only keys, so that updates of the progress do not write to it.
 SERIES_INDEX = "series"
 """Index of the jobs that belong to a series; it contains only keys."""
 
-COUNTS = "caller#"
-"""Prefix of the keys of items that are no jobs, but count those of a caller."""
-
 _PAGE = 100  # items of one request; the limit of BatchGetItem
-
-_TRANSACTION_ATTEMPTS = 10
-"""How often a transaction is tried while others write to the counts of the same caller: some 4 seconds at most."""
-
-_REFUSED, _CONFLICT = "ConditionalCheckFailed", "TransactionConflict"
-_PASSING = {_CONFLICT, "ProvisionedThroughputExceeded", "ThrottlingError"}
-"""Reasons of a cancelled transaction that pass with time; boto3 does not try it again."""
 
 
 class DynamoDbJobs:
@@ -64,6 +54,7 @@ class DynamoDbJobs:
     def __init__(self, table: "Table", clock: Clock) -> None:
         self._table = table
         self._clock = clock
+        self._counts = CallerCounts(table, self._has_ended)
 
     def create(self, job: Job, quota: Quota = UNLIMITED) -> bool:
         """Insert a job if the quota of its caller has room for it. Return False if the id already exists."""
@@ -71,7 +62,7 @@ class DynamoDbJobs:
             try:
                 self._table.put_item(Item=job_item(job), ConditionExpression=Attr("job_id").not_exists())
             except ClientError as error:
-                if _is_refused(error):
+                if is_refused(error):
                     return False
                 raise
             return True
@@ -81,114 +72,17 @@ class DynamoDbJobs:
         """Insert a job and count it, in one transaction."""
 
         def require_room() -> None:
-            self._require_tiles(job, quota)
-            self._require_place(quota)
+            self._counts.require_tiles(job, quota)
+            self._counts.require_place(quota)
 
-        self._require_tiles(job, quota)
+        self._counts.require_tiles(job, quota)
         insert = {"Item": job_item(job), "ConditionExpression": "attribute_not_exists(job_id)"}
         writes: list[Any] = [{"Put": {"TableName": self._table.name, **insert}}]
         if quota.max_open_jobs:
-            writes.append(self._count_open(job.job_id, job.expires_at, quota))
+            writes.append(self._counts.count_open(job.job_id, job.expires_at, quota))
         if quota.max_tiles_per_day:
-            writes.append(self._count_tiles(job, job.tile_count, quota))
-        return self._transact(writes, quota, require_room)
-
-    def _transact(self, writes: list[Any], quota: Quota, require_room: Callable[[], None]) -> bool:
-        """Change a job and the counts of its caller, in one transaction. Other jobs of the caller may be in its way.
-
-        Args:
-            writes: the change of the job, and those of the counts.
-            quota: of the caller.
-            require_room: called when the condition of a count does not hold: makes room, or raises.
-
-        Returns:
-            False, with nothing changed, when the condition of the first write does not hold.
-        """
-        for attempt in range(1, _TRANSACTION_ATTEMPTS + 1):
-            try:
-                self._table.meta.client.transact_write_items(TransactItems=writes)
-            except ClientError as error:
-                changed, *counts = _cancellation_reasons(error) or [""]
-                if changed == _REFUSED:
-                    return False
-                if _REFUSED in counts:
-                    require_room()
-                elif attempt == _TRANSACTION_ATTEMPTS or _PASSING.isdisjoint([changed, *counts]):
-                    raise
-                else:
-                    time.sleep(_delay_seconds(attempt))
-            else:
-                return True
-        raise quota.open_jobs_exceeded(quota.max_open_jobs)  # others took each place that was made
-
-    def _count_open(self, job_id: str, expires_at: datetime, quota: Quota, *, is_resumed: bool = False) -> Any:
-        """Return the write that puts a job into the open jobs of its caller, if it is there or a place is free."""
-        return {
-            "Update": {
-                "TableName": self._table.name,
-                "Key": _open_jobs_key(quota),
-                "UpdateExpression": "SET expires_at = :expires_at ADD open_jobs :jobs, resumes :resumes",
-                "ConditionExpression": (
-                    "attribute_not_exists(open_jobs) OR contains(open_jobs, :job) OR size(open_jobs) < :limit"
-                ),
-                "ExpressionAttributeValues": {
-                    ":expires_at": int(expires_at.timestamp()),
-                    ":job": job_id,
-                    ":jobs": {job_id},
-                    ":limit": quota.max_open_jobs,
-                    ":resumes": int(is_resumed),
-                },
-            }
-        }
-
-    def _count_tiles(self, job: Job, tile_count: int, quota: Quota) -> Any:
-        """Return the write that adds to the tiles of the day of a job, if enough are left, or takes from them."""
-        values = {":expires_at": int(job.expires_at.timestamp()), ":tiles": tile_count}
-        write: dict[str, Any] = {
-            "TableName": self._table.name,
-            "Key": _tiles_key(quota, job),
-            "UpdateExpression": "SET expires_at = :expires_at ADD tile_count :tiles",
-            "ExpressionAttributeValues": values,
-        }
-        if tile_count > 0:
-            write["ConditionExpression"] = "attribute_not_exists(tile_count) OR tile_count <= :room"
-            values[":room"] = quota.max_tiles_per_day - tile_count
-        return {"Update": write}
-
-    def _require_tiles(self, job: Job, quota: Quota) -> None:
-        """Check that enough tiles are left for a job today.
-
-        Raises:
-            QuotaExceededError: there are too few.
-        """
-        if quota.max_tiles_per_day:
-            used_count = int(self._item(_tiles_key(quota, job)).get("tile_count", 0))
-            if used_count + job.tile_count > quota.max_tiles_per_day:
-                raise quota.tiles_exceeded(job.tile_count, used_count, job.submitted_at)
-
-    def _require_place(self, quota: Quota) -> None:
-        """Remove ended jobs from the open jobs of a caller; nothing else removes them.
-
-        Raises:
-            QuotaExceededError: all places are taken by jobs that have not ended.
-        """
-        item = self._item(_open_jobs_key(quota))
-        counted: set[str] = item.get("open_jobs", set())
-        ended = {job_id for job_id in counted if self._has_ended(job_id)}
-        if ended:
-            try:
-                self._table.update_item(
-                    Key=_open_jobs_key(quota),
-                    UpdateExpression="DELETE open_jobs :ended",
-                    ConditionExpression="attribute_not_exists(resumes) OR resumes = :resumes",
-                    ExpressionAttributeValues={":ended": ended, ":resumes": item.get("resumes", 0)},
-                )
-            except ClientError as error:
-                # The next attempt removes them: another write was in the way, or one of them was resumed meanwhile.
-                if error.response["Error"]["Code"] != f"{_CONFLICT}Exception" and not _is_refused(error):
-                    raise
-        elif quota.max_open_jobs and len(counted) >= quota.max_open_jobs:
-            raise quota.open_jobs_exceeded(len(counted))
+            writes.append(self._counts.count_tiles(job, job.tile_count, quota))
+        return self._counts.transact(writes, quota, require_room)
 
     def _has_ended(self, job_id: str) -> bool:
         try:
@@ -217,14 +111,14 @@ class DynamoDbJobs:
         """Yield the items of some keys, those that exist."""
         for start in range(0, len(job_ids), _PAGE):
             wanted: list[Any] = [{"job_id": job_id} for job_id in job_ids[start : start + _PAGE]]
-            for attempt in range(1, _TRANSACTION_ATTEMPTS + 1):
+            for attempt in range(1, ATTEMPTS + 1):
                 request: Any = {self._table.name: {"Keys": wanted, "ConsistentRead": True}}
                 found = self._table.meta.client.batch_get_item(RequestItems=request)
                 yield from found["Responses"].get(self._table.name, [])
                 if self._table.name not in found["UnprocessedKeys"]:
                     break
                 wanted = list(found["UnprocessedKeys"][self._table.name]["Keys"])
-                time.sleep(_delay_seconds(attempt))
+                time.sleep(delay_seconds(attempt))
             else:
                 raise SourceError("The job table is busy. Try again later.")
 
@@ -285,7 +179,7 @@ class DynamoDbJobs:
                 job = self.get(job_id)
             except JobNotFoundError:
                 return False
-            refund = self._count_tiles(job, -job.tile_count, change.refund)
+            refund = self._counts.count_tiles(job, -job.tile_count, change.refund)
             return self._update_if(condition, job_id, update, values, count=refund, quota=change.refund)
         return self._update_if(condition, job_id, update, values)
 
@@ -318,7 +212,7 @@ class DynamoDbJobs:
             "expires_at = :expires_at, messages = list_append(messages, :messages) "
             "REMOVE finished_at, resumable_until"
         )
-        count = self._count_open(job_id, expires_at, quota, is_resumed=True) if quota.max_open_jobs else None
+        count = self._counts.count_open(job_id, expires_at, quota, is_resumed=True) if quota.max_open_jobs else None
         return self._update_if(condition, job_id, update, values, count=count, quota=quota)
 
     def recount(self, job_id: str, progress: Progress) -> None:
@@ -350,11 +244,11 @@ class DynamoDbJobs:
         }
         if count:
             writes = [{"Update": {"TableName": self._table.name, **write}}, count]
-            return self._transact(writes, quota, lambda: self._require_place(quota))
+            return self._counts.transact(writes, quota, lambda: self._counts.require_place(quota))
         try:
             self._table.update_item(**write)
         except ClientError as error:
-            if _is_refused(error):
+            if is_refused(error):
                 return False
             raise
         return True
@@ -383,27 +277,3 @@ class DynamoDbJobs:
         }
         update = "ADD done_work_items :one, done_tile_count :tiles, done_bytes :bytes"
         self._update_if("#status = :executing", job_id, update, values)
-
-
-def _delay_seconds(attempt: int) -> float:
-    return random.uniform(0, min(1, 0.02 * 2**attempt))  # noqa: S311  (no secret)
-
-
-def _open_jobs_key(quota: Quota) -> dict[str, str]:
-    """Return the key of the item that holds the ids of the open jobs of a caller; some of them may have ended."""
-    return {"job_id": f"{COUNTS}{quota.caller}"}
-
-
-def _tiles_key(quota: Quota, job: Job) -> dict[str, str]:
-    """Return the key of the item that counts the tiles that a caller selected on the day of a job."""
-    return {"job_id": f"{COUNTS}{quota.caller}#{job.submitted_at:%Y-%m-%d}"}
-
-
-def _is_refused(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
-
-
-def _cancellation_reasons(error: ClientError) -> list[str]:
-    """Return the reason of each write of a cancelled transaction; none if the error is another."""
-    reasons: list[dict[str, str]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
-    return [reason.get("Code", "") for reason in reasons]
