@@ -34,12 +34,16 @@ class Load:
         items: work items; 0 for an export that one function makes at once.
         workers: how many of them run at a time; the planner says so.
         begins: seconds after the beginning of the simulation.
+        packages: of a batch, the export of each package; of other exports none.
+        at_once: how many packages run at a time; the template says so.
     """
 
     seconds: Mapping[str, tuple[float, float]]
     items: int
     workers: int
     begins: float = 0
+    packages: "Sequence[Load]" = ()
+    at_once: int = 1
 
 
 @dataclass
@@ -125,13 +129,11 @@ class Account:
                     return has_succeeded
                 case "Fail":
                     return False
-                case "Choice" if state_name == "Failed?":
-                    state_name = state["Default"] if has_succeeded else "ExportFailed"
-                    continue
                 case "Choice":
-                    is_large = load.items or state_name == "Batch?"
-                    state_name = state["Default"] if is_large else state["Choices"][0]["Next"]
+                    state_name = _chosen(load, state_name, state, has_failed=not has_succeeded)
                     continue
+                case "Task" if "StateMachineArn" in state["Parameters"]:
+                    is_done = yield from self._execution(load, self.machine, f"execution of {name}", history)
                 case "Task":
                     is_done = yield from self._task(load, state, name, history)
                 case "Map":
@@ -170,20 +172,33 @@ class Account:
 
     def _map(self, load: Load, state: Mapping[str, Any], history: Counter[str]) -> Process:
         """Run the items of a map, so many at a time; no other item begins once one has failed."""
-        items = iter(range(load.items))
+        items = enumerate(load.packages or [load] * load.items)
         failed: list[int] = []
 
         def worker() -> Process:
-            for item in items:
+            for number, item in items:
                 if failed:
                     return False
                 yield self._random.uniform(*_MAP_START_SECONDS)
-                if not (yield from self._execution(load, state["ItemProcessor"], f"item {item}", history)):
-                    failed.append(item)
+                if not (yield from self._execution(item, state["ItemProcessor"], f"item {number}", history)):
+                    failed.append(number)
             return True
 
-        yield [worker() for _ in range(load.workers)]
+        yield [worker() for _ in range(load.at_once if load.packages else load.workers)]
         return not failed
+
+
+def _chosen(load: Load, name: str, state: Mapping[str, Any], *, has_failed: bool) -> str:
+    """Return the state that a choice leads to."""
+    is_first = {
+        "Batch?": bool(load.packages),
+        "Submitted?": True,
+        "Small?": not load.items,
+        "Packed?": False,
+        "Failed?": has_failed,
+    }
+    chosen: str = state["Choices"][0]["Next"] if is_first[name] else state["Default"]
+    return chosen
 
 
 def without_retriers_of(error: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Exports that share a quota of concurrent functions become slow, but none fails."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.workflow.account import THROTTLED, Account, Ended, Load, without_retriers_of
@@ -8,6 +10,8 @@ from tests.workflow.stack import TEMPLATE
 EXPORT_TIMEOUT_SECONDS = TEMPLATE["Parameters"]["ExportTimeoutSeconds"]["Default"]
 MAX_CONCURRENCY = TEMPLATE["Parameters"]["MaxConcurrency"]["Default"]
 WORKER_SECONDS = {"bundles": (5, 20), "files": (60, 240)}
+PACKAGES_AT_ONCE = TEMPLATE["Parameters"]["PackagesAtOnce"]["Default"]
+MOST_PACKAGES = TEMPLATE["Parameters"]["MaxPackagesPerBatch"]["Default"]
 EVENTS_OF_A_HISTORY = 25_000  # a hard quota of Step Functions
 
 
@@ -82,3 +86,32 @@ def test_with_reserved_workers_small_exports_need_not_wait_for_large_ones(seed):
     assert failures(shared) == failures(apart) == []
     assert max(each.seconds for each in apart) < 30
     assert max(each.seconds for each in shared) > 10 * 30
+
+
+def a_batch(count, cache="bundles", workers=10):
+    """Return a batch of exports, as many of them at a time as the template says."""
+    package = an_export(cache, workers)
+    seconds = package.seconds | {"SubmitPackage": (0.2, 1)}
+    return Load(
+        {"CloseJob": (1, 3)}, 0, 0, packages=[replace(package, seconds=seconds)] * count, at_once=PACKAGES_AT_ONCE
+    )
+
+
+@pytest.mark.parametrize("free", [10, 100, 1_000])
+def test_a_batch_that_is_throttled_makes_all_of_its_packages(free):
+    account = Account(free)
+
+    (ended,) = account.run([a_batch(MOST_PACKAGES // 5)])
+
+    assert failures([ended]) == []
+    assert ended.events < EVENTS_OF_A_HISTORY / 10
+
+
+def test_a_batch_of_hundreds_of_packages_leaves_other_callers_their_share():
+    alone = Account(1_000).run([an_export("bundles", 28, begins=300)])
+    beside = Account(1_000).run([a_batch(MOST_PACKAGES), an_export("bundles", 28, begins=300)])
+    at_once = replace(a_batch(MOST_PACKAGES), at_once=MOST_PACKAGES)
+    unbounded = Account(1_000).run([at_once, an_export("bundles", 28, begins=10)])
+
+    assert beside[1].seconds < 1.5 * alone[0].seconds + 60
+    assert unbounded[1].seconds > beside[1].seconds
