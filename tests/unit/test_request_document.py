@@ -7,6 +7,8 @@ import pytest
 
 from exporttiles.domain.errors import RequestError
 from exporttiles.events.request_document import read_request_document
+from exporttiles.rest.parameters import read_export_request
+from tests.builders_rest import a_service
 
 NOW = datetime(2026, 11, 23, 23, 59, tzinfo=UTC)
 
@@ -25,6 +27,21 @@ def test_json_values_become_text_as_clients_send_it():
         "areaOfInterest": '{"rings": [[[0, 0.5]]]}',
         "extent": "",
     }
+
+
+def test_areas_with_their_levels_are_read_as_over_http():
+    areas = [
+        {"exportExtent": {"xmin": 0, "ymin": 0, "xmax": 9e6, "ymax": 9e6}, "levels": 8, "name": "County"},
+        {"tiles": ["3/4/2"], "levels": "9-10"},
+    ]
+
+    request = read_export_request(read(areas=areas, overviewLevels="0-3").parameters, a_service("World"))
+
+    assert [(each.name, each.levels) for each in request.areas] == [
+        ("areas[0] (County)", (8,)),
+        ("areas[1]", (9, 10)),
+        ("overviewLevels", (0, 1, 2, 3)),
+    ]
 
 
 def test_callback_data_is_repeated_unchanged():
