@@ -417,6 +417,24 @@ def test_recompression_in_processes_makes_the_bytes_of_one(world, tmp_path, monk
     assert (tmp_path / "one.tpkx").read_bytes() == (tmp_path / "two.tpkx").read_bytes()
 
 
+@pytest.mark.parametrize("tile_format", ["JPEG", "png", "MIXED"])
+def test_a_cache_of_webp_is_converted_on_request_in_processes_as_in_one(tmp_path, monkeypatch, tile_format, capsys):
+    body = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(body, "WEBP", lossless=True)
+    for row in range(40):  # more than one message of a pool
+        (tmp_path / f"cache/6/{row}").mkdir(parents=True)
+        (tmp_path / f"cache/6/{row}/9.webp").write_bytes(body.getvalue())
+    command = ["export", str(tmp_path / "cache"), "--tile-format", tile_format, "--name", "World"]
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    assert main([*command, str(tmp_path / "one.tpkx")]) == 0
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    assert main([*command, str(tmp_path / "two.tpkx")]) == 0
+
+    assert (tmp_path / "one.tpkx").read_bytes() == (tmp_path / "two.tpkx").read_bytes()
+    assert "--tile-format: WEBP tiles become" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "one.tpkx")]) == 0
+
+
 def test_clipping_in_processes_makes_the_bytes_of_one(world, tmp_path, monkeypatch):
     command = ["export", str(world), "--extent", "-100,-50,50,40", "--extent-wkid", "4326", "--clip", "--name", "World"]
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import zipfile
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -166,6 +167,24 @@ def test_a_view_over_two_tables_is_read_as_mbutil_writes_it(tmp_path):
 
 
 # What the file says about itself
+
+
+def test_the_attribution_of_mbtiles_is_the_copyright_notice_unless_the_user_gives_one(tmp_path, capsys):
+    path, out = mbtiles(tmp_path, attribution="© Us", description="Roads"), tmp_path / "out.tpkx"
+
+    assert inspect(path).service.copyright_text == "© Us"
+    for options, words in (([], ("Roads", "© Us")), (["--copyright", "© Them"], ("Roads", "© Them"))):
+        assert main(["export", str(path), str(out), "--force", *options]) == 0
+        assert "Its attribution is the copyright notice, '© Us'. --copyright replaces it." in capsys.readouterr().out
+        with zipfile.ZipFile(out) as archive:
+            iteminfo = archive.read("iteminfo.json").decode()
+        assert all(word in iteminfo for word in words)
+
+
+def test_long_texts_of_metadata_are_cut(tmp_path):
+    path = fill(mbtiles(tmp_path), "INSERT INTO metadata VALUES ('attribution', hex(zeroblob(1000000)))")
+
+    assert len(inspect(path).service.copyright_text) == 10_000
 
 
 def test_metadata_that_are_wrong_are_named_and_the_tiles_decide(tmp_path):

@@ -174,8 +174,9 @@ def inspect(
     except DamagedCacheError as error:
         reason = str(error).removeprefix(f"{Path(source.address).name}: ")
         raise DamagedCacheError(f"{source}: {reason}") from error
-    service = replace(found.service, description=description, copyright_text=copyright)
-    return replace(found, service=service)
+    service = found.service
+    texts = description or service.description, copyright or service.copyright_text
+    return replace(found, service=replace(service, description=texts[0], copyright_text=texts[1]))
 
 
 def print_messages(messages: Iterable[Message]) -> None:

@@ -40,6 +40,7 @@ class TileTable:
         extent: as the file states it, in the reference of the scheme; None if it is unknown.
         bounds: of MBTiles, in degrees; None if it has none that can be used.
         declared_format: of MBTiles, such as ``png``; '' for others.
+        description, attribution: of the map; of MBTiles alone.
         remarks: where the file contradicts itself.
     """
 
@@ -49,6 +50,8 @@ class TileTable:
     extent: Extent | None = None
     bounds: Box | None = None
     declared_format: str = ""
+    description: str = ""
+    attribution: str = ""
     remarks: tuple[str, ...] = ()
 
     @property
@@ -97,7 +100,8 @@ def read_tile_table(path: Path, layer: str = "") -> TileTable:
 def _read_mbtiles(database: UntrustedDatabase, layer: str) -> TileTable:
     if layer not in {"", MBTILES_TABLE}:
         raise DamagedCacheError(f"It is MBTiles, which have no layer '{layer[:40]}' (--layer).")
-    texts = {str(name): str(value) for name, value in database.rows("SELECT name, value FROM metadata LIMIT 1000")}
+    query = "SELECT substr(name, 1, 100), substr(value, 1, 10000) FROM metadata LIMIT 1000"
+    texts = {str(name): str(value) for name, value in database.rows(query)}
     levels = _levels(database, MBTILES_TABLE)
     remarks = []
     for level, tiles in levels.items():
@@ -110,7 +114,13 @@ def _read_mbtiles(database: UntrustedDatabase, layer: str) -> TileTable:
     if bounds is None and "bounds" in texts:
         remarks.append(f"metadata: The bounds '{texts['bounds'][:80]}' are no box in degrees, and are ignored.")
     return TileTable(
-        MBTILES_TABLE, levels, bounds=bounds, declared_format=texts.get("format", "").lower(), remarks=tuple(remarks)
+        MBTILES_TABLE,
+        levels,
+        bounds=bounds,
+        declared_format=texts.get("format", "").lower(),
+        description=texts.get("description", ""),
+        attribution=texts.get("attribution", ""),
+        remarks=tuple(remarks),
     )
 
 
@@ -118,9 +128,10 @@ def _read_geopackage(database: UntrustedDatabase, names: set[str], layer: str) -
     for needed in ("gpkg_spatial_ref_sys", "gpkg_tile_matrix_set", "gpkg_tile_matrix"):
         if needed not in names:
             raise DamagedCacheError(f"The table {needed} is missing: it holds no tiles.")
-    contents = list(database.rows("SELECT table_name, data_type FROM gpkg_contents LIMIT 1000"))
+    query = "SELECT substr(table_name, 1, 1000), substr(data_type, 1, 40) FROM gpkg_contents LIMIT 1000"
+    contents = list(database.rows(query))
     tables = [str(table) for table, kind in contents if kind == "tiles"]
-    table = _chosen(tables, layer, sorted({str(kind)[:40] for _, kind in contents}))
+    table = _chosen(tables, layer, sorted({str(kind) for _, kind in contents}))
     if table not in names:
         raise DamagedCacheError(f"The table '{table[:80]}' is missing, although gpkg_contents lists it.")
     scheme, sides, remarks = _read_scheme(database, table)

@@ -84,7 +84,8 @@ def _check(checked: _Checked, suffix: str) -> None:
 
 
 def _check_mbtiles(checked: _Checked) -> None:
-    texts = {str(name): str(value) for name, value in checked.rows("SELECT name, value FROM metadata LIMIT 1000")}
+    query = "SELECT substr(name, 1, 100), substr(value, 1, 10000) FROM metadata LIMIT 1000"
+    texts = {str(name): str(value) for name, value in checked.rows(query)}
     for name in ("name", "format"):
         checked.damage.require(texts.get(name), "metadata", f"It has no row '{name}', which is required.")
     tile_format = texts.get("format", "")

@@ -47,7 +47,7 @@ class InspectedCache:
     """A cache as an image service, with messages for its owner.
 
     Attributes:
-        service: without any texts.
+        service: with the texts that the cache states.
         messages: the documents and assumptions that the service rests on, and
             warnings about what looks wrong.
     """
@@ -223,6 +223,8 @@ class InspectCache:
             compression_quality=_quality(info, tile_format, quality),
             lerc_error=info.lerc_error if info else 0.0,
             full_extent=full_extent,
+            description=survey.description,
+            copyright_text=survey.attribution,
         )
         is_format_stated = info is not None and info.tile_format == tile_format
         sources = Sources(

@@ -51,6 +51,7 @@ class Survey:
         full_extent: None if the cache does not state it.
         extent_source: where `full_extent` is stated, as in `cache_claims.Sources`.
         grid: of tiles in files; None for other layouts.
+        description, attribution: of the map; '' if the cache does not state it.
         messages: warnings about the tiles, their names and the documents of their layout.
     """
 
@@ -61,6 +62,8 @@ class Survey:
     full_extent: Extent | None = None
     extent_source: str = ""
     grid: TileGrid | None = None
+    description: str = ""
+    attribution: str = ""
     messages: list[Message] = field(default_factory=list)
 
     @property

@@ -63,7 +63,14 @@ def survey_table(
             the top.
     """
     name = cache.url.rpartition("/")[2]
-    survey = Survey(extent_source=f"{name}, bounds of its metadata")
+    survey = Survey(
+        extent_source=f"{name}, bounds of its metadata",
+        description=table.description,
+        attribution=table.attribution,
+    )
+    if table.attribution:
+        text = f"{name}: Its attribution is the copyright notice, '{table.attribution[:200]}'. --copyright replaces it."
+        survey.messages.append(Message(MessageKind.INFORMATIVE, text))
     if table.is_mbtiles:
         if not scheme.spatial_reference.is_same_as(WEB_MERCATOR_256.spatial_reference):
             raise DamagedCacheError(f"{name}: MBTiles are always in Web Mercator.")
