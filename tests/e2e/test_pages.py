@@ -269,6 +269,7 @@ def test_the_levels_and_the_app_are_those_of_the_request(desktop, services):
 def test_another_tiling_scheme_is_drawn_in_its_own_grid_and_understands_degrees(desktop, services):
     open_map(desktop, services, "Swiss")
     type_degrees(desktop, 7.40, 46.90, 7.50, 47.00)  # around Bern, which is at 2,600,000 1,200,000
+    assert desktop.locator("#xmin").input_value() == "7.4"  # as typed, though the map shows it turned
     desktop.get_by_label("Corners of a rectangle in").select_option("map units (metre)")
 
     west, south = (float(desktop.locator(f"#{side}").input_value()) for side in ("xmin", "ymin"))

@@ -59,7 +59,7 @@ def test_a_person_signs_in_exports_and_signs_out(browser, services, device):
         with page.expect_download() as package:
             page.get_by_role("link", name="Download").click()
         assert package.value.suggested_filename == "Secret.tpkx"
-        expect(page.locator("pre")).to_contain_text("X-Esri-Authorization: Bearer $TOKEN")
+        expect(page.locator("pre")).to_contain_text("Authorization: Bearer $TOKEN")
         assert KEY not in page.content() + page.url
 
         page.get_by_role("button", name="Sign out").click()

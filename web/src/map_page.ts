@@ -1,19 +1,20 @@
 // The page of a service: choose an area, levels and an app, see the size, and start the export.
 
 import { Refusal, estimate, newToken, startExport } from "./api";
-import { FileProblem, readFile } from "./files";
-import { age, forgetAll, recentExports } from "./recent";
-import { comparePictures } from "./preview";
 import { type Area, WGS84, areaParameters } from "./area";
+import { CoordinateForms } from "./coordinates";
 import { element, field, inputs } from "./dom";
+import { FileProblem, readFile } from "./files";
+import { LevelSliders } from "./levels";
 import { type Tool, MapView } from "./map_view";
-import { type Extent, type Projection, fromLonLat, getCenter, transformExtent } from "./openlayers";
-import { type LevelOfDetail, type MapData, type Prices, type ServiceDocument, levelsOf, readMapData, servicePath } from "./service";
-import { countTiles, extentOf, knowsDegrees, metresPerPixel, projectionOf } from "./tiling";
-import { bytes, counted, dollars, metres, scale, visibleThings } from "./wording";
+import { type Extent, type Projection, transformExtent } from "./openlayers";
+import { comparePictures } from "./preview";
+import { age, forgetAll, recentExports } from "./recent";
+import { type MapData, type Prices, type ServiceDocument, readMapData, servicePath } from "./service";
+import { extentOf, projectionOf } from "./tiling";
+import { bytes, counted, dollars } from "./wording";
 
 const ESTIMATE_DELAY_MS = 500;
-const COMFORTABLE_TILES = 50_000; // levels are chosen so that a new area has no more
 const SECONDS_BYTES = 100_000_000; // smaller exports are made by one function, without a wait for others
 const ROUTE_METRES: Record<string, number> = { m: 1, km: 1000, mi: 1609.344 };
 const HINTS: Record<Tool, string> = {
@@ -33,25 +34,21 @@ export async function showMapPage(panel: HTMLElement): Promise<void> {
 class MapPage {
   private readonly service: ServiceDocument;
   private readonly prices: Prices;
-  private readonly levels: LevelOfDetail[];
   private readonly path = servicePath();
   private readonly view: MapView;
+  private readonly levels: LevelSliders;
+  private readonly coordinates: CoordinateForms;
   private area: Area | null = null;
-  private hasChosenLevels = false;
   private running: AbortController | undefined;
   private timer = 0;
   private token = newToken();
 
   private readonly tools = document.querySelectorAll<HTMLButtonElement>("[data-tool]");
   private readonly hint = element("area-hint");
-  private readonly coarsest = field("coarsest-level");
-  private readonly finest = field("finest-level");
   private readonly app = element<HTMLSelectElement>("app");
   private readonly result = element("estimate");
   private readonly costs = element("costs");
   private readonly submit = element<HTMLButtonElement>("make-package");
-  private readonly sides = ["xmin", "ymin", "xmax", "ymax"].map((name) => field(name));
-  private readonly units = element<HTMLSelectElement>("coordinate-unit");
 
   constructor(
     { service, prices }: MapData,
@@ -59,14 +56,20 @@ class MapPage {
   ) {
     this.service = service;
     this.prices = prices;
-    this.levels = levelsOf(service);
     this.view = new MapView(
       element("map"),
       this.service,
       projection,
       this.path,
       (area) => this.choose(area),
-      (extent) => this.showCount(extent),
+      (extent) => this.say(`About ${counted(this.levels.countTiles(extent), "tile")} …`),
+    );
+    this.levels = new LevelSliders(service, projection, () => this.renew());
+    this.coordinates = new CoordinateForms(
+      service,
+      projection,
+      (area) => this.chooseTyped(area),
+      (place) => this.view.centreOn(place, this.levels.finestChosen().resolution * 2),
     );
   }
 
@@ -81,19 +84,9 @@ class MapPage {
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.view.isDrawing) this.use("clear");
     });
-    for (const slider of [this.coarsest, this.finest]) {
-      slider.max = String(this.levels.length - 1);
-      slider.addEventListener("input", () => this.moveSlider(slider));
-    }
-    this.coarsest.value = "0";
-    this.finest.value = String(this.levels.length - 1);
     for (const control of [this.app, ...inputs("quality")]) control.addEventListener("change", () => this.renew());
     for (const control of [field("route-width"), element("route-unit")]) {
       control.addEventListener("change", () => this.setRouteWidth());
-    }
-    if (!knowsDegrees(this.projection)) {
-      this.units.querySelector("[value=degrees]")?.remove();
-      element("go-to").hidden = true;
     }
     this.showRecent();
     element("forget").addEventListener("click", () => {
@@ -112,17 +105,7 @@ class MapPage {
     for (const details of document.querySelectorAll("#compare")) {
       details.addEventListener("toggle", () => void this.compare());
     }
-    this.units.addEventListener("change", () => this.showCoordinates());
-    element<HTMLFormElement>("coordinates").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.readCoordinates();
-    });
-    element<HTMLFormElement>("go-to").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.goTo(field("place"));
-    });
     this.submit.addEventListener("click", () => void this.makePackage());
-    this.showLevels();
     this.renew();
   }
 
@@ -158,14 +141,33 @@ class MapPage {
     this.choose({ kind: "rectangle", envelope: { xmin, ymin, xmax, ymax }, reference: this.service.spatialReference });
   }
 
+  private chooseTyped(area: Area & { kind: "rectangle" }): void {
+    for (const button of this.tools) button.setAttribute("aria-pressed", "false");
+    element("route-options").hidden = true;
+    const { xmin, ymin, xmax, ymax } = area.envelope;
+    if (xmin > xmax) {
+      const halves = [rectangle(xmin, ymin, 180, ymax), rectangle(-180, ymin, xmax, ymax)];
+      this.view.showFile({ type: "MultiPolygon", coordinates: halves }, this.projection);
+      this.choose(area);
+      this.hint.textContent = "The rectangle crosses the 180th meridian.";
+      return;
+    }
+    const extent =
+      area.reference === WGS84
+        ? transformExtent([xmin, Math.max(ymin, -89.9), xmax, Math.min(ymax, 89.9)], "EPSG:4326", this.projection)
+        : [xmin, ymin, xmax, ymax];
+    this.view.showRectangle(extent);
+    this.view.fit(extent);
+    this.choose(area);
+  }
+
   private choose(area: Area): void {
     this.area = area.kind === "route" ? { ...area, metres: this.routeMetres() } : area;
     element("finish-drawing").hidden = true;
     if (area.kind === "everything") this.hint.textContent = "All of this map is chosen.";
     else if (area.kind !== "file") this.hint.textContent = "To change the area, drag its corners on the map.";
-    if (!this.hasChosenLevels) this.chooseLevels();
-    this.showCoordinates();
-    this.showLevels();
+    this.levels.suggest(this.extent());
+    this.coordinates.show(area, this.view.drawnExtent());
     this.renew();
   }
 
@@ -198,7 +200,7 @@ class MapPage {
 
   private showTiles(): void {
     if (field("show-tiles").checked && this.area) {
-      this.view.showTiles(this.levels[this.finest.valueAsNumber]!, this.extent());
+      this.view.showTiles(this.levels.finestChosen(), this.extent());
     } else {
       this.view.hideTiles();
     }
@@ -207,7 +209,7 @@ class MapPage {
   private async compare(): Promise<void> {
     const details = element<HTMLDetailsElement>("compare");
     if (!details.open) return;
-    const url = this.view.tileInTheMiddle(this.levels[this.finest.valueAsNumber]!);
+    const url = this.view.tileInTheMiddle(this.levels.finestChosen());
     const isShown = await comparePictures(url, [element("picture-original"), element("picture-smaller")]);
     element("no-picture").hidden = isShown;
   }
@@ -231,60 +233,21 @@ class MapPage {
     return this.view.drawnExtent() ?? extentOf(this.service);
   }
 
-  /** Choose all levels, or as many from the coarsest on as give a package of a comfortable size. */
-  private chooseLevels(): void {
-    const limit = Math.min(COMFORTABLE_TILES, this.service.maxExportTilesCount);
-    let total = 0;
-    let chosen = 0;
-    for (const [index, level] of this.levels.entries()) {
-      total += countTiles(this.service, level, this.extent());
-      if (total > limit) break;
-      chosen = index;
-    }
-    this.coarsest.value = "0";
-    this.finest.value = String(chosen);
-  }
-
-  private moveSlider(moved: HTMLInputElement): void {
-    this.hasChosenLevels = true;
-    if (this.coarsest.valueAsNumber > this.finest.valueAsNumber) {
-      (moved === this.coarsest ? this.finest : this.coarsest).value = moved.value;
-    }
-    this.showLevels();
-    this.renew();
-  }
-
-  private showLevels(): void {
-    for (const slider of [this.coarsest, this.finest]) {
-      const { level, resolution, scale: denominator } = this.levels[slider.valueAsNumber]!;
-      const ground = metresPerPixel(this.projection, resolution, getCenter(this.extent()));
-      const text = `Level ${level} shows ${visibleThings(ground)}: ${metres(ground)} a pixel, ${scale(denominator)}`;
-      element(`${slider.id}-text`).textContent = text;
-      slider.setAttribute("aria-valuetext", text);
-    }
-  }
-
-  private chosenLevels(): LevelOfDetail[] {
-    return this.levels.slice(this.coarsest.valueAsNumber, this.finest.valueAsNumber + 1);
+  private isSmaller(): boolean {
+    return inputs("quality").some(({ checked, value }) => checked && value === "smaller");
   }
 
   private parameters(area: Area): Record<string, string> {
-    const isSmaller = inputs("quality").some(({ checked, value }) => checked && value === "smaller");
     return {
       ...areaParameters(area),
-      levels: this.chosenLevels()
+      levels: this.levels
+        .chosen()
         .map(({ level }) => level)
         .join(","),
       tilePackage: "true",
       storageFormatType: this.app.value,
-      ...(isSmaller ? { optimizeTilesForSize: "true" } : {}),
+      ...(this.isSmaller() ? { optimizeTilesForSize: "true" } : {}),
     };
-  }
-
-  /** Show the number of tiles in an extent, while it is being drawn. */
-  private showCount(extent: Extent): void {
-    const total = this.chosenLevels().reduce((sum, level) => sum + countTiles(this.service, level, extent), 0);
-    this.say(`About ${counted(total, "tile")} …`);
   }
 
   /** Forget the present estimate, and request a new one soon. */
@@ -292,6 +255,7 @@ class MapPage {
     this.running?.abort();
     clearTimeout(this.timer);
     this.showTiles();
+    this.levels.describe(this.extent());
     this.token = newToken();
     this.submit.disabled = true;
     const { area } = this;
@@ -303,7 +267,7 @@ class MapPage {
       this.say("Choose an area to see the size of its package.");
       return;
     }
-    const total = this.chosenLevels().reduce((sum, level) => sum + countTiles(this.service, level, this.extent()), 0);
+    const total = this.levels.countTiles(this.extent());
     const limit = this.service.maxExportTilesCount;
     if ((area.kind === "rectangle" || area.kind === "everything") && total > limit) {
       this.refuse(total);
@@ -324,7 +288,7 @@ class MapPage {
       } else if (!found.tiles) {
         this.say("There is no tile in this area. Choose another area or more levels.", "error");
       } else {
-        this.say(`${counted(found.tiles, "tile")}, about ${bytes(found.bytes)}`, "good");
+        this.say(`${counted(found.tiles, "tile")}, ${this.isSmaller() ? "less than" : "about"} ${bytes(found.bytes)}`, "good");
         const { tile, downloadedGigabyte } = this.prices;
         const price = tile * found.tiles + (downloadedGigabyte * found.bytes) / 1e9;
         const time = found.bytes < SECONDS_BYTES ? "seconds" : "minutes";
@@ -363,60 +327,6 @@ class MapPage {
     this.costs.textContent = "";
     this.result.textContent = text;
     this.result.className = kind;
-  }
-
-  private showCoordinates(): void {
-    const extent = this.view.drawnExtent();
-    const inDegrees = this.units.value === "degrees";
-    const shown = extent && (inDegrees ? transformExtent(extent, this.projection, "EPSG:4326") : extent);
-    for (const [index, side] of this.sides.entries()) {
-      side.value = shown ? shown[index]!.toFixed(inDegrees ? 5 : 1) : "";
-    }
-  }
-
-  private readCoordinates(): void {
-    const values = this.sides.map((side) => side.valueAsNumber);
-    const [xmin, ymin, xmax, ymax] = values as [number, number, number, number];
-    const inDegrees = this.units.value === "degrees";
-    let problem = "";
-    if (!values.every(Number.isFinite)) problem = "Type a number into each of the four fields.";
-    else if (xmin >= xmax && !(inDegrees && xmin > 0 && xmax < 0)) problem = "West must be less than east.";
-    else if (ymin >= ymax) problem = "South must be less than north.";
-    else if (inDegrees && (xmin < -180 || xmax > 180 || ymin < -90 || ymax > 90)) {
-      problem = "Degrees go from -180 to 180 for west and east, and from -90 to 90 for south and north.";
-    }
-    element("coordinates-problem").textContent = problem;
-    if (problem) return;
-    for (const button of this.tools) button.setAttribute("aria-pressed", "false");
-    element("route-options").hidden = true;
-    const reference = inDegrees ? WGS84 : this.service.spatialReference;
-    const area: Area = { kind: "rectangle", envelope: { xmin, ymin, xmax, ymax }, reference };
-    if (xmin > xmax) {
-      const halves = [rectangle(xmin, ymin, 180, ymax), rectangle(-180, ymin, xmax, ymax)];
-      this.view.showFile({ type: "MultiPolygon", coordinates: halves }, this.projection);
-      this.choose(area);
-      this.hint.textContent = "The rectangle crosses the 180th meridian.";
-      return;
-    }
-    const extent = inDegrees
-      ? transformExtent([xmin, Math.max(ymin, -89.9), xmax, Math.min(ymax, 89.9)], "EPSG:4326", this.projection)
-      : [xmin, ymin, xmax, ymax];
-    this.view.showRectangle(extent);
-    this.view.fit(extent);
-    this.choose(area);
-  }
-
-  /** Show the place whose latitude and longitude are in a field. */
-  private goTo(place: HTMLInputElement): void {
-    const match = place.value.match(/^\s*(-?\d+(?:\.\d+)?)\s*°?\s*[,; ]\s*(-?\d+(?:\.\d+)?)\s*°?\s*$/);
-    const [latitude, longitude] = match ? [Number(match[1]), Number(match[2])] : [NaN, NaN];
-    const isPlace = Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180;
-    element("place-problem").textContent = isPlace
-      ? ""
-      : "Type the latitude, a comma and the longitude in degrees, such as 46.95, 7.44.";
-    if (!isPlace) return;
-    const finest = this.levels.at(-1)!.resolution;
-    this.view.centreOn(fromLonLat([longitude, latitude], this.projection), finest * 2);
   }
 }
 

@@ -258,7 +258,9 @@ export class MapView {
     if (geometry instanceof LineString) {
       this.changed({ kind: "route", paths: [geometry.getCoordinates()], reference, metres: 0 });
     } else if (geometry instanceof Polygon && feature.get("tool") === "rectangle") {
-      const [xmin, ymin, xmax, ymax] = geometry.getExtent() as [number, number, number, number];
+      const inside = getIntersection(geometry.getExtent(), extentOf(this.service)); // there is nothing outside
+      const extent = isEmpty(inside) ? geometry.getExtent() : inside;
+      const [xmin, ymin, xmax, ymax] = extent as [number, number, number, number];
       this.changed({ kind: "rectangle", envelope: { xmin, ymin, xmax, ymax }, reference });
     } else if (geometry instanceof Polygon) {
       this.changed({ kind: "shape", rings: geometry.getCoordinates(), reference });

@@ -75,7 +75,8 @@ def _outcome(job: Job, urls: JobUrls, *, has_tokens: bool) -> list[str]:
         return [pages.links({**result, "Files": f"{urls.files}?f=html"})]
     name = f"Download {job.package.name} ({size_text(job.package.size_bytes)})"
     download = f'<p><a class="primary" href="{escape(urls.package)}">{escape(name)}</a></p>'
-    token = '-H "X-Esri-Authorization: Bearer $TOKEN" ' if has_tokens else ""
+    # This header, as curl does not send it on to S3.
+    token = '-H "Authorization: Bearer $TOKEN" ' if has_tokens else ""
     command = f"curl -LO {token}{quote(urls.package)}"
     on_a_terminal = f"<p>On a terminal:</p><pre><code>{escape(command)}</code></pre>"
     kept = pages.paragraph(f"The package is kept until {job.expires_at:%-d %B %Y, %H:%M} UTC.")
