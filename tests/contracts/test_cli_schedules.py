@@ -93,6 +93,19 @@ def test_a_schedule_may_name_the_format_of_its_packages(make_stack, s3_endpoint)
     assert (request["tilePackage"], request["storageFormatType"]) == (True, "MBTiles")
 
 
+def test_a_schedule_may_convert_the_tiles(make_stack, s3_endpoint, capsys):
+    stack = make_stack()
+    assert main(["schedule", "add", "field", *WEEKLY, *WHAT, "--tile-format", "png", "--stack", stack]) == 0
+
+    scheduler = boto3.client("scheduler", **client_options(s3_endpoint))
+    request = json.loads(scheduler.get_schedule(Name="field", GroupName=stack)["Target"]["Input"])
+    scheduler.close()
+
+    assert request["tileFormat"] == "PNG"
+    assert main(["schedule", "add", "field", *WEEKLY, *WHAT, "--tile-format", "gif", "--stack", stack]) == 2
+    assert "'gif' is not one of 'jpeg', 'png', 'mixed'" in capsys.readouterr().err
+
+
 def test_a_schedule_of_the_other_kind_takes_the_place_of_one_with_its_name(schedule, capsys):
     schedule("add", "district", "--cron", "0 5 ? * MON *", *WHAT)
     schedule("add", "district", "--on-new-imagery", *WHAT)

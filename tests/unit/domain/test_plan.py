@@ -162,8 +162,10 @@ def test_files_and_recompression_make_tiles_heavier():
     bundles = worker_seconds(10_000, 10_000 * TILE_BYTES, from_files=False, recompressed=False)
     files = worker_seconds(10_000, 10_000 * TILE_BYTES, from_files=True, recompressed=False)
     recompressed = worker_seconds(10_000, 10_000 * TILE_BYTES, from_files=False, recompressed=True)
+    converted = worker_seconds(10_000, 10_000 * TILE_BYTES, from_files=False, recompressed=False, converted=True)
 
     assert bundles < files < bundles + recompressed
+    assert recompressed < converted
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ _WORKER_SECONDS = 10
 _BYTES_PER_SECOND = 50_000_000
 _FILES_PER_SECOND = 1_500
 _RECOMPRESSED_PER_SECOND = 1_000
+_CONVERTED_PER_SECOND = 150
 _CLIPPED_PER_SECOND = 50
 
 
@@ -171,7 +172,13 @@ def shares(total: int, weights: Sequence[int]) -> Iterator[int]:
 
 
 def worker_seconds(
-    tile_count: int, size_bytes: int, *, from_files: bool, recompressed: bool, clipped_count: int = 0
+    tile_count: int,
+    size_bytes: int,
+    *,
+    from_files: bool,
+    recompressed: bool,
+    converted: bool = False,
+    clipped_count: int = 0,
 ) -> float:
     """Estimate how long one worker would take for a whole export.
 
@@ -180,12 +187,15 @@ def worker_seconds(
         size_bytes: about their total size.
         from_files: each tile is a request of its own.
         recompressed: each tile is decoded and encoded.
+        converted: each tile is decoded and encoded in another format, such as PNG.
         clipped_count: tiles on the border of an area that they are clipped to.
     """
     seconds = size_bytes / _BYTES_PER_SECOND
     if from_files:
         seconds += tile_count / _FILES_PER_SECOND
-    if recompressed:
+    if converted:
+        seconds += tile_count / _CONVERTED_PER_SECOND
+    elif recompressed:
         seconds += tile_count / _RECOMPRESSED_PER_SECOND
     return seconds + clipped_count / _CLIPPED_PER_SECOND
 

@@ -132,12 +132,12 @@ class PlanExport:
             AreaError: the export would take longer than it may.
         """
         from_files = export.service.cache.layout is CacheLayout.FILES
-        recompressed = export.request.compression_quality is not None or export.request.tile_format is not None
         seconds = worker_seconds(
             tile_count,
             size_bytes,
             from_files=from_files,
-            recompressed=recompressed,
+            recompressed=export.request.compression_quality is not None,
+            converted=export.request.tile_format is not None,
             clipped_count=round(clipped_share * tile_count),
         )
         most = self.max_concurrency
