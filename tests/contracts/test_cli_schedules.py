@@ -289,6 +289,13 @@ def test_a_stack_or_a_bucket_but_not_both():
     assert main(["token", "list", "--bucket", "a", "--stack", "b"]) == 2
 
 
+def test_a_schedule_may_export_tiles_by_name(schedule, capsys):
+    assert schedule("add", "tile", *WEEKLY, *WHAT, "--tile", "4/8/5", "--tile", "120") == 0
+    assert schedule("add", "tile", *WEEKLY, *WHAT, "--tile", "4/16/0") == 2
+
+    assert "--tile: '4/16/0' cannot be used. It must be zoom/x/y" in capsys.readouterr().err
+
+
 def test_a_schedule_may_export_several_areas_each_with_its_levels(schedule, tmp_path, capsys):
     county, fire = tmp_path / "county.json", tmp_path / "fire.json"
     county.write_text(json.dumps({"type": "Polygon", "coordinates": [[[8, 47], [9, 47], [9, 48], [8, 47]]]}))

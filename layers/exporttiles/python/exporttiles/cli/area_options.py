@@ -55,10 +55,12 @@ class AreaOptions:
 
     Attributes:
         areas: at least one; if it is the only one, it may be without a file.
+        tiles: names of tiles that are the area instead.
         overview_levels: levels of the full extent; None for none.
     """
 
     areas: tuple[AreaOption, ...]
+    tiles: tuple[str, ...]
     overview_levels: str | None
 
     @property
@@ -75,10 +77,12 @@ class AreaOptions:
         Raises:
             RequestError: an option cannot be used, or a file cannot be read.
         """
-        overview = {"overviewLevels": self.overview_levels} if self.overview_levels else {}
+        more = {"overviewLevels": self.overview_levels} if self.overview_levels else {}
+        if self.tiles:
+            more["tiles"] = json.dumps(self.tiles)
         if len(self.areas) == 1:
             members, notes = _read(self.areas[0], attribute)
-            return members | overview, notes
+            return members | more, notes
         elements: list[dict[str, str]] = []
         all_notes: list[str] = []
         for number, option in enumerate(self.areas):
@@ -89,7 +93,7 @@ class AreaOptions:
                     raise RequestError(text, "levels")
             elements.append(members | {"name": _name(option)})
             all_notes += [f"areas[{number}].{note}" for note in notes]
-        return {"areas": json.dumps(elements)} | overview, tuple(all_notes)
+        return {"areas": json.dumps(elements)} | more, tuple(all_notes)
 
 
 def area_options(*, are_levels_required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -142,6 +146,14 @@ def area_options(*, are_levels_required: bool = False) -> Callable[[Callable[...
             help="Buffer lines, points and polygons of --area by this distance: in metres, or such as 5km or 300ft.",
         ),
         click.option(
+            "--tile",
+            multiple=True,
+            cls=ExclusiveOption,
+            excludes=["extent", "area"],
+            metavar="Z/X/Y",
+            help="Area of a tile of Web Mercator, by zoom/x/y or quadkey, instead of --area; may be repeated.",
+        ),
+        click.option(
             "--overview-levels",
             callback=filled,
             metavar="LEVELS",
@@ -151,10 +163,10 @@ def area_options(*, are_levels_required: bool = False) -> Callable[[Callable[...
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
-        def with_areas(*arguments: Any, overview_levels: str | None, **values: Any) -> Any:
+        def with_areas(*arguments: Any, tile: tuple[str, ...], overview_levels: str | None, **values: Any) -> Any:
             context = click.get_current_context()
             found = {field.name: values.pop(field.name) for field in fields(AreaOption)}
-            areas = AreaOptions(_group(context, found), overview_levels)
+            areas = AreaOptions(_group(context, found), tile, overview_levels)
             return command(*arguments, areas=areas, **values)
 
         decorated: Callable[..., Any] = with_areas

@@ -45,14 +45,6 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
     help="Extent, in the spatial reference of the cache or of --extent-wkid.  [default: all]",
 )
 @click.option(
-    "--tile",
-    multiple=True,
-    cls=ExclusiveOption,
-    excludes=["extent", "area"],
-    metavar="Z/X/Y",
-    help="Area of a tile of Web Mercator, by zoom/x/y or quadkey, instead of --extent; may be repeated.",
-)
-@click.option(
     "--package-by",
     callback=filled,
     metavar="ATTRIBUTE",
@@ -104,7 +96,6 @@ def export(
     *,
     areas: AreaOptions,
     extent: str | None,
-    tile: tuple[str, ...],
     package_by: str | None,
     package_format: str | None,
     skip_existing: bool,
@@ -143,7 +134,6 @@ def export(
         "storageFormatType": storage_format,
         "exportExtent": _with_reference(extent, extent_wkid) if extent_wkid else extent,
         **area_parameters,
-        "tiles": json.dumps(tile) if tile else None,
         "tileFormat": tile_format,
         "clip": "true" if clip else None,
         "clipColor": clip_color,
