@@ -4,10 +4,9 @@ from time import monotonic, sleep
 
 from exporttiles.messages.execution import execution_name
 
-AT_ONCE = ["Batch?", "Small?", "ExportAtOnce", "CloseJob", "Failed?", "ExportSucceeded"]
+AT_ONCE = ["Kind?", "ExportAtOnce", "CloseJob", "Failed?", "ExportSucceeded"]
 STEPS = [
-    "Batch?",
-    "Small?",
+    "Kind?",
     "PlanExport",
     "ExportTileRanges",
     "PackTilePackage",

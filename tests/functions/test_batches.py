@@ -142,6 +142,20 @@ def test_clients_of_arcgis_download_every_package_from_the_result(client):
         assert int(head["content-length"]) == len(client.runtime.objects.read(key))
 
 
+@pytest.mark.parametrize(
+    ("parameters", "suffix"),
+    [({"tilePackage": "false"}, ".zip"), ({"storageFormatType": "PMTiles"}, ".pmtiles")],
+    ids=["dataset", "PMTiles"],
+)
+def test_a_batch_may_have_any_output(client, parameters, suffix):
+    batch_id = client.start(**parameters)
+    client.run(batch_id)
+
+    files = client.json(FILES.replace(JOB, batch_id))["files"]
+    assert [file["name"] for file in files] == [f"{name}{suffix}" for name in NAMES]
+    assert all(client.get(file["url"].removeprefix(HOST))["statusCode"] == 302 for file in files)
+
+
 def test_a_package_holds_the_tiles_of_its_features_alone(client):
     batch_id = client.start([a_feature("A", 1, 1), a_feature("B", 100, -40), a_feature("A", -100, 20)], levels="3")
     client.run(batch_id)

@@ -190,14 +190,11 @@ class Account:
 
 def _chosen(load: Load, name: str, state: Mapping[str, Any], *, has_failed: bool) -> str:
     """Return the state that a choice leads to."""
-    is_first = {
-        "Batch?": bool(load.packages),
-        "Submitted?": True,
-        "Small?": not load.items,
-        "Packed?": False,
-        "Failed?": has_failed,
-    }
-    chosen: str = state["Choices"][0]["Next"] if is_first[name] else state["Default"]
+    if name == "Kind?":
+        batch, small = (choice["Next"] for choice in state["Choices"])
+        return batch if load.packages else state["Default"] if load.items else small
+    is_first = {"Submitted?": True, "Packed?": False, "Failed?": has_failed}[name]
+    chosen: str = state["Choices"][0]["Next"] if is_first else state["Default"]
     return chosen
 
 

@@ -150,12 +150,10 @@ def test_a_list_of_work_items_that_s3_does_not_serve_at_once_is_read_again_and_n
 
 
 def test_a_small_export_takes_two_functions_and_any_other_the_map():
-    (batch,) = MACHINE["States"][MACHINE["StartAt"]]["Choices"]
-    first = MACHINE["States"]["Small?"]
-    (small,) = first["Choices"]
+    first = MACHINE["States"][MACHINE["StartAt"]]
+    batch, small = first["Choices"]
 
     assert batch == {"Variable": "$.packages_key", "IsPresent": True, "Next": "ExportPackages"}
-    assert MACHINE["States"][MACHINE["StartAt"]]["Default"] == "Small?"
     assert (small["Variable"], small["Next"]) == ("$.expected_bytes", "ExportAtOnce")
     assert '"NumericLessThan": ${SmallExportBytes}' in MACHINE_TEXT
     assert MACHINE["States"]["ExportAtOnce"]["Next"] == "CloseJob"
