@@ -1142,13 +1142,18 @@ def areas():
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("area.geojson", umlaut)
-    for name, body in (
-        ("kml", "<kml xmlns='http://www.opengis.net/kml/2.2'/>"),
-        ("wkt", "POLYGON((7 50,7 51,8 51,8 50,7 50))"),
-        ("zip", packed.getvalue()),
-        ("empty", ""),
+    kml = (
+        "<kml xmlns='http://www.opengis.net/kml/2.2'><Placemark><Polygon><outerBoundaryIs><LinearRing><coordinates>"
+        "7,50 7,51 8,51 8,50 7,50</coordinates></LinearRing></outerBoundaryIs></Polygon></Placemark></kml>"
+    )
+    for name, body, right in (
+        ("kml", kml, one_each),
+        ("zip", packed.getvalue(), one_each),
+        ("kml-empty", "<kml xmlns='http://www.opengis.net/kml/2.2'/>", "refused, in words"),
+        ("wkt", "POLYGON((7 50,7 51,8 51,8 50,7 50))", "refused, in words"),
+        ("empty", "", "refused, in words"),
     ):
-        yield f"area-files/{name}", lambda f, b=body: made(f, b), command, "refused, in words"
+        yield f"area-files/{name}", lambda f, b=body: made(f, b), command, right
 
 
 def across_180():
