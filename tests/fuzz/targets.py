@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from exporttiles.adapters.archives import within
 from exporttiles.adapters.json_folders import ServiceCatalog
@@ -190,6 +190,27 @@ def read_pmtiles(data: bytes) -> None:
         read_tiles({"World.pmtiles": data}, CacheLayout.PMTILES, "World.pmtiles")
     inspect({"World.pmtiles": data}, "World.pmtiles")
     check_archive_file(RangedFile.of(BytesIO(data)), ".pmtiles", Scope())
+
+
+def read_raster(data: bytes) -> None:
+    inspect({"ortho.tif": data}, "ortho.tif")
+
+
+def rasters() -> Iterable[bytes]:
+    picture = Image.linear_gradient("L").resize((64, 48))
+    keys = (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 32632)
+    place = {33550: (1.0, 1.0, 0.0), 33922: (0.0, 0.0, 0.0, 500_000.0, 5_200_000.0, 0.0), 34735: keys}
+    for mode, compression in (("RGB", "raw"), ("RGB", "tiff_adobe_deflate"), ("L", "tiff_lzw"), ("P", "zstd")):
+        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        for tag, values in place.items():
+            tags[tag] = values
+            tags.tagtype[tag] = 3 if tag == 34735 else 12
+        body = BytesIO()
+        picture.convert(mode).save(body, "TIFF", compression=compression, tiffinfo=tags)
+        yield body.getvalue()
+    jpeg = BytesIO()
+    picture.convert("RGB").save(jpeg, "TIFF", compression="jpeg", tiffinfo=tags)
+    yield jpeg.getvalue()
 
 
 def read_database(data: bytes) -> None:
@@ -561,6 +582,7 @@ TARGETS = {
     "bundle_v2": Target(read_bundle_v2, bundles_v2),
     "bundle_v1": Target(read_bundle_v1, bundles_v1),
     "pmtiles": Target(read_pmtiles, archives_pmtiles),
+    "raster": Target(read_raster, rasters),
     "database": Target(read_database, databases),
     "zip": Target(read_zip, archives_zip),
     "conf": Target(read_conf, confs),

@@ -1,5 +1,7 @@
 """GeoTIFFs: every kind that is read gives the pixels that GDAL reads; every other kind is refused by name."""
 
+import struct
+
 import numpy as np
 import pytest
 import rasterio
@@ -219,7 +221,7 @@ REFUSED = {
     "CMYK": ({"count": 4, "photometric": "cmyk"}, np.uint8, "Its colours are CMYK; gray, palette and RGB are drawn."),
     "no georeference": ({"transform": None, "crs": None}, np.uint8, "It has no georeference"),
     "one strip": (
-        STRIPS | {"blockysize": 5000, "compress": "lzw", "width": 5000, "height": 5000},
+        STRIPS | {"blockysize": 6000, "compress": "lzw", "width": 6000, "height": 6000},
         np.uint8,
         "Its blocks",
     ),
@@ -255,3 +257,43 @@ def test_ground_control_points_are_refused_with_the_command_that_rectifies(tmp_p
 
     with pytest.raises(DamagedCacheError, match=r"ground control points.*gdalwarp"):
         opened(path)
+
+
+def test_files_that_state_what_cannot_be_are_refused_before_anything_of_that_size_is_read(tmp_path):
+    good = write_geotiff(tmp_path / "x.tif", imagery(64, 64), UTM, CORNER, compress="none").read_bytes()
+    (at,) = struct.unpack_from("<I", good, 4)
+    (count,) = struct.unpack_from("<H", good, at)
+    entries = {struct.unpack_from("<H", good, at + 2 + 12 * number)[0]: at + 2 + 12 * number for number in range(count)}
+
+    def with_value(tag, value, kind=4, values=1):
+        body = bytearray(good)
+        struct.pack_into("<HHII", body, entries[tag], tag, kind, values, value)
+        return body
+
+    looping = bytearray(good)
+    struct.pack_into("<I", looping, at + 2 + 12 * count, at)
+    hostile = {
+        "has no end": looping,
+        "is not a TIFF file": b"II*\0",
+        "ends at byte": good[: at + 20],
+        "a side has 1 to": with_value(256, 2**31),
+        "1 to 64 can be read": with_value(277, 60_000, kind=3),
+        "no multiples of 16": with_value(322, 17),
+        "more than 2,097,152 blocks": with_value(256, 2**24)[: entries[257]] + with_value(257, 2**24)[entries[257] :],
+        "before the contents it states": with_value(33550, 2**31, kind=12, values=3),
+        "A tag of it has": with_value(34737, 8, kind=2, values=2**30),
+        "A tag of it is no integer": with_value(257, 8, kind=12),
+    }
+    for reason, body in hostile.items():
+        (tmp_path / "x.tif").write_bytes(body)
+        with pytest.raises(DamagedCacheError, match=reason):
+            opened(tmp_path / "x.tif")
+
+    blocks = {
+        "Some of its blocks lie outside of the file": with_value(324, 2**31),
+        "many more bytes than they have pixels": with_value(325, 2**31),
+    }
+    for reason, body in blocks.items():
+        (tmp_path / "x.tif").write_bytes(body)
+        with pytest.raises(DamagedCacheError, match=reason):
+            drawn(opened(tmp_path / "x.tif"))

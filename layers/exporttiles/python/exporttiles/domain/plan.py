@@ -54,6 +54,13 @@ _FILES_PER_SECOND = 1_500
 _RECOMPRESSED_PER_SECOND = 1_000
 _CONVERTED_PER_SECOND = 150
 _CLIPPED_PER_SECOND = 50
+_DRAWN_PER_SECOND = 150
+
+DRAWN_TILE_BYTES = 16 * 1024
+"""Least size that a tile counts in a work item if it is drawn: a work item is half a minute of work at most."""
+
+DRAWING_BYTES = 600 * 10**6
+"""Memory of a worker for the pictures that tiles are drawn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +186,7 @@ def worker_seconds(
     recompressed: bool,
     converted: bool = False,
     clipped_count: int = 0,
+    drawn: bool = False,
 ) -> float:
     """Estimate how long one worker would take for a whole export.
 
@@ -189,6 +197,7 @@ def worker_seconds(
         recompressed: each tile is decoded and encoded.
         converted: each tile is decoded and encoded in another format, such as PNG.
         clipped_count: tiles on the border of an area that they are clipped to.
+        drawn: each tile is drawn from rasters.
     """
     seconds = size_bytes / _BYTES_PER_SECOND
     if from_files:
@@ -197,6 +206,8 @@ def worker_seconds(
         seconds += tile_count / _CONVERTED_PER_SECOND
     elif recompressed:
         seconds += tile_count / _RECOMPRESSED_PER_SECOND
+    if drawn:
+        seconds += tile_count / _DRAWN_PER_SECOND
     return seconds + clipped_count / _CLIPPED_PER_SECOND
 
 

@@ -187,6 +187,8 @@ class EstimateExport:
         if size_bytes:
             has_thumbnail = request.tile_package and request.storage_format in ESRI_FORMATS
             size_bytes += overhead.package_bytes + _THUMBNAIL_BYTES * has_thumbnail
+        if service.cache.mosaic:
+            return size_bytes, "tiles that were drawn when the service was published"
         if has_indexes and is_whole:
             return size_bytes, "every bundle's index"
         if asked_count == existing_count:

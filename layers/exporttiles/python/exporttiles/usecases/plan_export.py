@@ -14,6 +14,8 @@ from exporttiles.domain.job import Job, JobStatus
 from exporttiles.domain.parts import MAX_PART_BYTES
 from exporttiles.domain.pixels import PixelSelection
 from exporttiles.domain.plan import (
+    DRAWING_BYTES,
+    DRAWN_TILE_BYTES,
     FILE_READS_PER_SECOND,
     FragmentSize,
     PlannedBundle,
@@ -104,7 +106,7 @@ class PlanExport:
         growth = conversion_growth(ExportSelection(export.service, export.request), source, bundles)
         tile_bytes = round(tile_bytes * growth)
         total_bytes = sum(bundle.size_bytes(tile_bytes) for bundle in bundles)
-        groups = list(group_bundles(bundles, tile_bytes, FragmentSize.of(total_bytes), self.largest_fragment_bytes))
+        groups = list(self._groups(export, bundles, tile_bytes))
         wanted_count = sum(bundle.wanted_count for bundle in bundles)
         if output.is_written and wanted_count * (tile_bytes + overhead_bytes(tile_bytes)) > self.max_database_bytes:
             raise AreaError(too_large(PurePosixPath(output.file_name).suffix, self.max_database_bytes))
@@ -123,6 +125,20 @@ class PlanExport:
         self.objects.write(keys.work_items, f"[{', '.join(json.dumps(item.to_json()) for item in items)}]".encode())
         return Plan(keys.work_items, workers)
 
+    def _groups(
+        self, export: Export, bundles: Sequence[PlannedBundle], tile_bytes: int
+    ) -> Iterator[tuple[PlannedBundle, ...]]:
+        """Yield the bundles of each work item.
+
+        Raises:
+            AreaError: a work item is too large.
+        """
+        largest_bytes = self.largest_fragment_bytes
+        if export.service.cache.mosaic:
+            tile_bytes, largest_bytes = max(tile_bytes, DRAWN_TILE_BYTES), largest_bytes - DRAWING_BYTES
+        size = FragmentSize.of(sum(bundle.size_bytes(tile_bytes) for bundle in bundles))
+        return group_bundles(bundles, tile_bytes, size, largest_bytes)
+
     def _concurrency(
         self, export: Export, item_count: int, tile_count: int, size_bytes: int, clipped_share: float
     ) -> int:
@@ -139,6 +155,7 @@ class PlanExport:
             recompressed=export.request.compression_quality is not None,
             converted=export.request.tile_format is not None,
             clipped_count=round(clipped_share * tile_count),
+            drawn=export.service.cache.mosaic is not None,
         )
         most = self.max_concurrency
         if from_files:

@@ -126,7 +126,7 @@ class RasterTiles:
             placed = place(self._raster(file.key), file, self._mosaic.scheme, tiles)
             if placed is None:
                 continue
-            if placed.read_pixels > MAX_READ_PIXELS:
+            if placed.is_too_large:
                 yield from self._parts(tiles, file.key)
                 return
             layers.append(_Layer(file.key, placed))

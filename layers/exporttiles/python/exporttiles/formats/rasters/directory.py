@@ -4,6 +4,7 @@ Source: TIFF 6.0 (Adobe, 1992), sections 2, 8 and 15; BigTIFF (Adobe PageMaker t
 Files are hostile: every count, offset and size is checked before anything of that size is read.
 """
 
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,8 +21,8 @@ from exporttiles.formats.archives.ranged_file import RangedFile
 MAX_SIDE_PIXELS = 2**24
 """Limit of the width and height of a picture: 16 million, a world map of 2.4 m pixels."""
 
-MAX_BLOCK_PIXELS = 2**24
-"""Limit of the pixels of one block, which is decoded as a whole."""
+MAX_BLOCK_SAMPLES = 2**26
+"""Limit of the samples of one block, which is decoded as a whole."""
 
 _MAX_BLOCKS = 2**21
 _MAX_DIRECTORIES = 64
@@ -31,7 +32,7 @@ _MAX_BANDS = 64
 _WINDOW_BYTES = 32 * 2**10
 _MERGED_STRIP_BYTES = 2**18
 
-_TYPES = {1: "u1", 2: "S1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 11: "f4", 12: "f8"}
+_TYPES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 11: "f4", 12: "f8"}
 _BIG_TYPES = {**_TYPES, 16: "u8", 17: "i8", 18: "u8"}
 
 
@@ -165,6 +166,14 @@ class Directory:
         entry = self._entries.get(tag)
         return tuple(_values(self._window, entry, self.byte_order).tolist()) if entry else ()
 
+    def integers(self, tag: Tag) -> tuple[int, ...]:
+        """Return the integers of a tag; none if it is missing.
+
+        Raises:
+            DamagedCacheError: they have another type, or are too many.
+        """
+        return _integers(self._window, self._entries.get(tag), self.byte_order)
+
     def data(self, tag: Tag) -> bytes:
         """Return the bytes of a tag, such as a text; none if it is missing.
 
@@ -194,6 +203,8 @@ class Directory:
             offsets = self.strips_start + np.arange(rows) * step
             sizes = np.minimum(step, self.strips_start + self.shape[0] * self.row_bytes - offsets)
         sizes = np.where(offsets > 0, sizes, 0)
+        if (sizes > 2 * math.prod(self.block_shape) * self.bands + _MAX_VALUE_BYTES).any():
+            raise DamagedCacheError("Some of its blocks state many more bytes than they have pixels.")
         if (offsets < 0).any() or (sizes < 0).any() or (offsets > self._window.size_bytes - sizes).any():
             raise DamagedCacheError("Some of its blocks lie outside of the file.")
         return offsets.reshape(self.planes, rows, columns), sizes.reshape(self.planes, rows, columns)
@@ -285,8 +296,8 @@ def _read_entries(window: _Window, at: int, byte_order: str, *, is_big: bool) ->
 
 
 def _directory(window: _Window, entries: Mapping[int, _Entry], byte_order: str) -> Directory:
-    def numbers(tag: Tag) -> list[int]:
-        return [int(value) for value in _values(window, entries.get(tag), byte_order).tolist()]
+    def numbers(tag: Tag) -> tuple[int, ...]:
+        return _integers(window, entries.get(tag), byte_order)
 
     def number(tag: Tag, default: int = 0) -> int:
         return next(iter(numbers(tag)), default)
@@ -301,29 +312,38 @@ def _directory(window: _Window, entries: Mapping[int, _Entry], byte_order: str) 
         raise DamagedCacheError(f"A picture of it has {bands:,} bands; 1 to {_MAX_BANDS} can be read.")
     rows = number(Tag.TILE_HEIGHT) if is_tiled else min(number(Tag.ROWS_PER_STRIP, height), height)
     columns = number(Tag.TILE_WIDTH) if is_tiled else width
+    if is_tiled and (rows % 16 or columns % 16):
+        raise DamagedCacheError(f"A picture of it has tiles of {columns:,} x {rows:,} pixels, no multiples of 16.")
     if not (0 < rows <= MAX_SIDE_PIXELS and 0 < columns <= MAX_SIDE_PIXELS):
         raise DamagedCacheError(f"A picture of it has blocks of {columns:,} x {rows:,} pixels.")
     is_planar = number(Tag.PLANAR, 1) == 2 and bands > 1
     if -(-height // rows) * -(-width // columns) * (bands if is_planar else 1) > _MAX_BLOCKS:
         raise DamagedCacheError(f"A picture of it has more than {_MAX_BLOCKS:,} blocks.")
-    bits = numbers(Tag.BITS)[:bands] or [1]
+    bits = numbers(Tag.BITS)[:bands] or (1,)
     return Directory(
         shape=(height, width),
         block_shape=(rows, columns),
         is_tiled=is_tiled,
         bands=bands,
-        bits=tuple(bits if len(bits) == bands else bits[:1] * bands),
+        bits=bits if len(bits) == bands else bits[:1] * bands,
         sample_format=number(Tag.SAMPLE_FORMAT, 1),
         compression=number(Tag.COMPRESSION, 1),
         photometric=number(Tag.PHOTOMETRIC, 1),
         predictor=number(Tag.PREDICTOR, 1),
         is_planar=is_planar,
         subfile_type=number(Tag.SUBFILE_TYPE),
-        extra_samples=tuple(numbers(Tag.EXTRA_SAMPLES)),
+        extra_samples=numbers(Tag.EXTRA_SAMPLES),
         byte_order=byte_order,
         _window=window,
         _entries=entries,
     ).with_merged_strips()
+
+
+def _integers(window: _Window, entry: _Entry | None, byte_order: str) -> tuple[int, ...]:
+    """Return the integers of an entry; none if it is missing."""
+    if entry is not None and entry.kind[0] not in "ui":
+        raise DamagedCacheError("A tag of it is no integer.")
+    return tuple(_values(window, entry, byte_order).tolist())
 
 
 def _values(window: _Window, entry: _Entry | None, byte_order: str) -> NDArray[np.generic]:

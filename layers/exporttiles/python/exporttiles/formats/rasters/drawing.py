@@ -24,6 +24,10 @@ from exporttiles.formats.rasters.raster import Block, Raster, Window
 MAX_READ_PIXELS = 2**26
 """Limit of the pixels of a raster that are read for one drawing."""
 
+_MAX_SOURCE_PIXELS = 2**25
+"""Limit of the pixels that are left when these are averaged: three pictures of 128 MiB."""
+
+_MAX_BLOCKS = 2**16
 _MARGIN = 2  # pixels around a window: interpolation takes one, the blur another
 _EDGE_PIXELS = 0.01  # places that rounding puts outside of the raster by less are on its edge
 _SHARP = 1.1  # up to this ratio nothing is blurred
@@ -58,10 +62,12 @@ class PlacedRaster:
         return self.raster.blocks_in(self.level, self.window)
 
     @property
-    def read_pixels(self) -> int:
-        """Return how many pixels are read."""
+    def is_too_large(self) -> bool:
+        """Return True if it takes too many pixels at a time."""
         left, top, right, bottom = self.window
-        return (right - left) * (bottom - top)
+        pixels = (right - left) * (bottom - top)
+        is_large = pixels > MAX_READ_PIXELS or pixels > _MAX_SOURCE_PIXELS * math.prod(self.steps)
+        return is_large or self.raster.block_count(self.level, self.window) > _MAX_BLOCKS
 
     @property
     def hides_others(self) -> bool:

@@ -46,6 +46,8 @@ _METHODS: Mapping[int, tuple[str, Mapping[str, tuple[int, ...]]]] = {
 }
 """Projections without an EPSG code: name and parameters of PROJ -> keys."""
 
+_LEAST_AREA = 1e-24  # of a pixel, in map units
+
 Floats = NDArray[np.float64]
 
 
@@ -97,7 +99,7 @@ def read_georeference(directory: Directory, stated: SpatialReference | None = No
         a, b, c, d, e, f = matrix
         matrix = (a, b, c - (a + b) / 2, d, e, f - (d + e) / 2)
     a, b, _, d, e, _ = matrix
-    if not all(map(math.isfinite, matrix)) or not math.isfinite(1 / (a * e - b * d or math.inf)) or a * e == b * d:
+    if not all(map(math.isfinite, matrix)) or not _LEAST_AREA < abs(a * e - b * d) < 1 / _LEAST_AREA:
         raise DamagedCacheError("Its georeference is no transformation from pixels to a map.")
     reference = stated or _reference(keys)
     reference.crs  # noqa: B018  raises if the reference is unknown
@@ -136,7 +138,7 @@ class _Keys:
 
     @classmethod
     def of(cls, directory: Directory) -> "_Keys":
-        numbers = [int(value) for value in directory.numbers(Tag.GEO_KEYS)]
+        numbers = directory.integers(Tag.GEO_KEYS)
         fours = [numbers[at : at + 4] for at in range(4, len(numbers) - 3, 4)]
         entries = {key: (tag, count, value) for key, tag, count, value in fours}
         texts = directory.data(Tag.GEO_TEXTS).decode("latin-1")

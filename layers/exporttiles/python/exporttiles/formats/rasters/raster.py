@@ -1,5 +1,7 @@
 """A GeoTIFF of pixels that tiles can be drawn from: its pictures from fine to coarse, their colours and masks."""
 
+import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +11,10 @@ from PIL import Image, ImageChops
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.ranged_file import RangedFile, Span
 from exporttiles.formats.rasters.blocks import COMPRESSIONS, PICTURES, Samples, decode_block, decode_picture
-from exporttiles.formats.rasters.directory import MAX_BLOCK_PIXELS, Directory, Tag, read_directories
+from exporttiles.formats.rasters.directory import MAX_BLOCK_SAMPLES, Directory, Tag, read_directories
 from exporttiles.formats.rasters.georeference import read_georeference
 
 Window = tuple[int, int, int, int]
@@ -119,6 +122,11 @@ class Raster:
         if found.mask is not None:
             yield from _blocks(found.mask, self.pictures[found.mask], window)
 
+    def block_count(self, level: int, window: Window) -> int:
+        """Return how many blocks of its picture a window of a level has."""
+        (height, width), (left, top, right, bottom) = self.pictures[self.levels[level].picture].block_shape, window
+        return (-(-bottom // height) - top // height) * (-(-right // width) - left // width)
+
     def spans(self, block: Block) -> Sequence[Span]:
         """Return the bytes ``[start, stop)`` of a block, for each time that it is stored; none if it does not exist.
 
@@ -215,12 +223,16 @@ def _levels(pictures: Sequence[Directory]) -> Iterator[Level]:
     overviews = [
         number
         for number, each in enumerate(pictures)
-        if number and each.is_overview and not each.is_mask and _kind(each) == _kind(first) and each.shape < first.shape
+        if number and each.is_overview and not each.is_mask and _kind(each) == _kind(first) and _is_smaller(each, first)
     ]
     for number in [0, *sorted(overviews, key=lambda number: pictures[number].shape, reverse=True)]:
         mask = masks.get(pictures[number].shape)
         if mask is not None or first.shape not in masks:  # an overview without its mask would be opaque
             yield Level(number, mask)
+
+
+def _is_smaller(overview: Directory, first: Directory) -> bool:
+    return _fits(overview) and all(map(operator.lt, overview.shape, first.shape))
 
 
 def _kind(directory: Directory) -> tuple[object, ...]:
@@ -233,7 +245,7 @@ def _is_mask_supported(directory: Directory) -> bool:
 
 
 def _fits(directory: Directory) -> bool:
-    return directory.block_shape[0] * directory.block_shape[1] <= MAX_BLOCK_PIXELS
+    return math.prod(directory.block_shape) * directory.bands <= MAX_BLOCK_SAMPLES
 
 
 def _require_supported(first: Directory) -> None:
@@ -261,7 +273,8 @@ def _require_supported(first: Directory) -> None:
     if not _fits(first):
         rows, columns = first.block_shape
         raise DamagedCacheError(
-            f"Its blocks are {columns:,} x {rows:,} pixels; up to {MAX_BLOCK_PIXELS:,} pixels are decoded at a time. "
+            f"Its blocks are {columns:,} x {rows:,} pixels of {counted(first.bands, 'band')}; up to "
+            f"{MAX_BLOCK_SAMPLES:,} samples are decoded at a time. "
             "Store it in tiles: gdal_translate -of COG FILE NEW.tif."
         )
 
@@ -285,7 +298,7 @@ def _palette(first: Directory) -> NDArray[np.uint8] | None:
     """Return the colours (256, 3) of a palette; None if the picture has none."""
     if first.photometric != _PALETTE:
         return None
-    numbers = np.array(first.numbers(Tag.COLOR_MAP), np.int64)
+    numbers = np.array(first.integers(Tag.COLOR_MAP), np.int64)
     if numbers.shape != (3 * 256,):
         raise DamagedCacheError(f"Its palette has {len(numbers):,} numbers instead of 768.")
     return np.ascontiguousarray((numbers >> 8).astype(np.uint8).reshape(3, 256).T)

@@ -130,7 +130,10 @@ class InspectRasters:
             boxes = self._boxes(raster)
         except KeyError as error:
             raise SourceError(f"There is no file {key}.") from error
-        except (AreaError, DamagedCacheError) as error:
+        except AreaError as error:
+            text = f"{key}: It lies outside of the tiling scheme, or of what its coordinate system can express. {error}"
+            raise DamagedCacheError(text) from error
+        except DamagedCacheError as error:
             raise DamagedCacheError(f"{key}: {error}") from error
         rows, columns = raster.level_shape(len(raster.levels) - 1)
         area = sum((xmax - xmin) * (ymax - ymin) for xmin, ymin, xmax, ymax in boxes)
@@ -159,7 +162,7 @@ class InspectRasters:
         inside = [box.intersection(limit) for box in found]
         boxes = tuple(box.sides for box in inside if not box.is_empty)
         if not boxes:
-            raise AreaError("It lies outside of the tiling scheme.")
+            raise AreaError("Its box lies beyond the world.")
         return boxes
 
     def _resolution(self, raster: Raster) -> float | None:

@@ -1,0 +1,61 @@
+"""GeoTIFFs in S3: published, exported over HTTP, and drawn by GDAL from the package as GDAL warps them."""
+
+import io
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from rasterio.windows import Window
+
+from exporttiles.cli.main import main
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from local.services import exporttiles
+from tests.e2e.jobs import texts
+from tests.oracles.test_rasters import blocks_of, warped
+from tests.rasters import an_orthophoto, inspected
+
+
+@pytest.fixture(scope="module")
+def folder(cloud, tiles, tmp_path_factory):
+    """Ortho: one COG in the tile bucket; the folder it came from."""
+    folder = tmp_path_factory.mktemp("ortho")
+    path = an_orthophoto(folder / "ortho.tif", size=(1400, 1700), compress="jpeg", photometric="ycbcr")
+    tiles.write("caches/ortho.tif", path.read_bytes())
+    exporttiles(cloud, "publish", "Ortho", f"s3://{cloud.outputs['TileBucketName']}/caches/ortho.tif")
+    return folder
+
+
+def test_a_cog_is_published_exported_and_drawn_by_gdal(client, folder, tmp_path):
+    job = client.export("Ortho", tilePackage="true")
+
+    path = tmp_path / "Ortho.tpkx"
+    path.write_bytes(client.package("Ortho", job))
+
+    assert main(["check", str(path)]) == 0
+    service = inspected(folder, "ortho.tif")[1].service
+    (block,) = blocks_of(service, service.max_level, 4)
+    corner = WEB_MERCATOR_256.tile_extent(block.level, block.row_start, block.column_start)
+    with rasterio.open(path, EXTENT_SOURCE="TILING_SCHEME") as dataset:
+        row, column = dataset.index(corner.xmin + 0.01, corner.ymax - 0.01)
+        drawn = np.moveaxis(dataset.read(window=Window(column, row, 1024, 1024)), 0, 2)[..., :3]
+    theirs = warped(folder / "ortho.tif", WEB_MERCATOR_256, block)
+    inside = theirs[..., 3] == 255
+    assert inside.mean() > 0.5
+    assert np.abs(drawn[inside].astype(int) - theirs[inside][:, :3]).mean() < 3
+
+
+def test_clients_see_the_tiles_of_the_service_and_its_estimate(client, folder):
+    service = client.get("Ortho/ImageServer")
+    assert service["tileInfo"]["format"] == "MIXED"
+    assert service["fullExtent"]["spatialReference"]["latestWkid"] == 3857
+    level = service["maxLOD"]
+    block = WEB_MERCATOR_256.tile_range(inspected(folder, "ortho.tif")[1].service.full_extent, level)
+    row, column = (block.row_start + block.row_stop) // 2, (block.column_start + block.column_stop) // 2
+
+    with client.open(f"{client.cloud.services_url}/Ortho/ImageServer/tile/{level}/{row}/{column}") as response:
+        assert response.headers["content-type"] == "image/jpeg"
+        assert Image.open(io.BytesIO(response.read())).size == (256, 256)
+    job = client.post("Ortho/ImageServer/estimateExportTilesSize", levels=str(level))
+    shown = client.get(f"Ortho/ImageServer/estimateExportTilesSize/jobs/{job['jobId']}")
+    assert any("tiles that were drawn when the service was published" in text for text in texts(shown))

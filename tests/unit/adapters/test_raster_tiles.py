@@ -1,0 +1,181 @@
+"""Tiles drawn from rasters: what is read, what is damaged, and what has changed."""
+
+import os
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from affine import Affine
+from obstore.store import LocalStore
+
+from exporttiles.adapters.object_stores import ObstoreObjects
+from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.domain.errors import DamagedCacheError, SourceError
+from exporttiles.domain.service import TileFormat
+from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
+from exporttiles.formats.caches.service_descriptor import service_from_json, service_to_json
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.tiles.image import sniff
+from tests.rasters import an_orthophoto, drawn_tiles, imagery, inspected, write_geotiff
+
+UTM = "EPSG:32632"
+ALL = np.ones((PACKET_SIZE, PACKET_SIZE), np.bool_)
+
+
+class CountingObjects(ObstoreObjects):
+    """A store that counts the ranges that are read."""
+
+    requests = 0
+
+    def read_start(self, key, size_bytes):
+        self.requests += 1
+        return super().read_start(key, size_bytes)
+
+    def read_ranges(self, key, ranges):
+        self.requests += len(ranges)
+        return super().read_ranges(key, ranges)
+
+
+def block_of(service, level=None):
+    return WEB_MERCATOR_256.tile_range(service.full_extent, service.max_level if level is None else level)
+
+
+@pytest.fixture
+def two_files(tmp_path):
+    """Two files that lie apart; the first is older."""
+    for number, moment in ((0, 1_000_000_000), (1, 1_500_000_000)):
+        corner = Affine(1, 0, 500_000 + 3_000 * number, 0, -1, 5_200_000)
+        path = write_geotiff(tmp_path / f"{number}.tif", imagery(500, 500, seed=number), UTM, corner)
+        os.utime(path, (moment, moment))
+    return tmp_path
+
+
+def test_a_tile_costs_less_than_a_tenth_of_a_request(tmp_path):
+    an_orthophoto(tmp_path / "ortho.tif", size=(4000, 4000), overviews=(2, 4, 8, 16))
+    service = inspected(tmp_path, "ortho.tif")[1].service
+    objects = CountingObjects(LocalStore(tmp_path))
+
+    tiles = drawn_tiles(objects, service, block_of(service))
+
+    assert len(tiles) > 300
+    assert objects.requests <= 0.1 * len(tiles)
+
+
+def test_whole_tiles_are_jpeg_and_those_at_the_edge_png(tmp_path):
+    an_orthophoto(tmp_path / "ortho.tif")
+    objects, found = inspected(tmp_path, "ortho.tif")
+    block = block_of(found.service)
+
+    tiles = drawn_tiles(objects, found.service, block)
+
+    inner = {place for place in tiles if block.row_start < place[0] < block.row_stop - 1}
+    inner = {place for place in inner if block.column_start < place[1] < block.column_stop - 1}
+    assert {sniff(tiles[place]) for place in inner} == {"jpeg"}
+    assert {sniff(tiles[place]) for place in tiles.keys() - inner} == {"png"}
+
+
+@pytest.mark.parametrize(("tile_format", "encodings"), [(TileFormat.JPEG, {"jpeg"}), (TileFormat.PNG, {"png"})])
+def test_a_format_on_request_is_that_of_every_tile(tmp_path, tile_format, encodings):
+    an_orthophoto(tmp_path / "ortho.tif", size=(600, 600))
+    objects, found = inspected(tmp_path, "ortho.tif", tile_format=tile_format)
+
+    assert {sniff(tile) for tile in drawn_tiles(objects, found.service, block_of(found.service)).values()} == encodings
+
+
+def test_tiles_without_a_pixel_do_not_exist(two_files):
+    objects, found = inspected(two_files)
+    block = block_of(found.service)
+
+    tiles = drawn_tiles(objects, found.service, block)
+
+    assert 0 < len(tiles) < block.count / 2
+
+
+def test_bundles_without_a_file_are_not_planned(two_files):
+    objects, found = inspected(two_files)
+    source = read_cache(objects, found.service.cache)
+    finest = WEB_MERCATOR_256.lods[-1].level
+    block = WEB_MERCATOR_256.tile_range(found.service.full_extent, finest)
+
+    bundles = source.find_bundles(block, block.count, 10_000)
+
+    assert 0 < len(bundles) < block.bundle_count / 2
+    assert source.find_bundles(block, block.count, 3) is None
+
+
+def test_since_a_time_the_tiles_of_newer_files_alone_have_changed(two_files):
+    objects, found = inspected(two_files)
+    source, block = read_cache(objects, found.service.cache), block_of(found.service)
+    (bundle,) = block.bundles
+    old, new = (found.service.cache.mosaic.files[number] for number in (0, 1))
+
+    unmodified = source.unmodified_since(bundle, ALL, datetime(2010, 1, 1, tzinfo=UTC))
+
+    assert (unmodified == source._met(bundle, [old])).all()
+    assert not (unmodified & source._met(bundle, [new])).any()
+    assert not source.unmodified_since(bundle, ALL, datetime(2000, 1, 1, tzinfo=UTC)).any()
+    everything = source.unmodified_since(bundle, ALL, datetime(2030, 1, 1, tzinfo=UTC))
+    assert (everything == source._met(bundle, [old, new])).all()
+
+
+def test_a_damaged_block_damages_the_tiles_that_need_it_alone(tmp_path):
+    path = an_orthophoto(tmp_path / "ortho.tif", overviews=())
+    objects, found = inspected(tmp_path, "ortho.tif")
+    raster = read_cache(objects, found.service.cache)._raster("ortho.tif")
+    offsets, sizes = raster.pictures[0].blocks
+    body = bytearray(path.read_bytes())
+    at = int(offsets[0, 2, 2])
+    body[at : at + int(sizes[0, 2, 2])] = bytes(int(sizes[0, 2, 2]))
+    path.write_bytes(body)
+    objects, block = ObstoreObjects(LocalStore(tmp_path)), block_of(found.service)
+
+    tiles = drawn_tiles(objects, found.service, block)
+
+    damaged = [place for place, tile in tiles.items() if not tile]
+    assert 0 < len(damaged) < 16
+    assert len(tiles) == len(drawn_tiles(*whole(tmp_path / "whole"), block))
+
+
+def whole(folder):
+    folder.mkdir()
+    an_orthophoto(folder / "ortho.tif", overviews=())
+    objects, found = inspected(folder, "ortho.tif")
+    return objects, found.service
+
+
+def test_a_file_that_has_gone_is_named(two_files):
+    objects, found = inspected(two_files)
+    (two_files / "1.tif").unlink()
+
+    with pytest.raises(SourceError, match=r"There is no file 1\.tif"):
+        drawn_tiles(objects, found.service, block_of(found.service))
+
+
+def test_a_drawing_of_too_many_pixels_is_made_in_parts(tmp_path, monkeypatch):
+    an_orthophoto(tmp_path / "ortho.tif")
+    objects, found = inspected(tmp_path, "ortho.tif", tile_format=TileFormat.PNG)
+    block = block_of(found.service)
+    expected = drawn_tiles(objects, found.service, block)
+
+    monkeypatch.setattr("exporttiles.formats.rasters.drawing.MAX_READ_PIXELS", 500 * 500)
+    assert drawn_tiles(objects, found.service, block) == expected
+
+    monkeypatch.setattr("exporttiles.formats.rasters.drawing.MAX_READ_PIXELS", 1_000)
+    with pytest.raises(DamagedCacheError, match=r"ortho\.tif: .*gdaladdo -r average"):
+        drawn_tiles(objects, found.service, block)
+
+
+def test_the_descriptor_of_a_service_keeps_its_rasters(two_files):
+    _, found = inspected(two_files, source_wkid=32632)
+
+    assert service_from_json(service_to_json(found.service)) == found.service
+
+
+def test_bundles_far_from_the_rasters_are_empty(two_files):
+    objects, found = inspected(two_files)
+    source = read_cache(objects, found.service.cache)
+    far = BundleIndex(found.service.max_level, 0, 0)
+
+    assert list(source.read_bundle(far, ALL)) == []
+    assert not source.tile_sizes(far, ALL).any()
+    assert source.find_bundles(TileRange(found.service.max_level, 0, 128, 0, 128), 128 * 128, 1000) == {}

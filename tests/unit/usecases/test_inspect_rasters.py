@@ -1,0 +1,137 @@
+"""GeoTIFFs as services: levels, extents and formats follow from the files; what is costly or unknown is said."""
+
+import shutil
+
+import numpy as np
+import pytest
+from affine import Affine
+
+from exporttiles.cli.main import main
+from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.mosaic import coarsest_level, finest_level
+from exporttiles.domain.service import CacheLayout, TileFormat
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from tests.oracles.build_package import a_tile
+from tests.rasters import an_orthophoto, imagery, inspected, write_geotiff
+
+UTM = "EPSG:32632"
+
+
+def texts(found, kind=""):
+    return [message.text for message in found.messages if message.kind.endswith(kind)]
+
+
+def test_the_finest_level_has_the_pixels_that_are_nearest_in_size():
+    resolutions = {lod.level: lod.resolution for lod in WEB_MERCATOR_256.lods}
+
+    assert finest_level(WEB_MERCATOR_256, resolutions[15]) == 15
+    assert finest_level(WEB_MERCATOR_256, resolutions[15] * 1.40) == 15
+    assert finest_level(WEB_MERCATOR_256, resolutions[15] * 1.42) == 14
+    assert finest_level(WEB_MERCATOR_256, resolutions[15] / 1.42) == 16
+    assert finest_level(WEB_MERCATOR_256, 1e-9) == 23
+
+
+def test_the_coarsest_level_shows_all_on_about_one_tile():
+    span = WEB_MERCATOR_256.tile_span(9)
+
+    assert coarsest_level(WEB_MERCATOR_256, span, 15) == 9
+    assert coarsest_level(WEB_MERCATOR_256, span * 1.01, 15) == 8
+    assert coarsest_level(WEB_MERCATOR_256, span / 100, 12) == 12
+    assert coarsest_level(WEB_MERCATOR_256, 1e12, 15) == 0
+
+
+@pytest.mark.parametrize("scheme", [WEB_MERCATOR_256, WGS84_512])
+def test_a_file_makes_up_a_service(tmp_path, scheme):
+    an_orthophoto(tmp_path / "ortho.tif")
+
+    _, found = inspected(tmp_path, "ortho.tif", scheme)
+
+    service = found.service
+    assert service.cache.layout is CacheLayout.RASTERS
+    assert service.tiling_scheme == scheme
+    assert (service.tile_format, service.compression_quality) == (TileFormat.MIXED, 80)
+    assert service.tile_format is TileFormat.MIXED
+    assert 500 < service.cache.average_tile_bytes < 60_000 * (scheme.tile_size / 256) ** 2
+    assert service.cache.mosaic.files[0].boxes == (service.full_extent.sides,)
+    assert "1 GeoTIFF in EPSG:32632" in texts(found)[1]
+
+
+def test_the_files_of_a_folder_are_one_mosaic_in_the_order_of_their_names(tmp_path):
+    for name in ("b.tif", "a.TIF", "sub/c.tiff"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        an_orthophoto(tmp_path / name, size=(300, 300))
+    (tmp_path / "readme.txt").write_text("not a raster")
+
+    _, found = inspected(tmp_path)
+
+    assert [file.key for file in found.service.cache.mosaic.files] == ["a.TIF", "b.tif", "sub/c.tiff"]
+
+
+def test_beside_tiles_rasters_are_not_drawn(tmp_path):
+    (tmp_path / "3/4").mkdir(parents=True)
+    (tmp_path / "3/4/1.png").write_bytes(a_tile((3, 1, 4)))
+    shutil.copy(an_orthophoto(tmp_path / "ortho.tif", size=(100, 100)), tmp_path / "second.tif")
+
+    _, found = inspected(tmp_path, source_wkid=32632)
+
+    assert found.service.cache.layout is CacheLayout.FILES
+    assert any("2 files named like 'ortho.tif' are ignored" in text for text in texts(found))
+    assert any("--source-wkid is not used" in text for text in texts(found))
+
+
+def test_levels_that_would_read_too_much_are_left_out_with_the_command_that_helps(tmp_path):
+    samples = np.zeros((1, 9_000, 9_000), np.uint8)
+    corner = Affine(0.2, 0, 500_000, 0, -0.2, 5_200_000)
+    write_geotiff(tmp_path / "plain.tif", samples, UTM, corner, tiled=True)
+    write_geotiff(tmp_path / "cog.tif", samples, UTM, corner, overviews=(2, 4, 8, 16, 32))
+
+    plain, cog = (inspected(tmp_path, name)[1] for name in ("plain.tif", "cog.tif"))
+
+    assert cog.service.min_level < plain.service.min_level < plain.service.max_level == cog.service.max_level
+    assert texts(cog, "Warning") == []
+    (warning,) = texts(plain, "Warning")
+    assert warning.startswith("Levels 1")
+    assert "gdaladdo -r average plain.tif 2 4 8 16 32 64" in warning
+
+
+def test_a_file_that_cannot_be_drawn_is_named(tmp_path):
+    an_orthophoto(tmp_path / "a.tif", size=(100, 100))
+    write_geotiff(tmp_path / "b.tif", imagery(100, 100).astype(np.uint16), UTM, Affine(2, 0, 0, 0, -2, 0))
+
+    with pytest.raises(DamagedCacheError, match=r"^b\.tif: Its pixels are integers of 16 bits"):
+        inspected(tmp_path)
+
+
+def test_a_file_outside_of_the_scheme_is_named(tmp_path):
+    write_geotiff(tmp_path / "pole.tif", imagery(100, 100), "EPSG:3031", Affine(2, 0, 0, 0, -2, 0))
+
+    with pytest.raises(DamagedCacheError, match=r"^pole\.tif: It lies outside of the tiling scheme"):
+        inspected(tmp_path, "pole.tif")
+
+
+def test_a_file_whose_pixels_are_damaged_is_refused(tmp_path):
+    path = an_orthophoto(tmp_path / "cut.tif", size=(800, 800), overviews=())
+    body = bytearray(path.read_bytes())
+    body[2_000:] = bytes(len(body) - 2_000)
+    path.write_bytes(body)
+
+    with pytest.raises(DamagedCacheError, match=r"^cut\.tif: "):
+        inspected(tmp_path, "cut.tif")
+
+
+def test_a_stated_quality_is_that_of_the_tiles(tmp_path, capsys):
+    path = an_orthophoto(tmp_path / "ortho.tif", size=(600, 600))
+
+    for quality in (30, 90):
+        assert main(["export", str(path), str(tmp_path / f"{quality}.tpkx"), "--quality", str(quality)]) == 0
+        assert f"JPEG of quality {quality}" in capsys.readouterr().out
+
+    assert (tmp_path / "30.tpkx").stat().st_size < (tmp_path / "90.tpkx").stat().st_size
+
+
+def test_the_command_refuses_a_file_by_name_and_option(tmp_path, capsys):
+    path = write_geotiff(tmp_path / "nowhere.tif", imagery(100, 100), None, Affine(1, 0, 500_000, 0, -1, 5_200_000))
+
+    assert main(["export", str(path), str(tmp_path / "out.tpkx")]) == 1
+    assert "--source-wkid" in capsys.readouterr().err
+    assert main(["export", str(path), str(tmp_path / "out.tpkx"), "--source-wkid", "32632"]) == 0
