@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporttiles.domain.errors import JobNotFoundError
 from exporttiles.domain.job import JobStatus, MessageKind
@@ -93,13 +95,17 @@ class Batches(Client):
         return [message["description"] for message in self.document(batch_id)["messages"]]
 
 
-@pytest.fixture
-def client():
+def a_client():
     tiles = memory()
     put_files(tiles, 3)
     runtime = a_runtime(tiles)
     runtime.services.put(a_service(tiles))
     return Batches(runtime)
+
+
+@pytest.fixture
+def client():
+    return a_client()
 
 
 def package_of(batch_id, name):
@@ -280,6 +286,31 @@ def test_a_batch_that_made_all_packages_cannot_be_resumed(client):
     error = client.error(f"{SERVICE}/jobs/{batch_id}/resume")
 
     assert error["details"] == [f"Job {batch_id} cannot be resumed: it is Succeeded."]
+
+
+FAULTS = st.tuples(st.sampled_from(sorted(set(HANDLERS) - {"CloseJob"})), st.sampled_from(NAMES))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sets(FAULTS, max_size=4), max_size=3))
+def test_whatever_fails_a_batch_says_so_delivers_the_rest_and_is_whole_once_nothing_fails(attempts):
+    client = a_client()
+    batch_id = client.start()
+
+    for faults in [*attempts, set()]:
+        batch = client.run(batch_id, faults)
+        packages = client.runtime.list_packages(batch_id)
+        made = {package.item.name for package in packages if package.is_finished}
+        assert batch.status is (JobStatus.SUCCEEDED if made else JobStatus.FAILED)
+        assert (batch.progress.done_work_items, batch.is_whole) == (len(made), len(made) == len(NAMES))
+        assert (batch.resumable_until is None) == batch.is_whole
+        for package in packages:
+            assert bool(package.failure) == (package.item.name not in made)
+            assert not package.failure or f"Package {package.item.value}: {package.failure}" in str(batch.messages)
+        if batch.is_whole:
+            return
+        client.runtime.resume_export(batch_id)
+    raise AssertionError("the batch is not whole")
 
 
 def test_cancelling_a_batch_cancels_what_is_open_begins_nothing_and_keeps_what_is_finished(client):
