@@ -254,6 +254,8 @@ def test_a_layer_of_another_source_is_a_warning(tmp_path, capsys):
     ("change", "why"),
     [
         ("UPDATE gpkg_tile_matrix SET pixel_y_size = 2 * pixel_x_size", "Pixels of zoom level 0 are not square"),
+        ("UPDATE gpkg_tile_matrix SET pixel_x_size = 9, pixel_y_size = 9", "Zoom level 1 is not finer than the one"),
+        ("INSERT INTO gpkg_tile_matrix SELECT * FROM gpkg_tile_matrix", "Zoom level 0 is not finer than the one"),
         ("UPDATE gpkg_tile_matrix SET tile_height = 512", "Tiles of zoom level 0 are not square"),
         ("UPDATE gpkg_tile_matrix SET tile_height = 512, tile_width = 512 WHERE zoom_level = 1", "256 and 512 pixels"),
         ("UPDATE gpkg_tile_matrix SET pixel_x_size = 'x'", "a row that cannot be used"),
@@ -350,7 +352,7 @@ def test_a_tile_that_is_no_image_is_left_out_and_named(tmp_path, value, capsys):
         ("INSERT INTO tiles VALUES (9223372036854775807, 0, 0, x'00')", "lie outside of the world"),
         ("DELETE FROM tiles", "It holds no tiles"),
         ("DROP TABLE metadata", "neither the tables of MBTiles nor those of a GeoPackage"),
-        ("ALTER TABLE tiles RENAME COLUMN tile_data TO data", "The database cannot be read: no such column"),
+        ("ALTER TABLE tiles RENAME COLUMN tile_data TO data", "It cannot be read: no such column"),
     ],
 )
 def test_a_table_that_cannot_be_right_is_refused(tmp_path, statement, why):
@@ -372,7 +374,7 @@ ROWS = "SELECT 0 AS zoom_level, 0 AS tile_column, 0 AS tile_row"
     [
         (f"{ROWS}, load_extension('x') AS tile_data", "unsafe use of load_extension"),
         (f"{ROWS}, randomblob(1000000000) AS tile_data", "a function that is not allowed"),
-        (f"{ROWS}, readfile('/etc/passwd') AS tile_data", "cannot be read: no such function|not allowed"),
+        (f"{ROWS}, readfile('/etc/passwd') AS tile_data", "It cannot be read: no such function|not allowed"),
         (RECURSIVE, "recurses"),
         (f"{ROWS}, (SELECT count(*) FROM b, b AS c, b AS d, b AS e, b AS f) AS tile_data FROM b", "far more steps"),
     ],

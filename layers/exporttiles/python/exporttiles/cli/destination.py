@@ -15,10 +15,10 @@ from pathlib import Path
 
 from exporttiles.domain.errors import DamagedCacheError, RequestError
 from exporttiles.domain.export import StorageFormat
+from exporttiles.formats.archives.untrusted_database import UntrustedDatabase
 from exporttiles.formats.archives.zip_reader import TAIL_BYTES, find_directory, read_directory
 from exporttiles.formats.caches.pmtiles import HEADER_BYTES, read_header
 from exporttiles.formats.packages import geopackage, mbtiles
-from exporttiles.formats.packages.database import tables_of
 
 OUTPUTS = {
     ".tpkx": ("true", StorageFormat.COMPACT_V2),
@@ -223,7 +223,8 @@ def _is_output(path: Path, suffix: str) -> bool:
         with path.open("rb") as file:
             return read_header(file.read(HEADER_BYTES), path.stat().st_size).tile_type in {"jpeg", "png", "webp"}
     if tables := _TABLES.get(suffix):
-        return bool(tables_of(path) == tables)
+        with UntrustedDatabase(path) as database:
+            return bool(database.tables() == tables)
     return _is_archive_of(suffix, _members(path))
 
 

@@ -35,7 +35,6 @@ class UntrustedDatabase:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._steps = (STEPS + _STEPS_A_BYTE * path.stat().st_size) // _STEPS_AT_ONCE
         self._steps_left = self._steps
         self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
@@ -67,25 +66,26 @@ class UntrustedDatabase:
         """Return the names of the tables and views."""
         return {name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
 
-    def failure(self, error: sqlite3.Error | UnicodeDecodeError) -> str:
-        """Return why reading failed, as a sentence."""
-        if isinstance(error, UnicodeDecodeError):
-            return "It holds text that is not UTF-8."
-        code = getattr(error, "sqlite_errorcode", 0)
-        if code == sqlite3.SQLITE_NOTADB:
-            with self._path.open("rb") as file:
-                kind = kind_of_bytes(file.read(HEAD_BYTES)) or ""
-            is_other = kind and not kind.startswith("an SQLite")
-            return f"It is {kind}, not an SQLite database." if is_other else "It is not an SQLite database."
-        if code == sqlite3.SQLITE_INTERRUPT:
-            return "Reading its tables takes far more steps than a file of this size should."
-        if code == sqlite3.SQLITE_AUTH or "not authorized" in str(error):
-            return "One of its views recurses, writes or calls a function that is not allowed."
-        return f"The database cannot be read: {error}."
-
     def _is_too_much(self) -> bool:
         self._steps_left -= 1
         return self._steps_left < 0
+
+
+def failure(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> str:
+    """Return why reading a file failed, as a sentence."""
+    if isinstance(error, UnicodeDecodeError):
+        return "It holds text that is not UTF-8."
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_NOTADB:
+        with path.open("rb") as file:
+            kind = kind_of_bytes(file.read(HEAD_BYTES)) or ""
+        is_other = kind and not kind.startswith("an SQLite")
+        return f"It is {kind}, not an SQLite database." if is_other else "It is not an SQLite database."
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return "Reading its tables takes far more steps than a file of this size should."
+    if code == sqlite3.SQLITE_AUTH or "not authorized" in str(error):
+        return "One of its views recurses, writes or calls a function that is not allowed."
+    return f"It cannot be read: {error}."
 
 
 def require_no_pending_changes(path: Path) -> None:

@@ -16,14 +16,20 @@ from exporttiles.domain.errors import DamagedCacheError, UnknownSpatialReference
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.spatial_reference import WEB_MERCATOR_WKIDS, SpatialReference
 from exporttiles.domain.tiling import LevelOfDetail, TileRange, TilingScheme
-from exporttiles.formats.archives.untrusted_database import Row, UntrustedDatabase, quoted, require_no_pending_changes
+from exporttiles.formats.archives.untrusted_database import (
+    Row,
+    UntrustedDatabase,
+    failure,
+    quoted,
+    require_no_pending_changes,
+)
 from exporttiles.formats.caches.tms_documents import Box
 
 DATABASES = (".mbtiles", ".gpkg")
 MBTILES_TABLE = "tiles"
 
 _MAX_ZOOM = 30
-_MAX_TABLES = 100
+_MAX_TABLES = _MAX_LEVELS = 100
 _ROUNDING = 1e-6
 _DPI = 96
 _INCHES_A_METRE = 1 / 0.0254
@@ -68,11 +74,11 @@ def open_database(path: Path) -> Iterator[UntrustedDatabase]:
         DamagedCacheError: it cannot be read, or its last changes are in another file.
     """
     require_no_pending_changes(path)
-    with UntrustedDatabase(path) as database:
-        try:
+    try:
+        with UntrustedDatabase(path) as database:
             yield database
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise DamagedCacheError(f"{path.name}: {database.failure(error)}") from error
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise DamagedCacheError(f"{path.name}: {failure(path, error)}") from error
 
 
 def read_tile_table(path: Path, layer: str = "") -> TileTable:
@@ -182,7 +188,8 @@ def _read_scheme(
     )
     matrices = list(database.rows(query, table))
     sides: dict[int, tuple[int, int]] = {}
-    lods, tile_sizes = [], set()
+    lods: list[LevelOfDetail] = []
+    tile_sizes = set[int]()
     for row in matrices:
         zoom, columns, rows, width, height = row[:5]
         pixel = _numbers(row[5:])
@@ -195,6 +202,8 @@ def _read_scheme(
             )
         if width != height:
             raise DamagedCacheError(f"{table}: Tiles of zoom level {zoom} are not square: {width} x {height} pixels.")
+        if lods and pixel[0] >= lods[-1].resolution:
+            raise DamagedCacheError(f"{table}: Zoom level {zoom} is not finer than the one before.")
         filled = columns * width * pixel[0], rows * height * pixel[1]
         if not all(math.isclose(*pair, rel_tol=_ROUNDING) for pair in zip(filled, _lengths(box), strict=True)):
             remarks.append(
@@ -247,8 +256,8 @@ def _levels(database: UntrustedDatabase, table: str) -> dict[int, TileRange]:
         DamagedCacheError: there are no tiles, or a number is no whole number.
     """
     columns = "min(tile_row), max(tile_row), min(tile_column), max(tile_column)"
-    query = f"SELECT zoom_level, {columns} FROM {quoted(table)} GROUP BY zoom_level LIMIT 100"  # noqa: S608
-    levels = {}
+    query = f"SELECT zoom_level, {columns} FROM {quoted(table)} GROUP BY zoom_level LIMIT {_MAX_LEVELS + 1}"  # noqa: S608
+    levels: dict[int, TileRange] = {}
     for level, *sides in database.rows(query):
         if not all(isinstance(value, int) for value in (level, *sides)) or level < 0:
             raise DamagedCacheError(f"{table}: It has tiles whose zoom level, column or row is no whole number.")
@@ -256,6 +265,8 @@ def _levels(database: UntrustedDatabase, table: str) -> dict[int, TileRange]:
         levels[level] = TileRange(level, top, bottom + 1, left, right + 1)
     if not levels:
         raise DamagedCacheError(f"{table}: It holds no tiles.")
+    if len(levels) > _MAX_LEVELS:
+        raise DamagedCacheError(f"{table}: It has tiles of more than {_MAX_LEVELS} zoom levels.")
     return dict(sorted(levels.items()))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from exporttiles.domain.wording import counted
-from exporttiles.formats.archives.untrusted_database import Row, UntrustedDatabase, quoted
+from exporttiles.formats.archives.untrusted_database import Row, UntrustedDatabase, failure, quoted
 from exporttiles.formats.checks.archive_check import Scope
 from exporttiles.formats.checks.bundle_check import TILE_HEAD_BYTES
 from exporttiles.formats.checks.checked_files import PackageReport, check_gaps
@@ -60,7 +60,7 @@ def check_database(path: Path, scope: Scope) -> PackageReport:
         try:
             _check(checked, path.suffix.lower())
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            checked.damage.add("", database.failure(error))
+            checked.damage.add("", failure(path, error))
     return PackageReport.of(path.stat().st_size, checked.tile_counts, checked.damage, checked.remarks)
 
 

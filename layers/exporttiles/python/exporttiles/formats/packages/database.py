@@ -62,16 +62,6 @@ def overhead_bytes(tile_bytes: float) -> float:
     return min(800, tile_bytes / 4)
 
 
-def tables_of(path: Path) -> set[str]:
-    """Return the names of the tables and views of a database.
-
-    Raises:
-        sqlite3.DatabaseError: it is none, or damaged.
-    """
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as database:
-        return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
-
-
 def too_large(suffix: str, max_bytes: int) -> str:
     """Return the message on a package that is longer than such a file may be."""
     return (
