@@ -376,6 +376,10 @@ ROWS = "SELECT 0 AS zoom_level, 0 AS tile_column, 0 AS tile_row"
         (f"{ROWS}, randomblob(1000000000) AS tile_data", "a function that is not allowed"),
         (f"{ROWS}, readfile('/etc/passwd') AS tile_data", "It cannot be read: no such function|not allowed"),
         (RECURSIVE, "recurses"),
+        (
+            "SELECT 8 AS zoom_level, b.x AS tile_column, c.x AS tile_row, x'00' AS tile_data FROM b, b AS c",
+            "claims more",
+        ),
         (f"{ROWS}, (SELECT count(*) FROM b, b AS c, b AS d, b AS e, b AS f) AS tile_data FROM b", "far more steps"),
     ],
 )

@@ -18,7 +18,9 @@ from exporttiles.formats.caches.tile_tables import open_database
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 
-_MAX_TILES = 100_000_000
+_BYTES_A_TILE = 8
+"""Fewest bytes that the place of a tile takes in a file. A view can claim more tiles than there are places."""
+
 _ROW = np.dtype([("level", np.int32), ("row", np.int64), ("column", np.int64), ("size", np.int32)])
 
 _Version = tuple[int, int, int]
@@ -107,14 +109,17 @@ def _read_index(path: Path, table: str, level_rows: tuple[int, ...], _version: _
     """
     size = "CASE typeof(tile_data) WHEN 'blob' THEN max(1, min(length(tile_data), 2147483647)) ELSE 1 END"
     query = f"SELECT zoom_level, tile_row, tile_column, {size} FROM {quoted(table)} LIMIT ?"  # noqa: S608
+    most = path.stat().st_size // _BYTES_A_TILE
     with open_database(path) as database:
         try:
-            found = np.fromiter(database.rows(query, _MAX_TILES + 1), _ROW)
+            found = np.fromiter(database.rows(query, most + 1), _ROW)
         except (TypeError, ValueError, OverflowError) as error:
             text = f"{path.name}: It has tiles whose zoom level, column or row is no whole number."
             raise DamagedCacheError(text) from error
-    if len(found) > _MAX_TILES:
-        raise DamagedCacheError(f"{path.name}: It has more than {_MAX_TILES:,} tiles.")
+    if len(found) > most:
+        raise DamagedCacheError(
+            f"{path.name}: It claims more than {most:,} tiles, which a file of its size cannot hold."
+        )
     if level_rows:
         if len(found) and not 0 <= found["level"].min() <= found["level"].max() < len(level_rows):
             raise DamagedCacheError(f"{path.name}: It has tiles of a level that the tiling scheme does not have.")
