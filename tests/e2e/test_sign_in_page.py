@@ -75,3 +75,5 @@ def test_a_key_that_ends_while_the_page_is_open_is_explained(browser, services):
         page.get_by_role("button", name="All of it").click()
 
         expect(page.locator("#estimate")).to_contain_text("You are not signed in any more.")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_label("Key", exact=True)).to_be_visible()

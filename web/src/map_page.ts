@@ -42,12 +42,14 @@ class MapPage {
   private running: AbortController | undefined;
   private timer = 0;
   private token = newToken();
+  private needsSignIn = false;
 
   private readonly tools = document.querySelectorAll<HTMLButtonElement>("[data-tool]");
   private readonly hint = element("area-hint");
   private readonly app = element<HTMLSelectElement>("app");
   private readonly result = element("estimate");
   private readonly costs = element("costs");
+  private readonly retry = element<HTMLButtonElement>("retry");
   private readonly submit = element<HTMLButtonElement>("make-package");
 
   constructor(
@@ -105,6 +107,7 @@ class MapPage {
     for (const details of document.querySelectorAll("#compare")) {
       details.addEventListener("toggle", () => void this.compare());
     }
+    this.retry.addEventListener("click", () => (this.needsSignIn ? location.reload() : this.renew()));
     this.submit.addEventListener("click", () => void this.makePackage());
     this.renew();
   }
@@ -118,6 +121,7 @@ class MapPage {
     element("finish-drawing").hidden = tool !== "shape" && tool !== "route";
     if (isDrawn) {
       this.hint.textContent = HINTS[tool];
+      element("map").scrollIntoView({ block: "nearest" });
       this.view.startDrawing(tool);
       this.renew();
     } else if (tool === "view") {
@@ -320,11 +324,15 @@ class MapPage {
 
   private report(error: unknown): void {
     if (!(error instanceof Refusal)) throw error;
-    this.say(error.needsSignIn ? "You are not signed in any more. Reload the page to sign in." : error.message, "error");
+    this.needsSignIn = error.needsSignIn;
+    this.say(error.needsSignIn ? "You are not signed in any more." : error.message, "error");
+    this.retry.textContent = error.needsSignIn ? "Sign in" : "Try again";
+    this.retry.hidden = false;
   }
 
   private say(text: string, kind = ""): void {
     this.costs.textContent = "";
+    this.retry.hidden = true;
     this.result.textContent = text;
     this.result.className = kind;
   }
