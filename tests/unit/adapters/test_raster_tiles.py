@@ -2,11 +2,13 @@
 
 import os
 from datetime import UTC, datetime
+from io import BytesIO
 
 import numpy as np
 import pytest
 from affine import Affine
 from obstore.store import LocalStore
+from PIL import Image
 
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.tile_sources import read_cache
@@ -179,3 +181,75 @@ def test_bundles_far_from_the_rasters_are_empty(two_files):
     assert list(source.read_bundle(far, ALL)) == []
     assert not source.tile_sizes(far, ALL).any()
     assert source.find_bundles(TileRange(found.service.max_level, 0, 128, 0, 128), 128 * 128, 1000) == {}
+
+
+def an_aligned_raster(path, level=15, rows=6, columns=5, **profile):
+    """Write a COG whose blocks are tiles; return its tiles at this level."""
+    tiles = TileRange(level, 11_000, 11_000 + rows, 17_000, 17_000 + columns)
+    resolution = WEB_MERCATOR_256.lod(level).resolution
+    corner = WEB_MERCATOR_256.tile_extent(level, tiles.row_start, tiles.column_start)
+    samples = imagery(rows * 256, columns * 256)
+    transform = Affine(resolution, 0, corner.xmin, 0, -resolution, corner.ymax)
+    options = {"compress": "jpeg", "photometric": "ycbcr"} | profile
+    write_geotiff(path, samples, "EPSG:3857", transform, overviews=(2,), **options)
+    return tiles, samples
+
+
+def test_blocks_that_are_tiles_already_are_copied_undecoded(tmp_path, monkeypatch):
+    tiles, samples = an_aligned_raster(tmp_path / "aligned.tif")
+    objects, found = inspected(tmp_path, "aligned.tif")
+    drawings = []
+    monkeypatch.setattr("exporttiles.adapters.tile_sources.rasters.compose", lambda *_: drawings.append(_))
+
+    copied = drawn_tiles(objects, found.service, tiles)
+
+    assert len(copied) == tiles.count
+    assert drawings == []
+    for (row, column), tile in copied.items():
+        top, left = (row - tiles.row_start) * 256, (column - tiles.column_start) * 256
+        expected = np.moveaxis(samples[:, top : top + 256, left : left + 256], 0, 2).astype(int)
+        assert np.abs(np.asarray(Image.open(BytesIO(tile)).convert("RGB")) - expected).mean() < 8
+    assert any("are copied as they are" in message.text for message in found.messages)
+
+
+def test_overviews_that_are_tiles_are_copied_and_their_incomplete_blocks_drawn(tmp_path):
+    tiles, _ = an_aligned_raster(tmp_path / "aligned.tif")
+    objects, found = inspected(tmp_path, "aligned.tif")
+    coarse = TileRange(14, 5_500, 5_503, 8_500, 8_503)  # the last column is half outside
+
+    drawn = drawn_tiles(objects, found.service, coarse)
+
+    assert {sniff(tile) for place, tile in drawn.items() if place[1] < 8_502} == {"jpeg"}
+    assert {sniff(tile) for place, tile in drawn.items() if place[1] == 8_502} == {"png"}
+    assert len(drawn) == coarse.count
+    assert tiles.count == 30
+
+
+@pytest.mark.parametrize(
+    ("profile", "rendering"),
+    [({}, {"quality": 50}), ({}, {"tile_format": TileFormat.PNG}), ({"photometric": "rgb"}, {}), ({"nodata": 0}, {})],
+)
+def test_other_blocks_are_drawn(tmp_path, profile, rendering, monkeypatch):
+    tiles, _ = an_aligned_raster(tmp_path / "aligned.tif", **profile)
+    objects, found = inspected(tmp_path, "aligned.tif", **rendering)
+
+    def fail(*_):
+        pytest.fail("blocks were copied")
+
+    monkeypatch.setattr("exporttiles.adapters.tile_sources.rasters.RasterTiles._copy", fail)
+    assert len(drawn_tiles(objects, found.service, tiles)) == tiles.count
+
+
+def test_blocks_below_another_raster_are_drawn_with_it(tmp_path):
+    tiles, _ = an_aligned_raster(tmp_path / "1.tif")
+    resolution = WEB_MERCATOR_256.lod(15).resolution
+    corner = WEB_MERCATOR_256.tile_extent(15, tiles.row_start, tiles.column_start)
+    transform = Affine(resolution, 0, corner.xmin + 100 * resolution, 0, -resolution, corner.ymax - 100 * resolution)
+    write_geotiff(tmp_path / "2.tif", np.full((3, 50, 50), 255, np.uint8), "EPSG:3857", transform)
+    objects, found = inspected(tmp_path)
+
+    tile = drawn_tiles(objects, found.service, tiles)[tiles.row_start, tiles.column_start]
+
+    picture = np.asarray(Image.open(BytesIO(tile)).convert("RGB"))
+    assert picture[110:140, 110:140].mean() > 245
+    assert picture[:90].mean() < 200

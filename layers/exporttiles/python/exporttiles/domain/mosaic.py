@@ -44,6 +44,7 @@ class Mosaic:
         tile_format: JPEG, PNG, or MIXED: JPEG, but PNG where pixels are transparent.
         quality: of JPEG tiles, 1-95 on the scale of libjpeg.
         source_wkid: coordinate system of the rasters, if the user named it; None if the files state theirs.
+        copies_blocks: JPEG blocks that are tiles already are copied, whatever their quality.
     """
 
     files: tuple[RasterFile, ...]
@@ -51,6 +52,7 @@ class Mosaic:
     tile_format: "TileFormat"
     quality: int
     source_wkid: int | None = None
+    copies_blocks: bool = True
 
 
 def finest_level(scheme: TilingScheme, resolution: float) -> int:

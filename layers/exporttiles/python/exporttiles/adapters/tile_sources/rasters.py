@@ -19,7 +19,9 @@ from exporttiles.domain.service import TileCache
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.formats.archives.ranged_file import Span
-from exporttiles.formats.bundles.byte_ranges import coalesce, slice_records
+from exporttiles.formats.bundles.byte_ranges import coalesce, numbered_records, slice_records
+from exporttiles.formats.rasters.aligned import AlignedBlocks, aligned_blocks
+from exporttiles.formats.rasters.blocks import jpeg_start
 from exporttiles.formats.rasters.drawing import MAX_READ_PIXELS, PlacedRaster, compose, encode, place
 from exporttiles.formats.rasters.raster import Block, Raster
 from exporttiles.ports.objects import ObjectReader, ranged_file
@@ -63,7 +65,8 @@ _StoredBlocks: TypeAlias = dict[tuple[str, Block], list[memoryview]]
 class RasterTiles:
     """Tiles of a mosaic, drawn from its rasters.
 
-    The stored blocks of some drawings are read in few requests, while those before are drawn.
+    JPEG blocks that are tiles already are copied. The stored blocks of some drawings are read in few requests, while
+    those before are drawn.
     """
 
     def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
@@ -76,6 +79,9 @@ class RasterTiles:
 
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         """Yield the selected tiles that have pixels; empty bytes where blocks of the rasters are damaged."""
+        if self._mosaic.copies_blocks:
+            selected = selected.copy()
+            yield from self._copied(bundle, selected)
         with ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetcher:
             previous: list[_Drawing] = []
             fetched: Future[_StoredBlocks] = Future()
@@ -86,6 +92,37 @@ class RasterTiles:
                     for drawing in previous:
                         yield from self._tiles(drawing, bundle, selected, stored)
                 previous, fetched = group, following
+
+    def _copied(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
+        """Yield the tiles that are blocks of the uppermost raster there, and take them out of the selection."""
+        uncovered = selected.copy()
+        for file in reversed(self._mosaic.files):
+            met = uncovered & self._met(bundle, [file])
+            if not met.any():
+                continue
+            found = aligned_blocks(self._raster(file.key), self._mosaic.scheme, bundle.level)
+            if found:
+                chosen = np.zeros_like(selected)
+                tiles = found.tiles.intersection(bundle.tile_range)
+                if tiles.count:
+                    chosen[bundle.slices(tiles)] = met[bundle.slices(tiles)]
+                yield from self._copy(self._raster(file.key), found, bundle, chosen)
+                selected &= ~chosen
+            uncovered &= ~met
+
+    def _copy(self, raster: Raster, found: AlignedBlocks, bundle: BundleIndex, chosen: Mask) -> Iterator[PlacedTile]:
+        """Yield blocks as tiles, and take those that are not stored out of the choice."""
+        corner = np.array([bundle.row, bundle.column])
+        places = np.argwhere(chosen) + corner
+        rows, columns = (places - np.array([found.tiles.row_start, found.tiles.column_start])).T
+        offsets, sizes = (values[0, rows, columns] for values in found.directory.blocks)
+        missing = places[sizes == 0] - corner
+        chosen[missing[:, 0], missing[:, 1]] = False
+        places, offsets, sizes = places[sizes > 0], offsets[sizes > 0], sizes[sizes > 0]
+        start, ranges, numbered = jpeg_start(found.directory), coalesce(offsets, sizes), places.tolist()
+        for number, block in numbered_records(ranges, raster.file.ranges(ranges), offsets, sizes):
+            row, column = numbered[number]
+            yield (row, column), b"".join((start, block[2:]))
 
     def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
         """Return the bundles of a block that the boxes around the rasters meet."""

@@ -146,7 +146,7 @@ def decode_picture(directory: Directory, data: bytes | memoryview) -> Image.Imag
         DamagedCacheError: it cannot be decoded.
     """
     is_jpeg = directory.compression == _JPEG
-    body = whole_jpeg(directory, bytes(data)) if is_jpeg else bytes(data)
+    body = jpeg_start(directory) + bytes(data[2:]) if is_jpeg else bytes(data)
     size = image_size(body)
     if size is None or size[0] > directory.block_shape[0] or size[1] != directory.block_shape[1]:
         shown = f"{size[1]} x {size[0]} pixels" if size else "of unknown size"
@@ -171,8 +171,14 @@ def _samples(image: Image.Image, shape: tuple[int, int, int]) -> Samples:
     return samples
 
 
-def whole_jpeg(directory: Directory, data: bytes) -> bytes:
-    """Return a JPEG block as a JPEG of its own: with its tables, and a mark that states its colours.
+def is_plain_jpeg(directory: Directory) -> bool:
+    """Return True if blocks are JPEGs in the colours that every reader of tiles expects: gray or YCbCr."""
+    bands = 3 if directory.photometric == _YCBCR else 1
+    return directory.compression == _JPEG and directory.is_tiled and directory.bands == bands
+
+
+def jpeg_start(directory: Directory) -> bytes:
+    """Return what replaces the first two bytes of JPEG blocks: a mark that states their colours, and shared tables.
 
     Source: TIFF Technical Note 2 (1995), and the Adobe marker of ITU-T T.872, clause 6.5.3.
     """
@@ -181,4 +187,4 @@ def whole_jpeg(directory: Directory, data: bytes) -> bytes:
     samples = 1 if directory.is_planar else directory.bands
     transform = 1 if directory.photometric == _YCBCR else 0
     colours = b"" if samples == 1 else b"\xff\xee\x00\x0eAdobe" + struct.pack(">HHHB", 100, 0, 0, transform)
-    return _SOI + colours + shared + data[2:] if data.startswith(_SOI) else data
+    return _SOI + colours + shared

@@ -16,6 +16,7 @@ from exporttiles.domain.spatial_reference import SpatialReference, transformer
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
 from exporttiles.domain.wording import counted, level_names
 from exporttiles.domain.world import period
+from exporttiles.formats.rasters.aligned import aligned_blocks
 from exporttiles.formats.rasters.raster import Raster
 from exporttiles.ports.objects import ObjectReader, ranged_file
 from exporttiles.ports.tiles import TileSource
@@ -37,12 +38,12 @@ class Rendering:
 
     Attributes:
         tile_format: JPEG, PNG, or MIXED: JPEG, but PNG where pixels are transparent.
-        quality: of JPEG tiles, 1-95.
+        quality: of JPEG tiles, 1-95; None for the default, and for JPEG blocks as they are if they are tiles already.
         source_wkid: coordinate system of the rasters; None if the files state theirs.
     """
 
     tile_format: TileFormat = TileFormat.MIXED
-    quality: int = _DEFAULT_QUALITY
+    quality: int | None = None
     source_wkid: int | None = None
 
 
@@ -55,6 +56,7 @@ class _Surveyed:
         coarsest: the same, of its coarsest level.
         pixels: of its coarsest level.
         reference: name of its coordinate system.
+        aligned_levels: of the scheme, whose tiles are blocks of the raster.
     """
 
     file: RasterFile
@@ -62,6 +64,7 @@ class _Surveyed:
     coarsest: float
     pixels: int
     reference: str
+    aligned_levels: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,9 @@ class InspectRasters:
             tuple(each.file for each in surveyed),
             self.scheme,
             self.rendering.tile_format,
-            self.rendering.quality,
+            self.rendering.quality or _DEFAULT_QUALITY,
             self.rendering.source_wkid,
+            copies_blocks=self.rendering.quality is None and self.rendering.tile_format is not TileFormat.PNG,
         )
         cache = TileCache(url, CacheLayout.RASTERS, "", 1, mosaic=mosaic)
         service = ImageService(
@@ -144,6 +148,7 @@ class InspectRasters:
             resolution * raster.scales(len(raster.levels) - 1)[0],
             rows * columns,
             reference_name(raster.georeference.spatial_reference),
+            tuple(lod.level for lod in self.scheme.lods if aligned_blocks(raster, self.scheme, lod.level)),
         )
 
     def _boxes(self, raster: Raster) -> tuple[Sides, ...]:
@@ -237,6 +242,9 @@ class InspectRasters:
             f"wide. Tiles of {levels} are drawn: from about one tile to pixels of the nearest size."
         )
         tiles = f"Tiles: format {service.tile_format}{quality}; extent {extent}."
+        copied = sorted({level for each in surveyed for level in each.aligned_levels})
+        if copied and service.cache.mosaic and service.cache.mosaic.copies_blocks:
+            tiles += f" JPEG blocks that are tiles of {level_names(copied)} already are copied as they are."
         return [Message(MessageKind.INFORMATIVE, text) for text in (scheme, rasters, tiles)]
 
 
