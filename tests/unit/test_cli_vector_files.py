@@ -406,6 +406,18 @@ def test_what_is_no_file_of_an_area_is_refused_with_what_to_do(tmp_path, name, r
     assert refusal(tmp_path / name) == f"areaOfInterest: {reason}"
 
 
+def test_of_files_that_differ_in_case_only_those_named_are_read(tmp_path):
+    for name, shape in (("a", WEST), ("A", EAST)):
+        write(tmp_path / f"{name}.shp", [shape], names=[name])
+
+    for name, shape in (("a", WEST), ("A", EAST)):
+        for file in (tmp_path / f"{name}.shp", zipped(tmp_path / "both.zip", tmp_path / "a.shp", tmp_path / "A.shp")):
+            layer = name if file.suffix == ".zip" else None
+            (feature,) = json.loads(read_area_file(file, Choice(layer, None, "NAME")).text)["features"]
+            assert feature["properties"] == {"NAME": name}
+            assert shapely.geometry.shape(feature["geometry"]).equals(shape)
+
+
 def test_without_the_extra_only_json_is_read(tmp_path, monkeypatch):
     path = write(tmp_path / "a.geojson", [WEST])
     monkeypatch.setattr(vector_file, "find_spec", lambda _name: None)

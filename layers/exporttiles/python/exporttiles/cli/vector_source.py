@@ -67,7 +67,8 @@ def put_into(folder: Path, path: Path, layer: str | None) -> tuple[Path, str | N
         return folder / _safe_name(path), layer
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {_path_of(member): member for member in archive.infolist() if not member.filename.endswith("/")}
+            files = (member for member in archive.infolist() if not member.filename.endswith("/"))
+            members = {place: member for member in files if (place := _path_of(member)).name}
             chosen, layer = _choose_member([*members], layer)
             bytes_left = MAX_UNPACKED_BYTES
             for part, other in _parts(chosen, members):
@@ -165,7 +166,7 @@ def encoding_of_attributes(path: Path) -> str | None:
 
 def _choose_member(paths: Sequence[PurePath], layer: str | None) -> tuple[PurePath, str | None]:
     """Return the member to read, and the name of the layer if it is still to be looked for in it."""
-    tidy = [path for path in paths if path.name and path.name[0] != "." and path.parts[0] != "__MACOSX"]
+    tidy = [path for path in paths if path.name[0] != "." and path.parts[0] != "__MACOSX"]
     for suffixes in ({*_SUFFIX_OF.values()}, {".json"}):
         if found := [path for path in tidy if path.suffix.lower() in suffixes]:
             break
@@ -180,12 +181,18 @@ def _choose_member(paths: Sequence[PurePath], layer: str | None) -> tuple[PurePa
 
 
 def _parts(path: PurePath, others: Iterable[PurePath]) -> Iterator[tuple[str, PurePath]]:
-    """Yield a file, and the other parts of a shapefile, each after its name in the folder."""
+    """Yield a file, and the other parts of a shapefile, each after its name in the folder.
+
+    Names may differ in their case, as after Windows; of several such files, those named like the given one are taken.
+    """
     suffixes = _SHAPEFILE_PARTS if path.suffix.lower() == ".shp" else (path.suffix.lower(),)
-    stem = str(path.with_suffix("")).casefold()
-    for other in others:
-        if other.suffix.lower() in suffixes and str(other.with_suffix("")).casefold() == stem:
-            yield PurePath(_safe_name(path)).stem + other.suffix.lower(), other
+    stem, taken = path.with_suffix(""), set[str]()
+    for other in sorted(others, key=lambda other: (other != path, other.with_suffix("") != stem)):
+        suffix = other.suffix.lower()
+        is_part = suffix in suffixes and str(other.with_suffix("")).casefold() == str(stem).casefold()
+        if is_part and suffix not in taken:
+            taken.add(suffix)
+            yield PurePath(_safe_name(path)).stem + suffix, other
 
 
 def _safe_name(path: PurePath) -> str:
