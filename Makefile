@@ -111,7 +111,7 @@ lock: .venv-uv/installed ## resolve the dependencies anew
 
 clean: ## remove environments, caches and the output of the demo
 	rm -rf .venv .venv-* .aws-sam .cache .hypothesis .import_linter_cache .mypy_cache \
-		.pytest_cache .ruff_cache .coverage demo
+		.pytest_cache .ruff_cache .coverage demo web/node_modules
 	find benchmarks deployment functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is the one package that pip installs; it installs the rest, several at a time.
