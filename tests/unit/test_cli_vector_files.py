@@ -479,6 +479,17 @@ def test_xml_with_entities_is_refused(tmp_path, suffix):
     )
 
 
+@pytest.mark.parametrize("depth", [20, 5_000, 100_000])
+def test_kml_may_be_nested_but_not_too_deeply(tmp_path, depth):
+    body = "<Folder>" * depth + PLACEMARK.format("a", ring(WEST.bounds)) + "</Folder>" * depth
+    (tmp_path / "a.kml").write_text(KML.format(body))
+
+    if depth == 20:
+        assert len(geometries_of(read_area_file(tmp_path / "a.kml").text)) == 1
+    else:
+        assert "areaOfInterest: " in refusal(tmp_path / "a.kml")
+
+
 VRT = '<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>{}</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>'
 
 

@@ -52,6 +52,8 @@ def main(path: str, folder: str, choice: str) -> None:
             found = _read(Path(path), Path(folder), Choice(**json.loads(choice)))
         except MemoryError as error:
             raise refusal(f"It takes more than {most_bytes:,} bytes of memory to read.") from error
+        except RecursionError as error:
+            raise refusal("It is nested too deeply.") from error
     except RequestError as error:
         print(json.dumps({"error": error.args[0], "parameter": error.parameter}))
     else:
