@@ -51,7 +51,7 @@ def main(path: str, folder: str, choice: str) -> None:
         try:
             found = _read(Path(path), Path(folder), Choice(**json.loads(choice)))
         except MemoryError as error:
-            raise refusal(f"It takes more than {most_bytes:,} bytes of memory to read.") from error
+            raise refusal(f"It takes more than {counted(most_bytes, 'byte')} of memory to read.") from error
         except RecursionError as error:
             raise refusal("It is nested too deeply.") from error
     except RequestError as error:

@@ -177,7 +177,7 @@ def _choose_member(paths: Sequence[PurePath], layer: str | None) -> tuple[PurePa
         return named[0], None
     if len(found) == 1:
         return found[0], layer
-    raise refusal(f"It has {len(found):,} files of areas: {listed(found)}. Choose one with --area-layer.")
+    raise refusal(f"It has {counted(len(found), 'file')} of areas: {listed(found)}. Choose one with --area-layer.")
 
 
 def _parts(path: PurePath, others: Iterable[PurePath]) -> Iterator[tuple[str, PurePath]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.wording import counted
 from exporttiles.formats.rasters.directory import Directory, Tag
 from exporttiles.formats.tiles.image import image_size, is_bomb
 
@@ -86,7 +87,7 @@ def _decompressed(compression: int, data: bytes | memoryview, row_bytes: int, ro
     else:
         body = _by_libtiff(compression, data, row_bytes, rows, bits=8)
     if len(body) != size_bytes:
-        raise DamagedCacheError(f"A block has {len(body):,} bytes instead of {size_bytes:,}.")
+        raise DamagedCacheError(f"A block has {counted(len(body), 'byte')} instead of {size_bytes:,}.")
     return body
 
 
