@@ -15,6 +15,7 @@ _SECONDS = 1.0
 ASKED_FIRST: Mapping[str, tuple[str, ...]] = {
     "api": ("jobs", "services", "submit_export"),
     "request_export": ("inbox", "services", "submit_export"),
+    "submit_package": ("submit_package",),
     "export_at_once": ("export_at_once",),
     "plan_export": ("plan_export",),
     "export_tile_range": ("export_tile_range",),
