@@ -395,6 +395,32 @@ def test_the_watchman_closes_a_batch_whose_workflow_is_gone_and_cancels_its_open
     assert (batch.resumable_until is not None) == (status is not JobStatus.CANCELLED)
 
 
+def test_packages_that_were_open_when_their_batch_timed_out_are_made_when_it_is_resumed(client):
+    batch_id = client.start()
+    item = json.loads(client.runtime.objects.read(JobKeys(batch_id).batch))[0]
+    submit_package.handler(item, Context(), runtime=client.runtime)
+
+    batch = client.runtime.close_job.stop(batch_id, timed_out=True)
+    client.runtime.close_job.stop(package_of(batch_id, "North"), timed_out=False)  # Step Functions stops it, too
+
+    assert batch.resumable_until is not None
+    assert "Package North: It was not finished." in client.descriptions(batch_id)
+    client.runtime.resume_export(batch_id)
+    assert (client.run(batch_id).status, client.runtime.jobs.get(batch_id).is_whole) == (JobStatus.SUCCEEDED, True)
+
+
+def test_packages_that_were_cancelled_with_their_batch_are_not_resumed(client):
+    batch_id = client.start()
+    item = json.loads(client.runtime.objects.read(JobKeys(batch_id).batch))[0]
+    submit_package.handler(item, Context(), runtime=client.runtime)
+    client.runtime.cancel_export(batch_id)
+
+    client.runtime.close_job.stop(package_of(batch_id, "North"), timed_out=False)
+
+    error = client.error(f"{SERVICE}/jobs/{package_of(batch_id, 'North')}/resume")
+    assert error["details"] == [f"Job {package_of(batch_id, 'North')} cannot be resumed: it is Cancelled."]
+
+
 def test_a_late_end_of_an_earlier_attempt_cancels_nothing(client):
     batch_id = client.start()
     client.run(batch_id, faults={("SubmitPackage", "North")})

@@ -59,8 +59,9 @@ SUCCESSORS: dict[JobStatus, frozenset[JobStatus]] = {
 }
 """State transitions that the workflow makes."""
 
-RESUMABLE = frozenset({JobStatus.FAILED, JobStatus.TIMED_OUT, JobStatus.SUCCEEDED})
-"""Final states from which a client may resume a job; one that succeeded is a batch of which some packages failed."""
+RESUMABLE = _ENDS
+"""Final states from which a job may be resumed, if it left something to do: one that failed or timed out, a batch that
+succeeded without some packages, and a package that was cancelled because the workflow of its batch ended early."""
 
 
 class Operation(StrEnum):

@@ -72,7 +72,7 @@ class CloseBatch:
         failed = [package for package in packages if package.failure]
         status = stopped_as or (JobStatus.SUCCEEDED if made else JobStatus.FAILED)
         until = None
-        can_resume = any(package.job is None or package.job.is_resumable(now) for package in failed)
+        can_resume = any(package.job is None or package.is_open or package.job.is_resumable(now) for package in failed)
         if self.resume_window and can_resume and status is not JobStatus.CANCELLED:
             until = min(now + self.resume_window, batch.expires_at)
         messages = [Message(MessageKind.WARNING, text) for text in _failures(failed)]

@@ -6,7 +6,6 @@ from datetime import timedelta
 from exporttiles.domain.cost import bill
 from exporttiles.domain.errors import error_classes
 from exporttiles.domain.job import (
-    RESUMABLE,
     Delivery,
     Job,
     JobStatus,
@@ -148,7 +147,7 @@ class CloseJob:
         if job.status is JobStatus.CANCELLING:  # a cancelled job ends as cancelled, even if its workflow failed
             status, text, delivery = JobStatus.CANCELLED, "The export was cancelled.", None
         until = None
-        if self.resume_window and status in RESUMABLE and is_resumable:
+        if self.resume_window and is_resumable and (status is not JobStatus.CANCELLED or self._is_cut_short(job)):
             until = min(now + self.resume_window, job.expires_at)
             text = f"{text.rstrip('.')}. It can be resumed until {until:%Y-%m-%d %H:%M} UTC."
         has_ended_now = self.jobs.advance(
@@ -166,6 +165,12 @@ class CloseJob:
             self._count_in_batch(job, 0)
         job = self._cleaned_up(job_id)
         return job if has_ended_now else None
+
+    def _is_cut_short(self, job: Job) -> bool:
+        """Return True for a package of a batch that nobody cancelled, so that the batch can be resumed."""
+        if not job.batch_id:
+            return False
+        return self.jobs.get(job.batch_id).status not in {JobStatus.CANCELLING, JobStatus.CANCELLED}
 
     def _count_in_batch(self, job: Job, size_bytes: int) -> None:
         """Add an ended job to the progress of its batch."""

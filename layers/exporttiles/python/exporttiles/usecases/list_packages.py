@@ -39,6 +39,8 @@ class BatchPackage:
         """Return why there is no package, in words; '' if it is finished or holds no tile that has changed."""
         if self.job is None:
             return "It was not begun."
+        if self.is_open:
+            return "It was not finished."
         if self.is_finished or self.job.is_up_to_date:
             return ""
         errors = [message.text for message in self.job.messages if message.kind is MessageKind.ERROR]

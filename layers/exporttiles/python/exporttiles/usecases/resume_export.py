@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from exporttiles.domain.errors import JobStateError
-from exporttiles.domain.job import RESUMABLE, Job, JobStatus, Message, MessageKind, Progress, in_words
+from exporttiles.domain.job import Job, JobStatus, Message, MessageKind, Progress, in_words
 from exporttiles.domain.quota import Quota
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.process import Clock
@@ -61,7 +61,7 @@ class ResumeExport:
 
 
 def _reason(job: Job) -> str:
-    if job.status not in RESUMABLE or (job.status is JobStatus.SUCCEEDED and job.resumable_until is None):
+    if job.status not in {JobStatus.FAILED, JobStatus.TIMED_OUT} and job.resumable_until is None:
         return f"it is {job.status}"
     if job.resumable_until is None:
         return "it left no finished work; send a new request"
