@@ -201,11 +201,15 @@ def test_a_file_without_a_reference_needs_one(tmp_path):
     assert refusal(path, wkid=999_999).startswith("area_wkid: No coordinate system is known as '999999'.")
 
 
-def test_a_reference_that_is_damaged_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [(b'GEOGCS["WGS 84"', "missing "), ('LOCAL_CS["Système",UNIT["m",1]]'.encode("latin-1"), "it is not in UTF-8.")],
+)
+def test_a_reference_that_is_damaged_is_refused(tmp_path, body, reason):
     path = write(tmp_path / "a.shp", [WEST])
-    path.with_suffix(".prj").write_text('GEOGCS["WGS 84"')
+    path.with_suffix(".prj").write_bytes(body)
 
-    assert refusal(path).startswith("areaOfInterest: Its spatial reference cannot be read: missing ")
+    assert refusal(path).startswith(f"areaOfInterest: Its spatial reference cannot be read: {reason}")
 
 
 def test_a_reference_may_have_heights(tmp_path):

@@ -142,8 +142,9 @@ class _Layer:
 def _read_layer(path: Path, layer: str, choice: Choice, encoding: str | None) -> _Layer:
     try:
         fields = [str(name) for name in pyogrio.read_info(path, layer=layer, encoding=encoding)["fields"]]
-    except pyogrio.errors.CRSError as error:
-        text = f"Its spatial reference cannot be read: {_sentence(error)} Without a .prj, --area-wkid can give it."
+    except (pyogrio.errors.CRSError, UnboundLocalError) as error:  # the latter where its WKT is not UTF-8
+        reason = _sentence(error) if isinstance(error, pyogrio.errors.CRSError) else "it is not in UTF-8."
+        text = f"Its spatial reference cannot be read: {reason} Without a .prj, --area-wkid can give it."
         raise refusal(text) from error
     except RuntimeError as error:
         raise refusal(f"GDAL cannot read layer {layer}: {_sentence(error)}") from error
