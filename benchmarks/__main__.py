@@ -15,6 +15,7 @@ from benchmarks.caches import LARGE, SMALL
 from benchmarks.growth import growth
 from benchmarks.limits import client, memory, planning, requests
 from benchmarks.packages import UnequalPackagesError
+from benchmarks.rendering import rendering
 from benchmarks.results import Section, page
 from benchmarks.sparse import sparse
 from benchmarks.speed import clipping, copying, recompressing
@@ -34,6 +35,7 @@ def sections(folder: Path, *, is_quick: bool) -> dict[str, Callable[[], Section]
         "copying": lambda: copying(folder, SMALL, large, rounds),
         "clipping": lambda: clipping(folder, SMALL, rounds),
         "recompressing": lambda: recompressing(folder, SMALL, 6 if is_quick else 8, 1 if is_quick else 3),
+        "rendering": lambda: rendering(folder / "rasters", 16 if is_quick else 32, 1 if is_quick else 3),
         "sparse": lambda: sparse(folder, rounds),
         "planning": lambda: planning(10 if is_quick else 12),
         "requests": lambda: requests(folder, large or SMALL),

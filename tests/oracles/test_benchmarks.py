@@ -11,6 +11,7 @@ from benchmarks.limits import memory, requests
 from benchmarks.packages import UnequalPackagesError, digests, fidelity, require_equal
 from benchmarks.processes import Run, median_of, run, step
 from benchmarks.profiles import profile
+from benchmarks.rendering import rendering
 from benchmarks.results import Section, Table, Target, page
 from benchmarks.sparse import contenders, sparse
 from benchmarks.speed import clipping, copying, ours
@@ -246,3 +247,14 @@ def test_a_start_takes_longer_without_bytecode():
     ((function, cpu, _, _, without),) = table.rows
     assert function == "announce_job"
     assert 0 < float(cpu) < float(without)
+
+
+@pytest.mark.slow
+def test_rendering_draws_the_same_tiles_as_gdal(tmp_path):
+    section = rendering(tmp_path, 6, rounds=1)
+
+    (table,) = section.tables
+    counts = {name: tiles for name, tiles, *_ in table.rows}
+    assert counts["ours, UTM"] == counts["GDAL, UTM"]
+    assert counts["ours, blocks that are tiles"] == "36"
+    assert len(section.targets) == 5

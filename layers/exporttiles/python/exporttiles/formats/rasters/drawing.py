@@ -82,9 +82,9 @@ class PlacedRaster:
             decoded: see `Raster.draw`.
         """
         source = self.raster.draw(self.level, self.window, self.steps, decoded)
-        is_opaque = source.mode == "RGB" and self.is_covering
+        is_opaque = source.mode == "RGB"
         if not is_opaque:
-            source = source.convert("RGBA").convert("RGBa")
+            source = source.convert("RGBa")
         scales = self.raster.scales(self.level)
         radii = [_blur_radius(*axis) for axis in zip(self.mesh.ratios, scales, self.steps, strict=True)]
         if any(radii):
@@ -92,6 +92,8 @@ class PlacedRaster:
         corners = ((self.mesh.corners / scales - self.window[:2]) / self.steps).reshape(-1, 8)
         data = list(zip(map(tuple, self.mesh.cells.tolist()), map(tuple, corners.tolist()), strict=True))
         drawn = source.transform((side, side), Image.Transform.MESH, data, Image.Resampling.BILINEAR)
+        if is_opaque and not self.is_covering:
+            drawn.putalpha(Image.new("L", source.size, _OPAQUE).transform((side, side), Image.Transform.MESH, data))
         if is_opaque:
             return drawn
         drawn = drawn.convert("RGBA")
