@@ -45,8 +45,8 @@ KINDS = {
 }
 
 
-def opened(path, stated=None):
-    return Raster(ranged_file(ObstoreObjects(LocalStore(path.parent)), path.name), stated)
+def opened(path, stated=None, rescale=None):
+    return Raster(ranged_file(ObstoreObjects(LocalStore(path.parent)), path.name), stated, rescale)
 
 
 def drawn(raster, level=0, step=1):
@@ -215,9 +215,7 @@ def test_rotated_pixels_are_placed_where_gdal_places_them(tmp_path):
 
 
 REFUSED = {
-    "16 bits": ({}, np.uint16, "Its pixels are integers of 16 bits; pixels of 8 bits without a sign are drawn."),
-    "with a sign": ({}, np.int16, "Its pixels are integers with a sign of 16 bits"),
-    "floating point": ({}, np.float32, "Its pixels are floating-point numbers of 32 bits"),
+    "complex numbers": ({}, np.complex64, "Its pixels have 64 bits in sample format 6"),
     "CMYK": ({"count": 4, "photometric": "cmyk"}, np.uint8, "Its colours are CMYK; gray, palette and RGB are drawn."),
     "no georeference": ({"transform": None, "crs": None}, np.uint8, "It has no georeference"),
     "one strip": (
@@ -297,3 +295,46 @@ def test_files_that_state_what_cannot_be_are_refused_before_anything_of_that_siz
         (tmp_path / "x.tif").write_bytes(body)
         with pytest.raises(DamagedCacheError, match=reason):
             drawn(opened(tmp_path / "x.tif"))
+
+
+DEEP = {
+    "16 bits": (np.uint16, {}),
+    "16 bits, predictor": (np.uint16, {"predictor": 2}),
+    "16 bits, big-endian, LZW": (np.uint16, {"endianness": "big", "compress": "lzw", "predictor": 2}),
+    "16 bits, bands apart, ZSTD": (np.uint16, {"interleave": "band", "compress": "zstd"}),
+    "with a sign": (np.int16, {"predictor": 2}),
+    "32 bits": (np.int32, {}),
+    "floating point": (np.float32, {}),
+    "floating point, predictor": (np.float32, {"predictor": 3}),
+    "floating point, predictor, big-endian": (np.float32, {"predictor": 3, "endianness": "big"}),
+    "double precision": (np.float64, {"predictor": 3, "compress": "zstd"}),
+}
+
+
+@pytest.mark.parametrize(("kind", "profile"), DEEP.values(), ids=DEEP)
+def test_values_are_rescaled_to_eight_bits_and_those_without_data_are_transparent(tmp_path, kind, profile):
+    values = imagery(300, 400).astype(kind) * 9 + 100
+    values[:, :50, :50] = 7
+    path = write_geotiff(tmp_path / "deep.tif", values, UTM, CORNER, nodata=7, **profile)
+
+    raster = opened(path, rescale=(500, 2000))
+
+    expected = np.rint(np.clip((values.astype(float) - 500) * 255 / 1500, 0, 255))
+    picture = drawn(raster)
+    assert not picture[:50, :50, 3].any()
+    assert (picture[50:, :, 3] == 255).all()
+    np.testing.assert_allclose(picture[50:, :, :3], np.moveaxis(expected, 0, 2)[50:], atol=1)
+    assert opened(path).needs_rescale
+    low, high = opened(path).percentiles(raster.file.read)
+    np.testing.assert_allclose((low, high), np.percentile(values[:, picture[..., 3] == 255], (2, 98)))
+
+
+def test_values_that_are_no_numbers_are_transparent(tmp_path):
+    values = imagery(100, 100, 1).astype(np.float32)
+    values[0, 10:20] = np.nan
+    path = write_geotiff(tmp_path / "nan.tif", values, UTM, CORNER)
+
+    alpha = drawn(opened(path, rescale=(0, 255)))[..., 3]
+
+    assert not alpha[10:20].any()
+    assert (alpha[20:] == 255).all()

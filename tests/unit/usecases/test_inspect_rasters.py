@@ -10,6 +10,7 @@ from exporttiles.cli.main import main
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.mosaic import coarsest_level, finest_level
 from exporttiles.domain.service import CacheLayout, TileFormat
+from exporttiles.formats.caches.service_descriptor import service_from_json, service_to_json
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.oracles.build_package import a_tile
 from tests.rasters import an_orthophoto, imagery, inspected, write_geotiff
@@ -94,12 +95,19 @@ def test_levels_that_would_read_too_much_are_left_out_with_the_command_that_help
     assert "gdaladdo -r average plain.tif 2 4 8 16 32 64" in warning
 
 
-def test_a_file_that_cannot_be_drawn_is_named(tmp_path):
+def test_pixels_of_16_bits_are_refused_with_values_for_rescale_and_then_drawn(tmp_path, capsys):
     an_orthophoto(tmp_path / "a.tif", size=(100, 100))
-    write_geotiff(tmp_path / "b.tif", imagery(100, 100).astype(np.uint16), UTM, Affine(2, 0, 0, 0, -2, 0))
+    samples = imagery(400, 400).astype(np.uint16) * 12
+    path = write_geotiff(tmp_path / "b.tif", samples, UTM, Affine(1, 0, 500_000, 0, -1, 5_200_000))
 
-    with pytest.raises(DamagedCacheError, match=r"^b\.tif: Its pixels are integers of 16 bits"):
+    with pytest.raises(DamagedCacheError, match=r"^b\.tif: Its pixels are integers of 16 bits; .* --rescale=\d+,\d+,"):
         inspected(tmp_path)
+    assert main(["export", str(path), str(tmp_path / "no.tpkx"), "--rescale", "9,3"]) == 2
+    assert "two ascending numbers" in capsys.readouterr().err
+    assert main(["export", str(path), str(tmp_path / "b.tpkx"), "--rescale", "600,2500"]) == 0
+    objects, found = inspected(tmp_path, "b.tif", rescale=(600, 2500))
+    assert service_from_json(service_to_json(found.service)) == found.service
+    assert objects
 
 
 def test_a_file_outside_of_the_scheme_is_named(tmp_path):

@@ -1,5 +1,6 @@
 """The cache that a command reads, and the options that describe it."""
 
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -61,6 +62,25 @@ def read_source(_context: click.Context, _parameter: click.Parameter, value: str
     return Source(value, path)
 
 
+def _read_rescale(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> tuple[float, float] | None:
+    """Return the two values of the option --rescale.
+
+    Raises:
+        BadParameter: they are no ascending numbers.
+    """
+    if value is None:
+        return None
+    try:
+        low, high = map(float, value.split(","))
+    except ValueError:
+        low, high = 0.0, 0.0
+    if not (low < high and math.isfinite(high - low)):
+        raise click.BadParameter(f"'{value}' cannot be used. It must be two ascending numbers, such as 120,3400.")
+    return low, high
+
+
 _OPTIONS = (
     click.option(
         "--scheme",
@@ -93,6 +113,12 @@ _OPTIONS = (
         type=click.IntRange(min=1),
         metavar="WKID",
         help="Coordinate system of GeoTIFFs that state none, or a wrong one, such as 32632.",
+    ),
+    click.option(
+        "--rescale",
+        callback=_read_rescale,
+        metavar="MIN,MAX",
+        help="Values of a GeoTIFF that become black and white, such as 120,3400, for pixels of 16 bits and more.",
     ),
     click.option("--description", metavar="TEXT", default="", help="Description of the map."),
     click.option("--copyright", metavar="TEXT", default="", help="Copyright notice of the map."),
@@ -146,6 +172,7 @@ def inspect(
     row_before_column: bool,
     layer: str,
     source_wkid: int | None,
+    rescale: tuple[float, float] | None,
     description: str,
     copyright: str,  # noqa: A002  named as its option
     tile_format: str | None = None,
@@ -161,7 +188,7 @@ def inspect(
     """
     order = FileOrder(row_before_column, rows_from_bottom, hexadecimal_levels)
     inspect_cache = InspectCache(objects, read_cache, WELL_KNOWN[scheme or _ASSUMED_SCHEME], order, layer=layer)
-    rendering = Rendering(source_wkid=source_wkid)
+    rendering = Rendering(source_wkid=source_wkid, rescale=rescale)
     if tile_format:
         rendering = replace(rendering, tile_format=TileFormat(tile_format))
     if quality is not None:

@@ -44,6 +44,7 @@ class Mosaic:
         tile_format: JPEG, PNG, or MIXED: JPEG, but PNG where pixels are transparent.
         quality: of JPEG tiles, 1-95 on the scale of libjpeg.
         source_wkid: coordinate system of the rasters, if the user named it; None if the files state theirs.
+        rescale: values of pixels that become 0 and 255; None for pixels of 8 bits as they are.
         copies_blocks: JPEG blocks that are tiles already are copied, whatever their quality.
     """
 
@@ -53,6 +54,7 @@ class Mosaic:
     quality: int
     source_wkid: int | None = None
     copies_blocks: bool = True
+    rescale: tuple[float, float] | None = None
 
 
 def finest_level(scheme: TilingScheme, resolution: float) -> int:

@@ -258,7 +258,7 @@ class RasterTiles:
             wkid = self._mosaic.source_wkid
             stated = SpatialReference(wkid, wkid) if wkid else None
             try:
-                raster = Raster(ranged_file(self._objects, key), stated)
+                raster = Raster(ranged_file(self._objects, key), stated, self._mosaic.rescale)
             except KeyError as error:
                 raise SourceError(f"There is no file {key}.") from error
             except DamagedCacheError as error:

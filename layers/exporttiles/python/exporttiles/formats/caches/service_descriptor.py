@@ -90,7 +90,12 @@ def read_service(document: Any) -> ImageService:
 
 def _write_mosaic(mosaic: Mosaic) -> dict[str, Any]:
     files = [{"key": file.key, "boxes": [list(box) for box in file.boxes]} for file in mosaic.files]
-    return {"rasters": files, "sourceWkid": mosaic.source_wkid, "copiesBlocks": mosaic.copies_blocks}
+    return {
+        "rasters": files,
+        "sourceWkid": mosaic.source_wkid,
+        "copiesBlocks": mosaic.copies_blocks,
+        "rescale": mosaic.rescale,
+    }
 
 
 def _read_mosaic(cache: Any, scheme: TilingScheme, tile_format: TileFormat, quality: int) -> Mosaic | None:
@@ -101,8 +106,12 @@ def _read_mosaic(cache: Any, scheme: TilingScheme, tile_format: TileFormat, qual
         RasterFile(str(file["key"]), tuple(_read_sides(box) for box in file["boxes"])) for file in cache["rasters"]
     )
     wkid = cache.get("sourceWkid")
+    rescale = None
+    if cache.get("rescale") is not None:
+        low, high = map(float, cache["rescale"])
+        rescale = low, high
     copies_blocks = bool(cache.get("copiesBlocks", True))
-    return Mosaic(files, scheme, tile_format, quality, None if wkid is None else int(wkid), copies_blocks)
+    return Mosaic(files, scheme, tile_format, quality, None if wkid is None else int(wkid), copies_blocks, rescale)
 
 
 def _read_sides(box: Any) -> Sides:

@@ -21,8 +21,8 @@ from exporttiles.formats.archives.ranged_file import RangedFile
 MAX_SIDE_PIXELS = 2**24
 """Limit of the width and height of a picture: 16 million, a world map of 2.4 m pixels."""
 
-MAX_BLOCK_SAMPLES = 2**26
-"""Limit of the samples of one block, which is decoded as a whole."""
+MAX_BLOCK_BYTES = 2**25
+"""Limit of the bytes of one block, which is decoded as a whole."""
 
 _MAX_BLOCKS = 2**21
 _MAX_DIRECTORIES = 64
@@ -203,11 +203,16 @@ class Directory:
             offsets = self.strips_start + np.arange(rows) * step
             sizes = np.minimum(step, self.strips_start + self.shape[0] * self.row_bytes - offsets)
         sizes = np.where(offsets > 0, sizes, 0)
-        if (sizes > 2 * math.prod(self.block_shape) * self.bands + _MAX_VALUE_BYTES).any():
+        if (sizes > 2 * self.block_bytes + _MAX_VALUE_BYTES).any():
             raise DamagedCacheError("Some of its blocks state many more bytes than they have pixels.")
         if (offsets < 0).any() or (sizes < 0).any() or (offsets > self._window.size_bytes - sizes).any():
             raise DamagedCacheError("Some of its blocks lie outside of the file.")
         return offsets.reshape(self.planes, rows, columns), sizes.reshape(self.planes, rows, columns)
+
+    @property
+    def block_bytes(self) -> int:
+        """Return the bytes of a block with all bands, decoded."""
+        return math.prod(self.block_shape) * self.bands * max(1, self.bits[0] // 8)
 
     @property
     def row_bytes(self) -> int:

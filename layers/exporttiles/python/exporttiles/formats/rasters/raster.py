@@ -14,7 +14,7 @@ from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.ranged_file import RangedFile, Span
 from exporttiles.formats.rasters.blocks import COMPRESSIONS, PICTURES, Samples, decode_block, decode_picture
-from exporttiles.formats.rasters.directory import MAX_BLOCK_SAMPLES, Directory, Tag, read_directories
+from exporttiles.formats.rasters.directory import MAX_BLOCK_BYTES, Directory, Tag, read_directories
 from exporttiles.formats.rasters.georeference import read_georeference
 
 Window = tuple[int, int, int, int]
@@ -39,6 +39,11 @@ _REFUSED_COMPRESSIONS = {
 _WHITE_IS_ZERO, _PALETTE, _YCBCR = 0, 3, 6
 _COLOURS = {5: "CMYK", 8: "CIELab", 9: "ICCLab", 32803: "a filter array of a camera"}
 
+_FLOAT = 3
+_KINDS = {(1, 8), (1, 16), (1, 32), (2, 8), (2, 16), (2, 32), (_FLOAT, 32), (_FLOAT, 64)}
+"""Sample formats and bits that are read."""
+
+_SAMPLED_BLOCKS = 16
 _TOLERANCE = 1.05
 """A level may be this much coarser than a drawing."""
 
@@ -66,19 +71,23 @@ class Raster:
     Args:
         file: the GeoTIFF.
         stated: coordinate system that the user names; it replaces that of the file.
+        rescale: values that become 0 and 255; None for pixels of 8 bits as they are.
 
     Raises:
         DamagedCacheError: it cannot be read, or is of a kind that is not supported; the message says which.
         SourceError: the store failed or did not answer.
     """
 
-    def __init__(self, file: RangedFile, stated: SpatialReference | None = None) -> None:
+    def __init__(
+        self, file: RangedFile, stated: SpatialReference | None = None, rescale: tuple[float, float] | None = None
+    ) -> None:
         self.file = file
         self.pictures = read_directories(file)
         self._first = self.pictures[0]
         _require_supported(self._first)
         self.levels = list(_levels(self.pictures))
         self.georeference = read_georeference(self._first, stated)
+        self._rescale = rescale
         self._nodata = _nodata(self._first)
         self._has_alpha = _has_alpha(self._first)
         self._palette = _palette(self._first)
@@ -87,6 +96,40 @@ class Raster:
     def shape(self) -> tuple[int, int]:
         """Return rows and columns in full resolution."""
         return self._first.shape
+
+    @property
+    def needs_rescale(self) -> bool:
+        """Return True if its pixels do not have 8 bits, and it is not known which values become 0 and 255."""
+        return self._rescale is None and not _has_bytes(self._first)
+
+    @property
+    def kind(self) -> str:
+        """Return the kind of its pixels in words."""
+        kinds = {1: "integers", 2: "integers with a sign", 3: "floating-point numbers"}
+        return f"{kinds[self._first.sample_format]} of {self._first.bits[0]} bits"
+
+    def percentiles(self, read: Callable[[int, int], bytes | memoryview]) -> tuple[float, float] | None:
+        """Return values below and above which 2 per cent of the coarsest pixels are, from a sample of blocks.
+
+        Args:
+            read: returns bytes ``[start, stop)`` of the file.
+
+        Returns:
+            None if all pixels are equal, or none is valid.
+        """
+        (rows, columns), picture = self.level_shape(len(self.levels) - 1), self.levels[-1].picture
+        directory, found = self.pictures[picture], []
+        blocks = list(_blocks(picture, directory, (0, 0, columns, rows)))
+        for block in blocks[:: -(-len(blocks) // _SAMPLED_BLOCKS)]:
+            if spans := self.spans(block):
+                planes = [decode_block(directory, read(*span), block.row) for span in spans]
+                colours = np.concatenate(planes, axis=2)[:, :, : 3 if self._first.bands >= 3 else 1]
+                height, width = directory.block_shape
+                inside = colours[: rows - block.row * height, : columns - block.column * width]
+                found.append(inside[self._is_valid(inside)].ravel().astype(np.float64))
+        values = np.concatenate([np.empty(0), *found])
+        low, high = np.percentile(values, (2, 98)).tolist() if len(values) else (0.0, 0.0)
+        return (low, high) if low < high else None
 
     @property
     def may_be_transparent(self) -> bool:
@@ -148,7 +191,7 @@ class Raster:
             DamagedCacheError: it cannot be decoded.
         """
         directory = self.pictures[block.picture]
-        is_picture = directory.compression in PICTURES and not directory.is_planar
+        is_picture = directory.compression in PICTURES and not directory.is_planar and self._rescale is None
         if is_picture and self._nodata is None and directory.bands in {1, 3} and not directory.is_mask:
             return decode_picture(directory, stored[0]).convert("RGB")
         planes = [decode_block(directory, data, block.row) for data in stored]
@@ -201,10 +244,16 @@ class Raster:
         """Return samples as a picture."""
         colours: Samples = samples[:, :, :3] if samples.shape[2] >= 3 else samples[:, :, :1]
         alpha = np.full(samples.shape[:2], 255, np.uint8)
-        if self._nodata is not None:
-            alpha[(colours == self._nodata).all(axis=2)] = 0
+        alpha[~self._is_valid(colours)] = 0
         if self._has_alpha:
-            alpha = np.minimum(alpha, samples[:, :, 3 if samples.shape[2] > 3 else 1])
+            band = samples[:, :, 3 if samples.shape[2] > 3 else 1]
+            is_whole = _has_bytes(self._first)
+            alpha = np.minimum(alpha, band if is_whole else np.where(band == 0, np.uint8(0), np.uint8(255)))
+        if self._rescale and self._palette is None:
+            low, high = self._rescale
+            with np.errstate(invalid="ignore", over="ignore"):
+                scaled = np.clip((colours.astype(np.float64) - low) * (255 / (high - low)), 0, 255)
+            colours = np.nan_to_num(np.rint(scaled)).astype(np.uint8)
         if self._palette is not None:
             colours = self._palette[colours[:, :, 0]]
         elif self._first.photometric == _WHITE_IS_ZERO:
@@ -214,6 +263,19 @@ class Raster:
         if not (alpha == 255).all():
             picture.putalpha(Image.fromarray(alpha))
         return picture
+
+    def _is_valid(self, colours: Samples) -> NDArray[np.bool_]:
+        """Return the mask (rows, columns) of the pixels with data."""
+        invalid = np.zeros(colours.shape[:2], np.bool_)
+        if self._nodata is not None:
+            invalid |= (colours == self._nodata).all(axis=2)
+        if colours.dtype.kind == "f":
+            invalid |= np.isnan(colours).any(axis=2)
+        return ~invalid
+
+
+def _has_bytes(first: Directory) -> bool:
+    return set(first.bits) == {8} and first.sample_format == 1
 
 
 def _levels(pictures: Sequence[Directory]) -> Iterator[Level]:
@@ -245,7 +307,7 @@ def _is_mask_supported(directory: Directory) -> bool:
 
 
 def _fits(directory: Directory) -> bool:
-    return math.prod(directory.block_shape) * directory.bands <= MAX_BLOCK_SAMPLES
+    return directory.block_bytes <= MAX_BLOCK_BYTES
 
 
 def _require_supported(first: Directory) -> None:
@@ -259,13 +321,11 @@ def _require_supported(first: Directory) -> None:
         raise DamagedCacheError(
             f"Its pixels are stored as {name}, which is not read. Convert it: gdal_translate -of COG FILE NEW.tif."
         )
-    if set(first.bits) != {8} or first.sample_format != 1:
-        kind = {1: "integers", 2: "integers with a sign", 3: "floating-point numbers"}.get(
-            first.sample_format, "numbers"
-        )
+    if len(set(first.bits)) != 1 or (first.sample_format, first.bits[0]) not in _KINDS:
+        sizes = ", ".join(str(bits) for bits in sorted(set(first.bits)))
         raise DamagedCacheError(
-            f"Its pixels are {kind} of {max(first.bits)} bits; pixels of 8 bits without a sign are drawn. Convert it: "
-            "gdal_translate -of COG -ot Byte -scale FILE NEW.tif."
+            f"Its pixels have {sizes} bits in sample format {first.sample_format}; integers of 8, 16 and 32 bits and "
+            "floating-point numbers are drawn. Convert it: gdal_translate -of COG -ot Byte -scale FILE NEW.tif."
         )
     if first.photometric in _COLOURS or (first.photometric == _YCBCR and first.compression not in PICTURES):
         name = _COLOURS.get(first.photometric, "YCbCr without JPEG")
@@ -274,19 +334,21 @@ def _require_supported(first: Directory) -> None:
         rows, columns = first.block_shape
         raise DamagedCacheError(
             f"Its blocks are {columns:,} x {rows:,} pixels of {counted(first.bands, 'band')}; up to "
-            f"{MAX_BLOCK_SAMPLES:,} samples are decoded at a time. "
+            f"{MAX_BLOCK_BYTES:,} bytes are decoded at a time. "
             "Store it in tiles: gdal_translate -of COG FILE NEW.tif."
         )
 
 
-def _nodata(first: Directory) -> int | None:
+def _nodata(first: Directory) -> float | None:
     """Return the value of pixels without data; None if there is none, or no pixel can have it."""
     text = first.data(Tag.GDAL_NODATA).rstrip(b"\0 ").decode("latin-1")
     try:
         value = float(text)
     except ValueError:
         return None
-    return int(value) if value.is_integer() and 0 <= value <= 255 else None
+    if first.sample_format == _FLOAT:
+        return None if math.isnan(value) else float(np.float32(value)) if first.bits[0] == 32 else value
+    return value if value.is_integer() else None
 
 
 def _has_alpha(first: Directory) -> bool:

@@ -197,6 +197,8 @@ class InspectCache:
             unused.append("Options about the rows of files are not used: the tiles are not files of their own.")
         if cache.layout is not CacheLayout.RASTERS and self.rendering.source_wkid:
             unused.append("--source-wkid is not used: there are tiles, which are not reprojected.")
+        if cache.layout is not CacheLayout.RASTERS and self.rendering.rescale:
+            unused.append("--rescale is not used: there are tiles, whose values are not changed.")
         return [Message(MessageKind.WARNING, text) for text in unused]
 
     def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:

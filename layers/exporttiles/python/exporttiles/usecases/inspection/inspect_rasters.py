@@ -16,6 +16,7 @@ from exporttiles.domain.spatial_reference import SpatialReference, transformer
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
 from exporttiles.domain.wording import counted, level_names
 from exporttiles.domain.world import period
+from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.rasters.aligned import aligned_blocks
 from exporttiles.formats.rasters.raster import Raster
 from exporttiles.ports.objects import ObjectReader, ranged_file
@@ -40,11 +41,13 @@ class Rendering:
         tile_format: JPEG, PNG, or MIXED: JPEG, but PNG where pixels are transparent.
         quality: of JPEG tiles, 1-95; None for the default, and for JPEG blocks as they are if they are tiles already.
         source_wkid: coordinate system of the rasters; None if the files state theirs.
+        rescale: values of pixels that become 0 and 255; None for pixels of 8 bits as they are.
     """
 
     tile_format: TileFormat = TileFormat.MIXED
     quality: int | None = None
     source_wkid: int | None = None
+    rescale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,8 @@ class InspectRasters:
             self.rendering.tile_format,
             self.rendering.quality or _DEFAULT_QUALITY,
             self.rendering.source_wkid,
-            copies_blocks=self.rendering.quality is None and self.rendering.tile_format is not TileFormat.PNG,
+            copies_blocks=self._copies_blocks,
+            rescale=self.rendering.rescale,
         )
         cache = TileCache(url, CacheLayout.RASTERS, "", 1, mosaic=mosaic)
         service = ImageService(
@@ -130,7 +134,9 @@ class InspectRasters:
     def _survey(self, key: str) -> _Surveyed:
         wkid = self.rendering.source_wkid
         try:
-            raster = Raster(ranged_file(self.objects, key), SpatialReference(wkid, wkid) if wkid else None)
+            file = ranged_file(self.objects, key)
+            raster = Raster(file, SpatialReference(wkid, wkid) if wkid else None, self.rendering.rescale)
+            _require_rescale(raster, file)
             boxes = self._boxes(raster)
         except KeyError as error:
             raise SourceError(f"There is no file {key}.") from error
@@ -150,6 +156,11 @@ class InspectRasters:
             reference_name(raster.georeference.spatial_reference),
             tuple(lod.level for lod in self.scheme.lods if aligned_blocks(raster, self.scheme, lod.level)),
         )
+
+    @property
+    def _copies_blocks(self) -> bool:
+        is_unchanged = self.rendering.quality is None and self.rendering.rescale is None
+        return is_unchanged and self.rendering.tile_format is not TileFormat.PNG
 
     def _boxes(self, raster: Raster) -> tuple[Sides, ...]:
         """Return the boxes around a raster, within the world of the scheme.
@@ -246,6 +257,23 @@ class InspectRasters:
         if copied and service.cache.mosaic and service.cache.mosaic.copies_blocks:
             tiles += f" JPEG blocks that are tiles of {level_names(copied)} already are copied as they are."
         return [Message(MessageKind.INFORMATIVE, text) for text in (scheme, rasters, tiles)]
+
+
+def _require_rescale(raster: Raster, file: RangedFile) -> None:
+    """Refuse a raster if it is not known which values become 0 and 255.
+
+    Raises:
+        DamagedCacheError: the message proposes values from its statistics.
+    """
+    if not raster.needs_rescale:
+        return
+    found = raster.percentiles(file.read)
+    proposed = (
+        f"--rescale={found[0]:.6g},{found[1]:.6g}, between which 96 % of them are" if found else "--rescale=0,65535"
+    )
+    raise DamagedCacheError(
+        f"Its pixels are {raster.kind}; which values become black and white has to be said. For example: {proposed}."
+    )
 
 
 def _warnings(least: int, coarsest: int, costly: str) -> list[Message]:
