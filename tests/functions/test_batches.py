@@ -40,8 +40,8 @@ HANDLERS = {
     "PackTilePackage": pack_tile_package.handler,
     "CloseJob": close_job.handler,
 }
-DISTRICTS = {"North": (1, 1), "Süd/Ost": (100, -40), "north": (-100, 20)}
-NAMES = ["North", "Süd_Ost", "north_2"]
+DISTRICTS = {"North": (1, 1), "Süd/Ost": (100, -40), "Ost": (-100, 20)}
+NAMES = ["North", "Süd_Ost", "Ost"]
 
 
 def a_feature(value, x, y, size=40):
@@ -229,7 +229,7 @@ def test_a_package_that_fails_is_a_warning_of_a_batch_that_succeeds(client):
     assert [text for text in warnings if text.startswith("Package Süd/Ost: The export failed: The store did not")]
     assert any(text.startswith("The others can be resumed until ") for text in client.descriptions(batch_id))
     files = client.json(f"{FILES.replace(JOB, batch_id)}")["files"]
-    assert [file["name"] for file in files] == ["North.tpkx", "north_2.tpkx"]
+    assert [file["name"] for file in files] == ["North.tpkx", "Ost.tpkx"]
 
 
 def test_a_package_without_a_tile_fails_and_the_others_are_made(client):
@@ -263,7 +263,7 @@ def test_a_package_that_cannot_even_be_submitted_does_not_stop_the_others(client
 
 def test_a_batch_is_resumed_and_makes_only_what_is_missing(client):
     batch_id = client.start()
-    client.run(batch_id, faults={("ExportTileRange", "Süd_Ost"), ("SubmitPackage", "north_2")})
+    client.run(batch_id, faults={("ExportTileRange", "Süd_Ost"), ("SubmitPackage", "Ost")})
     first = client.runtime.jobs.get(package_of(batch_id, "North"))
 
     assert client.json(f"{SERVICE}/jobs/{batch_id}/resume")["jobStatus"] == "esriJobSubmitted"
@@ -552,7 +552,7 @@ def test_events_announce_each_package_and_the_end_of_the_batch(client):
     batch_id = client.start()
     begun = client.runtime.jobs.get(batch_id)
     batch = client.run(batch_id, faults={("PlanExport", "Süd_Ost")})
-    made = client.runtime.jobs.get(package_of(batch_id, "north_2"))
+    made = client.runtime.jobs.get(package_of(batch_id, "Ost"))
 
     (submitted,) = announcements(None, begun, HOST)
     (finished,) = announcements(begun, batch, HOST)
@@ -562,8 +562,8 @@ def test_events_announce_each_package_and_the_end_of_the_batch(client):
         schema("job_status_change").validate(event.detail)
     assert (finished.detail["status"], finished.detail["percent"]) == ("finished", 100)
     assert finished.detail["packages"] == {"count": 3, "url": f"{HOST}{SERVICE}/jobs/{batch_id}/packages"}
-    assert (package.detail["batchId"], package.detail["name"]) == (batch_id, "north_2")
-    assert package.detail["result"]["fileName"] == "north_2.tpkx"
+    assert (package.detail["batchId"], package.detail["name"]) == (batch_id, "Ost")
+    assert package.detail["result"]["fileName"] == "Ost.tpkx"
 
 
 def keep(client, count=1, **parameters):

@@ -50,7 +50,7 @@ def listing(folder):
 
 
 pytestmark = pytest.mark.usefixtures("districts")
-NAMES = ["Nord_West.tpkx", "nord_west_2.tpkx", "地図.tpkx"]
+NAMES = ["Nord_West_a10487.tpkx", "nord_west_916cd1.tpkx", "地図.tpkx"]
 
 
 def test_each_value_of_the_attribute_is_a_package_of_its_name(world, tmp_path, capsys):
@@ -120,7 +120,7 @@ def test_a_full_disk_ends_the_export_and_finished_packages_stay(world, tmp_path,
 
     said = capsys.readouterr()
     assert said.out.endswith(f"1 package is in {tmp_path}/packages.\n")
-    assert "There is no room for nord_west_2.tpkx in " in said.err
+    assert "There is no room for nord_west_916cd1.tpkx in " in said.err
     assert listing(tmp_path / "packages") == NAMES[:1]
 
 
@@ -131,7 +131,10 @@ def test_nothing_is_replaced_unless_that_is_asked_for(world, tmp_path, capsys):
 
     assert run(world) == 2
 
-    assert f"OUT: {tmp_path}/packages/nord_west_2.tpkx exists already. --force replaces it." in capsys.readouterr().err
+    assert (
+        f"OUT: {tmp_path}/packages/nord_west_916cd1.tpkx exists already. --force replaces it."
+        in capsys.readouterr().err
+    )
     assert {path: path.read_bytes() for path in (tmp_path / "packages").iterdir()} == before
     assert run(world, "--force", "--levels", "0") == 0
     assert listing(tmp_path / "packages") == NAMES

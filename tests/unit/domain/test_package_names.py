@@ -16,7 +16,11 @@ texts = st.text(max_size=150) | st.sampled_from(
 )
 
 
-@given(st.lists(texts, max_size=20))
+def normalised(text):
+    return unicodedata.normalize("NFC", text)
+
+
+@given(st.lists(texts, max_size=20, unique_by=normalised))
 def test_no_two_names_are_one_file_on_a_disk_that_ignores_case_or_normalisation(values):
     names = package_names(values)
 
@@ -68,12 +72,17 @@ def test_a_name_keeps_letters_and_digits_of_any_script(value, name):
     assert package_names([value]) == [name]
 
 
-def test_later_names_that_would_be_the_same_file_get_a_number():
-    assert package_names(["North", "NORTH", "north_2", "North!", "?", "*"]) == [
-        "North",
-        "NORTH_2",
-        "north_2_2",
-        "North_3",
-        "package",
-        "package_2",
+def test_names_that_would_be_the_same_file_get_a_digest_of_their_values():
+    assert package_names(["North", "NORTH", "South", "North!"]) == [
+        "North_43f853",
+        "NORTH_34a489",
+        "South",
+        "North_471848",
     ]
+
+
+@given(st.lists(texts, max_size=20, unique_by=normalised), st.randoms())
+def test_a_name_does_not_depend_on_the_order_of_the_values(values, random):
+    mixed = random.sample(values, len(values))
+
+    assert dict(zip(mixed, package_names(mixed), strict=True)) == dict(zip(values, package_names(values), strict=True))
