@@ -1,6 +1,7 @@
 """GeoTIFFs as services: levels, extents and formats follow from the files; what is costly or unknown is said."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,3 +144,15 @@ def test_the_command_refuses_a_file_by_name_and_option(tmp_path, capsys):
     assert main(["export", str(path), str(tmp_path / "out.tpkx")]) == 1
     assert "--source-wkid" in capsys.readouterr().err
     assert main(["export", str(path), str(tmp_path / "out.tpkx"), "--source-wkid", "32632"]) == 0
+
+
+def test_drawn_tiles_count_as_work_of_16_kb_at_least(tmp_path):
+    samples = np.full((3, 700, 700), 90, np.uint8)
+    write_geotiff(tmp_path / "plain.tif", samples, UTM, Affine(1, 0, 500_000, 0, -1, 5_200_000))
+
+    cache = inspected(tmp_path, "plain.tif")[1].service.cache
+
+    assert cache.average_tile_bytes < 2_000
+    assert cache.work_bytes == 16 * 1024
+    assert replace(cache, average_tile_bytes=50_000).work_bytes == 50_000
+    assert replace(cache, mosaic=None).work_bytes == cache.average_tile_bytes

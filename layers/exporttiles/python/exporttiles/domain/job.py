@@ -199,7 +199,7 @@ class Job:
         tile_count: tiles that the request selects, whether they exist or not.
         owner: id of the API key that it was made with; '' where none was needed.
         caller: that it is counted for if it has no owner.
-        expected_bytes: estimated size, from the mean tile of the cache.
+        expected_bytes: estimated size, from the mean tile of the cache, or of as much work (`TileCache.work_bytes`).
         name: given by the client; '' for none.
         callback_data: JSON of the client that each event of the job carries; '' for none.
         series: of the job; it decides how long the package is kept.

@@ -56,9 +56,6 @@ _CONVERTED_PER_SECOND = 150
 _CLIPPED_PER_SECOND = 50
 _DRAWN_PER_SECOND = 150
 
-DRAWN_TILE_BYTES = 16 * 1024
-"""Least size that a tile counts in a work item if it is drawn: a work item is half a minute of work at most."""
-
 DRAWING_BYTES = 600 * 10**6
 """Memory of a worker for the pictures that tiles are drawn from."""
 

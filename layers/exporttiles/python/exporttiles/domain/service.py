@@ -51,6 +51,9 @@ _ENCODINGS = {
     TileFormat.WEBP: frozenset({"webp"}),
 }
 
+DRAWN_TILE_BYTES = 16 * 1024
+"""Drawing a tile takes as long as exporting so many bytes of a cache in a work item of half a minute."""
+
 ESRI_TILE_FORMATS = tuple(each for each in TileFormat if each is not TileFormat.WEBP)
 """The formats that tile packages and cache datasets can hold."""
 
@@ -89,6 +92,11 @@ class TileCache:
     extensions: tuple[str, ...] = ()
     level_rows: tuple[int, ...] = ()
     mosaic: Mosaic | None = None
+
+    @property
+    def work_bytes(self) -> int:
+        """Return the size of a tile of the same work: the mean, but at least `DRAWN_TILE_BYTES` if it is drawn."""
+        return max(self.average_tile_bytes, DRAWN_TILE_BYTES) if self.mosaic else self.average_tile_bytes
 
     @property
     def bucket(self) -> str:

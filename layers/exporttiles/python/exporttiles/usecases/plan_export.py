@@ -15,7 +15,6 @@ from exporttiles.domain.parts import MAX_PART_BYTES
 from exporttiles.domain.pixels import PixelSelection
 from exporttiles.domain.plan import (
     DRAWING_BYTES,
-    DRAWN_TILE_BYTES,
     FILE_READS_PER_SECOND,
     FragmentSize,
     PlannedBundle,
@@ -135,7 +134,7 @@ class PlanExport:
         """
         largest_bytes = self.largest_fragment_bytes
         if export.service.cache.mosaic:
-            tile_bytes, largest_bytes = max(tile_bytes, DRAWN_TILE_BYTES), largest_bytes - DRAWING_BYTES
+            tile_bytes, largest_bytes = max(tile_bytes, export.service.cache.work_bytes), largest_bytes - DRAWING_BYTES
         size = FragmentSize.of(sum(bundle.size_bytes(tile_bytes) for bundle in bundles))
         return group_bundles(bundles, tile_bytes, size, largest_bytes)
 

@@ -161,7 +161,7 @@ class SubmitExport:
             caller=options.caller,
             name=request.package_name,
             callback_data=options.callback_data,
-            expected_bytes=tile_count * service.cache.average_tile_bytes,
+            expected_bytes=tile_count * service.cache.work_bytes,
             series=options.series,
             package_count=0 if refusal else len(packages),
         )
@@ -295,7 +295,7 @@ def _batch_item(batch_id: str, export: Export, service_type: ServiceType) -> Bat
         name=request.package_name,
         value=service.map_title,
         tile_count=tile_count,
-        expected_bytes=tile_count * service.cache.average_tile_bytes,
+        expected_bytes=tile_count * service.cache.work_bytes,
         notes=request.notes,
         warnings=request.warnings,
         refusal=_refusal(service, service_type, selection, tile_count),
