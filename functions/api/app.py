@@ -22,16 +22,17 @@ def handler(event: dict[str, Any], _context: LambdaContext, *, runtime: Runtime 
     request = read_event(event)
     routed = find_route(request)
     try:
-        response = respond(routed, runtime or from_environment())
+        runtime = runtime or from_environment()
+        response = respond(routed, runtime)
         if routed.changes_state:  # nothing but the id may be logged: the reply may hold a token
             logger.info("Done", extra={"path": request.path, "job_id": response.job_id})
         return write_response(response)
     except RequestError as error:
         logger.info("Refused", extra={"path": request.path, "reason": str(error)})
-        response = refuse(routed, error)
+        response = refuse(routed, error, runtime)
     except Exception as error:
         logger.exception("Failed", extra={"path": request.path})
         with single_metric(name="FailedRequests", unit=MetricUnit.Count, value=1) as metric:
             metric.add_dimension(name="service", value="api")
-        response = refuse(routed, error)
+        response = refuse(routed, error, runtime)
     return write_response(response)

@@ -1,11 +1,14 @@
 """The pages of services and jobs in a browser, on a computer and on a phone: choose, look at the size, download."""
 
 import json
+from io import BytesIO
 from urllib.parse import parse_qs
 
+import numpy as np
 import pytest
 import rasterio
 import shapely
+from PIL import Image
 from playwright.sync_api import expect
 from rasterio.warp import transform_bounds
 
@@ -24,6 +27,7 @@ from tests.builders import a_tile
 from tests.vector_files import write, zipped
 
 NAME = "Bundles/World_Imagery"  # sizes of its tiles are in indexes, and quickly found
+DAMAGED = f"caches/Damaged/{LEVELS_FOLDER}/{bundle_path(BundleIndex(4, 0, 0))}"
 UNREACHABLE = "net::ERR_FAILED"
 UNAVAILABLE = "503 (Service Unavailable)"
 
@@ -34,7 +38,7 @@ def services(cloud, world, bundles, tmp_path_factory):
     sharp, swiss = (tmp_path_factory.mktemp(name) for name in ("sharp", "swiss"))
     make_compact_cache(world, sharp, max_level=4, quality=90)
     make_swiss_cache(swiss)
-    for name, folder in (("Sharp", sharp), ("Swiss", swiss)):
+    for name, folder in (("Sharp", sharp), ("Swiss", swiss), ("Damaged", sharp)):
         upload_folder(cloud, folder, f"caches/{name}")
         publish(cloud, name)
     return cloud.services_url
@@ -233,6 +237,67 @@ def test_a_place_is_found_by_latitude_and_longitude(desktop, services):
     assert seen["ymin"] < 5_933_000 < seen["ymax"]
 
 
+def test_the_band_of_a_route_is_drawn_and_counts_for_the_detail(desktop, services):
+    """GIVEN a route, WHEN it becomes wider, THEN the map shows a wider band of another colour."""
+    open_map(desktop, services)
+    press(desktop, "Along a route")
+    draw(desktop, (0.4, 0.4), (0.6, 0.4))
+    press(desktop, "Done")
+    expect(desktop.locator("#area-hint")).to_contain_text("The band is drawn roughly; the package is exact.")
+    narrow = desktop.locator("#map").screenshot()
+    desktop.get_by_label("Unit of the distance").select_option("kilometres")
+    desktop.get_by_label("How far to each side").fill("900")
+    desktop.get_by_label("How far to each side").blur()
+    expect(desktop.locator("#make-package")).to_be_enabled()
+
+    assert share_that_differs(narrow, desktop.locator("#map").screenshot()) > 0.01
+
+
+def share_that_differs(before, after):
+    """Return the share of the pixels that differ between two pictures."""
+    pictures = [np.asarray(Image.open(BytesIO(each)).convert("RGB")).astype(int) for each in (before, after)]
+    return (abs(pictures[0] - pictures[1]).max(axis=2) > 8).mean()
+
+
+@pytest.mark.parametrize("width", ["", "0", "2000000"])
+def test_a_distance_that_cannot_be_is_explained(desktop, services, width):
+    open_map(desktop, services)
+    press(desktop, "Along a route")
+    draw(desktop, (0.4, 0.4), (0.6, 0.4))
+    press(desktop, "Done")
+    desktop.get_by_label("How far to each side").fill(width)
+    desktop.get_by_label("How far to each side").blur()
+
+    expect(desktop.locator("#estimate")).to_contain_text("between 1 metre and 1,000 kilometres")
+    expect(desktop.locator("#make-package")).to_be_disabled()
+
+
+def test_the_distance_of_a_route_in_a_file_is_mended(desktop, services):
+    open_map(desktop, services)
+    file = {"name": "a.gpx", "mimeType": "", "buffer": GPX.encode()}
+    desktop.get_by_label("File with an area").set_input_files(file)
+    distance = desktop.get_by_label("How far to each side")
+    distance.fill("")
+    distance.blur()
+    expect(desktop.locator("#estimate")).to_contain_text("between 1 metre and 1,000 kilometres")
+    with desktop.expect_request("**/estimateExportTilesSize") as request:
+        distance.fill("100")
+        distance.blur()
+
+    assert sent(request.value)["bufferDistance"] == "100"
+
+
+def test_how_to_draw_and_the_button_that_ends_it_are_on_the_screen(page, services):
+    open_map(page, services)
+    press(page, "Draw a shape")
+
+    expect(page.get_by_text("On the map, click or tap each corner.", exact=False)).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("button", name="Done", exact=True)).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("button", name="Make the package")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Make the package")).to_be_visible()
+
+
 def test_a_corner_can_be_dragged(desktop, services):
     open_map(desktop, services)
     press(desktop, "Draw a rectangle")
@@ -332,6 +397,13 @@ def test_a_zipped_shapefile_is_an_area_whatever_its_reference(desktop, services,
         ("a.kmz", "PK", "unzip it"),
         ("<img src=x>.json", "{", "<img src=x>.json cannot be read"),
         ("a.kml", "<kml>", "a.kml is not XML"),
+        ("a.geojson", '{"type":"FeatureCollection"}', "cannot be read"),
+        ("a.geojson", '{"type":"FeatureCollection","features":[null]}', "cannot be read"),
+        ("a.geojson", '{"type":"Polygon","coordinates":[[6,46],[10,46],[6,48]]}', "cannot be read"),
+        ("a.geojson", '{"type":"Polygon","coordinates":[]}', "cannot be read"),
+        ("a.geojson", '{"type":"Point","coordinates":[1e999,0]}', "not longitude and latitude in degrees"),
+        ("a.geojson", '{"type":"Polygon","coordinates":' + "[" * 100_000 + "]" * 100_000 + "}", "cannot be read"),
+        ("a.geojson", json.dumps({"type": "LineString", "coordinates": [[7.5, 46.5]] * 700_000}), "too many corners"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_explained(browser, services, name, body, problem):
@@ -358,6 +430,60 @@ def test_the_page_of_a_job_is_remembered_and_offered_to_other_devices(page, serv
     expect(page.locator("#recent-list")).to_contain_text("Done, just now")
     recent.click()
     page.wait_for_url(job)
+
+
+def test_an_export_is_cancelled_on_its_page(page, services, client):
+    job_id = client.submit("World_Imagery", levels="0-7")
+    page.goto(f"{services}/World_Imagery/ImageServer/jobs/{job_id}")
+    press(page, "Cancel")
+
+    page.wait_for_url("**/jobs/*")
+    expect(page.locator(".state")).to_contain_text("Cancelled")
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+def test_an_export_that_failed_is_resumed_on_its_page(page, services, client, tiles):
+    whole = tiles.read(DAMAGED)
+    tiles.write(DAMAGED, bytes(64) + whole[64:])
+    job_id = client.export("Damaged", levels="0-4")["jobId"]
+    tiles.write(DAMAGED, whole)
+    page.goto(f"{services}/Damaged/ImageServer/jobs/{job_id}")
+    expect(page.locator(".state")).to_contain_text("Failed")
+    expect(page.locator(".messages .error")).to_contain_text("It can be resumed until")
+    press(page, "Resume")
+
+    page.wait_for_url("**/jobs/*")
+    expect(page.get_by_role("link", name="Download")).to_be_visible()
+
+
+def test_the_packages_of_a_batch_are_read_and_downloaded(page, services, client):
+    features = [
+        {"type": "Feature", "properties": {"NAME": name}, "geometry": {"type": "Polygon", "coordinates": [SQUARE]}}
+        for name in ("<img src=x>", "A valley of a very long name without an end " * 3)
+    ]
+    area = json.dumps({"type": "FeatureCollection", "features": features})
+    job_id = client.export(NAME, levels="0-3", areaOfInterest=area, packageBy="NAME")["jobId"]
+    page.goto(f"{services}/{NAME}/ImageServer/jobs/{job_id}")
+    page.get_by_role("link", name="See the 2 packages").click()
+
+    expect(page.get_by_role("heading", name="<img src=x>")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= DEVICES[page.device]["viewport"]["width"]
+    assert obstacles(page) == []
+    with page.expect_download() as found:
+        page.get_by_role("link", name="Download").first.click()
+    assert found.value.suggested_filename.endswith(".tpkx")
+
+
+def test_the_page_of_a_job_that_expires_says_so(browser, services, client):
+    """GIVEN an open page, WHEN the server knows the job no more, THEN the page shows that, and not an old state."""
+    job_id = client.submit("World_Imagery", levels="0-7")
+    gone = {"status": 400, "content_type": "text/html", "body": "<h1>No job has this id, or it has expired.</h1>"}
+    with watched_page(browser, expected=("400 (Bad Request)",)) as page:
+        page.goto(f"{services}/World_Imagery/ImageServer/jobs/{job_id}")
+        page.route("**/jobs/*", lambda route: route.fulfill(**gone))
+
+        expect(page.get_by_role("heading", name="No job has this id, or it has expired.")).to_be_visible()
+    client.post(f"World_Imagery/ImageServer/jobs/{job_id}/cancel")
 
 
 def estimate_of(page, tiles, size_bytes):

@@ -134,6 +134,20 @@ def test_links_never_contain_an_invalid_host(done):
     assert done.error(FILES, headers={"host": 'evil"><script>'})["message"] == "The request names no host."
 
 
+def test_the_list_of_services_leads_to_the_map_of_each_by_its_name(client):
+    page = client.get("/arcgis/rest/services", "f=html")["body"]
+
+    assert f'<a href="{HOST}{SERVICE}">World_Imagery</a>' in page
+    assert page.count("/World_Imagery/MapServer?f=html") == 1
+
+
+def test_an_empty_list_of_services_says_so(client):
+    for name in client.runtime.services.names():
+        client.runtime.services.delete(name)
+
+    assert "No map is published here." in client.get("/arcgis/rest/services", "f=html")["body"]
+
+
 def test_a_form_submits_and_redirects_to_its_job(client):
     form = client.get(f"{SERVICE}/exportTiles", "")["body"]
     assert 'name="areaOfInterest"' in form

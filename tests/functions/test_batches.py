@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import escape
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -210,7 +211,28 @@ def test_the_page_lists_the_packages_without_a_script(client):
     assert f'href="{HOST}{SERVICE}/jobs/{batch_id}/packages?f=html"' in job_page
     page = client.get(f"{SERVICE}/jobs/{batch_id}/packages", "f=html")["body"]
     assert page.count(f"/{batch_id}/") >= 3
-    assert "Süd/Ost" in page
+    assert "<h2>Süd/Ost</h2>" in page
+
+
+def test_the_list_names_the_download_the_failure_and_what_waits(client):
+    batch_id = client.start()
+    waiting = client.get(f"{SERVICE}/jobs/{batch_id}/packages", "f=html")["body"]
+    client.run(batch_id, {("PlanExport", "Süd_Ost")})
+    ended = client.get(f"{SERVICE}/jobs/{batch_id}/packages", "f=html")["body"]
+
+    assert waiting.count("Waiting to start") == len(DISTRICTS)
+    assert ended.count(">Download ") == len(DISTRICTS) - 1
+    assert "Failed</span>" in ended
+    assert "The store did not answer." in ended
+
+
+def test_values_and_messages_in_the_list_are_escaped(client):
+    hostile = "<script>alert(1)</script>"
+    batch_id = client.start([a_feature(hostile, 1, 1)])
+    page = client.get(f"{SERVICE}/jobs/{batch_id}/packages", "f=html")["body"]
+
+    assert hostile not in page
+    assert escape(hostile) in page
 
 
 def test_a_job_of_one_package_has_no_list(done):

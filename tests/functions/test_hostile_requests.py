@@ -7,6 +7,7 @@ import re
 import time
 import tracemalloc
 from contextlib import redirect_stdout
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -391,6 +392,22 @@ def test_a_page_cannot_be_framed_and_sends_no_referrer(client):
 
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("query", ["f=html", "f=html&levels=99"])  # the form, and the one below an error
+def test_forms_are_sent_to_this_host_and_to_that_of_public_base_url_only(client, query):
+    def policy():
+        return client.get(f"{SERVICE}/exportTiles", query)["headers"]["content-security-policy"]
+
+    assert policy().endswith("; form-action 'self'")
+    settings = replace(client.runtime.settings, public_base_url="https://maps.example.org/gis")
+    client.runtime = replace(client.runtime, settings=settings)
+    assert policy().endswith("; form-action 'self' https://maps.example.org")
+
+
+@pytest.mark.parametrize("query", ["f=html", "f=json", "f=html&callback=a"])
+def test_caches_on_the_way_keep_no_page_and_no_document(client, query):
+    assert client.get(SERVICE, query)["headers"]["cache-control"] == "private, no-cache"
 
 
 def test_texts_of_the_operator_are_escaped(client):

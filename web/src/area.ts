@@ -8,7 +8,7 @@ export type Area =
   | { kind: "everything" }
   | { kind: "rectangle"; envelope: Envelope; reference: SpatialReference }
   | { kind: "shape"; rings: number[][][]; reference: SpatialReference }
-  | { kind: "file"; collection: FeatureCollection; metres: number }
+  | { kind: "file"; collection: FeatureCollection; metres: number | null }
   | { kind: "route"; paths: number[][][]; reference: SpatialReference; metres: number };
 
 export const WGS84: SpatialReference = { wkid: 4326 };
@@ -25,7 +25,7 @@ export function areaParameters(area: Area): Record<string, string> {
     case "file":
       return {
         areaOfInterest: JSON.stringify(area.collection),
-        ...(area.metres ? { bufferDistance: String(area.metres) } : {}),
+        ...(area.metres !== null ? { bufferDistance: String(area.metres) } : {}),
       };
     case "route":
       return {

@@ -3,6 +3,15 @@
 import type { Feature, FeatureCollection, Geometry } from "geojson";
 
 const MOST_BYTES = 20_000_000;
+const MOST_SENT_CHARACTERS = 6_000_000; // the API takes 6 MB
+const DEPTHS: Record<string, number> = {
+  Point: 0,
+  MultiPoint: 1,
+  LineString: 1,
+  MultiLineString: 2,
+  Polygon: 2,
+  MultiPolygon: 3,
+}; // of the lists around a position
 
 /** A file that cannot be used; the message is for people. */
 export class FileProblem extends Error {}
@@ -18,32 +27,38 @@ export interface FileArea {
 /** Read the areas in a file. */
 export async function readFile(file: File): Promise<FileArea> {
   if (file.size > MOST_BYTES) throw new FileProblem(`${file.name} is larger than 20 MB.`);
-  let features: Feature[];
   try {
-    features = await featuresOf(file);
+    return areaOf(await featuresOf(file), file.name);
   } catch (error) {
     if (error instanceof FileProblem) throw error;
     throw new FileProblem(`${file.name} cannot be read. It must be GeoJSON, KML, GPX or a zipped shapefile.`);
   }
+}
+
+function areaOf(features: Feature[], name: string): FileArea {
   const parts = features.flatMap(({ geometry }) => simpleGeometries(geometry));
   const polygons = parts.filter(({ type }) => type.endsWith("Polygon"));
   const others = parts.filter(({ type }) => !type.endsWith("Polygon"));
   const used = polygons.length ? polygons : others;
-  if (!used.length) throw new FileProblem(`${file.name} has no polygon, line or point.`);
+  if (!used.length) throw new FileProblem(`${name} has no polygon, line or point.`);
   if (!used.every((geometry) => positionsOf(geometry).every(isInDegrees))) {
-    throw new FileProblem(`${file.name} has coordinates that are not longitude and latitude in degrees.`);
+    throw new FileProblem(`${name} has coordinates that are not longitude and latitude in degrees.`);
+  }
+  const collection: FeatureCollection = {
+    type: "FeatureCollection",
+    features: used.map((geometry) => ({ type: "Feature", properties: {}, geometry })),
+  };
+  if (new URLSearchParams({ a: JSON.stringify(collection) }).toString().length > MOST_SENT_CHARACTERS) {
+    throw new FileProblem(`${name} has too many corners to be sent. Simplify it, or choose a smaller part.`);
   }
   const left = polygons.length ? others.length : 0;
   const noun = polygons.length ? "polygon" : "line or point";
   const nouns = polygons.length ? "polygons" : "lines and points";
   return {
-    collection: {
-      type: "FeatureCollection",
-      features: used.map((geometry) => ({ type: "Feature", properties: {}, geometry })),
-    },
+    collection,
     isRoute: !polygons.length,
     summary:
-      `${used.length} ${used.length === 1 ? noun : nouns} of ${file.name}.` +
+      `${used.length} ${used.length === 1 ? noun : nouns} of ${name}.` +
       (left ? ` Lines and points beside the polygons are left out (${left}).` : ""),
   };
 }
@@ -74,16 +89,17 @@ function simpleGeometries(geometry: Geometry | null): Geometry[] {
   return geometry.type === "GeometryCollection" ? geometry.geometries.flatMap(simpleGeometries) : [geometry];
 }
 
+/** Return the positions of a geometry. Throw an error if it has none, or if they are nested otherwise than they should. */
 function positionsOf(geometry: Geometry): number[][] {
-  if (geometry.type === "GeometryCollection") return [];
-  const flat: number[][] = [];
-  const collect = (value: unknown): void => {
-    if (!Array.isArray(value)) throw new FileProblem("A geometry has no coordinates.");
-    if (typeof value[0] === "number") flat.push(value as number[]);
-    else value.forEach(collect);
-  };
-  collect(geometry.coordinates);
-  return flat;
+  const depth = DEPTHS[geometry.type];
+  if (depth === undefined || geometry.type === "GeometryCollection") throw new Error("There is no such geometry.");
+  const positions = [geometry.coordinates].flat(depth) as number[][];
+  if (!positions.length || !positions.every(isPosition)) throw new Error("Its coordinates are not positions.");
+  return positions;
+}
+
+function isPosition(value: unknown): boolean {
+  return Array.isArray(value) && typeof value[0] === "number" && typeof value[1] === "number";
 }
 
 function isInDegrees([longitude, latitude]: number[]): boolean {

@@ -4,6 +4,7 @@ import { encode } from "uqr";
 import { remember } from "./recent";
 
 const INTERVAL_MS = 2000;
+const GONE = new Set([400, 403, 498, 499]); // the job has expired, or the key
 
 /** Follow a job. The server renders the same page for browsers without scripts. */
 export async function followJob(shown: HTMLElement): Promise<void> {
@@ -40,6 +41,7 @@ async function renewal(shown: HTMLElement): Promise<HTMLElement> {
 async function rendered(): Promise<HTMLElement | null> {
   try {
     const response = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (GONE.has(response.status)) location.reload(); // shows the reason, and the form for signing in
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const found = page.querySelector<HTMLElement>("[data-job]");
     return found && document.adoptNode(found);

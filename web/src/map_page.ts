@@ -17,6 +17,9 @@ import { bytes, counted, dollars } from "./wording";
 const ESTIMATE_DELAY_MS = 500;
 const SECONDS_BYTES = 100_000_000; // smaller exports are made by one function, without a wait for others
 const ROUTE_METRES: Record<string, number> = { m: 1, km: 1000, mi: 1609.344 };
+const ROUTE_LIMITS = [1, 1e6]; // metres, of the API
+const START = "Choose an area to see the size of its package.";
+const BAND_NOTE = "The band is drawn roughly; the package is exact.";
 const HINTS: Record<Tool, string> = {
   rectangle: "On the map, click or tap one corner, then the opposite corner.",
   shape: "On the map, click or tap each corner. Then press Done, or click the first corner again.",
@@ -39,6 +42,7 @@ class MapPage {
   private readonly levels: LevelSliders;
   private readonly coordinates: CoordinateForms;
   private area: Area | null = null;
+  private prompt = START;
   private running: AbortController | undefined;
   private timer = 0;
   private token = newToken();
@@ -107,9 +111,14 @@ class MapPage {
     for (const details of document.querySelectorAll("#compare")) {
       details.addEventListener("toggle", () => void this.compare());
     }
-    this.retry.addEventListener("click", () => (this.needsSignIn ? location.reload() : this.renew()));
+    this.retry.addEventListener("click", () => (this.needsSignIn ? this.signIn() : this.renew()));
     this.submit.addEventListener("click", () => void this.makePackage());
     this.renew();
+  }
+
+  /** Open the page without its query, which may hold a token that scripts do not send. */
+  private signIn(): void {
+    location.assign(this.path);
   }
 
   private use(tool: string): void {
@@ -118,9 +127,10 @@ class MapPage {
     this.view.clear();
     element("route-options").hidden = tool !== "route";
     const isDrawn = tool === "rectangle" || tool === "shape" || tool === "route";
-    element("finish-drawing").hidden = tool !== "shape" && tool !== "route";
+    this.offerDone(tool === "shape" || tool === "route");
+    this.prompt = isDrawn ? HINTS[tool] : START;
+    this.hint.textContent = "";
     if (isDrawn) {
-      this.hint.textContent = HINTS[tool];
       element("map").scrollIntoView({ block: "nearest" });
       this.view.startDrawing(tool);
       this.renew();
@@ -134,9 +144,14 @@ class MapPage {
       this.view.showAll();
       this.choose({ kind: "everything" });
     } else {
-      this.hint.textContent = "";
       this.renew();
     }
+  }
+
+  /** Show the button that ends a drawing in the place of the one that makes the package. */
+  private offerDone(isOffered: boolean): void {
+    element("finish-drawing").hidden = !isOffered;
+    this.submit.hidden = isOffered;
   }
 
   private chooseRectangle(extent: Extent): void {
@@ -167,9 +182,12 @@ class MapPage {
 
   private choose(area: Area): void {
     this.area = area.kind === "route" ? { ...area, metres: this.routeMetres() } : area;
-    element("finish-drawing").hidden = true;
+    this.offerDone(false);
+    this.view.showBand("metres" in this.area ? (this.area.metres ?? 0) : 0);
     if (area.kind === "everything") this.hint.textContent = "All of this map is chosen.";
+    else if (area.kind === "route") this.hint.textContent = `To change the route, drag its corners. ${BAND_NOTE}`;
     else if (area.kind !== "file") this.hint.textContent = "To change the area, drag its corners on the map.";
+    if (area.kind === "file") this.view.fit(this.extent());
     this.levels.suggest(this.extent());
     this.coordinates.show(area, this.view.drawnExtent());
     this.renew();
@@ -181,7 +199,7 @@ class MapPage {
   }
 
   private setRouteWidth(): void {
-    if (this.area?.kind === "route" || (this.area?.kind === "file" && this.area.metres)) {
+    if (this.area?.kind === "route" || (this.area?.kind === "file" && this.area.metres !== null)) {
       this.choose({ ...this.area, metres: this.routeMetres() });
     }
   }
@@ -192,9 +210,9 @@ class MapPage {
     try {
       const { collection, isRoute, summary } = await readFile(file);
       this.view.showFile(collection, this.projection);
-      this.hint.textContent = summary;
+      this.hint.textContent = isRoute ? `${summary} ${BAND_NOTE}` : summary;
       element("route-options").hidden = !isRoute;
-      this.choose({ kind: "file", collection, metres: isRoute ? this.routeMetres() : 0 });
+      this.choose({ kind: "file", collection, metres: isRoute ? this.routeMetres() : null });
     } catch (error) {
       if (!(error instanceof FileProblem)) throw error;
       this.say(error.message, "error");
@@ -268,7 +286,11 @@ class MapPage {
       return;
     }
     if (!area) {
-      this.say("Choose an area to see the size of its package.");
+      this.say(this.prompt);
+      return;
+    }
+    if ("metres" in area && area.metres !== null && !isLegalWidth(area.metres)) {
+      this.say("The distance to each side must be between 1 metre and 1,000 kilometres.", "error");
       return;
     }
     const total = this.levels.countTiles(this.extent());
@@ -336,6 +358,10 @@ class MapPage {
     this.result.textContent = text;
     this.result.className = kind;
   }
+}
+
+function isLegalWidth(metres: number): boolean {
+  return ROUTE_LIMITS[0]! <= metres && metres <= ROUTE_LIMITS[1]!;
 }
 
 /** Return the rings of a rectangle. */

@@ -3,6 +3,7 @@
 import type { Area } from "./area";
 import {
   Attribution,
+  Circle,
   CircleStyle,
   type Coordinate,
   Draw,
@@ -15,6 +16,7 @@ import {
   MultiLineString,
   MultiPoint,
   OlMap,
+  Point,
   Polygon,
   type Projection,
   ScaleLine,
@@ -26,6 +28,7 @@ import {
   VectorSource,
   View,
   Zoom,
+  buffer,
   createBox,
   defaultInteractions,
   fromExtent,
@@ -36,13 +39,14 @@ import {
   isEmpty,
 } from "./openlayers";
 import type { LevelOfDetail, ServiceDocument } from "./service";
-import { drawnLevels, extentOf, tileGridOf } from "./tiling";
+import { drawnLevels, extentOf, metresPerPixel, tileGridOf } from "./tiling";
 
 /** Shapes that are drawn on the map. */
 export type Tool = "rectangle" | "shape" | "route";
 
 const BUNDLE_TILES = 128; // a side
 const MOST_BOXES = 100; // a side; more are too small to be seen
+const BAND = "#0b66c333";
 const TOUCH_PIXELS = 20; // a fingertip must be able to hit a corner
 
 export class MapView {
@@ -52,6 +56,7 @@ export class MapView {
   private readonly grid = new VectorSource();
   private readonly modify: Modify;
   private draw: Draw | undefined;
+  private bandMetres = 0;
 
   /**
    * Show a service.
@@ -62,7 +67,7 @@ export class MapView {
   constructor(
     target: HTMLElement,
     private readonly service: ServiceDocument,
-    projection: Projection,
+    private readonly projection: Projection,
     private readonly path: string,
     private readonly changed: (area: Area) => void,
     private readonly sketched: (extent: Extent) => void,
@@ -77,6 +82,9 @@ export class MapView {
       layers: [
         ...(service.tileInfo.format === "LERC" ? [] : [this.tiles(projection)]), // heights, not pictures
         new VectorLayer({ source: this.grid, style: gridStyle() }),
+        ...[this.fixed, this.drawn].map(
+          (source) => new VectorLayer({ source, style: (feature) => this.bandStyle(feature.getGeometry()) }),
+        ),
         new VectorLayer({ source: this.fixed, style: areaStyle().slice(0, 2) }),
         new VectorLayer({ source: this.drawn, style: areaStyle() }),
       ],
@@ -173,6 +181,33 @@ export class MapView {
     this.drawn.clear();
     this.fixed.clear();
     this.grid.clear();
+    this.bandMetres = 0;
+  }
+
+  /** Show a distance on either side of lines and around points, nearly: by the scale in the middle of each. */
+  showBand(metres: number): void {
+    this.bandMetres = metres;
+    for (const source of [this.drawn, this.fixed]) source.changed();
+  }
+
+  private bandStyle(geometry: unknown): Style[] {
+    if (!(this.bandMetres > 0)) return [];
+    const fill = new Fill({ color: BAND });
+    if (geometry instanceof LineString || geometry instanceof MultiLineString) {
+      const units = this.mapUnits(this.bandMetres, geometry.getExtent());
+      const resolution = this.map.getView().getResolution() ?? 1;
+      return [new Style({ stroke: new Stroke({ color: BAND, width: (2 * units) / resolution }) })];
+    }
+    const points = geometry instanceof MultiPoint ? geometry.getPoints() : geometry instanceof Point ? [geometry] : [];
+    return points.map((point) => {
+      const circle = new Circle(point.getCoordinates(), this.mapUnits(this.bandMetres, point.getExtent()));
+      return new Style({ fill, geometry: circle });
+    });
+  }
+
+  /** Return a distance on the ground in units of the map, in the middle of an extent. */
+  private mapUnits(metres: number, extent: Extent): number {
+    return metres / metresPerPixel(this.projection, 1, getCenter(extent));
   }
 
   /** Show an area whose coordinates are those of the map. */
@@ -238,10 +273,11 @@ export class MapView {
     this.grid.clear();
   }
 
-  /** Return the extent of the area on the map; null without one. */
+  /** Return the extent of the area on the map, with its band; null without one. */
   drawnExtent(): Extent | null {
-    const shown = [this.drawn, this.fixed].map((source) => source.getExtent());
-    return shown.find((extent) => extent && !isEmpty(extent)) ?? null;
+    const source = [this.drawn, this.fixed].find((each) => each.getFeatures().length);
+    const extent = source?.getExtent();
+    return extent ? buffer(extent, this.bandMetres > 0 ? this.mapUnits(this.bandMetres, extent) : 0) : null;
   }
 
   /** Return the path of the tile of a level in the middle of the map. */

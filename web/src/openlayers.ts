@@ -3,9 +3,10 @@
 export { default as Feature } from "ol/Feature";
 export { default as OlMap } from "ol/Map";
 export { default as View } from "ol/View";
-export { createEmpty, getCenter, getHeight, getIntersection, getWidth, isEmpty } from "ol/extent";
+export { buffer, createEmpty, getCenter, getHeight, getIntersection, getWidth, isEmpty } from "ol/extent";
 export type { Extent } from "ol/extent";
 export { default as GeoJSON } from "ol/format/GeoJSON";
+export { default as Circle } from "ol/geom/Circle";
 export { default as LineString } from "ol/geom/LineString";
 export { default as MultiLineString } from "ol/geom/MultiLineString";
 export { default as MultiPoint } from "ol/geom/MultiPoint";

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from exporttiles.domain.errors import InvalidParameterError, RequestError
 
@@ -20,7 +20,7 @@ FORMATS = ("html", "json", "pjson")
 _FORM = "application/x-www-form-urlencoded"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+    "base-uri 'none'; frame-ancestors 'none'; object-src 'none'; form-action 'self'"
 )
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
 
@@ -122,11 +122,19 @@ def json_response(document: Mapping[str, Any], *, pretty: bool = False, status: 
     return Response(status, {"content-type": "application/json; charset=utf-8"}, body.encode())
 
 
-def html_response(page: str, status: int = 200) -> Response:
-    """Return a page as a response. Its policy allows scripts, styles and pictures of this host only, and no frames."""
+def html_response(page: str, status: int = 200, *, public_base_url: str = "") -> Response:
+    """Return a page as a response. Its policy allows scripts, styles and pictures of this host only, and no frames.
+
+    Args:
+        page: HTML.
+        status: HTTP status.
+        public_base_url: the URL from the settings, whose host may receive forms as well; '' for none.
+    """
+    address = urlsplit(public_base_url)
+    form_hosts = f" {address.scheme}://{address.netloc}" if public_base_url else ""
     headers = {
         "content-type": "text/html; charset=utf-8",
-        "content-security-policy": _POLICY,
+        "content-security-policy": _POLICY + form_hosts,
         "referrer-policy": "no-referrer",  # the URL may contain a token
     }
     return Response(status, headers, page.encode(errors="replace"))

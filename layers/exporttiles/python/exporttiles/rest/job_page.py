@@ -1,14 +1,20 @@
 """The page of a job: its state in words, progress, messages, and what can be done next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from shlex import quote
+from typing import TYPE_CHECKING
+from urllib.parse import quote as quote_url
 
 from exporttiles.domain.job import Job, JobStatus, MessageKind
 from exporttiles.domain.wording import counted, size_text
 from exporttiles.rest import pages
 from exporttiles.rest.addresses import JobUrls
 from exporttiles.rest.job_documents import RESULT_NAME, VERIFICATION, completed_messages
+
+if TYPE_CHECKING:  # which the pages of other jobs do not need
+    from exporttiles.usecases.list_packages import BatchPackage
 
 _STATES: Mapping[JobStatus, tuple[str, str, str]] = {
     JobStatus.SUBMITTED: ("running", "…", "Waiting to start"),
@@ -38,15 +44,12 @@ def job_sections(job: Job, urls: JobUrls, *, has_tokens: bool) -> tuple[str, ...
         urls: its addresses.
         has_tokens: the API requires tokens, also of curl.
     """
-    css_class, icon, words = _STATES[job.status]
-    if job.is_up_to_date:
-        css_class, icon, words = "good", "✓", "Nothing has changed"
-    elif job.status is JobStatus.EXECUTING and job.percent == 100:
-        words = "Writing the package"
+    css_class, icon, words = _state(job)
     state = f'<p class="state {css_class}" role="status">{_icon(icon)} {escape(words)}</p>'
     parts = [state, *_progress(job), *_outcome(job, urls, has_tokens=has_tokens)]
     if job.package_count:
-        parts.append(pages.links({"Packages": f"{urls.status}/packages?f=html"}))
+        packages = f"See the {counted(job.package_count, 'package')}"
+        parts.append(f'<p><a class="primary" href="{escape(urls.status)}/packages?f=html">{packages}</a></p>')
     parts += [_messages(job), *_actions(job, urls)]
     is_final = str(job.status.is_final).lower()
     return (f'<div data-job data-state="{escape(words)}" data-final="{is_final}">{"".join(parts)}</div>',)
@@ -86,6 +89,41 @@ def _outcome(job: Job, urls: JobUrls, *, has_tokens: bool) -> list[str]:
         on_a_terminal,
         pages.links({"Verification": f"{urls.status}/results/{VERIFICATION}?f=html", **result}),
     ]
+
+
+def packages_section(packages: Sequence["BatchPackage"], urls: JobUrls) -> str:
+    """Return the packages of a batch as a list: name, state, and how to download it or why there is none.
+
+    Args:
+        packages: those of the batch.
+        urls: of the batch.
+    """
+    return f'<ul class="packages">{"".join(_package(package, urls) for package in packages)}</ul>'
+
+
+def _package(package: "BatchPackage", urls: JobUrls) -> str:
+    job = package.job
+    css_class, icon, words = _state(job) if job else _STATES[JobStatus.SUBMITTED]
+    facts = [counted(package.item.tile_count, "tile")]
+    if job and job.package and package.is_finished:
+        download = f"{urls.files}/{quote_url(job.package.name)}"
+        facts.insert(0, pages.link(f"Download {job.package.name} ({size_text(job.package.size_bytes)})", download))
+    if job:
+        facts.append(pages.link("Details", f"{replace(urls, job=job).status}?f=html"))
+        if job.status.is_final and package.failure:
+            facts.append(escape(package.failure))
+    state = f'<span class="{css_class}">{_icon(icon)}{escape(words)}</span>'
+    return f"<li><h2>{escape(package.item.value)}</h2>{state}<br>{'<br>'.join(facts)}</li>"
+
+
+def _state(job: Job) -> tuple[str, str, str]:
+    """Return the CSS class, the icon and the words of the state of a job."""
+    if job.is_up_to_date:
+        return "good", "✓", "Nothing has changed"
+    css_class, icon, words = _STATES[job.status]
+    if job.status is JobStatus.EXECUTING and job.percent == 100:
+        words = "Writing the package"
+    return css_class, icon, words
 
 
 def _messages(job: Job) -> str:

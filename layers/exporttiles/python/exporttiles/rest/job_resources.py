@@ -28,7 +28,7 @@ from exporttiles.rest.job_documents import (
     submit_document,
     verification_document,
 )
-from exporttiles.rest.job_page import job_sections
+from exporttiles.rest.job_page import job_sections, packages_section
 from exporttiles.rest.parameters import KNOWN_NAMES, PACKAGE_BY, area_parameter, read_export_request
 
 if TYPE_CHECKING:
@@ -97,7 +97,11 @@ def packages(call: Call) -> Document:
     if not call.job.package_count:
         raise InvalidUrlError("The job is not a batch: it has one package.")
     found = call.runtime.list_packages(call.job.job_id)
-    return Document(packages_document(found, call.job_urls), f"Packages of {call.job.job_id}")
+    sections = (
+        pages.links({"All of the export": f"{call.job_urls.status}?f=html"}),
+        packages_section(found, call.job_urls),
+    )
+    return Document(packages_document(found, call.job_urls), f"Packages of {call.job.service_name}", sections)
 
 
 def cancel(call: Call) -> Document | Response:

@@ -1,11 +1,11 @@
 """Read-only resources: server info, catalog, services, tiles and tile maps."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from exporttiles.domain.errors import InvalidParameterError
 from exporttiles.domain.job import Operation
-from exporttiles.domain.service import CacheLayout, ImageService
+from exporttiles.domain.service import CacheLayout, ImageService, ServiceType
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.tiles.image import ImageFormat, sniff
 from exporttiles.ports.packages import BINARY
@@ -47,11 +47,23 @@ def catalog(call: Call) -> Document:
     if folder and not content["services"]:
         raise NotFoundError("There is no folder of this name.")
     root = f"{call.rest_url}/services"
-    targets = {f"{name}/": f"{root}/{name}?f=html" for name in content["folders"]}
-    for found in content["services"]:
-        path = f"{found['name']}/{found['type']}"
-        targets[path] = f"{root}/{path}?f=html"
-    return Document(content, f"Folder {folder}" if folder else "Services", (pages.links(targets),))
+    folders = {f"{name}/": f"{root}/{name}?f=html" for name in content["folders"]}
+    sections = [pages.links(folders)] if folders else []
+    if content["services"]:
+        names = dict.fromkeys(found["name"] for found in content["services"])
+        sections += [pages.paragraph("Choose a map, to take a part of it offline."), _service_links(names, root)]
+    elif not folders:
+        sections.append(pages.paragraph("No map is published here."))
+    return Document(content, f"Folder {folder}" if folder else "Services", tuple(sections))
+
+
+def _service_links(names: Iterable[str], root: str) -> str:
+    """Return a list of services: a link to the map of each, and to both of its types for those who know them."""
+    lines = []
+    for name in names:
+        types = " ".join(pages.link(str(each), f"{root}/{name}/{each}?f=html") for each in ServiceType)
+        lines.append(f"<li>{pages.link(name, f'{root}/{name}/{ServiceType.IMAGE}')} <small>{types}</small></li>")
+    return f'<ul class="services">{"".join(lines)}</ul>'
 
 
 def service(call: Call) -> Document:

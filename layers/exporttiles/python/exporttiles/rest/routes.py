@@ -146,8 +146,14 @@ def respond(routed: RoutedRequest, runtime: Runtime) -> Response:
     return _finish(request, reply if isinstance(reply, Response) else _render(reply, call))
 
 
-def refuse(routed: RoutedRequest, error: Exception) -> Response:
-    """Return the response that reports an error."""
+def refuse(routed: RoutedRequest, error: Exception, runtime: Runtime | None = None) -> Response:
+    """Return the response that reports an error.
+
+    Args:
+        routed: the request.
+        error: reason why it cannot be served.
+        runtime: None if the error occurred before there was one.
+    """
     request, document = routed.request, error_document(error)
     try:
         response_format = _format(routed)
@@ -160,7 +166,8 @@ def refuse(routed: RoutedRequest, error: Exception) -> Response:
         sections = [pages.paragraph(line, "error") for line in (shown["message"], *shown["details"])]
         sections += _remedies(routed, error)
         text = pages.page("Error", trail_of(ROOT, routed.arguments), *sections)
-        return _finish(request, html_response(text, code_of(error)))
+        public_base_url = runtime.settings.public_base_url if runtime else ""
+        return _finish(request, html_response(text, code_of(error), public_base_url=public_base_url))
     return _finish(request, json_response(document, pretty=response_format == "pjson"))
 
 
@@ -201,10 +208,13 @@ def _render(document: Document, call: Call) -> Response:
         refresh_seconds=document.refresh_seconds,
         signed_in_as=call.caller.key.name if call.caller.key else "",
     )
-    return html_response(page)
+    return html_response(page, public_base_url=call.runtime.settings.public_base_url)
 
 
 def _finish(request: Request, response: Response) -> Response:
-    """Add the headers of every response, and drop the body where HTTP allows none."""
-    headers = {**_CORS, "x-content-type-options": "nosniff", **response.headers}
+    """Add the headers of every response, and drop the body where HTTP allows none.
+
+    Caches on the way, such as CloudFront, would otherwise keep the pages and tokens of one caller for others.
+    """
+    headers = {**_CORS, "x-content-type-options": "nosniff", "cache-control": "private, no-cache", **response.headers}
     return replace(response, headers=headers, body=b"" if request.method == "HEAD" else response.body)
