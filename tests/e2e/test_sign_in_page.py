@@ -77,3 +77,16 @@ def test_a_key_that_ends_while_the_page_is_open_is_explained(browser, services):
         expect(page.locator("#estimate")).to_contain_text("You are not signed in any more.")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_label("Key", exact=True)).to_be_visible()
+
+
+def test_a_link_with_a_token_leads_to_signing_in(browser, services):
+    """GIVEN a token in the address, which the script does not send on, THEN the person can sign in, and go on."""
+    with watched_page(browser, expected=("499",)) as page:
+        page.goto(f"{services}/Secret/ImageServer?token={KEY}&f=html")
+        page.get_by_role("button", name="All of it").click()
+        page.locator("#retry").click()
+        page.wait_for_url(f"{services}/Secret/ImageServer")
+        sign_in(page, KEY)
+        page.get_by_role("button", name="All of it").click()
+
+        expect(page.locator("#estimate")).to_contain_text("5 tiles, about")
