@@ -5,6 +5,8 @@ from contextlib import closing
 from io import BytesIO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mapproxy.cache.geopackage import GeopackageCache
 from mapproxy.cache.mbtiles import MBTilesCache
 from mapproxy.cache.tile import Tile
@@ -190,6 +192,21 @@ def test_a_file_beyond_the_limit_is_refused_with_pmtiles_as_the_way_out(tmp_path
 
     with pytest.raises(PackageError, match=r"larger than 0.0002 GB.* as PMTiles"):
         write(tmp_path / "World.mbtiles", tiles, most=200_000)
+
+
+@pytest.mark.parametrize("scheme", [WEB_MERCATOR_256, WGS84_512])
+@given(data=st.data())
+def test_tiles_of_every_level_fill_the_box_of_a_geopackage(scheme, data):
+    low, high = sorted(data.draw(st.tuples(*[st.integers(0, scheme.lods[-1].level)] * 2)))
+    row, column = data.draw(st.tuples(*[st.integers(0, 2**high - 1)] * 2))
+    grid = TileMatrixSet.of(scheme, [low, high], scheme.tile_extent(high, row // 2, column))
+
+    for level in grid.levels:
+        columns, rows = grid.matrix(level)
+        span = scheme.tile_span(level)
+        assert grid.is_exact
+        assert (columns * span, rows * span) == pytest.approx((grid.width, grid.height), rel=1e-6, abs=0.06 * span)
+        assert (columns, rows) == (round(grid.width / span), round(grid.height / span))
 
 
 def test_a_grid_without_a_common_box_is_known_as_inexact():

@@ -29,6 +29,7 @@ _OWN_SRS_ID = 100_000  # for references without an EPSG code
 _UNDATED = "1980-01-01T00:00:00.000Z"  # equal exports give equal bytes
 _MOST_MULTIPLES = 1024
 _ROUNDING = 1e-6  # of a tile
+_MOST_ROUNDING = 0.05  # of a tile, where many lie side by side: Esri's resolutions are rounded
 
 _SCHEMA = f"""
 CREATE TABLE gpkg_spatial_ref_sys (
@@ -126,7 +127,10 @@ class TileMatrixSet:
     def matrix(self, level: int) -> tuple[int, int]:
         """Return the columns and rows of a level."""
         span = self.scheme.tile_span(level)
-        columns, rows = (math.ceil(side / span - _ROUNDING) for side in (self.width, self.height))
+        columns, rows = (
+            round(side / span) if self.is_exact else math.ceil(side / span - _ROUNDING)
+            for side in (self.width, self.height)
+        )
         return columns, rows
 
     @property
@@ -203,4 +207,5 @@ def _reference_row(reference: SpatialReference) -> tuple[str, int, str, int, str
 
 def _divide(width: float, spans: Sequence[float]) -> bool:
     """Return True if a width is a whole number of every span."""
-    return all(abs(width / span - round(width / span)) < _ROUNDING * max(1.0, width / span) for span in spans)
+    ratios = (width / span for span in spans)
+    return all(abs(ratio - round(ratio)) < min(_MOST_ROUNDING, _ROUNDING * max(1.0, ratio)) for ratio in ratios)
