@@ -253,3 +253,20 @@ def test_blocks_below_another_raster_are_drawn_with_it(tmp_path):
     picture = np.asarray(Image.open(BytesIO(tile)).convert("RGB"))
     assert picture[110:140, 110:140].mean() > 245
     assert picture[:90].mean() < 200
+
+
+def test_a_file_below_shows_where_blocks_of_the_one_above_are_missing(tmp_path):
+    corner = Affine(1, 0, 500_000, 0, -1, 5_200_000)
+    write_geotiff(tmp_path / "a.tif", imagery(4000, 4000), UTM, corner)
+    below = inspected(tmp_path, "a.tif")[1].service
+    expected = drawn_tiles(ObstoreObjects(LocalStore(tmp_path)), below, block_of(below))
+    above = imagery(4000, 4000, seed=1)
+    above[:, 512:3584, 512:3584] = 0
+    write_geotiff(tmp_path / "b.tif", above, UTM, corner, sparse_ok=True)
+    objects, found = inspected(tmp_path)
+
+    tiles = drawn_tiles(objects, found.service, block_of(found.service))
+
+    assert tiles.keys() == expected.keys()
+    row, column = (sorted(each)[len(tiles) // 2] for each in zip(*tiles, strict=True))
+    assert tiles[row, column] == expected[row, column]

@@ -71,8 +71,13 @@ class PlacedRaster:
 
     @property
     def hides_others(self) -> bool:
-        """Return True if no raster below it shows, unless it lacks blocks."""
-        return self.is_covering and not self.raster.may_be_transparent
+        """Return True if no raster below it shows.
+
+        Raises:
+            DamagedCacheError, SourceError: as `Raster.spans`.
+        """
+        is_opaque = self.is_covering and not self.raster.may_be_transparent
+        return is_opaque and all(self.raster.spans(block) for block in self.blocks)
 
     def draw(self, side: int, decoded: Callable[[Block], Image.Image | None]) -> Image.Image:
         """Return the drawing: RGB if it is opaque, otherwise RGBA.
