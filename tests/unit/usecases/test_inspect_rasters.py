@@ -156,3 +156,19 @@ def test_drawn_tiles_count_as_work_of_16_kb_at_least(tmp_path):
     assert cache.work_bytes == 16 * 1024
     assert replace(cache, average_tile_bytes=50_000).work_bytes == 50_000
     assert replace(cache, mosaic=None).work_bytes == cache.average_tile_bytes
+
+
+@pytest.mark.parametrize(
+    ("bands", "drawn"),
+    [(1, ""), (2, "band 1 is drawn, as gray"), (3, ""), (5, "bands 1-3 are drawn, as red, green and blue")],
+)
+def test_bands_that_are_not_drawn_are_named_in_a_warning(tmp_path, bands, drawn):
+    for name in ("a.tif", "b.tif"):
+        samples = imagery(300, 300, bands)
+        write_geotiff(tmp_path / name, samples, UTM, Affine(1, 0, 500_000, 0, -1, 5_200_000), photometric="MINISBLACK")
+
+    _, found = inspected(tmp_path)
+
+    others = "1 other file has more bands than are drawn, too."
+    warned = [f"a.tif: Of its {bands} bands, only {drawn}. {others}"] if drawn else []
+    assert [text for text in texts(found, "Warning") if "bands" in text] == warned

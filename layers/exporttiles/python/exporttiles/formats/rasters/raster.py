@@ -132,6 +132,16 @@ class Raster:
         return (low, high) if low < high else None
 
     @property
+    def band_count(self) -> int:
+        """Return the number of its bands."""
+        return self._first.bands
+
+    @property
+    def drawn_band_count(self) -> int:
+        """Return how many of its bands are drawn, from the first one on: gray or RGB, and alpha."""
+        return (3 if self.band_count >= 3 else 1) + self._has_alpha
+
+    @property
     def may_be_transparent(self) -> bool:
         """Return True if the file can hold transparent pixels; blocks may be missing all the same."""
         return self._has_alpha or self._nodata is not None or self.levels[0].mask is not None

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,6 +60,7 @@ class _Surveyed:
         pixels: of its coarsest level.
         reference: name of its coordinate system.
         aligned_levels: of the scheme, whose tiles are blocks of the raster.
+        bands_left_out: a sentence about them; '' if there are none.
     """
 
     file: RasterFile
@@ -68,6 +69,7 @@ class _Surveyed:
     pixels: int
     reference: str
     aligned_levels: tuple[int, ...]
+    bands_left_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ class InspectRasters:
             compression_quality=0 if mosaic.tile_format is TileFormat.PNG else mosaic.quality,
             full_extent=extent,
         )
-        return service, [*self._statement(service, surveyed), *_warnings(least, coarsest, costly)]
+        warnings = [*_band_warnings(surveyed), *_warnings(least, coarsest, costly)]
+        return service, [*self._statement(service, surveyed), *warnings]
 
     def _survey(self, key: str) -> _Surveyed:
         wkid = self.rendering.source_wkid
@@ -155,6 +158,7 @@ class InspectRasters:
             rows * columns,
             reference_name(raster.georeference.spatial_reference),
             tuple(lod.level for lod in self.scheme.lods if aligned_blocks(raster, self.scheme, lod.level)),
+            _bands_left_out(raster),
         )
 
     @property
@@ -274,6 +278,27 @@ def _require_rescale(raster: Raster, file: RangedFile) -> None:
     raise DamagedCacheError(
         f"Its pixels are {raster.kind}; which values become black and white has to be said. For example: {proposed}."
     )
+
+
+def _bands_left_out(raster: Raster) -> str:
+    """Return a sentence about the bands of a raster that are not drawn; '' if all are."""
+    if raster.drawn_band_count == raster.band_count:
+        return ""
+    drawn = "bands 1-3 are drawn, as red, green and blue" if raster.band_count >= 3 else "band 1 is drawn, as gray"
+    return f"Of its {raster.band_count} bands, only {drawn}."
+
+
+def _band_warnings(surveyed: Sequence[_Surveyed]) -> Iterator[Message]:
+    """Yield a warning for the files with bands that are not drawn."""
+    found = [each for each in surveyed if each.bands_left_out]
+    if found:
+        others = len(found) - 1
+        more = (
+            f" {counted(others, 'other file has', 'other files have')} more bands than are drawn, too."
+            if others
+            else ""
+        )
+        yield Message(MessageKind.WARNING, f"{found[0].file.key}: {found[0].bands_left_out}{more}")
 
 
 def _warnings(least: int, coarsest: int, costly: str) -> list[Message]:
