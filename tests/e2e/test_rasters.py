@@ -1,6 +1,7 @@
 """GeoTIFFs in S3: published, exported over HTTP, and drawn by GDAL from the package as GDAL warps them."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from local.services import exporttiles
 from tests.e2e.jobs import texts
 from tests.oracles.test_rasters import blocks_of, warped
 from tests.rasters import an_orthophoto, inspected
+from tests.unit.formats.test_stac import an_item
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +61,18 @@ def test_clients_see_the_tiles_of_the_service_and_its_estimate(client, folder):
     job = client.post("Ortho/ImageServer/estimateExportTilesSize", levels=str(level))
     shown = client.get(f"Ortho/ImageServer/estimateExportTilesSize/jobs/{job['jobId']}")
     assert any("tiles that were drawn when the service was published" in text for text in texts(shown))
+
+
+def test_a_stac_item_is_published_and_exported(client, cloud, tiles, folder, tmp_path):
+    bucket = cloud.outputs["TileBucketName"]
+    tiles.write("caches/stac/data/ortho.tif", (folder / "ortho.tif").read_bytes())
+    item = an_item(f"s3://{bucket}/caches/stac/data/ortho.tif", license="CC-BY-4.0", title="Flight")
+    tiles.write("caches/stac/item.json", json.dumps(item).encode())
+
+    exporttiles(cloud, "publish", "Flight", f"s3://{bucket}/caches/stac/item.json")
+    job = client.export("Flight", tilePackage="true", levels="12-14")
+
+    path = tmp_path / "Flight.tpkx"
+    path.write_bytes(client.package("Flight", job))
+    assert main(["check", str(path)]) == 0
+    assert client.get("Flight/ImageServer")["copyrightText"] == "CC-BY-4.0"

@@ -18,6 +18,7 @@ from exporttiles.formats.archives.zip_reader import (
 )
 from exporttiles.formats.caches.file_kinds import HEAD_BYTES, kind_of_bytes, kind_of_name, kind_of_text
 from exporttiles.formats.caches.listing import DOCUMENTS, RASTERS
+from exporttiles.formats.caches.stac import STAC_SUFFIX
 from exporttiles.ports.objects import ObjectReader, StoredObject
 
 ARCHIVES = (".tpkx", ".tpk", ".zip")
@@ -67,10 +68,10 @@ def require_cache(objects: ObjectReader, name: str) -> None:
         raise SourceError(f"'{name}' is a document of a cache. Name the folder of the cache as the source.")
     elif named := kind_of_name(name):
         raise SourceError(f"'{name}' is {named[0]}, not a cache of tiles. {named[1]}")
-    elif name:
+    elif name and not lower.endswith(STAC_SUFFIX):
         raise SourceError(
             f"'{name}' is {found or 'a file of another kind'}, not a cache of tiles. A source is a folder, or a .tpkx, "
-            ".tpk, .zip, .pmtiles or .tif; on this machine also a .mbtiles or .gpkg."
+            ".tpk, .zip, .pmtiles or .tif, or a .json of STAC; on this machine also a .mbtiles or .gpkg."
         )
 
 

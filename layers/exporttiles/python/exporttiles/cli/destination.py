@@ -69,17 +69,18 @@ class Inputs:
     @cached_property
     def source_folders(self) -> set[Identity]:
         """Return the folder of the source and all folders below it; none if the source is a file."""
-        return _identities(_folders(self._folder)) if self._folder else set()
+        return _identities(_folders(self.folder)) if self.folder else set()
 
     @cached_property
     def linked(self) -> set[Identity]:
         """Return the targets of links in the folder of the source, and the folders that hold them."""
-        if self._folder is None:
+        if self.folder is None:
             return set()
-        return {found for target in _targets_of_links(self._folder) for found in _identities([target, *target.parents])}
+        return {found for target in _targets_of_links(self.folder) for found in _identities([target, *target.parents])}
 
     @property
-    def _folder(self) -> Path | None:
+    def folder(self) -> Path | None:
+        """Return the folder of the source, or around its document; None if the source is another file."""
         if self.source is None:
             return None
         folder = self.source.parent if self.source.suffix.lower() in _DOCUMENTS else self.source
@@ -149,7 +150,7 @@ class Destination:
         target_identity = _identity(self._target)
         around_target = _identities([*([self._target] if target_identity else []), *self._target.parents])
         if not around_target.isdisjoint(inputs.source_folders):
-            raise OutputError(f"{self.path} lies inside the source {inputs.source}. Write the output elsewhere.")
+            raise OutputError(f"{self.path} lies inside the source {inputs.folder}. Write the output elsewhere.")
         if target_identity and target_identity in inputs.linked:
             raise OutputError(f"{self.path} is linked from the source {inputs.source}. Write the output elsewhere.")
 

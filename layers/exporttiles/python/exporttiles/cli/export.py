@@ -112,8 +112,8 @@ def export(
 ) -> None:
     """Export a cache or GeoTIFFs into a package, without AWS.
 
-    SOURCE is a folder, .tpkx, .tpk, .zip, .pmtiles or .tif: a path, or an address such as s3://bucket/caches/Name. On
-    this machine, it may also be a .mbtiles or .gpkg.
+    SOURCE is a folder, .tpkx, .tpk, .zip, .pmtiles or .tif, or a .json of STAC: a path, or an address such as
+    s3://bucket/caches/Name. On this machine, it may also be a .mbtiles or .gpkg.
 
     OUT is a .tpkx, .tpk, .pmtiles, .mbtiles or .gpkg, or a cache raster dataset: a .zip or a folder. With
     --package-by, it is a folder of packages.

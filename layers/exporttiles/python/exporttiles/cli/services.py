@@ -30,9 +30,9 @@ def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_ti
 
     NAME is the name of the service: Name or Folder/Name. An existing service of this name is replaced.
 
-    SOURCE is a folder, .tpkx, .tpk, .zip, .pmtiles or .tif in S3, such as s3://bucket/caches/Name: in the tile bucket,
-    or in a bucket that the parameter CacheBuckets of the stack names. A local stack (make serve) also reads paths on
-    this machine.
+    SOURCE is a folder, .tpkx, .tpk, .zip, .pmtiles or .tif, or a .json of STAC, in S3, such as s3://bucket/caches/Name:
+    in the tile bucket, or in a bucket that the parameter CacheBuckets of the stack names. A local stack (make serve)
+    also reads paths on this machine.
     """
     require_service_name(name)
     if source.path is None and not bucket_of(source.address):

@@ -18,6 +18,7 @@ from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.service import TileFormat
+from exporttiles.formats.caches.stac import STAC_SUFFIX
 from exporttiles.formats.caches.tile_tables import DATABASES
 from exporttiles.formats.esri.tiling_schemes import WELL_KNOWN
 from exporttiles.ports.objects import ObjectReader
@@ -120,6 +121,7 @@ _OPTIONS = (
         metavar="MIN,MAX",
         help="Values of a GeoTIFF that become black and white, such as 120,3400, for pixels of 16 bits and more.",
     ),
+    click.option("--asset", default="", metavar="KEY", help="Asset of STAC items that have several GeoTIFFs."),
     click.option("--description", metavar="TEXT", default="", help="Description of the map."),
     click.option("--copyright", metavar="TEXT", default="", help="Copyright notice of the map."),
 )
@@ -149,7 +151,7 @@ def open_source(source: Source) -> tuple[ObjectReader, str]:
 
 
 def open_address(url: str) -> ObjectReader:
-    """Open the cache at a URL.
+    """Open the cache at a URL; of a document of STAC, the folder around it.
 
     Raises:
         SourceError: it is a file that is not an archive of tiles, or the URL names no store.
@@ -157,7 +159,7 @@ def open_address(url: str) -> ObjectReader:
     folder, _, name = url.rstrip("/").rpartition("/")
     if folder.partition("://")[2]:  # more than a bucket
         require_cache(open_store(folder), name)
-    return open_cache(url)
+    return open_store(folder) if name.lower().endswith(STAC_SUFFIX) else open_cache(url)
 
 
 def inspect(
@@ -171,6 +173,7 @@ def inspect(
     hexadecimal_levels: bool | None,
     row_before_column: bool,
     layer: str,
+    asset: str,
     source_wkid: int | None,
     rescale: tuple[float, float] | None,
     description: str,
@@ -187,7 +190,9 @@ def inspect(
         SourceError: the store does not answer.
     """
     order = FileOrder(row_before_column, rows_from_bottom, hexadecimal_levels)
-    inspect_cache = InspectCache(objects, read_cache, WELL_KNOWN[scheme or _ASSUMED_SCHEME], order, layer=layer)
+    inspect_cache = InspectCache(
+        objects, read_cache, WELL_KNOWN[scheme or _ASSUMED_SCHEME], order, layer=layer, asset=asset
+    )
     rendering = Rendering(source_wkid=source_wkid, rescale=rescale)
     if tile_format:
         rendering = replace(rendering, tile_format=TileFormat(tile_format))

@@ -16,6 +16,7 @@ from exporttiles.domain.wording import counted
 from exporttiles.formats.caches.documents import CacheInfo
 from exporttiles.formats.caches.listed_tiles import ListedBundles, ListedFiles, only_one
 from exporttiles.formats.caches.listing import RASTERS, CacheListing
+from exporttiles.formats.caches.stac import STAC_SUFFIX, StacReader
 from exporttiles.formats.caches.tile_tables import DATABASES, read_tile_table
 from exporttiles.formats.esri.tiling_schemes import snap_to_well_known
 from exporttiles.formats.tiles.tile_format import detect_format, tile_side
@@ -30,6 +31,7 @@ from exporttiles.usecases.inspection.cache_claims import (
     statement,
 )
 from exporttiles.usecases.inspection.find_documents import documents_of_files, find_documents, passed_over
+from exporttiles.usecases.inspection.find_rasters import FindRasters
 from exporttiles.usecases.inspection.inspect_rasters import InspectRasters, Rendering
 from exporttiles.usecases.inspection.readings import XYZ, FileOrder, Reading, settle_level_base
 from exporttiles.usecases.inspection.survey import Survey, survey_bundles, survey_files, survey_pmtiles
@@ -69,6 +71,7 @@ class InspectCache:
         layer: of tiles in a database that has several.
         scheme_source: where `scheme` comes from, as `Sources` has it.
         rendering: of tiles that are drawn from rasters.
+        asset: of STAC items that have several rasters.
     """
 
     objects: ObjectReader
@@ -79,35 +82,51 @@ class InspectCache:
     layer: str = ""
     scheme_source: str = "assumed, as no document states one (--scheme names another)"
     rendering: Rendering = field(default_factory=Rendering)
+    asset: str = ""
 
     def __call__(self, name: str, url: str) -> InspectedCache:
         """Return the service that a cache makes up.
 
         Args:
             name: of the service.
-            url: where the cache lies: a folder, or a .tpkx, .tpk, .pmtiles, .mbtiles, .gpkg or .tif.
+            url: where the cache lies: a folder, or a .tpkx, .tpk, .pmtiles, .mbtiles, .gpkg or .tif, or a
+                .json of STAC.
 
         Raises:
             DamagedCacheError: there is no readable cache; the message says why.
             SourceError: the store failed or did not answer.
         """
         doubts: list[Message] = []
+        if url.lower().endswith(STAC_SUFFIX):
+            return self._inspect_stac(name, url)
         if url.lower().endswith(DATABASES):
             cache, survey, info = self._survey_database(url)
         else:
             listing = self._listing(url)
             if listing.is_rasters:
-                return self._inspect_rasters(name, url, listing.rasters)
+                return self._inspect_rasters(name, url, sorted(listing.rasters))
             info, doubts = self._documents(listing)
             cache, survey = self._survey(url, listing, info)
         found = self._inspected(name, cache, survey, info)
         return replace(found, messages=(*found.messages, *doubts, *self._unused_options(cache, info)))
 
-    def _inspect_rasters(self, name: str, url: str, keys: Sequence[str]) -> InspectedCache:
+    def _inspect_rasters(self, name: str, url: str, keys: Sequence[str], *, is_stac: bool = False) -> InspectedCache:
         source = self.scheme_source if self.is_scheme_chosen else "assumed (--scheme names another)"
         inspect = InspectRasters(self.objects, self.reader, self.scheme, source, self.rendering)
-        service, messages = inspect(name, url, sorted(keys))
-        return InspectedCache(service, (*messages, *self._unused_options(service.cache, None)))
+        service, messages = inspect(name, url, keys)
+        return InspectedCache(service, (*messages, *self._unused_options(service.cache, None, is_stac=is_stac)))
+
+    def _inspect_stac(self, name: str, url: str) -> InspectedCache:
+        folder, _, document = url.rpartition("/")
+        rasters = FindRasters(self.objects, StacReader(folder, self.asset))(document)
+        found = self._inspect_rasters(name, folder, rasters.keys, is_stac=True)
+        service = replace(
+            found.service,
+            title=rasters.title,
+            description=rasters.description,
+            copyright_text=rasters.copyright_text,
+        )
+        return InspectedCache(service, (*rasters.messages, *found.messages))
 
     def _survey(self, url: str, listing: CacheListing, info: CacheInfo | None) -> tuple[TileCache, Survey]:
         """Return the cache with its layout, and the survey of its tiles."""
@@ -185,7 +204,7 @@ class InspectCache:
         objects = ((stored.key, stored.size_bytes) for stored in self.objects.list(""))
         return CacheListing.of(objects, is_row_first=self.order.is_row_first)
 
-    def _unused_options(self, cache: TileCache, info: CacheInfo | None) -> list[Message]:
+    def _unused_options(self, cache: TileCache, info: CacheInfo | None, *, is_stac: bool = False) -> list[Message]:
         """Return warnings that choices of the user have no effect on this cache."""
         unused = []
         if info and self.is_scheme_chosen and self.scheme != info.tiling_scheme:
@@ -199,6 +218,8 @@ class InspectCache:
             unused.append("--source-wkid is not used: there are tiles, which are not reprojected.")
         if cache.layout is not CacheLayout.RASTERS and self.rendering.rescale:
             unused.append("--rescale is not used: there are tiles, whose values are not changed.")
+        if self.asset and not is_stac:
+            unused.append("--asset is not used: it names an asset of STAC items.")
         return [Message(MessageKind.WARNING, text) for text in unused]
 
     def _inspected(self, name: str, cache: TileCache, survey: Survey, info: CacheInfo | None) -> InspectedCache:
