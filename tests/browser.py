@@ -57,6 +57,6 @@ def watched_page(browser, device="desktop", *, expected=(), **options):
 
 
 def obstacles(page):
-    """Return what keeps people with disabilities from using a page, if it is serious."""
+    """Return the serious obstacles of a page for people with disabilities."""
     found = Axe().run(page).response["violations"]
     return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found if each["impact"] in SERIOUS]

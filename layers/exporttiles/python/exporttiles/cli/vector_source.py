@@ -202,7 +202,7 @@ def _safe_name(path: PurePath) -> str:
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, bytes_left: int) -> int:
     """Write a member to a file. Return how many bytes others may have."""
     if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise NotImplementedError("its files are neither stored nor deflated")
+        raise zipfile.BadZipFile("its files are neither stored nor deflated")
     with archive.open(member) as packed, path.open("wb") as file:
         while chunk := packed.read(_CHUNK_BYTES):
             bytes_left -= len(chunk)

@@ -179,7 +179,7 @@ def is_plain_jpeg(directory: Directory) -> bool:
 
 
 def jpeg_start(directory: Directory) -> bytes:
-    """Return what replaces the first two bytes of JPEG blocks: a mark that states their colours, and shared tables.
+    """Return the header that replaces the first two bytes of JPEG blocks: a marker of their colours, and shared tables.
 
     Source: TIFF Technical Note 2 (1995), and the Adobe marker of ITU-T T.872, clause 6.5.3.
     """

@@ -27,7 +27,7 @@ def mbtiles_rows(table: TileTable) -> LevelRows:
 
 
 def info_of(table: TileTable, scheme: TilingScheme, name: str) -> CacheInfo:
-    """Return what a GeoPackage says about one of its tables.
+    """Return the tiling scheme and extent that a GeoPackage states for a table.
 
     Args:
         table: as it was read.
