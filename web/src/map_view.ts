@@ -2,7 +2,6 @@
 
 import type { Area } from "./area";
 import {
-  Attribution,
   Circle,
   CircleStyle,
   type Coordinate,
@@ -15,31 +14,24 @@ import {
   GeoJSON,
   MultiLineString,
   MultiPoint,
-  OlMap,
+  type OlMap,
   Point,
   Polygon,
   type Projection,
-  ScaleLine,
   Stroke,
   Style,
-  TileImage,
-  TileLayer,
   VectorLayer,
   VectorSource,
-  View,
-  Zoom,
   buffer,
   createBox,
-  defaultInteractions,
   fromExtent,
   getCenter,
-  getHeight,
   getIntersection,
-  getWidth,
   isEmpty,
 } from "./openlayers";
 import type { LevelOfDetail, ServiceDocument } from "./service";
-import { drawnLevels, extentOf, metresPerPixel, tileGridOf } from "./tiling";
+import { serviceMap } from "./service_map";
+import { extentOf, metresPerPixel } from "./tiling";
 
 /** Shapes that are drawn on the map. */
 export type Tool = "rectangle" | "shape" | "route";
@@ -72,50 +64,18 @@ export class MapView {
     private readonly changed: (area: Area) => void,
     private readonly sketched: (extent: Extent) => void,
   ) {
-    const extent = extentOf(service);
-    const levels = drawnLevels(service);
-    const finest = levels.at(-1)!.resolution;
-    this.map = new OlMap({
-      target,
-      controls: [new Zoom(), new ScaleLine(), new Attribution({ collapsible: false })],
-      interactions: defaultInteractions({ altShiftDragRotate: false, pinchRotate: false }),
-      layers: [
-        ...(service.tileInfo.format === "LERC" ? [] : [this.tiles(projection)]), // heights, not pictures
-        new VectorLayer({ source: this.grid, style: gridStyle() }),
-        ...[this.fixed, this.drawn].map(
-          (source) => new VectorLayer({ source, style: (feature) => this.bandStyle(feature.getGeometry()) }),
-        ),
-        new VectorLayer({ source: this.fixed, style: areaStyle().slice(0, 2) }),
-        new VectorLayer({ source: this.drawn, style: areaStyle() }),
-      ],
-      view: new View({
-        projection,
-        extent,
-        constrainOnlyCenter: true,
-        center: getCenter(extent),
-        maxResolution: Math.max(getWidth(extent), getHeight(extent)) / 200,
-        minResolution: finest / 4,
-        showFullExtent: true,
-      }),
-    });
+    this.map = serviceMap(target, service, projection, path, [
+      new VectorLayer({ source: this.grid, style: gridStyle() }),
+      ...[this.fixed, this.drawn].map(
+        (source) => new VectorLayer({ source, style: (feature) => this.bandStyle(feature.getGeometry()) }),
+      ),
+      new VectorLayer({ source: this.fixed, style: areaStyle().slice(0, 2) }),
+      new VectorLayer({ source: this.drawn, style: areaStyle() }),
+    ]);
     this.modify = new Modify({ source: this.drawn, pixelTolerance: TOUCH_PIXELS });
     this.map.addInteraction(this.modify);
     this.keepRectangles();
     this.showAll();
-  }
-
-  private tiles(projection: Projection): TileLayer {
-    const levels = drawnLevels(this.service);
-    return new TileLayer({
-      source: new TileImage({
-        attributions: this.service.copyrightText ? escaped(this.service.copyrightText) : [],
-        projection,
-        tileGrid: tileGridOf(this.service, levels),
-        tileUrlFunction: ([z, column, row]) => `${this.path}/tile/${levels[z!]!.level}/${row}/${column}`,
-        wrapX: false,
-        transition: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 150,
-      }),
-    });
   }
 
   /** Return the extent that the map shows, within the service; null if it shows nothing of it. */
@@ -353,12 +313,6 @@ function spanned(corners: Coordinate[]): Extent {
   const xs = corners.map(([x]) => x!);
   const ys = corners.map(([, y]) => y!);
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
-}
-
-function escaped(text: string): string {
-  const element = document.createElement("span");
-  element.textContent = text;
-  return element.innerHTML;
 }
 
 function areaStyle(): Style[] {
