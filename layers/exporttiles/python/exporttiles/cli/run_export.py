@@ -206,7 +206,7 @@ def _export(
         job = jobs.get(job_id)
         report(max(done, job.progress.done_tile_count), job.tile_count)
 
-    sources = _ReportingSource(read_cache(objects, export.service.cache), report_job)
+    sources = _ReportingSource(read_cache(objects, export.as_drawn.service.cache), report_job)
     at_once = _AtOnce(
         ExportAtOnce(
             local,

@@ -192,7 +192,7 @@ def worker_seconds(
         size_bytes: about their total size.
         from_files: each tile is a request of its own.
         recompressed: each tile is decoded and encoded.
-        converted: each tile is decoded and encoded in another format, such as PNG.
+        converted: each tile is decoded and encoded in another format, or drawn as PNG.
         clipped_count: tiles on the border of an area that they are clipped to.
         drawn: each tile is drawn from rasters.
     """

@@ -1,7 +1,7 @@
 """The accepted export, from the request to the steps of the workflow."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -17,6 +17,25 @@ class Export:
 
     service: ImageService
     request: ExportRequest
+
+    @property
+    def as_drawn(self) -> "Export":
+        """Return the export with rasters drawn in the tile format and JPEG quality that its request asks for.
+
+        No tile is converted then. Exports of tile caches stay as they are.
+        """
+        mosaic, quality = self.service.cache.mosaic, self.request.compression_quality
+        if mosaic is None or (self.request.tile_format is None and quality is None):
+            return self
+        delivered = replace(self.request, clip=None).delivered(self.service)
+        drawn = replace(
+            mosaic,
+            tile_format=delivered.tile_format,
+            quality=min(max(delivered.compression_quality, 1), 95),
+            copies_blocks=mosaic.copies_blocks and quality is None and delivered.tile_format is not TileFormat.PNG,
+        )
+        service = replace(delivered, cache=replace(delivered.cache, mosaic=drawn))
+        return Export(service, replace(self.request, tile_format=None, compression_quality=None))
 
     def to_json(self) -> bytes:
         """Return the export as a JSON document."""

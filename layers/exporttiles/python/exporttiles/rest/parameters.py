@@ -101,7 +101,7 @@ def read_export_request(
     tile_format, format_notes = _read_tile_format(sent, service)
     asked = replace(service, tile_format=tile_format or service.tile_format)
     quality, quality_warnings = _read_quality(sent, asked, is_converted=tile_format is not None)
-    if tile_format:
+    if tile_format and not service.cache.mosaic:
         format_notes = (_conversion_note(service, tile_format, quality),)
     since, since_job = _read_since(sent)
     clip = _read_clip(sent, asked)
@@ -121,6 +121,10 @@ def read_export_request(
         since_job=since_job,
         notes=(*selected.notes, *format_notes),
     )
+    if service.cache.mosaic and (tile_format or quality is not None):
+        request = replace(
+            request, notes=(*request.notes, _drawing_note(replace(request, clip=None).delivered(service)))
+        )
     _check_storage_format(asked, storage_format, request.levels, tile_package=tile_package)
     warnings = (*selected.warnings, *_empty_levels(request, service), *quality_warnings, *skip_warnings)
     return replace(request, warnings=warnings)
@@ -169,6 +173,14 @@ def _conversion_note(service: ImageService, target: TileFormat, quality: int | N
     }[target]
 
 
+def _drawing_note(drawn: ImageService) -> str:
+    quality = f"JPEG of quality {drawn.compression_quality}"
+    return {
+        TileFormat.PNG: "tileFormat: Tiles are drawn as PNG, without loss.",
+        TileFormat.MIXED: f"compressionQuality: Tiles are drawn as {quality}, or PNG if they have transparent pixels.",
+    }.get(drawn.tile_format, f"tileFormat: Tiles are drawn as {quality}; transparent pixels become white.")
+
+
 def _read_quality(
     sent: Mapping[str, str], service: ImageService, *, is_converted: bool
 ) -> tuple[int | None, tuple[str, ...]]:
@@ -185,7 +197,7 @@ def _read_quality(
     unchanged = "compressionQuality: Tiles are copied unchanged"
     if service.tile_format not in (TileFormat.JPEG, TileFormat.MIXED):
         return None, (f"{unchanged}: {service.tile_format} tiles have no JPEG quality.",)
-    if not is_converted and 0 < service.compression_quality <= int(text):
+    if not is_converted and not service.cache.mosaic and 0 < service.compression_quality <= int(text):
         return None, (f"{unchanged}: their quality is {service.compression_quality} already.",)
     return int(text), ()
 

@@ -92,7 +92,7 @@ def _contents(export: Export, packed: PackedPackage) -> Iterator[str]:
             f"and {'is' if packed.up_to_date_count == 1 else 'are'} left out; "
             f"{CHANGES_NAME} beside the package lists the others."
         )
-    if export.request.compression_quality is not None:
+    if export.as_drawn.request.compression_quality is not None:
         yield (
             f"Recompressed to JPEG quality {export.request.compression_quality}; "
             f"the tiles had {counted(packed.source_bytes, 'byte')} before."

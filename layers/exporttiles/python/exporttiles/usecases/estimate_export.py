@@ -18,11 +18,12 @@ from exporttiles.formats.bundles import v1, v2
 from exporttiles.formats.bundles.v2 import SIZE_PREFIX_BYTES
 from exporttiles.formats.packages.database import overhead_bytes
 from exporttiles.messages.batch import PackageRequest
+from exporttiles.messages.export import Export
 from exporttiles.messages.keys import JobKeys
 from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.process import Clock
-from exporttiles.ports.tiles import Mask, TileSources
+from exporttiles.ports.tiles import Mask, TileSource, TileSources
 from exporttiles.usecases.area_messages import area_messages
 from exporttiles.usecases.conversion_growth import conversion_growth
 from exporttiles.usecases.planned_bundles import mask_of, planned_bundles
@@ -133,15 +134,16 @@ class EstimateExport:
         tile_count = selection.count()
         # Tiles of levels beyond those of the cache are selected, but not delivered.
         levels = [level for level in request.levels if service.min_level <= level <= service.max_level]
-        source = self.sources.open(service.cache)
+        source = self.sources.open(Export(service, request).as_drawn.service.cache)
         planned = (planned_bundles(source, selection.at(level), level, _MOST_LISTED) for level in levels)
         bundles = list(islice(chain.from_iterable(planned), _MOST_BUNDLES + 1))
         if len(bundles) > _MOST_BUNDLES:
             size_bytes, source_text = tile_count * service.cache.average_tile_bytes, "the cache's mean tile"
         else:
-            size_bytes, source_text = self._size_bytes(service, request, selection, bundles)
+            size_bytes, source_text = self._size_bytes(source, selection, bundles)
         counts = f"{counted(tile_count, 'tile')}, {counted(size_bytes, 'byte')}"
-        said = f"{counts} before any recompression, measured from {source_text}."
+        recompression = "" if service.cache.mosaic else " before any recompression"
+        said = f"{counts}{recompression}, measured from {source_text}."
         if selection.why_empty:
             said += f" No tile is selected: {selection.why_empty}."
         if request.tile_format:
@@ -153,13 +155,10 @@ class EstimateExport:
         return Estimate(tile_count, size_bytes), said
 
     def _size_bytes(
-        self,
-        service: ImageService,
-        request: ExportRequest,
-        selection: ExportSelection,
-        bundles: Sequence[PlannedBundle],
+        self, source: TileSource, selection: ExportSelection, bundles: Sequence[PlannedBundle]
     ) -> tuple[int, str]:
         """Return the size of some bundles, and the source of that figure in words."""
+        service, request = selection.service, selection.request
         drawn = _draw(bundles)
         if not drawn:
             return 0, "the level range of the cache"
@@ -168,8 +167,8 @@ class EstimateExport:
         weights = [planned.wanted_count if is_whole else 1 for planned in drawn]
         has_indexes = service.cache.layout is not CacheLayout.FILES
         overhead = _OVERHEADS[request.storage_format]
-        source, random = self.sources.open(service.cache), np.random.default_rng(0)
-        growth = conversion_growth(selection, source, bundles)
+        random = np.random.default_rng(0)
+        growth = conversion_growth(Export(service, request), source, bundles)
         bytes_per_tile: list[float] = []
         asked_count = 0
         for planned, weight in zip(drawn, weights, strict=True):

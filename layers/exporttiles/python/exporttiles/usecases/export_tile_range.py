@@ -73,7 +73,8 @@ class ExportTileRange:
 
     def _write_fragment(self, item: WorkItem, export: Export, output: Output) -> FragmentReport:
         before, checked_at = self.meter.snapshot(), self.clock.now()
-        fragment = FragmentBuilder(item, export, self.sources.open(export.service.cache), output, self.run_all)
+        drawn = export.as_drawn
+        fragment = FragmentBuilder(item, drawn, self.sources.open(drawn.service.cache), output, self.run_all)
         for bundle, places in zip(item.bundles, read_places(self.objects, item), strict=True):
             if self.clock.now() - checked_at > _STATUS_INTERVAL:
                 self._require_executing(item.job_id)

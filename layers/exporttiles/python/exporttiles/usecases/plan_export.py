@@ -26,7 +26,7 @@ from exporttiles.domain.plan import (
     shares,
     worker_seconds,
 )
-from exporttiles.domain.service import CacheLayout
+from exporttiles.domain.service import CacheLayout, TileFormat
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.packages.database import overhead_bytes, too_large
 from exporttiles.formats.packages.outputs import output_of
@@ -96,13 +96,13 @@ class PlanExport:
             return Plan(remaining.key, workers)
         before = self.meter.snapshot()
         output = output_of(export.service, export.request)
-        source = self.sources.open(export.service.cache)
+        source = self.sources.open(export.as_drawn.service.cache)
         in_scheme = list(limited(_bundles(export, source, output.bundle_overhead_bytes, clipped)))
         bundles = [in_scheme[place] for place in output.in_order([bundle.index for bundle in in_scheme])]
         if not bundles:
             raise EmptyExportError(no_tile_exists(export.service, job.tile_count))
 
-        growth = conversion_growth(ExportSelection(export.service, export.request), source, bundles)
+        growth = conversion_growth(export, source, bundles)
         tile_bytes = round(tile_bytes * growth)
         total_bytes = sum(bundle.size_bytes(tile_bytes) for bundle in bundles)
         groups = list(self._groups(export, bundles, tile_bytes))
@@ -147,14 +147,17 @@ class PlanExport:
             AreaError: the export would take longer than it may.
         """
         from_files = export.service.cache.layout is CacheLayout.FILES
+        drawn = export.as_drawn
+        mosaic, request = drawn.service.cache.mosaic, drawn.request
+        is_drawn_as_png = mosaic is not None and mosaic.tile_format is TileFormat.PNG
         seconds = worker_seconds(
             tile_count,
             size_bytes,
             from_files=from_files,
-            recompressed=export.request.compression_quality is not None,
-            converted=export.request.tile_format is not None,
+            recompressed=request.compression_quality is not None,
+            converted=request.tile_format is not None or is_drawn_as_png,
             clipped_count=round(clipped_share * tile_count),
-            drawn=export.service.cache.mosaic is not None,
+            drawn=mosaic is not None,
         )
         most = self.max_concurrency
         if from_files:

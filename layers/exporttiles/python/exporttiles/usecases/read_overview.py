@@ -35,6 +35,7 @@ def read_overview(
         items: its work items, as JSON.
         levels: levels with tiles in the package, ascending.
     """
+    export = export.as_drawn
     service = export.service
     selection = ExportSelection(service, export.request)
     fitting = [level for level in levels if selection.at(level).count(level) <= _ROWS * _COLUMNS]

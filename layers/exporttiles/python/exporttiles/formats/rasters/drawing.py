@@ -20,6 +20,7 @@ from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.domain.world import period
 from exporttiles.formats.rasters.mesh import Floats, Mesh, ToSource, mesh
 from exporttiles.formats.rasters.raster import Block, Raster, Window
+from exporttiles.formats.tiles.codec import PNG_OPTIONS
 
 MAX_READ_PIXELS = 2**26
 """Limit of the pixels of a raster that are read for one drawing."""
@@ -246,7 +247,7 @@ def encode(drawing: Image.Image, mosaic: Mosaic, corner: tuple[int, int]) -> byt
             tile = Image.composite(tile, Image.new("RGBA", tile.size), alpha.point(lambda value: value and _OPAQUE))
     body = BytesIO()
     if tile.mode == "RGBA" or mosaic.tile_format is TileFormat.PNG:
-        tile.save(body, "PNG")
+        tile.save(body, "PNG", **PNG_OPTIONS)
     else:
         tile.save(body, "JPEG", quality=mosaic.quality, optimize=True)
     return body.getvalue()
