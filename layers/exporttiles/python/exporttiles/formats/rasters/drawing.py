@@ -20,7 +20,7 @@ from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.domain.world import period
 from exporttiles.formats.rasters.mesh import Floats, Mesh, ToSource, mesh
 from exporttiles.formats.rasters.raster import Block, Raster, Window
-from exporttiles.formats.tiles.codec import PNG_OPTIONS
+from exporttiles.formats.tiles.codec import IMAGERY_PNG_OPTIONS
 
 MAX_READ_PIXELS = 2**26
 """Limit of the pixels of a raster that are read for one drawing."""
@@ -95,11 +95,19 @@ class PlacedRaster:
         radii = [_blur_radius(*axis) for axis in zip(self.mesh.ratios, scales, self.steps, strict=True)]
         if any(radii):
             source = source.filter(ImageFilter.BoxBlur(radii))
-        corners = ((self.mesh.corners / scales - self.window[:2]) / self.steps).reshape(-1, 8)
-        data = list(zip(map(tuple, self.mesh.cells.tolist()), map(tuple, corners.tolist()), strict=True))
-        drawn = source.transform((side, side), Image.Transform.MESH, data, Image.Resampling.BILINEAR)
+        corners = (self.mesh.corners / scales - self.window[:2]) / self.steps
+        quads = list(
+            zip(map(tuple, self.mesh.cells.tolist()), map(tuple, corners.reshape(-1, 8).tolist()), strict=True)
+        )
+        drawn = source.transform((side, side), Image.Transform.MESH, quads, Image.Resampling.BILINEAR)
         if is_opaque and not self.is_covering:
-            drawn.putalpha(Image.new("L", source.size, _OPAQUE).transform((side, side), Image.Transform.MESH, data))
+            is_inside = ((corners >= 0) & (corners <= source.size)).all(axis=(1, 2)).tolist()
+            at_edge = [quad for quad, inside in zip(quads, is_inside, strict=True) if not inside]
+            alpha = Image.new("L", source.size, _OPAQUE).transform((side, side), Image.Transform.MESH, at_edge)
+            for (cell, _), inside in zip(quads, is_inside, strict=True):
+                if inside:
+                    alpha.paste(_OPAQUE, cell)
+            drawn.putalpha(alpha)
         if is_opaque:
             return drawn
         drawn = drawn.convert("RGBA")
@@ -247,7 +255,7 @@ def encode(drawing: Image.Image, mosaic: Mosaic, corner: tuple[int, int]) -> byt
             tile = Image.composite(tile, Image.new("RGBA", tile.size), alpha.point(lambda value: value and _OPAQUE))
     body = BytesIO()
     if tile.mode == "RGBA" or mosaic.tile_format is TileFormat.PNG:
-        tile.save(body, "PNG", **PNG_OPTIONS)
+        tile.save(body, "PNG", **IMAGERY_PNG_OPTIONS)
     else:
         tile.save(body, "JPEG", quality=mosaic.quality, optimize=True)
     return body.getvalue()

@@ -203,7 +203,8 @@ class Raster:
         directory = self.pictures[block.picture]
         is_picture = directory.compression in PICTURES and not directory.is_planar and self._rescale is None
         if is_picture and self._nodata is None and directory.bands in {1, 3} and not directory.is_mask:
-            return decode_picture(directory, stored[0]).convert("RGB")
+            picture = decode_picture(directory, stored[0])
+            return picture if picture.mode == "RGB" else picture.convert("RGB")
         planes = [decode_block(directory, data, block.row) for data in stored]
         samples = np.concatenate(planes, axis=2) if len(planes) > 1 else planes[0]
         if directory.is_mask:
@@ -403,5 +404,6 @@ def _pasted(
     canvas = Image.new(mode, (right - left, bottom - top))
     for block, image in found:
         if image is not None:
-            canvas.paste(image.convert(mode), (block.column * width - left, block.row * height - top))
+            same = image if image.mode == mode else image.convert(mode)  # which would copy it
+            canvas.paste(same, (block.column * width - left, block.row * height - top))
     return canvas
