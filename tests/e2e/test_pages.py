@@ -420,6 +420,7 @@ def test_the_page_of_a_job_is_remembered_and_offered_to_other_devices(page, serv
     press(page, "What the map shows")
     download(page, tmp_path)
     expect(page.get_by_role("img", name="QR code")).to_be_visible()
+    expect(page.get_by_role("application", name="Map of the area")).to_be_visible()
     job = page.url.partition("?")[0]
     expect(page.get_by_role("link", name=job)).to_be_visible()
     page.get_by_role("link", name="Verification").click()
@@ -430,6 +431,28 @@ def test_the_page_of_a_job_is_remembered_and_offered_to_other_devices(page, serv
     expect(page.locator("#recent-list")).to_contain_text("Done, just now")
     recent.click()
     page.wait_for_url(job)
+
+
+def test_the_map_of_a_job_fills_with_what_is_done(desktop, services, client):
+    """GIVEN an estimate, whose map answers with a plan of which the western half is done."""
+    asked = {"levels": "0-5", "exportExtent": "-9e6,-9e6,9e6,9e6"}
+    job_id = client.post(f"{NAME}/ImageServer/estimateExportTilesSize", **asked)["jobId"]
+    half = {"level": 1, "rowStart": 0, "rowStop": 2, "columnStart": 0, "columnStop": 1}
+    levels = [{"level": 1, "blocks": 2, "done": 1}, {"level": 5, "blocks": 8, "done": 0}]
+    plan = {"levels": levels, "done": [half]}
+    desktop.route("**/map?f=json", lambda route: route.fulfill(json=route.fetch().json() | plan))
+    with desktop.expect_response(lambda response: "/tile/" in response.url):
+        desktop.goto(f"{services}/{NAME}/ImageServer/jobs/{job_id}")
+    expect(desktop.locator(".legend")).to_contain_text("Green is what is done of level 1: 1 of 2 blocks")
+    expect(desktop.locator(".legend")).to_contain_text("1 finer level to come.")
+    shown = desktop.get_by_role("application", name="Map of the area")
+    filled = desktop.locator("[data-job-map] canvas").last
+
+    west, east = (
+        filled.evaluate("(canvas, x) => canvas.getContext('2d').getImageData(x, canvas.height / 2, 1, 1).data[3]", x)
+        for x in (shown.bounding_box()["width"] / 2 - 20, shown.bounding_box()["width"] / 2 + 40)
+    )
+    assert (west, east) == (255, 0)
 
 
 def test_an_export_is_cancelled_on_its_page(page, services, client):

@@ -203,6 +203,18 @@ def test_the_list_of_packages_grows_with_the_work(client):
     assert ended[1]["jobUrl"].endswith(package_of(batch_id, "Süd_Ost"))
 
 
+def test_the_map_has_the_area_of_each_package_and_its_state(client):
+    batch_id = client.start()
+    waiting = client.json(f"{SERVICE}/jobs/{batch_id}/map")["areas"]
+    client.run(batch_id, faults={("PlanExport", "Süd_Ost")})
+    ended = client.json(f"{SERVICE}/jobs/{batch_id}/map")["areas"]
+
+    assert {area["jobStatus"] for area in waiting} == {"esriJobWaiting"}
+    assert [(area["name"], area["jobStatus"]) for area in ended] == list(
+        zip(DISTRICTS, ["esriJobSucceeded", "esriJobFailed", "esriJobSucceeded"], strict=True)
+    )
+
+
 def test_the_page_lists_the_packages_without_a_script(client):
     batch_id = client.start()
     client.run(batch_id)

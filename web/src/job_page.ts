@@ -1,9 +1,11 @@
 // The page of a job: renews its contents until the job has ended, and offers it to other devices.
 
 import { encode } from "uqr";
+import type { JobMap } from "./job_map";
 import { remember } from "./recent";
 
 const INTERVAL_MS = 2000;
+const MAP_INTERVAL_MS = 5000;
 const GONE = new Set([400, 403, 498, 499]); // the job has expired, or the key
 
 /** Follow a job. The server renders the same page for browsers without scripts. */
@@ -11,15 +13,30 @@ export async function followJob(shown: HTMLElement): Promise<void> {
   const path = location.pathname.replace(/\/+$/, "");
   const title = document.querySelector("h1")?.textContent ?? path;
   const address = location.origin + path;
-  shown.after(shareSection(address));
+  const map = document.querySelector<HTMLElement>("[data-job-map]")!;
+  map.after(shareSection(address));
+  const renewMap = mapRenewal(map, path);
   for (;;) {
     addCopyButtons(shown);
     const state = shown.dataset["state"] ?? "";
     document.title = `${state}: ${title}`;
     remember(path, title, state);
+    void renewMap(shown.dataset["final"] === "true");
     if (shown.dataset["final"] === "true") return;
     shown = await renewal(shown);
   }
+}
+
+/** Return a function that renews the map: at the end, and at intervals before. */
+function mapRenewal(section: HTMLElement, path: string): (isFinal: boolean) => Promise<void> {
+  let map: Promise<JobMap> | undefined;
+  let renewedAt = -Infinity;
+  return async (isFinal) => {
+    if (!isFinal && performance.now() - renewedAt < MAP_INTERVAL_MS) return;
+    renewedAt = performance.now();
+    map ??= import("./job_map").then(({ JobMap }) => new JobMap(section, path));
+    await (await map).renew();
+  };
 }
 
 /** Wait until the page has changed, show it, and return its new contents. */

@@ -2,6 +2,7 @@
 
 export { default as Feature } from "ol/Feature";
 export { default as OlMap } from "ol/Map";
+export type { FrameState } from "ol/Map";
 export { default as View } from "ol/View";
 export { buffer, createEmpty, getCenter, getHeight, getIntersection, getWidth, isEmpty } from "ol/extent";
 export type { Extent } from "ol/extent";
@@ -9,6 +10,7 @@ export { default as GeoJSON } from "ol/format/GeoJSON";
 export { default as Circle } from "ol/geom/Circle";
 export { default as LineString } from "ol/geom/LineString";
 export { default as MultiLineString } from "ol/geom/MultiLineString";
+export { default as MultiPolygon } from "ol/geom/MultiPolygon";
 export { default as MultiPoint } from "ol/geom/MultiPoint";
 export { default as Point } from "ol/geom/Point";
 export { default as Polygon, fromExtent } from "ol/geom/Polygon";
@@ -20,6 +22,7 @@ export { default as Zoom } from "ol/control/Zoom";
 export { defaults as defaultInteractions } from "ol/interaction/defaults";
 export { default as Draw, createBox } from "ol/interaction/Draw";
 export { default as Modify } from "ol/interaction/Modify";
+export { default as Layer } from "ol/layer/Layer";
 export { default as TileLayer } from "ol/layer/Tile";
 export { default as VectorLayer } from "ol/layer/Vector";
 export {

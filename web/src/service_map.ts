@@ -2,13 +2,13 @@
 
 import {
   Attribution,
+  type Layer,
   OlMap,
   type Projection,
   ScaleLine,
   TileImage,
   TileLayer,
-  type VectorLayer,
-  View,
+    View,
   Zoom,
   defaultInteractions,
   getCenter,
@@ -28,7 +28,7 @@ export function serviceMap(
   service: ServiceDocument,
   projection: Projection,
   path: string | null,
-  layers: VectorLayer[],
+  layers: Layer[],
 ): OlMap {
   const extent = extentOf(service);
   const hasPictures = service.tileInfo.format !== "LERC"; // heights

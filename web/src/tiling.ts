@@ -27,7 +27,7 @@ export function extentOf(service: ServiceDocument): Extent {
  *
  * A definition that proj4 cannot read still shows the map, but not degrees: see `knowsDegrees`.
  */
-export async function projectionOf({ service, projection }: MapData): Promise<Projection> {
+export async function projectionOf({ service, projection }: Omit<MapData, "prices">): Promise<Projection> {
   const { wkid, latestWkid } = service.spatialReference;
   const known = [latestWkid, wkid].find((id) => id !== undefined && (id === 4326 || WEB_MERCATOR.has(id)));
   if (known !== undefined) return getProjection(known === 4326 ? "EPSG:4326" : "EPSG:3857") as Projection;

@@ -6,7 +6,7 @@ import shapely
 from hypothesis import example, given
 
 from exporttiles.domain.errors import AreaError
-from exporttiles.domain.rings import bounding_box, box_polygon, clip, wrap
+from exporttiles.domain.rings import bounding_box, box_polygon, clip, simplified, wrap
 from tests.unit.domain.strategies import region, unions
 
 SQUARE = box_polygon((0.0, 0.0, 10.0, 10.0))
@@ -43,6 +43,35 @@ def test_two_legs_that_are_cut_off_become_two_rings_without_an_edge_between_them
 
 def test_polygons_outside_of_the_box_are_left_out():
     assert clip([SQUARE], (20, 0, 30, 10)) == []
+
+
+def a_circle(x, radius, vertices):
+    angles = np.linspace(0, 2 * np.pi, vertices, endpoint=False)
+    return (np.column_stack([x + radius * np.cos(angles), radius * np.sin(angles)]),)
+
+
+def test_a_simplified_area_has_few_vertices_and_nearly_the_same_shape():
+    (whole,) = groups = [[a_circle(0, 1000, 50_000)]]
+
+    ((simple,),) = simplified(groups, 1000)
+
+    assert 100 < len(simple[0]) <= 1000
+    assert region(simple).symmetric_difference(region(whole[0])).area < 0.02 * region(whole[0]).area
+
+
+def test_neighbours_that_are_simplified_together_share_their_border():
+    left, right = box_polygon((0.0, 0.0, 1.23456, 1.0)), box_polygon((1.23456, 0.0, 3.0, 1.0))
+
+    (left,), (right,) = simplified([[left], [right]], 100)
+
+    assert region(left).intersection(region(right)).area == 0
+    assert region(left).union(region(right)).area == pytest.approx(3.0, abs=0.01)
+
+
+def test_a_ring_smaller_than_the_grid_becomes_a_point():
+    _, (tiny,) = simplified([[a_circle(0, 1000, 4)], [a_circle(5000, 0.001, 4)]], 100)
+
+    assert len(tiny[0]) == 1
 
 
 def test_polygons_in_the_world_stay_unchanged():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from exporttiles.usecases.export_at_once import ExportAtOnce
     from exporttiles.usecases.export_tile_range import ExportTileRange
     from exporttiles.usecases.list_packages import ListPackages
+    from exporttiles.usecases.map_job import MapJob
     from exporttiles.usecases.pack_tile_package import PackTilePackage
     from exporttiles.usecases.plan_export import PlanExport
     from exporttiles.usecases.remove_leftovers import RemoveLeftovers
@@ -234,6 +235,13 @@ class Runtime:
         from exporttiles.usecases.browse_job import BrowseJob
 
         return BrowseJob(self.objects)
+
+    @cached_property
+    def map_job(self) -> "MapJob":
+        """Return the use case that maps the area and the progress of a job."""
+        from exporttiles.usecases.map_job import MapJob
+
+        return MapJob(self.objects, self.list_packages)
 
     @cached_property
     def browse_service(self) -> "BrowseService":

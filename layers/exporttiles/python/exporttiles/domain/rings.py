@@ -24,6 +24,7 @@ Box = tuple[float, float, float, float]
 COORDINATE_LIMIT = 1e15
 """Larger coordinates are mistakes; the squares of smaller ones are still finite."""
 
+_FINEST_GRID = 4096  # cells along the longer side: more than a screen has pixels
 _TURNS_LIMIT = 10  # times round the world before coordinates are taken for a mistake
 _WIDTH_LIMIT = 3  # worlds side by side that one polygon may reach into
 _HAIR = 5e-10  # worlds, 2 cm: reaching this far over the edge is rounding, to centimetres or to 1e-7 degrees
@@ -71,6 +72,31 @@ def clip(polygons: Sequence[Polygon], box: Box) -> list[Polygon]:
         ]
         polygons = [polygon for polygon in polygons if polygon]
     return list(polygons)
+
+
+def simplified(groups: Sequence[Sequence[Polygon]], most_vertices: int) -> list[tuple[Polygon, ...]]:
+    """Move vertices to a grid, and leave out those that fall on the one before: neighbours still fit together.
+
+    Rings become points if they are smaller than the grid, and stay.
+
+    Args:
+        groups: polygons; each group keeps its place in the result.
+        most_vertices: of all groups together. With more rings than that, each has one vertex.
+    """
+    xmin, ymin, xmax, ymax = bounding_box([polygon for group in groups for polygon in group])
+    cells = _FINEST_GRID
+    while True:
+        step = max(xmax - xmin, ymax - ymin) / cells
+        found = [tuple(tuple(_on_grid(ring, step) for ring in polygon) for polygon in group) for group in groups]
+        if cells <= 1 or sum(len(ring) for group in found for polygon in group for ring in polygon) <= most_vertices:
+            return found
+        cells //= 2
+
+
+def _on_grid(ring: Ring, step: float) -> Ring:
+    moved = np.round(ring / step) * step
+    different: Ring = moved[(moved != np.roll(moved, 1, axis=0)).any(axis=1)]
+    return different if len(different) else moved[:1]
 
 
 def wrap(polygons: Sequence[Polygon], start: float, width: float) -> list[list[Polygon]]:

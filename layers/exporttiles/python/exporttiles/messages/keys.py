@@ -74,9 +74,18 @@ class JobKeys:
         """
         return f"{self.fragments}{number:05d}-{crc32:08x}"
 
+    @property
+    def reports(self) -> str:
+        """Return the folder of the reports on work items."""
+        return f"{self.prefix}reports/"
+
     def report(self, number: int) -> str:
         """Return the key of the report on a work item."""
-        return f"{self.prefix}reports/{number:05d}.json"
+        return f"{self.reports}{number:05d}.json"
+
+    def number_of_report(self, key: str) -> int:
+        """Return the number of the work item of a report; the inverse of `report`."""
+        return int(key.removeprefix(self.reports).removesuffix(".json"))
 
     def upload(self, attempt: int) -> str:
         """Return the key of the record of the package's upload, which outlives the invocation that began it."""

@@ -50,6 +50,11 @@ class JobUrls:
         return f"{service_url(self.rest_url, self.job.service_name, self.service_type)}/jobs/{self.job.job_id}"
 
     @property
+    def map(self) -> str:
+        """Return the URL of the area of the job, and of its progress on a map."""
+        return f"{self.status}/map"
+
+    @property
     def files(self) -> str:
         """Return the URL of the folder of the delivered files, without a final slash."""
         folder = f"{self.job.service_name}_{self.service_type}"

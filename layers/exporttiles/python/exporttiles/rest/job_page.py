@@ -52,7 +52,19 @@ def job_sections(job: Job, urls: JobUrls, *, has_tokens: bool) -> tuple[str, ...
         parts.append(f'<p><a class="primary" href="{escape(urls.status)}/packages?f=html">{packages}</a></p>')
     parts += [_messages(job), *_actions(job, urls)]
     is_final = str(job.status.is_final).lower()
-    return (f'<div data-job data-state="{escape(words)}" data-final="{is_final}">{"".join(parts)}</div>',)
+    renewed = f'<div data-job data-state="{escape(words)}" data-final="{is_final}">{"".join(parts)}</div>'
+    return renewed, _map(job, urls)
+
+
+def _map(job: Job, urls: JobUrls) -> str:
+    """Return the place of the map, which the script fills, and a link to the same facts in words."""
+    label = f"Map of the area in {job.service_name}. Move it with the arrow keys, zoom with plus and minus."
+    shown = f'<div class="map" role="application" aria-label="{escape(label)}" tabindex="0"></div>'
+    in_words = pages.link("Area and levels", f"{urls.map}?f=html")
+    return (
+        f'<section data-job-map hidden><h2>Area</h2>{shown}<p class="legend"></p>{in_words}</section>'
+        f"<noscript><p>{in_words}</p></noscript>"
+    )
 
 
 def _progress(job: Job) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from exporttiles.domain.errors import JobNotFoundError, JobStateError
+from exporttiles.domain.errors import JobNotFoundError, JobStateError, ServiceNotFoundError
 from exporttiles.domain.job import Job, JobStatus, Operation, Package, PackageFolder, SubmitOptions
 from exporttiles.messages.batch import package_job_id
 from exporttiles.ports.packages import BINARY
@@ -32,6 +32,7 @@ from exporttiles.rest.job_page import job_sections, packages_section
 from exporttiles.rest.parameters import KNOWN_NAMES, PACKAGE_BY, area_parameter, read_export_request
 
 if TYPE_CHECKING:
+    from exporttiles.domain.tiling import TilingScheme
     from exporttiles.messages.batch import PackageRequest
 
 
@@ -102,6 +103,31 @@ def packages(call: Call) -> Document:
         packages_section(found, call.job_urls),
     )
     return Document(packages_document(found, call.job_urls), f"Packages of {call.job.service_name}", sections)
+
+
+def job_map(call: Call) -> Document:
+    """Return the area of a job, and the part of it that is finished, for a map.
+
+    Raises:
+        JobNotFoundError: the area is no longer stored.
+    """
+    from exporttiles.rest.job_map import area_section, map_document  # imports arrays
+
+    found = call.runtime.map_job(call.job)
+    title = f"Area of {call.job.service_name}"
+    if call.format == "html":
+        links = {"The job": f"{call.job_urls.status}?f=html", "JSON": f"{call.job_urls.map}?f=json"}
+        return Document({}, title, (pages.links(links), area_section(found)))
+    has_tiles = _has_tiles_of(call, found.service.tiling_scheme)
+    return Document(map_document(found, call.service_type, has_tiles=has_tiles), title)
+
+
+def _has_tiles_of(call: Call, scheme: "TilingScheme") -> bool:
+    """Return True if the service in the path still exists, with the tiling scheme of the job."""
+    try:
+        return call.service.tiling_scheme == scheme
+    except ServiceNotFoundError:
+        return False
 
 
 def cancel(call: Call) -> Document | Response:

@@ -43,7 +43,7 @@ def map_section(service: ImageService, document: Mapping[str, Any]) -> str:
     reference = service.tiling_scheme.spatial_reference
     per_tile = FILE_TILE_DOLLARS if service.cache.layout is CacheLayout.FILES else BUNDLE_TILE_DOLLARS
     prices = {"tile": per_tile, "downloadedGigabyte": EGRESS_GIGABYTE_DOLLARS}
-    data = {"service": document, "projection": _projection(reference), "prices": prices}
+    data = {"service": document, "projection": projection_document(reference), "prices": prices}
     apps = apps_for(document["exportStorageFormatTypes"])
     return _template().substitute(
         data=escape(json.dumps(data, separators=(",", ":"))),
@@ -66,7 +66,7 @@ def _template() -> Template:
     return Template(Path(__file__).with_name("map.html").read_text(encoding="utf-8"))
 
 
-def _projection(reference: SpatialReference) -> dict[str, Any] | None:
+def projection_document(reference: SpatialReference) -> dict[str, Any] | None:
     """Return a spatial reference as PROJJSON; None if OpenLayers has it built in."""
     built_in = {*WEB_MERCATOR_WKIDS, WGS84.wkid}
     if {reference.wkid, reference.latest_wkid} & built_in:

@@ -49,7 +49,7 @@ def page(
     refresh = (
         f'\n<noscript><meta http-equiv="refresh" content="{refresh_seconds}"></noscript>' if refresh_seconds else ""
     )
-    has_map = any("data-map=" in section for section in sections)
+    has_map = any("data-map=" in section or "data-job-map" in section for section in sections)
     preload = f'\n<link rel="modulepreload" href="{asset_path("openlayers", ".js")}">' if has_map else ""
     breadcrumbs = " / ".join(link(text, url) for text, url in trail.items())
     footer = f"<footer>{link('JSON', json_url)}</footer>" if json_url else ""

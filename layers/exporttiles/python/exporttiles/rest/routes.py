@@ -58,6 +58,7 @@ ROUTES = (
     Route(_JOB + "/results/{name}", job_resources.job_result),
     Route(_JOB + "/inputs/{name}", job_resources.job_input),
     Route(_JOB + "/packages", job_resources.packages),
+    Route(_JOB + "/map", job_resources.job_map),
     Route(_JOB + "/cancel", job_resources.cancel, changes_state=True),
     Route(_JOB + "/resume", job_resources.resume, changes_state=True),
     Route(_FILES, job_resources.listing, default_format="json"),

@@ -124,7 +124,9 @@ class EstimateExport:
             estimate=estimate,
             owner=owner,
         )
-        self.objects.write(JobKeys(job.job_id).parameters, json.dumps(dict(parameters)).encode())
+        keys = JobKeys(job.job_id)
+        export = Export(service, request)
+        self.objects.write_many({keys.parameters: json.dumps(dict(parameters)).encode(), keys.export: export.to_json()})
         self.jobs.create(job)
         return job
 

@@ -103,10 +103,11 @@ class SubmitExport:
             self.objects.write(keys.parameters, _parameters_json(parameters))
         if items and not job.status.is_final:
             self._store_batch(keys, items, packages)
-        elif not job.status.is_final:
+        else:
             export = Export(service, request)
             self.objects.write(keys.export, export.to_json())
-            job = self.reuse(job, export, job.submitted_at)
+            if not job.status.is_final:
+                job = self.reuse(job, export, job.submitted_at)
         self.jobs.create(job, self._quota(job))
         if options.job_id:  # if this fails, the request is delivered again
             return self._find(options.job_id) or job

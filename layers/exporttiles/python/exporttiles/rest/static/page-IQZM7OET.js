@@ -1,1 +1,0 @@
-var a=document.querySelector("[data-map]");if(a){let{showMapPage:t}=await import("./map_page-S7JV25T4.js");await t(a)}var o=document.querySelector("[data-job]");if(o){let{followJob:t}=await import("./job_page-H6IXBR6B.js");await t(o)}
