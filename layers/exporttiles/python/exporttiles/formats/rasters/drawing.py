@@ -101,12 +101,11 @@ class PlacedRaster:
         )
         drawn = source.transform((side, side), Image.Transform.MESH, quads, Image.Resampling.BILINEAR)
         if is_opaque and not self.is_covering:
-            is_inside = ((corners >= 0) & (corners <= source.size)).all(axis=(1, 2)).tolist()
-            at_edge = [quad for quad, inside in zip(quads, is_inside, strict=True) if not inside]
+            is_inside = np.all((corners >= 0) & (corners <= source.size), axis=(1, 2))
+            at_edge = [quads[number] for number in np.flatnonzero(~is_inside)]
             alpha = Image.new("L", source.size, _OPAQUE).transform((side, side), Image.Transform.MESH, at_edge)
-            for (cell, _), inside in zip(quads, is_inside, strict=True):
-                if inside:
-                    alpha.paste(_OPAQUE, cell)
+            for number in np.flatnonzero(is_inside):
+                alpha.paste(_OPAQUE, quads[number][0])
             drawn.putalpha(alpha)
         if is_opaque:
             return drawn
