@@ -85,8 +85,8 @@ class CountedStore(ObstoreObjects):
             while copied := os.copy_file_range(source.fileno(), target.fileno(), _CHUNK_BYTES, offset_dst=offset):
                 offset += copied
 
-    def _read_range(self, key: str, span: tuple[int, int]) -> memoryview:
-        body = super()._read_range(key, span)
+    def _read_range(self, key: str, span: tuple[int, int], version: str | None) -> memoryview:
+        body = super()._read_range(key, span, version)
         self._count("GET", len(body))
         return body
 
@@ -154,12 +154,12 @@ class SimulatedStore(CountedStore):
         """Write the first and the last bundle into the sparse file of a package, for readers that need a file."""
         offset, report_key = self._parts[package][-1]
         for start in (0, offset + self._report(report_key).members[-1].header_offset):
-            body = self._read_range(package, (start, start + len(self._template) + self._tile_bytes))
+            body = self._read_range(package, (start, start + len(self._template) + self._tile_bytes), None)
             with (self.folder / package).open("r+b") as file:
                 os.pwrite(file.fileno(), body, start)
 
-    def _read_range(self, key: str, span: tuple[int, int]) -> memoryview:
-        body = super()._read_range(key, span)
+    def _read_range(self, key: str, span: tuple[int, int], version: str | None) -> memoryview:
+        body = super()._read_range(key, span, version)
         parts = self._parts.get(key, [])
         if parts:
             body = memoryview(bytearray(body))

@@ -55,9 +55,9 @@ class CountingObjects:
         found, size = self.objects.read_start(key, size_bytes)
         return self._count(found), size
 
-    def read_ranges(self, key, ranges):
+    def read_ranges(self, key, ranges, version=None):
         self.requests += len(ranges)
-        return map(self._count, self.objects.read_ranges(key, ranges))
+        return map(self._count, self.objects.read_ranges(key, ranges, version))
 
     def read_many(self, keys):
         self.requests += len(keys)

@@ -10,12 +10,12 @@ from affine import Affine
 from obstore.store import LocalStore
 from PIL import Image
 
+from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
-from exporttiles.formats.caches.service_descriptor import service_from_json, service_to_json
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.formats.tiles.image import sniff
 from tests.rasters import an_orthophoto, drawn_tiles, imagery, inspected, write_geotiff
@@ -33,9 +33,9 @@ class CountingObjects(ObstoreObjects):
         self.requests += 1
         return super().read_start(key, size_bytes)
 
-    def read_ranges(self, key, ranges):
+    def read_ranges(self, key, ranges, version=None):
         self.requests += len(ranges)
-        return super().read_ranges(key, ranges)
+        return super().read_ranges(key, ranges, version)
 
 
 def block_of(service, level=None):
@@ -167,10 +167,73 @@ def test_a_drawing_of_too_many_pixels_is_made_in_parts(tmp_path, monkeypatch):
         drawn_tiles(objects, found.service, block)
 
 
-def test_the_descriptor_of_a_service_keeps_its_rasters(two_files):
-    _, found = inspected(two_files, source_wkid=32632)
+def published(folder, tmp_path, **rendering):
+    """Publish the files of a folder; return the service as it is read from its descriptor and index."""
+    tmp_path.mkdir(exist_ok=True)
+    catalog = ServiceCatalog(ObstoreObjects(LocalStore(tmp_path)))
+    catalog.put(inspected(folder, **rendering)[1].service)
+    return catalog.get_with_rasters("Ortho")
 
-    assert service_from_json(service_to_json(found.service)) == found.service
+
+def test_a_published_service_keeps_its_rasters_beside_the_descriptor(two_files, tmp_path):
+    _, found = inspected(two_files, source_wkid=32632)
+    service = published(two_files, tmp_path / "services", source_wkid=32632)
+
+    assert [*service.cache.mosaic.files] == [*found.service.cache.mosaic.files]
+    assert service.cache.mosaic.source_wkid == 32632
+    assert service.cache.mosaic.file_count == 2
+    assert service.cache.mosaic.index.startswith("services/Ortho.")
+
+
+def test_opening_a_published_mosaic_reads_none_of_its_files(two_files, tmp_path):
+    service = published(two_files, tmp_path / "services")
+    objects = CountingObjects(LocalStore(two_files))
+    source, block = read_cache(objects, service.cache), block_of(service)
+    (bundle,) = block.bundles
+
+    raster = source._raster("0.tif")
+
+    assert raster.georeference.pixel_size == 1
+    assert all(len(picture.blocks[0]) for picture in raster.pictures)
+    assert source.tile_sizes(bundle, ALL).any()
+    assert objects.requests == 0
+
+
+def test_a_tile_reads_the_files_that_it_meets_alone(two_files, tmp_path):
+    service = published(two_files, tmp_path / "services")
+    objects = CountingObjects(LocalStore(two_files))
+    (bundle,) = block_of(service).bundles
+    first = read_cache(objects, service.cache)._met(bundle, [service.cache.mosaic.files[0]])
+    selected = np.zeros_like(first)
+    selected[tuple(np.argwhere(first)[0])] = True
+
+    assert len(list(read_cache(objects, service.cache).read_bundle(bundle, selected))) == 1
+
+    assert objects.requests == 1
+
+
+def test_a_replaced_file_of_the_same_place_is_opened_anew(two_files, tmp_path):
+    service = published(two_files, tmp_path / "services")
+    objects, block = ObstoreObjects(LocalStore(two_files)), block_of(service)
+    source = read_cache(objects, service.cache)
+    (bundle,) = block.bundles
+    before = dict(source.read_bundle(bundle, ALL))
+
+    write_geotiff(two_files / "0.tif", imagery(500, 500, seed=7), UTM, Affine(1, 0, 500_000, 0, -1, 5_200_000))
+    after = dict(source.read_bundle(bundle, ALL))
+
+    assert after == drawn_tiles(ObstoreObjects(LocalStore(two_files)), inspected(two_files)[1].service, block)
+    assert after.keys() == before.keys()
+    assert after != before
+
+
+def test_a_replaced_file_of_another_place_is_refused_by_name(two_files, tmp_path):
+    service = published(two_files, tmp_path / "services")
+    write_geotiff(two_files / "0.tif", imagery(500, 500), UTM, Affine(2, 0, 500_000, 0, -2, 5_200_000))
+    objects = ObstoreObjects(LocalStore(two_files))
+
+    with pytest.raises(DamagedCacheError, match=r"0\.tif: It was replaced .* Publish the service again"):
+        drawn_tiles(objects, service, block_of(service))
 
 
 def test_bundles_far_from_the_rasters_are_empty(two_files):

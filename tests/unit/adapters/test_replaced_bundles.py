@@ -33,10 +33,10 @@ class Replaced:
         self._next()
         return self.objects.read_start(*arguments)
 
-    def read_ranges(self, key, ranges):
+    def read_ranges(self, key, ranges, version=None):
         for span in ranges:
             self._next()
-            yield from self.objects.read_ranges(key, [span])
+            yield from self.objects.read_ranges(key, [span], version)
 
 
 def contents(put, tiles):

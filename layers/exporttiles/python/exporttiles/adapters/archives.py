@@ -131,13 +131,20 @@ class ArchivedObjects:
         for member in members:
             yield bytes(self._contents(member, next(found), member.size_bytes)) if member else None
 
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
+    def read_ranges(
+        self, key: str, ranges: Sequence[tuple[int, int]], version: str | None = None
+    ) -> Iterator[memoryview]:
         """Yield byte ranges of one member."""
         member = self._member(key)
         if key not in self._offsets:
             self.read_start(key, 0)
         at, end = self._offsets[key], self._offsets[key] + member.size_bytes
-        return self._objects.read_ranges(self._archive, [(at + start, min(at + stop, end)) for start, stop in ranges])
+        spans = [(at + start, min(at + stop, end)) for start, stop in ranges]
+        return self._objects.read_ranges(self._archive, spans, version)
+
+    def version(self, key: str) -> str | None:
+        """Return the version of the archive, if it has the member."""
+        return self._objects.version(self._archive) if key in self._members else None
 
     def sizes_bytes(self, keys: Sequence[str]) -> Iterator[int | None]:
         """Yield the lengths of members in the order of their keys."""

@@ -3,17 +3,21 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import ClassVar
 
 from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError, ServiceNotFoundError
+from exporttiles.domain.mosaic import Mosaic
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.subscription import Subscription
 from exporttiles.formats.caches.service_descriptor import service_from_json, service_to_json
 from exporttiles.ports.objects import ObjectStore
 
 _SUFFIX = ".json"
+_INDEX_SUFFIX = ".mosaic"
 # A name becomes part of a key and of a file name: it must not escape from either.
 _SERVICE_NAME = re.compile(r"(?:[A-Za-z0-9_]{1,120}/)?[A-Za-z0-9_]{1,120}", re.ASCII)
 _KEY_ID = re.compile(r"[0-9a-f]{64}")
@@ -51,7 +55,11 @@ class _JsonFolder:
 
 
 class ServiceCatalog(_JsonFolder):
-    """The published image services."""
+    """The published image services.
+
+    The index of a mosaic lies beside the descriptor, under a name with the hash of its contents: a running export reads
+    the one that it began with. Publishing deletes those before the last one.
+    """
 
     _prefix = "services/"
 
@@ -72,6 +80,19 @@ class ServiceCatalog(_JsonFolder):
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{key}: {error}") from error
 
+    def get_with_rasters(self, name: str) -> ImageService:
+        """Return a service like `get`, with the rasters of its mosaic.
+
+        Raises:
+            SourceError: there is no index of the rasters, or the store did not answer.
+        """
+        service = self.get(name)
+        if service.cache.mosaic is None:
+            return service
+        from exporttiles.adapters.tile_sources import read_rasters
+
+        return _with_mosaic(service, read_rasters(self.objects, service.cache.mosaic))
+
     def put(self, service: ImageService) -> None:
         """Publish a service, replacing one of the same name.
 
@@ -79,10 +100,20 @@ class ServiceCatalog(_JsonFolder):
             InvalidParameterError: no service can have this name.
         """
         require_service_name(service.name)
+        kept = set()
+        if service.cache.mosaic and service.cache.mosaic.files is not None:
+            from exporttiles.formats.caches.mosaic_index import write_index
+
+            body = write_index(service.cache.mosaic.files)
+            index = f"{self._prefix}{service.name}.{sha256(body).hexdigest()[:16]}{_INDEX_SUFFIX}"
+            self.objects.write(index, body)
+            service = _with_mosaic(service, replace(service.cache.mosaic, index=index))
+            kept = {index, self._index_before(service.name)}
         self.objects.write(self._key(service.name), service_to_json(service))
+        self.objects.delete([key for key in self._indexes(service.name) if key not in kept])
 
     def delete(self, name: str) -> str:
-        """Delete the descriptor of a service, and nothing else; return its key.
+        """Delete the descriptor of a service and the index of its mosaic, and nothing else; return its key.
 
         Raises:
             ServiceNotFoundError: there is no service of this name.
@@ -90,8 +121,23 @@ class ServiceCatalog(_JsonFolder):
         if name not in self.names():
             raise _service_not_found(name)
         key = self._key(name)
-        self.objects.delete([key])
+        self.objects.delete([key, *self._indexes(name)])
         return key
+
+    def _index_before(self, name: str) -> str:
+        """Return the key of the index of the service that is replaced; '' if there is none."""
+        try:
+            mosaic = self.get(name).cache.mosaic
+        except (DamagedCacheError, ServiceNotFoundError):
+            return ""
+        return mosaic.index if mosaic else ""
+
+    def _indexes(self, name: str) -> Sequence[str]:
+        """Return the keys of all indexes of a service."""
+        start = f"{self._prefix}{name}."
+        folder = start.rpartition("/")[0]
+        keys = (stored.key for stored in self.objects.list(f"{folder}/"))
+        return [key for key in keys if key.startswith(start) and key.endswith(_INDEX_SUFFIX)]
 
 
 class ApiKeys(_JsonFolder):
@@ -175,6 +221,10 @@ class Subscriptions(_JsonFolder):
         """
         self.objects.read(self._key(name))
         self.objects.delete([self._key(name)])
+
+
+def _with_mosaic(service: ImageService, mosaic: Mosaic) -> ImageService:
+    return replace(service, cache=replace(service.cache, mosaic=mosaic))
 
 
 def _service_not_found(name: str) -> ServiceNotFoundError:

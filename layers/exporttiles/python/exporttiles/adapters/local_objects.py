@@ -90,10 +90,12 @@ class LocalObjects(ObstoreObjects):
         start, stop = self._spans[key]
         return os.pread(self._parts.fileno(), stop - start, start)
 
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
+    def read_ranges(
+        self, key: str, ranges: Sequence[tuple[int, int]], version: str | None = None
+    ) -> Iterator[memoryview]:
         """Yield byte ranges of one object."""
         if key not in self._spans:
-            return super().read_ranges(key, ranges)
+            return super().read_ranges(key, ranges, version)
         self._written.result()
         begin, end = self._spans[key]
         spans = [(begin + start, min(begin + stop, end)) for start, stop in ranges]

@@ -27,7 +27,7 @@ from obstore.store import LocalStore, S3Store
 from obstore.store import ObjectStore as Store
 
 from exporttiles.adapters.process import METER
-from exporttiles.domain.errors import SourceDeniedError, SourceError
+from exporttiles.domain.errors import ReplacedError, SourceDeniedError, SourceError
 from exporttiles.ports.objects import StoredFolder, StoredObject
 from exporttiles.ports.tiles import Tile
 
@@ -132,12 +132,14 @@ class ObstoreObjects:
         """Yield whole objects in the order of their keys."""
         return self._readers.map(self._read_if_there, keys)
 
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
+    def read_ranges(
+        self, key: str, ranges: Sequence[tuple[int, int]], version: str | None = None
+    ) -> Iterator[memoryview]:
         """Yield byte ranges of one object, reading up to `_AHEAD_BYTES` ahead."""
         waiting: deque[tuple[int, Future[memoryview]]] = deque()
         ahead_bytes = 0
         for start, stop in ranges:
-            waiting.append((stop - start, self._readers.submit(self._read_range, key, (start, stop))))
+            waiting.append((stop - start, self._readers.submit(self._read_range, key, (start, stop), version)))
             ahead_bytes += stop - start
             while ahead_bytes > _AHEAD_BYTES:
                 size_bytes, body = waiting.popleft()
@@ -238,11 +240,11 @@ class ObstoreObjects:
         except KeyError:
             return None
 
-    def _read_range(self, key: str, span: tuple[int, int]) -> memoryview:
+    def _read_range(self, key: str, span: tuple[int, int], version: str | None) -> memoryview:
         start, stop = span
         with _translated(key, gets=1):
             options: GetOptions = {"range": (start, stop)}
-            if version := self._versions.get(key):
+            if version := version or self._versions.get(key):
                 options["if_match"] = version
             return memoryview(obstore.get(self._store, key, options=options).bytes())
 
@@ -287,7 +289,7 @@ def _translated(key: str, *, gets: int = 0, puts: int = 0) -> Iterator[None]:
     except (FileExistsError, AlreadyExistsError) as error:
         raise FileExistsError(key) from error
     except PreconditionError as error:
-        raise SourceError(f"'{key}' was replaced while it was read.") from error
+        raise ReplacedError(key) from error
     except (BaseError, OSError) as error:
         if "403 Forbidden" in str(error) or isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
             reason = _AWS_MESSAGE.search(str(error))

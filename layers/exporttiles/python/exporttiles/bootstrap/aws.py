@@ -83,7 +83,8 @@ class AwsRuntime(Runtime):
         from exporttiles.adapters.tile_sources import TileCaches
 
         settings = self.settings
-        return TileCaches(settings.store_patience, {settings.tile_bucket, *settings.cache_buckets})
+        buckets = {settings.tile_bucket, *settings.cache_buckets}
+        return TileCaches(settings.store_patience, buckets, lambda: self._tiles)
 
     @cached_property
     def workflow(self) -> Workflow:

@@ -105,6 +105,14 @@ class SourceError(ExportTilesError):
     """The tile cache cannot be read; trying again may help."""
 
 
+class ReplacedError(SourceError):
+    """An object of the tile cache was replaced since it was opened; opening it again helps."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"'{key}' was replaced while it was read.")
+        self.key = key
+
+
 class SourceDeniedError(SourceError):
     """The tile cache may not be read; trying again may help, as rights take some seconds to come into force."""
 

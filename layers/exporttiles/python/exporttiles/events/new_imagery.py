@@ -62,7 +62,7 @@ def _is_affected(document: RequestDocument, urls: Iterable[str], runtime: Runtim
     from exporttiles.domain.export_selection import ExportSelection
     from exporttiles.formats.caches.paths import tiles_at
 
-    service = runtime.services.get(document.service_name)
+    service = runtime.services.get_with_rasters(document.service_name)
     found = {tiles_at(service.cache, url) for url in urls} - {None}
     if not found:
         return False

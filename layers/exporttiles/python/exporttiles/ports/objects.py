@@ -59,15 +59,30 @@ class ObjectReader(Protocol):
         """
         ...
 
-    def read_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
+    def read_ranges(
+        self, key: str, ranges: Sequence[tuple[int, int]], version: str | None = None
+    ) -> Iterator[memoryview]:
         """Yield byte ranges ``[start, stop)`` of one object, several read at a time.
 
         A range that reaches past the end is cut; one that begins there raises SourceError.
 
+        Args:
+            key: of the object.
+            ranges: in any order.
+            version: that the object must have, see `version`; None for that whose start was read last.
+
         Raises:
             KeyError: there is no object under this key.
-            SourceError: the store failed or did not answer, or the object has been
-                replaced since its start was read.
+            ReplacedError: the object has another version.
+            SourceError: the store failed or did not answer.
+        """
+        ...
+
+    def version(self, key: str) -> str | None:
+        """Return the version of an object, such as its ETag; None if there is no object under this key.
+
+        Raises:
+            SourceError: the store failed or did not answer.
         """
         ...
 
@@ -120,14 +135,14 @@ class ObjectStore(ObjectReader, Protocol):
         ...
 
 
-def ranged_file(objects: ObjectReader, key: str) -> RangedFile:
+def ranged_file(objects: ObjectReader, key: str, head_bytes: int = _HEAD_BYTES) -> RangedFile:
     """Return an object as a file that is read by byte ranges; its first bytes are read at once.
 
     Raises:
         KeyError: there is no object under this key.
         SourceError: the store failed or did not answer.
     """
-    head, size_bytes = objects.read_start(key, _HEAD_BYTES)
+    head, size_bytes = objects.read_start(key, head_bytes)
 
     def read_ranges(spans: Sequence[Span]) -> Iterator[memoryview]:
         if all(stop <= len(head) for _, stop in spans):

@@ -3,6 +3,7 @@
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import timedelta
 
 from exporttiles.adapters.archives import archive_version, open_cache
@@ -10,9 +11,10 @@ from exporttiles.adapters.tile_sources.bundles import CompactV1Tiles, CompactV2T
 from exporttiles.adapters.tile_sources.database import DatabaseTiles
 from exporttiles.adapters.tile_sources.files import FileTiles
 from exporttiles.adapters.tile_sources.pmtiles import PmtilesTiles
-from exporttiles.domain.errors import SourceDeniedError
+from exporttiles.domain.errors import DamagedCacheError, SourceDeniedError, SourceError
+from exporttiles.domain.mosaic import Mosaic
 from exporttiles.domain.service import CacheLayout, TileCache
-from exporttiles.ports.objects import ObjectReader
+from exporttiles.ports.objects import ObjectReader, ranged_file
 from exporttiles.ports.tiles import TileSource
 
 
@@ -37,6 +39,31 @@ def read_cache(objects: ObjectReader, cache: TileCache) -> TileSource:
     return READERS[cache.layout](objects, cache)
 
 
+def read_rasters(indexes: ObjectReader, mosaic: Mosaic) -> Mosaic:
+    """Return a mosaic with its rasters, read from its index.
+
+    Args:
+        indexes: the store of the index.
+        mosaic: of a published service.
+
+    Raises:
+        SourceError: there is no index, or the store failed or did not answer.
+        DamagedCacheError: the index cannot be used.
+    """
+    from exporttiles.formats.caches.mosaic_index import read_index  # NumPy: a function that reports a status needs none
+
+    try:
+        return replace(mosaic, files=read_index(ranged_file(indexes, mosaic.index, _INDEX_BYTES)))
+    except KeyError as error:
+        text = f"There is no index {mosaic.index}: the service was removed, or published again. Export again."
+        raise SourceError(text) from error
+    except DamagedCacheError as error:
+        raise DamagedCacheError(f"{mosaic.index}: {error}") from error
+
+
+_INDEX_BYTES = 512 * 2**10
+"""Read with the first request for an index; it holds the tables of most."""
+
 _KEPT = 2
 """Archives whose readers are kept; the directories of one may take some 100 MB."""
 
@@ -45,35 +72,45 @@ class TileCaches:
     """Opens tile caches by address and layout.
 
     A map client requests one tile after the other: the reader of an archive, with
-    its directories, is kept for the next request until the archive is replaced.
+    its directories, is kept for the next request until the archive is replaced, and that of a mosaic.
 
     Args:
         patience: how long requests to S3 are retried while it is busy.
         buckets: that caches may lie in. An emulator also reads folders of this machine.
+        indexes: the store of the indexes of mosaics; it is opened when it is needed.
     """
 
-    def __init__(self, patience: timedelta, buckets: Collection[str]) -> None:
+    def __init__(
+        self, patience: timedelta, buckets: Collection[str], indexes: Callable[[], ObjectReader] | None = None
+    ) -> None:
         self._patience = patience
         self._buckets = buckets
+        self._indexes = indexes
         self._kept: OrderedDict[tuple[TileCache, str], TileSource] = OrderedDict()
 
     def open(self, cache: TileCache) -> TileSource:
-        """Return a reader of a cache; the same one for an archive that was opened recently.
+        """Return a reader of a cache; the same one for an archive or mosaic that was opened recently.
 
         Raises:
             SourceDeniedError: it is in none of the buckets.
             SourceError: the address names no store.
+            DamagedCacheError: the index of a mosaic cannot be used.
         """
         self._require_bucket(cache)
-        version = archive_version(cache.url, self._patience)
+        version = cache.mosaic.index if cache.mosaic else archive_version(cache.url, self._patience)
         source = self._kept.pop((cache, version), None) if version else None
-        source = source or read_cache(open_cache(cache.url, self._patience), cache)
-        if version is None:
+        source = source or read_cache(open_cache(cache.url, self._patience), self._with_rasters(cache))
+        if not version:
             return source
         self._kept[cache, version] = source
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return source
+
+    def _with_rasters(self, cache: TileCache) -> TileCache:
+        if cache.mosaic is None or cache.mosaic.files is not None or self._indexes is None:
+            return cache
+        return replace(cache, mosaic=read_rasters(self._indexes(), cache.mosaic))
 
     def _require_bucket(self, cache: TileCache) -> None:
         is_on_emulator = cache.url.startswith("file:") and "AWS_ENDPOINT_URL" in os.environ

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from exporttiles.domain.errors import DamagedCacheError, SourceError
-from exporttiles.domain.extent import Extent
-from exporttiles.domain.mosaic import RasterFile
+from exporttiles.domain.errors import DamagedCacheError, ReplacedError, SourceError
+from exporttiles.domain.mosaic import OpenedFile, RasterFile
+from exporttiles.domain.mosaic_files import tiles_of
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
-from exporttiles.formats.archives.ranged_file import Span
+from exporttiles.formats.archives.ranged_file import RangedFile, Span
 from exporttiles.formats.bundles.byte_ranges import coalesce, numbered_records, slice_records
 from exporttiles.formats.rasters.aligned import AlignedBlocks, aligned_blocks
 from exporttiles.formats.rasters.blocks import jpeg_start
@@ -36,6 +36,7 @@ _AHEAD_BYTES = 32 * 2**20
 _AHEAD_DRAWINGS = 16
 _DECODED_BYTES = 128 * 2**20
 _OPEN_RASTERS = 256
+_REQUESTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +66,43 @@ _StoredBlocks: TypeAlias = dict[tuple[str, Block], list[memoryview]]
 class RasterTiles:
     """Tiles of a mosaic, drawn from its rasters.
 
+    Rasters are not opened anew: the mosaic holds the bytes that this takes. One that has been replaced since is opened
+    anew, and drawn if it lies in the same place.
+
     JPEG blocks that are tiles already are copied. The stored blocks of some drawings are read in few requests, while
     those before are drawn.
     """
 
     def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
-        if cache.mosaic is None:
-            raise DamagedCacheError("The service descriptor cannot be used: cache.mosaic is missing.")
-        self._objects, self._mosaic = objects, cache.mosaic
+        if cache.mosaic is None or cache.mosaic.files is None:
+            raise DamagedCacheError("The service descriptor cannot be used: the list of rasters is missing.")
+        self._objects, self._mosaic, self._files = objects, cache.mosaic, cache.mosaic.files
         self._average_tile_bytes = cache.average_tile_bytes
+        self._opened: dict[str, OpenedFile] = {}
+        self._versions: dict[str, str] = {}
+        """Key of each raster that was opened -> its version."""
         self._rasters: OrderedDict[str, Raster] = OrderedDict()
         self._decoded = _DecodedBlocks()
 
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         """Yield the selected tiles that have pixels; empty bytes where blocks of the rasters are damaged."""
+        left, replaced = selected.copy(), set[str]()
+        self._forget_replaced(bundle, selected)
+        while True:
+            try:
+                for (row, column), tile in self._read_bundle(bundle, left.copy()):
+                    left[row - bundle.row, column - bundle.column] = False
+                    yield (row, column), tile
+            except ReplacedError as error:
+                if error.key in replaced or error.key not in self._files.numbers:
+                    raise
+                replaced.add(error.key)
+                self._open_anew(error.key)
+            else:
+                return
+
+    def _read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         if self._mosaic.copies_blocks:
-            selected = selected.copy()
             yield from self._copied(bundle, selected)
         with ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetcher:
             previous: list[_Drawing] = []
@@ -96,10 +118,12 @@ class RasterTiles:
     def _copied(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         """Yield the tiles that are blocks of the uppermost raster there, and take them out of the selection."""
         uncovered = selected.copy()
-        for file in reversed(self._mosaic.files):
+        files = self._near(bundle.tile_range)
+        for number, file in enumerate(files):
             met = uncovered & self._met(bundle, [file])
             if not met.any():
                 continue
+            self._prepare(files[number:])
             found = aligned_blocks(self._raster(file.key), self._mosaic.scheme, bundle.level)
             if found:
                 chosen = np.zeros_like(selected)
@@ -126,19 +150,24 @@ class RasterTiles:
 
     def find_bundles(self, block: TileRange, tile_count: int, limit: int) -> FoundBundles | None:
         """Return the bundles of a block that the boxes around the rasters meet."""
-        ranges = [found for file in self._mosaic.files for found in self._ranges(file, block)]
-        if sum(found.bundle_count for found in ranges) > min(limit, max(tile_count, len(ranges))):
-            return None
-        return dict.fromkeys(bundle for found in ranges for bundle in found.bundles)
+        ranges = [found for file in self._near(block) for found in tiles_of(file, self._mosaic.scheme, block)]
+        most = min(limit, max(tile_count, len(ranges)))
+        bundles: dict[BundleIndex, None] = {}
+        for found in ranges:
+            if found.bundle_count <= most:
+                bundles |= dict.fromkeys(found.bundles)
+            if max(found.bundle_count, len(bundles)) > most:
+                return None
+        return bundles
 
     def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
         """Return the mean size of a tile for those that the boxes around the rasters meet: nothing is drawn."""
-        met = self._met(bundle, self._mosaic.files)
+        met = self._met(bundle, self._near(bundle.tile_range))
         return np.where(selected & met, self._average_tile_bytes, 0).astype(np.int32)
 
     def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
         """Return the mask of tiles all of whose rasters were written before a time."""
-        files = [file for file in self._mosaic.files if any(self._ranges(file, bundle.tile_range))]
+        files = self._near(bundle.tile_range)
         written = self._objects.modified_at([file.key for file in files])
         since = since.replace(microsecond=0)
         modified = [file for file, moment in zip(files, written, strict=True) if moment is None or moment >= since]
@@ -147,7 +176,7 @@ class RasterTiles:
     def _drawings(self, bundle: BundleIndex, selected: Mask) -> Iterator[_Drawing]:
         """Yield the drawings that hold selected tiles and rasters."""
         side = max(1, _DRAWING_PIXELS // self._mosaic.scheme.tile_size)
-        met = selected & self._met(bundle, self._mosaic.files)
+        met = selected & self._met(bundle, self._near(bundle.tile_range))
         for row, column in product(range(0, PACKET_SIZE, side), repeat=2):
             top, left = bundle.row + row, bundle.column + column
             tiles = TileRange(bundle.level, top, top + side, left, left + side)
@@ -156,10 +185,9 @@ class RasterTiles:
 
     def _placed(self, tiles: TileRange) -> Iterator[_Drawing]:
         """Yield the drawing of a block of tiles, in parts if it takes too many pixels at a time."""
-        layers = []
-        for file in reversed(self._mosaic.files):
-            if not any(self._ranges(file, tiles)):
-                continue
+        layers, files = [], self._near(tiles)
+        self._prepare(files)
+        for file in files:
             placed = place(self._raster(file.key), file, self._mosaic.scheme, tiles)
             if placed is None:
                 continue
@@ -250,39 +278,96 @@ class RasterTiles:
         """Return an open raster; recently used ones are kept.
 
         Raises:
-            SourceError: there is no such file.
             DamagedCacheError: it cannot be read.
         """
         raster = self._rasters.pop(key, None)
         if raster is None:
-            wkid = self._mosaic.source_wkid
-            stated = SpatialReference(wkid, wkid) if wkid else None
-            try:
-                raster = Raster(ranged_file(self._objects, key), stated, self._mosaic.rescale)
-            except KeyError as error:
-                raise SourceError(f"There is no file {key}.") from error
-            except DamagedCacheError as error:
-                raise DamagedCacheError(f"{key}: {error}") from error
+            opened = self._opened.get(key) or self._files.opened([self._files.numbers[key]])[0]
+            raster = self._open(key, self._file(key, opened))
         self._rasters[key] = raster
         if len(self._rasters) > _OPEN_RASTERS:
             self._rasters.popitem(last=False)
         return raster
 
-    def _ranges(self, file: RasterFile, block: TileRange) -> Iterator[TileRange]:
-        """Yield the tiles of a block that the boxes around a raster meet."""
+    def _prepare(self, files: Sequence[RasterFile]) -> None:
+        """Read the records of some rasters together."""
+        keys = [file.key for file in files if file.key not in self._rasters][:_OPEN_RASTERS]
+        missing = [key for key in keys if key not in self._opened]
+        if missing:
+            if len(self._opened) + len(missing) > _OPEN_RASTERS:
+                self._opened = {key: self._opened[key] for key in keys if key in self._opened}
+            self._opened |= zip(missing, self._files.opened([self._files.numbers[key] for key in missing]), strict=True)
+
+    def _open(self, key: str, file: RangedFile) -> Raster:
+        wkid = self._mosaic.source_wkid
+        try:
+            return Raster(file, SpatialReference(wkid, wkid) if wkid else None, self._mosaic.rescale)
+        except DamagedCacheError as error:
+            raise DamagedCacheError(f"{key}: {error}") from error
+
+    def _open_anew(self, key: str) -> None:
+        """Open a raster that has been replaced.
+
+        Raises:
+            SourceError: the store failed or did not answer.
+            DamagedCacheError: it cannot be read, or lies elsewhere.
+        """
+        before = self._raster(key)
+        try:
+            version = self._objects.version(key) or ""
+            now = ranged_file(self._objects, key)
+        except KeyError as error:
+            raise _missing(key) from error
+        raster = self._open(key, self._file(key, OpenedFile(version, now.size_bytes, now.known)))
+        if (raster.georeference, raster.shape) != (before.georeference, before.shape) or raster.needs_rescale:
+            raise DamagedCacheError(
+                f"{key}: It was replaced by a file of another place, size or kind. Publish the service again."
+            )
+        self._decoded.drop(key)
+        self._rasters[key] = raster
+
+    def _forget_replaced(self, bundle: BundleIndex, selected: Mask) -> None:
+        """Open rasters anew whose decoded blocks are of an earlier version."""
+        known = self._decoded.keys
+        files = [file for file in self._near(bundle.tile_range) if file.key in known]
+        keys = [file.key for file in files if (selected & self._met(bundle, [file])).any()]
+        if keys:
+            with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="version") as requests:
+                for key, version in zip(keys, requests.map(self._objects.version, keys), strict=True):
+                    if version != self._versions[key]:
+                        self._open_anew(key)
+
+    def _file(self, key: str, opened: OpenedFile) -> RangedFile:
+        """Return a raster that is read by ranges, as long as it is not replaced."""
+        self._versions[key] = opened.version
+
+        def read_ranges(spans: Sequence[Span]) -> Iterator[memoryview]:
+            try:
+                yield from self._objects.read_ranges(key, spans, opened.version)
+            except ReplacedError as error:
+                raise ReplacedError(key) from error
+            except KeyError as error:
+                raise _missing(key) from error
+
+        return RangedFile(opened.size_bytes, read_ranges, dict(opened.known))
+
+    def _near(self, block: TileRange) -> list[RasterFile]:
+        """Return the rasters whose boxes meet a block of tiles, the uppermost first."""
         scheme = self._mosaic.scheme
-        for box in file.boxes:
-            found = scheme.tile_range(Extent(*box, scheme.spatial_reference), block.level).intersection(block)
-            if found.count:
-                yield found
+        found = [file for file in self._files.near(scheme, block) if any(tiles_of(file, scheme, block))]
+        return found[::-1]
 
     def _met(self, bundle: BundleIndex, files: Iterable[RasterFile]) -> Mask:
         """Return the mask of the tiles of a bundle that the boxes around some rasters meet."""
         met = np.zeros((PACKET_SIZE, PACKET_SIZE), np.bool_)
         for file in files:
-            for found in self._ranges(file, bundle.tile_range):
+            for found in tiles_of(file, self._mosaic.scheme, bundle.tile_range):
                 met[bundle.slices(found)] = True
         return met
+
+
+def _missing(key: str) -> SourceError:
+    return SourceError(f"There is no file {key}. If it was removed on purpose, publish the service again.")
 
 
 class _DecodedBlocks:
@@ -300,6 +385,16 @@ class _DecodedBlocks:
         if image is not None:
             self._images.move_to_end(key)
         return image
+
+    @property
+    def keys(self) -> set[str]:
+        """Return the keys of their files."""
+        return {key for key, _ in self._images}
+
+    def drop(self, key: str) -> None:
+        """Forget the blocks of a file."""
+        for each in [each for each in self._images if each[0] == key]:
+            self._size_bytes -= _size_bytes(self._images.pop(each))
 
     def put(self, key: tuple[str, Block], image: Image.Image) -> None:
         self._images[key] = image

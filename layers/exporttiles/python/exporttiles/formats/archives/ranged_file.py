@@ -1,7 +1,7 @@
 """Files that are read by byte ranges, on a disk or in a store."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 Span = tuple[int, int]
@@ -19,10 +19,12 @@ class RangedFile:
     Attributes:
         size_bytes: its length; ranges are cut to it.
         read_ranges: yields ranges of it, in their order.
+        known: offset -> bytes that have been read before, for readers that keep them.
     """
 
     size_bytes: int
     read_ranges: Callable[[Sequence[Span]], Iterator[bytes | memoryview]]
+    known: dict[int, bytes] = field(default_factory=dict)
 
     @classmethod
     def of(cls, file: BinaryIO) -> "RangedFile":

@@ -19,7 +19,7 @@ def tiles_at(cache: TileCache, url: str) -> TileRange | EveryTile | None:
     """Return the tiles that an object may hold: one, those of a bundle, or all.
 
     Args:
-        cache: with the address that others are compared with.
+        cache: with the address that others are compared with, and with the rasters of its mosaic.
         url: of the object.
 
     Returns:
@@ -32,7 +32,7 @@ def tiles_at(cache: TileCache, url: str) -> TileRange | EveryTile | None:
         return None
     path = url.removeprefix(folder)
     if cache.mosaic is not None:
-        return EveryTile() if any(file.key == path for file in cache.mosaic.files) else None
+        return EveryTile() if cache.mosaic.files and path in cache.mosaic.files.numbers else None
     if cache.layout is CacheLayout.FILES:
         place = PathTemplate(cache.path_template, cache.level_rows).place(path)
         return TileRange(place.level, place.row, place.row + 1, place.column, place.column + 1) if place else None

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from exporttiles.domain.errors import DamagedCacheError, UnknownSpatialReferenceError
-from exporttiles.domain.mosaic import Mosaic, RasterFile, Sides
+from exporttiles.domain.mosaic import Mosaic
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import TilingScheme
 from exporttiles.formats.esri.esri_json import (
@@ -89,9 +89,9 @@ def read_service(document: Any) -> ImageService:
 
 
 def _write_mosaic(mosaic: Mosaic) -> dict[str, Any]:
-    files = [{"key": file.key, "boxes": [list(box) for box in file.boxes]} for file in mosaic.files]
     return {
-        "rasters": files,
+        "rasterIndex": mosaic.index,
+        "rasterCount": mosaic.file_count,
         "sourceWkid": mosaic.source_wkid,
         "copiesBlocks": mosaic.copies_blocks,
         "rescale": mosaic.rescale,
@@ -100,23 +100,23 @@ def _write_mosaic(mosaic: Mosaic) -> dict[str, Any]:
 
 def _read_mosaic(cache: Any, scheme: TilingScheme, tile_format: TileFormat, quality: int) -> Mosaic | None:
     """Return the mosaic of a cache; scheme, format and quality are those of the service."""
-    if "rasters" not in cache:
+    if cache["layout"] != CacheLayout.RASTERS:
         return None
-    files = tuple(
-        RasterFile(str(file["key"]), tuple(_read_sides(box) for box in file["boxes"])) for file in cache["rasters"]
-    )
     wkid = cache.get("sourceWkid")
     rescale = None
     if cache.get("rescale") is not None:
         low, high = map(float, cache["rescale"])
         rescale = low, high
-    copies_blocks = bool(cache.get("copiesBlocks", True))
-    return Mosaic(files, scheme, tile_format, quality, None if wkid is None else int(wkid), copies_blocks, rescale)
-
-
-def _read_sides(box: Any) -> Sides:
-    xmin, ymin, xmax, ymax = map(float, box)
-    return xmin, ymin, xmax, ymax
+    return Mosaic(
+        scheme,
+        tile_format,
+        quality,
+        None if wkid is None else int(wkid),
+        copies_blocks=bool(cache.get("copiesBlocks", True)),
+        rescale=rescale,
+        file_count=int(cache["rasterCount"]),
+        index=str(cache["rasterIndex"]),
+    )
 
 
 def service_to_json(service: ImageService) -> bytes:

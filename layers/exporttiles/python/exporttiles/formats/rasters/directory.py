@@ -30,6 +30,9 @@ _MAX_ENTRIES = 1_000
 _MAX_VALUE_BYTES = 2**20  # of one tag, besides the offsets of blocks
 _MAX_BANDS = 64
 _WINDOW_BYTES = 32 * 2**10
+_KEPT_BYTES = 16 * 2**10
+"""Limit of the bytes of one tag that a file keeps as known."""
+
 _MERGED_STRIP_BYTES = 2**18
 
 _TYPES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 11: "f4", 12: "f8"}
@@ -79,7 +82,7 @@ class _Entry:
 
 
 class _Window:
-    """A file of which neighbouring bytes are read at a time."""
+    """A file of which neighbouring bytes are read at a time. It keeps short ones as known."""
 
     def __init__(self, file: RangedFile) -> None:
         self.size_bytes = file.size_bytes
@@ -94,9 +97,15 @@ class _Window:
         stop = start + size_bytes
         if stop > self.size_bytes:
             raise DamagedCacheError(f"It ends at byte {self.size_bytes:,}, before the contents it states.")
+        known = self._file.known
+        if len(known.get(start, b"")) >= size_bytes:
+            return known.get(start, b"")[:size_bytes]
         if not self._start <= start <= stop <= self._start + len(self._body):
             self._start, self._body = start, self._file.read(start, max(stop, start + _WINDOW_BYTES))
-        return self._body[start - self._start : stop - self._start]
+        found = self._body[start - self._start : stop - self._start]
+        if size_bytes <= _KEPT_BYTES:
+            known[start] = found
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +217,13 @@ class Directory:
         if (offsets < 0).any() or (sizes < 0).any() or (offsets > self._window.size_bytes - sizes).any():
             raise DamagedCacheError("Some of its blocks lie outside of the file.")
         return offsets.reshape(self.planes, rows, columns), sizes.reshape(self.planes, rows, columns)
+
+    def read_all(self) -> None:
+        """Read the values of all tags, and the list of blocks, as far as a file keeps them as known."""
+        for entry in self._entries.values():
+            size_bytes = entry.count * np.dtype(entry.kind).itemsize
+            if size_bytes <= _KEPT_BYTES and entry.offset + size_bytes <= self._window.size_bytes:
+                self._window.read(entry.offset, size_bytes)
 
     @property
     def block_bytes(self) -> int:

@@ -3,14 +3,17 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 
 from exporttiles.domain.errors import AreaError, DamagedCacheError, SourceError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message, MessageKind
-from exporttiles.domain.mosaic import Mosaic, RasterFile, Sides, coarsest_level, finest_level
+from exporttiles.domain.mosaic import Mosaic, OpenedFile, RasterFile, Sides, coarsest_level, finest_level
+from exporttiles.domain.mosaic_files import MosaicFiles
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference, transformer
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
@@ -24,10 +27,16 @@ from exporttiles.ports.tiles import TileSource
 from exporttiles.usecases.inspection.cache_claims import reference_name
 
 MAX_FILES = 10_000
-"""Limit of the rasters of a mosaic: the descriptor, which every step reads, names each."""
+"""Limit of the rasters of a mosaic: each is opened at publishing, and every step reads where all of them lie."""
 
 MAX_TILE_PIXELS = 2**24
 """Limit of the pixels that are read for one tile: about a second of work."""
+
+_OPENERS = 32
+"""Rasters that are opened at a time."""
+
+_KNOWN_BYTES = 64 * 2**10
+"""Limit of the bytes of a raster that the index of a mosaic holds, so that it need not be opened again."""
 
 _SAMPLED_TILES = 16
 _DEFAULT_QUALITY = 80
@@ -61,6 +70,7 @@ class _Surveyed:
         reference: name of its coordinate system.
         aligned_levels: of the scheme, whose tiles are blocks of the raster.
         bands_left_out: a sentence about them; '' if there are none.
+        opened: the file, and the bytes of it that opening took.
     """
 
     file: RasterFile
@@ -70,6 +80,7 @@ class _Surveyed:
     reference: str
     aligned_levels: tuple[int, ...]
     bands_left_out: str
+    opened: OpenedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +117,21 @@ class InspectRasters:
                 f"There are {len(keys):,} GeoTIFFs; a mosaic may have {MAX_FILES:,}. Join them first: gdalbuildvrt and "
                 "gdal_translate -of COG."
             )
-        surveyed = [self._survey(key) for key in keys]
+        with ThreadPoolExecutor(_OPENERS, thread_name_prefix="open") as openers:
+            surveyed = list(openers.map(self._survey, keys))
         extent = _around([box for each in surveyed for box in each.file.boxes], self.scheme)
         finest = finest_level(self.scheme, min(each.resolution for each in surveyed))
         least = coarsest_level(self.scheme, max(extent.xmax - extent.xmin, extent.ymax - extent.ymin), finest)
         coarsest, costly = self._affordable(surveyed, least, finest)
         mosaic = Mosaic(
-            tuple(each.file for each in surveyed),
             self.scheme,
             self.rendering.tile_format,
             self.rendering.quality or _DEFAULT_QUALITY,
             self.rendering.source_wkid,
             copies_blocks=self._copies_blocks,
             rescale=self.rendering.rescale,
+            file_count=len(surveyed),
+            files=MosaicFiles.of([each.file for each in surveyed], [each.opened for each in surveyed]),
         )
         cache = TileCache(url, CacheLayout.RASTERS, "", 1, mosaic=mosaic)
         service = ImageService(
@@ -137,10 +150,13 @@ class InspectRasters:
     def _survey(self, key: str) -> _Surveyed:
         wkid = self.rendering.source_wkid
         try:
+            version = self.objects.version(key) or ""
             file = ranged_file(self.objects, key)
             raster = Raster(file, SpatialReference(wkid, wkid) if wkid else None, self.rendering.rescale)
             _require_rescale(raster, file)
             boxes = self._boxes(raster)
+            for picture in raster.pictures:
+                picture.read_all()
         except KeyError as error:
             raise SourceError(f"There is no file {key}.") from error
         except AreaError as error:
@@ -159,6 +175,7 @@ class InspectRasters:
             reference_name(raster.georeference.spatial_reference),
             tuple(lod.level for lod in self.scheme.lods if aligned_blocks(raster, self.scheme, lod.level)),
             _bands_left_out(raster),
+            OpenedFile(version, file.size_bytes, _first_known(file)),
         )
 
     @property
@@ -228,7 +245,7 @@ class InspectRasters:
             DamagedCacheError: none of them can be drawn.
         """
         source, sizes = self.reader(self.objects, cache), []
-        files = cache.mosaic.files if cache.mosaic else ()
+        files = (cache.mosaic and cache.mosaic.files) or ()
         for file in files[:: max(1, len(files) // _SAMPLED_TILES)]:
             xmin, ymin, xmax, ymax = file.boxes[0]
             found = self.scheme.tile_range(Extent(xmin, ymin, xmax, ymax, self.scheme.spatial_reference), level)
@@ -278,6 +295,12 @@ def _require_rescale(raster: Raster, file: RangedFile) -> None:
     raise DamagedCacheError(
         f"Its pixels are {raster.kind}; which values become black and white has to be said. For example: {proposed}."
     )
+
+
+def _first_known(file: RangedFile) -> dict[int, bytes]:
+    """Return the bytes of a raster that opening it took, up to a limit."""
+    ends = accumulate(len(body) for body in file.known.values())
+    return {at: body for (at, body), end in zip(file.known.items(), ends, strict=True) if end <= _KNOWN_BYTES}
 
 
 def _bands_left_out(raster: Raster) -> str:
