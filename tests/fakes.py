@@ -12,7 +12,7 @@ from exporttiles.adapters.json_folders import ApiKeys, ServiceCatalog, Subscript
 from exporttiles.adapters.memory_jobs import MemoryJobs
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.process import METER
-from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.adapters.tile_sources import read_cache, with_rasters
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import DamagedPackageError, ExportTilesError, PackageError
 from exporttiles.domain.job import Job, Package
@@ -185,7 +185,7 @@ class FakeSources:
         self.objects = objects
 
     def open(self, cache: TileCache) -> TileSource:
-        return read_cache(within(self.objects, cache.url.rpartition("/")[2]), cache)
+        return read_cache(within(self.objects, cache.url.rpartition("/")[2]), with_rasters(cache, self.objects))
 
 
 def join(packages: PackageJoiner, key: str, parts: Iterable[Part], crc32: int) -> None:

@@ -24,11 +24,13 @@ def exported(folder, **parameters):
     """Return the tiles of an export as PMTiles, its job, and the job of its estimate."""
     objects, found = inspected(folder, "ortho.tif")
     runtime = a_runtime(objects)
+    runtime.services.put(found.service)
+    service = runtime.services.get(found.service.name)
     request = read_export_request(
-        {"tilePackage": "true", "storageFormatType": "PMTiles", "levels": LEVELS} | parameters, found.service
+        {"tilePackage": "true", "storageFormatType": "PMTiles", "levels": LEVELS} | parameters, service
     )
-    estimate = runtime.estimate_export(found.service, request, {})
-    job = run_workflow(runtime, runtime.submit_export(found.service, request, {}).job_id)
+    estimate = runtime.estimate_export(service, request, {})
+    job = run_workflow(runtime, runtime.submit_export(service, request, {}).job_id)
     assert job.status is JobStatus.SUCCEEDED, job.messages
     archive = runtime.objects.read(job.package.key)
     return {(z, y, x): tile for (z, x, y), tile in all_tiles(MemorySource(archive))}, job, estimate

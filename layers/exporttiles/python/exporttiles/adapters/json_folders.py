@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.errors import DamagedCacheError, InvalidParameterError, ServiceNotFoundError
-from exporttiles.domain.mosaic import Mosaic
 from exporttiles.domain.service import ImageService
 from exporttiles.domain.subscription import Subscription
 from exporttiles.formats.caches.service_descriptor import service_from_json, service_to_json
@@ -86,12 +85,10 @@ class ServiceCatalog(_JsonFolder):
         Raises:
             SourceError: there is no index of the rasters, or the store did not answer.
         """
-        service = self.get(name)
-        if service.cache.mosaic is None:
-            return service
-        from exporttiles.adapters.tile_sources import read_rasters
+        from exporttiles.adapters.tile_sources import with_rasters
 
-        return _with_mosaic(service, read_rasters(self.objects, service.cache.mosaic))
+        service = self.get(name)
+        return replace(service, cache=with_rasters(service.cache, self.objects))
 
     def put(self, service: ImageService) -> None:
         """Publish a service, replacing one of the same name.
@@ -107,7 +104,7 @@ class ServiceCatalog(_JsonFolder):
             body = write_index(service.cache.mosaic.files)
             index = f"{self._prefix}{service.name}.{sha256(body).hexdigest()[:16]}{_INDEX_SUFFIX}"
             self.objects.write(index, body)
-            service = _with_mosaic(service, replace(service.cache.mosaic, index=index))
+            service = replace(service, cache=replace(service.cache, mosaic=replace(service.cache.mosaic, index=index)))
             kept = {index, self._index_before(service.name)}
         self.objects.write(self._key(service.name), service_to_json(service))
         self.objects.delete([key for key in self._indexes(service.name) if key not in kept])
@@ -221,10 +218,6 @@ class Subscriptions(_JsonFolder):
         """
         self.objects.read(self._key(name))
         self.objects.delete([self._key(name)])
-
-
-def _with_mosaic(service: ImageService, mosaic: Mosaic) -> ImageService:
-    return replace(service, cache=replace(service.cache, mosaic=mosaic))
 
 
 def _service_not_found(name: str) -> ServiceNotFoundError:

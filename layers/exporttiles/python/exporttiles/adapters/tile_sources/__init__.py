@@ -12,7 +12,6 @@ from exporttiles.adapters.tile_sources.database import DatabaseTiles
 from exporttiles.adapters.tile_sources.files import FileTiles
 from exporttiles.adapters.tile_sources.pmtiles import PmtilesTiles
 from exporttiles.domain.errors import DamagedCacheError, SourceDeniedError, SourceError
-from exporttiles.domain.mosaic import Mosaic
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.ports.objects import ObjectReader, ranged_file
 from exporttiles.ports.tiles import TileSource
@@ -39,26 +38,30 @@ def read_cache(objects: ObjectReader, cache: TileCache) -> TileSource:
     return READERS[cache.layout](objects, cache)
 
 
-def read_rasters(indexes: ObjectReader, mosaic: Mosaic) -> Mosaic:
-    """Return a mosaic with its rasters, read from its index.
+def with_rasters(cache: TileCache, indexes: ObjectReader) -> TileCache:
+    """Return a cache with the rasters of its mosaic, if it has one, read from its index.
 
     Args:
+        cache: of a published service.
         indexes: the store of the index.
-        mosaic: of a published service.
 
     Raises:
         SourceError: there is no index, or the store failed or did not answer.
         DamagedCacheError: the index cannot be used.
     """
+    mosaic = cache.mosaic
+    if mosaic is None or mosaic.files is not None:
+        return cache
     from exporttiles.formats.caches.mosaic_index import read_index  # NumPy: a function that reports a status needs none
 
     try:
-        return replace(mosaic, files=read_index(ranged_file(indexes, mosaic.index, _INDEX_BYTES)))
+        files = read_index(ranged_file(indexes, mosaic.index, _INDEX_BYTES))
     except KeyError as error:
         text = f"There is no index {mosaic.index}: the service was removed, or published again. Export again."
         raise SourceError(text) from error
     except DamagedCacheError as error:
         raise DamagedCacheError(f"{mosaic.index}: {error}") from error
+    return replace(cache, mosaic=replace(mosaic, files=files))
 
 
 _INDEX_BYTES = 512 * 2**10
@@ -99,18 +102,15 @@ class TileCaches:
         self._require_bucket(cache)
         version = cache.mosaic.index if cache.mosaic else archive_version(cache.url, self._patience)
         source = self._kept.pop((cache, version), None) if version else None
-        source = source or read_cache(open_cache(cache.url, self._patience), self._with_rasters(cache))
+        source = source or read_cache(
+            open_cache(cache.url, self._patience), with_rasters(cache, self._indexes()) if self._indexes else cache
+        )
         if not version:
             return source
         self._kept[cache, version] = source
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return source
-
-    def _with_rasters(self, cache: TileCache) -> TileCache:
-        if cache.mosaic is None or cache.mosaic.files is not None or self._indexes is None:
-            return cache
-        return replace(cache, mosaic=read_rasters(self._indexes(), cache.mosaic))
 
     def _require_bucket(self, cache: TileCache) -> None:
         is_on_emulator = cache.url.startswith("file:") and "AWS_ENDPOINT_URL" in os.environ
