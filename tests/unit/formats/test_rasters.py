@@ -45,8 +45,8 @@ KINDS = {
 }
 
 
-def opened(path, stated=None, rescale=None):
-    return Raster(ranged_file(ObstoreObjects(LocalStore(path.parent)), path.name), stated, rescale)
+def opened(path, stated=None, rescale=(), bands=()):
+    return Raster(ranged_file(ObstoreObjects(LocalStore(path.parent)), path.name), stated, rescale, bands)
 
 
 def drawn(raster, level=0, step=1):
@@ -56,6 +56,10 @@ def drawn(raster, level=0, step=1):
 
     rows, columns = raster.level_shape(level)
     return np.asarray(raster.draw(level, (0, 0, columns, rows), (step, step), decoded))
+
+
+def alpha_of(picture):
+    return picture[..., 3] if picture.shape[2] == 4 else np.full(picture.shape[:2], 255, np.uint8)
 
 
 @pytest.mark.parametrize("profile", KINDS.values(), ids=KINDS)
@@ -100,6 +104,87 @@ def test_an_alpha_band_is_the_transparency(tmp_path, bands, interleave):
     path = write_geotiff(tmp_path / "a.tif", samples, UTM, CORNER, alpha=True, interleave=interleave)
 
     np.testing.assert_array_equal(drawn(opened(path))[..., 3], HOLE // 2)
+
+
+@pytest.mark.parametrize("profile", [{}, {"interleave": "band"}, {"nodata": 9}])
+@pytest.mark.parametrize("bands", [(4, 3, 2), (5,), (2, 2, 2), (1, 2, 3)])
+def test_chosen_bands_are_drawn_in_their_order(tmp_path, bands, profile):
+    samples = imagery(300, 300, 5)
+    samples[1:, :40, :40] = samples[0, 50, 50] = 9
+    path = write_geotiff(tmp_path / "bands.tif", samples, UTM, CORNER, photometric="minisblack", **profile)
+    with rasterio.open(path) as dataset:
+        chosen = dataset.read(list(bands)).astype(int)
+
+    raster = opened(path, bands=bands)
+
+    picture = drawn(raster)
+    expected = np.moveaxis(chosen if len(bands) == 3 else np.repeat(chosen, 3, axis=0), 0, 2)
+    np.testing.assert_array_equal(picture[..., :3], expected)
+    is_empty = (chosen == 9).all(axis=0) & ("nodata" in profile)  # where all of the chosen bands are, as in GDAL
+    np.testing.assert_array_equal(alpha_of(picture) == 0, is_empty)
+
+
+def test_of_bands_stored_apart_only_those_drawn_are_read(tmp_path):
+    path = write_geotiff(tmp_path / "bands.tif", imagery(300, 300, 6), UTM, CORNER, interleave="band", compress="none")
+
+    raster = opened(path, bands=(6, 1, 6))
+
+    assert [len(raster.spans(block)) for block in raster.blocks_in(0, (0, 0, 9, 9))] == [2]
+
+
+@pytest.mark.parametrize("photometric", ["ycbcr", "rgb"])
+def test_bands_of_jpeg_blocks_are_chosen_after_decoding(tmp_path, photometric):
+    path = write_geotiff(tmp_path / "x.tif", imagery(300, 300), UTM, CORNER, compress="jpeg", photometric=photometric)
+
+    plain, swapped = drawn(opened(path)), drawn(opened(path, bands=(3, 2, 1)))
+
+    np.testing.assert_array_equal(swapped, plain[..., ::-1])
+
+
+@pytest.mark.parametrize(("bands", "kept"), [((), True), ((4, 3, 2), True), ((5, 2, 1), False)])
+def test_the_transparency_holds_whatever_bands_are_chosen_unless_it_is_one_of_them(tmp_path, bands, kept):
+    samples = np.concatenate([imagery(600, 600, 4), HOLE[np.newaxis] // 2])
+    path = write_geotiff(tmp_path / "a.tif", samples, UTM, CORNER, alpha=True)
+
+    picture = drawn(opened(path, bands=bands))
+
+    if kept:
+        np.testing.assert_array_equal(picture[..., 3], HOLE // 2)
+    else:
+        np.testing.assert_array_equal(picture[..., 0], HOLE // 2)
+        assert picture.shape[2] == 3
+
+
+def test_a_mask_holds_whatever_bands_are_chosen(tmp_path):
+    path = write_geotiff(tmp_path / "mask.tif", imagery(600, 600, 4), UTM, CORNER, mask=HOLE)
+
+    np.testing.assert_array_equal(drawn(opened(path, bands=(4,)))[..., 3], HOLE)
+
+
+def test_a_range_of_values_for_each_band_stretches_it_alone(tmp_path):
+    values = imagery(300, 300, 4).astype(np.uint16)
+    path = write_geotiff(tmp_path / "deep.tif", values, UTM, CORNER)
+    ranges = [(0, 255), (50, 200), (100, 150)]
+
+    picture = drawn(opened(path, rescale=ranges, bands=(3, 2, 1)))
+
+    for place, (band, (low, high)) in enumerate(zip((2, 1, 0), ranges, strict=True)):
+        expected = np.rint(np.clip((values[band].astype(float) - low) * 255 / (high - low), 0, 255))
+        np.testing.assert_allclose(picture[..., place], expected, atol=1)
+
+
+def test_bands_and_ranges_that_a_file_does_not_have_are_refused_by_name(tmp_path):
+    path = write_geotiff(tmp_path / "x.tif", imagery(100, 100), UTM, CORNER)
+    gray = imagery(100, 100, 1)
+    colours = {value: (value, 0, 0, 255) for value in range(256)}
+    palette = write_geotiff(tmp_path / "palette.tif", gray, UTM, CORNER, colormap=colours, photometric="palette")
+
+    with pytest.raises(DamagedCacheError, match=r"It has 3 bands; --bands names band 4\. Name bands of 1-3\."):
+        opened(path, bands=(4, 3, 2))
+    with pytest.raises(DamagedCacheError, match=r"numbers of a palette, in band 1; --bands can name no other"):
+        opened(palette, bands=(1, 1, 1))
+    with pytest.raises(DamagedCacheError, match=r"--rescale states 2 ranges of values, and 3 bands are drawn"):
+        opened(path, rescale=[(0, 1), (0, 2)])
 
 
 def test_bands_beyond_colours_are_no_transparency(tmp_path):
@@ -317,16 +402,19 @@ def test_values_are_rescaled_to_eight_bits_and_those_without_data_are_transparen
     values[:, :50, :50] = 7
     path = write_geotiff(tmp_path / "deep.tif", values, UTM, CORNER, nodata=7, **profile)
 
-    raster = opened(path, rescale=(500, 2000))
+    raster = opened(path, rescale=[(500, 2000)])
 
     expected = np.rint(np.clip((values.astype(float) - 500) * 255 / 1500, 0, 255))
     picture = drawn(raster)
     assert not picture[:50, :50, 3].any()
     assert (picture[50:, :, 3] == 255).all()
     np.testing.assert_allclose(picture[50:, :, :3], np.moveaxis(expected, 0, 2)[50:], atol=1)
-    assert opened(path).needs_rescale
-    low, high = opened(path).percentiles(raster.file.read)
-    np.testing.assert_allclose((low, high), np.percentile(values[:, picture[..., 3] == 255], (2, 98)))
+    assert opened(path).pixels.needs_rescale
+    sample = opened(path).sample_values()
+    assert 7 not in sample
+    np.testing.assert_allclose(
+        np.percentile(sample, (2, 98)), np.percentile(values[:, picture[..., 3] == 255], (2, 98)), rtol=0.03
+    )
 
 
 def test_values_that_are_no_numbers_are_transparent(tmp_path):
@@ -334,7 +422,7 @@ def test_values_that_are_no_numbers_are_transparent(tmp_path):
     values[0, 10:20] = np.nan
     path = write_geotiff(tmp_path / "nan.tif", values, UTM, CORNER)
 
-    alpha = drawn(opened(path, rescale=(0, 255)))[..., 3]
+    alpha = drawn(opened(path, rescale=[(0, 255)]))[..., 3]
 
     assert not alpha[10:20].any()
     assert (alpha[20:] == 255).all()

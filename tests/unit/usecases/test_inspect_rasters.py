@@ -14,7 +14,7 @@ from exporttiles.domain.service import CacheLayout, TileFormat
 from exporttiles.formats.caches.service_descriptor import service_from_json, service_to_json
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.oracles.build_package import a_tile
-from tests.rasters import an_orthophoto, imagery, inspected, write_geotiff
+from tests.rasters import an_orthophoto, drawn_tiles, imagery, inspected, write_geotiff
 
 UTM = "EPSG:32632"
 
@@ -106,7 +106,7 @@ def test_pixels_of_16_bits_are_refused_with_values_for_rescale_and_then_drawn(tm
     assert main(["export", str(path), str(tmp_path / "no.tpkx"), "--rescale", "9,3"]) == 2
     assert "two ascending numbers" in capsys.readouterr().err
     assert main(["export", str(path), str(tmp_path / "b.tpkx"), "--rescale", "600,2500"]) == 0
-    objects, found = inspected(tmp_path, "b.tif", rescale=(600, 2500))
+    objects, found = inspected(tmp_path, "b.tif", rescale=((600, 2500),))
     assert service_from_json(service_to_json(found.service)) == found.service
     assert objects
 
@@ -160,7 +160,7 @@ def test_drawn_tiles_count_as_work_of_16_kb_at_least(tmp_path):
 
 @pytest.mark.parametrize(
     ("bands", "drawn"),
-    [(1, ""), (2, "band 1 is drawn, as gray"), (3, ""), (5, "bands 1-3 are drawn, as red, green and blue")],
+    [(1, ""), (2, "band 1 is drawn, as gray"), (3, ""), (5, "bands 1, 2, 3 are drawn, as red, green and blue")],
 )
 def test_bands_that_are_not_drawn_are_named_in_a_warning(tmp_path, bands, drawn):
     for name in ("a.tif", "b.tif"):
@@ -169,6 +169,72 @@ def test_bands_that_are_not_drawn_are_named_in_a_warning(tmp_path, bands, drawn)
 
     _, found = inspected(tmp_path)
 
-    others = "1 other file has more bands than are drawn, too."
-    warned = [f"a.tif: Of its {bands} bands, only {drawn}. {others}"] if drawn else []
+    more = "--bands chooses others. So it is in 1 other file."
+    warned = [f"a.tif: Of its {bands} bands, only {drawn}; {more}"] if drawn else []
     assert [text for text in texts(found, "Warning") if "bands" in text] == warned
+
+
+def test_chosen_bands_are_said_stored_and_drawn(tmp_path, capsys):
+    corner = Affine(1, 0, 500_000, 0, -1, 5_200_000)
+    samples = imagery(300, 300, 4)
+    path = write_geotiff(tmp_path / "four.tif", samples, UTM, corner, photometric="minisblack")
+    swapped = write_geotiff(tmp_path / "swapped.tif", samples[[3, 2, 1]], UTM, corner)
+
+    objects, found = inspected(tmp_path, "four.tif", bands=(4, 3, 2))
+
+    assert "Bands 4, 3, 2 are drawn, as red, green and blue." in texts(found)[1]
+    assert texts(found, "Warning") == []
+    assert service_from_json(service_to_json(found.service)) == found.service
+    expected = inspected(tmp_path, "swapped.tif")
+    block = WEB_MERCATOR_256.tile_range(found.service.full_extent, found.service.max_level)
+    assert drawn_tiles(objects, found.service, block) == drawn_tiles(expected[0], expected[1].service, block)
+
+    for bands in ("4,3", "0,1,2", "1,2,3,4", "red", "", "1,2,x"):
+        assert main(["export", str(path), str(tmp_path / "no.tpkx"), "--bands", bands]) == 2
+        assert "the number of one band for gray, or of three" in " ".join(capsys.readouterr().err.split())
+    assert main(["export", str(swapped), str(tmp_path / "no.tpkx"), "--bands", "4"]) == 1
+    assert "swapped.tif: It has 3 bands; --bands names band 4" in capsys.readouterr().err
+    assert main(["export", str(path), str(tmp_path / "four.tpkx"), "--bands", "4,3,2"]) == 0
+    assert "Bands 4, 3, 2 are drawn" in capsys.readouterr().out
+
+
+def test_a_band_that_is_stated_to_be_transparency_is_drawn_as_a_colour_with_a_warning(tmp_path):
+    corner = Affine(1, 0, 500_000, 0, -1, 5_200_000)
+    write_geotiff(tmp_path / "infrared.tif", imagery(300, 300, 4), UTM, corner, alpha=True)
+
+    _, found = inspected(tmp_path, bands=(4, 3, 2))
+
+    assert "infrared.tif: The file states that one of the bands in --bands is its transparency" in texts(found)[-1]
+
+
+def test_automatic_values_are_one_range_of_all_files_said_and_stored(tmp_path, capsys):
+    for number in (0, 1):
+        samples = imagery(300, 300, seed=number).astype(np.uint16) * 12 + 3_000 * number
+        corner = Affine(1, 0, 500_000 + 400 * number, 0, -1, 5_200_000)
+        write_geotiff(tmp_path / f"{number}.tif", samples, UTM, corner, overviews=(2,))
+
+    _, found = inspected(tmp_path, rescale="auto")
+
+    ((low, high),) = found.service.cache.mosaic.rescale
+    assert 0 < low < 12 * 255 < 3_000 + 12 * 128 < high < 3_000 + 12 * 255
+    said = f"Of their values, {low:.10g} becomes black, {high:.10g} white: between them are 96 % of a sample of 2 files"
+    assert f"{said} (--rescale={low:.10g},{high:.10g})." in texts(found)[1]
+    assert service_from_json(service_to_json(found.service)) == found.service
+    assert main(["export", str(tmp_path), str(tmp_path.parent / "auto.tpkx"), "--rescale", "auto"]) == 0
+    assert said in capsys.readouterr().out
+    assert main(["export", str(tmp_path), str(tmp_path.parent / "no.tpkx"), "--rescale=auto", "--rescale=1,2"]) == 2
+
+
+def test_automatic_values_are_refused_where_one_range_cannot_suit(tmp_path):
+    corner = Affine(1, 0, 500_000, 0, -1, 5_200_000)
+    write_geotiff(tmp_path / "a.tif", imagery(300, 300).astype(np.uint16) * 12, UTM, corner)
+    write_geotiff(tmp_path / "b.tif", imagery(300, 300), UTM, corner)
+    (tmp_path / "plain").mkdir()
+    write_geotiff(tmp_path / "plain/c.tif", np.full((1, 99, 99), 7, np.uint16), UTM, corner)
+
+    with pytest.raises(
+        DamagedCacheError, match=r"b\.tif: Its pixels are integers of 8 bits, and those of a\.tif integers"
+    ):
+        inspected(tmp_path, rescale="auto")
+    with pytest.raises(DamagedCacheError, match=r"c\.tif: --rescale=auto finds no range, for all values are equal"):
+        inspected(tmp_path / "plain", rescale="auto")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 import click
@@ -17,13 +17,14 @@ from exporttiles.adapters.object_stores import ObstoreObjects, open_store
 from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.mosaic import ValueRange
 from exporttiles.domain.service import TileFormat
 from exporttiles.formats.caches.stac import STAC_SUFFIX
 from exporttiles.formats.caches.tile_tables import DATABASES
 from exporttiles.formats.esri.tiling_schemes import WELL_KNOWN
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.usecases.inspection.inspect_cache import InspectCache, InspectedCache
-from exporttiles.usecases.inspection.inspect_rasters import Rendering
+from exporttiles.usecases.inspection.inspect_rasters import AUTO, Rendering
 from exporttiles.usecases.inspection.readings import FileOrder
 
 _ASSUMED_SCHEME = "web_mercator_256"
@@ -64,22 +65,44 @@ def read_source(_context: click.Context, _parameter: click.Parameter, value: str
 
 
 def _read_rescale(
-    _context: click.Context, _parameter: click.Parameter, value: str | None
-) -> tuple[float, float] | None:
-    """Return the two values of the option --rescale.
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[ValueRange, ...] | Literal["auto"]:
+    """Return the ranges of values of the option --rescale.
 
     Raises:
-        BadParameter: they are no ascending numbers.
+        BadParameter: one of them is no pair of ascending numbers.
     """
-    if value is None:
-        return None
-    try:
-        low, high = map(float, value.split(","))
-    except ValueError:
-        low, high = 0.0, 0.0
-    if not (low < high and math.isfinite(high - low)):
-        raise click.BadParameter(f"'{value}' cannot be used. It must be two ascending numbers, such as 120,3400.")
-    return low, high
+    if values == (AUTO,):
+        return AUTO
+    ranges = []
+    for value in values:
+        try:
+            low, high = map(float, value.split(","))
+        except ValueError:
+            low, high = 0.0, 0.0
+        if not (low < high and math.isfinite(high - low)):
+            other = f", or {AUTO}" if len(values) == 1 else ""
+            raise click.BadParameter(
+                f"'{value}' cannot be used. It must be two ascending numbers, such as 120,3400{other}."
+            )
+        ranges.append((low, high))
+    return tuple(ranges)
+
+
+def _read_bands(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+    """Return the numbers of bands of the option --bands; () if it is not given.
+
+    Raises:
+        BadParameter: they are not one or three numbers from 1.
+    """
+    parts = [part.strip() for part in value.split(",")] if value is not None else []
+    bands = tuple(int(part) for part in parts if part.isascii() and part.isdecimal() and len(part) <= 3)
+    if len(bands) != len(parts) or len(bands) not in {0, 1, 3} or 0 in bands:
+        raise click.BadParameter(
+            f"'{value}' cannot be used. It must be the number of one band for gray, or of three for red, green and "
+            "blue, such as 4,3,2; the first band is 1."
+        )
+    return bands
 
 
 _OPTIONS = (
@@ -116,10 +139,23 @@ _OPTIONS = (
         help="Coordinate system of GeoTIFFs that state none, or a wrong one, such as 32632.",
     ),
     click.option(
+        "--bands",
+        callback=_read_bands,
+        metavar="R,G,B",
+        help=(
+            "Bands of GeoTIFFs that are drawn as red, green and blue, such as 4,3,2, or one that is drawn as gray.  "
+            "[default: the first three, or the first]"
+        ),
+    ),
+    click.option(
         "--rescale",
+        multiple=True,
         callback=_read_rescale,
         metavar="MIN,MAX",
-        help="Values of a GeoTIFF that become black and white, such as 120,3400, for pixels of 16 bits and more.",
+        help=(
+            "Values of GeoTIFFs that become black and white, such as 120,3400, for pixels of 16 bits and more; given "
+            f"three times, those of red, green and blue. {AUTO}: the range of 96 % of a sample."
+        ),
     ),
     click.option("--asset", default="", metavar="KEY", help="Asset of STAC items that have several GeoTIFFs."),
     click.option("--description", metavar="TEXT", default="", help="Description of the map."),
@@ -175,7 +211,8 @@ def inspect(
     layer: str,
     asset: str,
     source_wkid: int | None,
-    rescale: tuple[float, float] | None,
+    bands: tuple[int, ...],
+    rescale: tuple[ValueRange, ...] | Literal["auto"],
     description: str,
     copyright: str,  # noqa: A002  named as its option
     tile_format: str | None = None,
@@ -193,7 +230,7 @@ def inspect(
     inspect_cache = InspectCache(
         objects, read_cache, WELL_KNOWN[scheme or _ASSUMED_SCHEME], order, layer=layer, asset=asset
     )
-    rendering = Rendering(source_wkid=source_wkid, rescale=rescale)
+    rendering = Rendering(source_wkid=source_wkid, rescale=rescale, bands=bands)
     if tile_format:
         rendering = replace(rendering, tile_format=TileFormat(tile_format))
     if quality is not None:

@@ -15,6 +15,10 @@ Sides = tuple[float, float, float, float]
 """xmin, ymin, xmax and ymax."""
 
 
+ValueRange = tuple[float, float]
+"""Values that become 0 and 255, in this order."""
+
+
 @dataclass(frozen=True, slots=True)
 class RasterFile:
     """A raster of a mosaic.
@@ -60,7 +64,9 @@ class Mosaic:
         tile_format: JPEG, PNG, or MIXED: JPEG, but PNG where pixels are transparent.
         quality: of JPEG tiles, 1-95 on the scale of libjpeg.
         source_wkid: coordinate system of the rasters, if the user named it; None if the files state theirs.
-        rescale: values of pixels that become 0 and 255; None for pixels of 8 bits as they are.
+        rescale: values of pixels that become 0 and 255, for all bands or for each; () for pixels of 8 bits as they are.
+        bands: numbers, from 1, of the band that is drawn as gray, or of those drawn as red, green and blue; () for the
+            first ones of each file.
         copies_blocks: JPEG blocks that are tiles already are copied, whatever their quality.
         file_count: how many rasters there are.
         index: key of the stored list of the rasters; '' until the service is published.
@@ -72,7 +78,8 @@ class Mosaic:
     quality: int
     source_wkid: int | None = None
     copies_blocks: bool = True
-    rescale: tuple[float, float] | None = None
+    rescale: tuple[ValueRange, ...] = ()
+    bands: tuple[int, ...] = ()
     file_count: int = 0
     index: str = ""
     files: "MosaicFiles | None" = field(default=None, compare=False, repr=False)

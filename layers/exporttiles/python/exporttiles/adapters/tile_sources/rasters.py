@@ -301,7 +301,9 @@ class RasterTiles:
     def _open(self, key: str, file: RangedFile) -> Raster:
         wkid = self._mosaic.source_wkid
         try:
-            return Raster(file, SpatialReference(wkid, wkid) if wkid else None, self._mosaic.rescale)
+            return Raster(
+                file, SpatialReference(wkid, wkid) if wkid else None, self._mosaic.rescale, self._mosaic.bands
+            )
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{key}: {error}") from error
 
@@ -319,7 +321,7 @@ class RasterTiles:
         except KeyError as error:
             raise _missing(key) from error
         raster = self._open(key, self._file(key, OpenedFile(version, now.size_bytes, now.known)))
-        if (raster.georeference, raster.shape) != (before.georeference, before.shape) or raster.needs_rescale:
+        if (raster.georeference, raster.shape) != (before.georeference, before.shape) or raster.pixels.needs_rescale:
             raise DamagedCacheError(
                 f"{key}: It was replaced by a file of another place, size or kind. Publish the service again."
             )

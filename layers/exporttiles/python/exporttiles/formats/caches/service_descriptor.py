@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from exporttiles.domain.errors import DamagedCacheError, UnknownSpatialReferenceError
-from exporttiles.domain.mosaic import Mosaic
+from exporttiles.domain.mosaic import Mosaic, ValueRange
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import TilingScheme
 from exporttiles.formats.esri.esri_json import (
@@ -94,7 +94,8 @@ def _write_mosaic(mosaic: Mosaic) -> dict[str, Any]:
         "rasterCount": mosaic.file_count,
         "sourceWkid": mosaic.source_wkid,
         "copiesBlocks": mosaic.copies_blocks,
-        "rescale": mosaic.rescale,
+        "rescale": [list(each) for each in mosaic.rescale],
+        "bands": list(mosaic.bands),
     }
 
 
@@ -103,20 +104,24 @@ def _read_mosaic(cache: Any, scheme: TilingScheme, tile_format: TileFormat, qual
     if cache["layout"] != CacheLayout.RASTERS:
         return None
     wkid = cache.get("sourceWkid")
-    rescale = None
-    if cache.get("rescale") is not None:
-        low, high = map(float, cache["rescale"])
-        rescale = low, high
     return Mosaic(
         scheme,
         tile_format,
         quality,
         None if wkid is None else int(wkid),
         copies_blocks=bool(cache.get("copiesBlocks", True)),
-        rescale=rescale,
+        rescale=tuple(_read_range(each) for each in cache.get("rescale", ())),
+        bands=tuple(map(int, cache.get("bands", ()))),
         file_count=int(cache["rasterCount"]),
         index=str(cache["rasterIndex"]),
     )
+
+
+def _read_range(pair: Any) -> ValueRange:
+    low, high = map(float, pair)
+    if not low < high:
+        raise ValueError(f"cache.rescale: {low} must be less than {high}.")
+    return low, high
 
 
 def service_to_json(service: ImageService) -> bytes:

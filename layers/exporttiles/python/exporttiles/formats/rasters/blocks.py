@@ -42,7 +42,7 @@ PICTURES = frozenset({_JPEG, _WEBP})
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, IndexError, KeyError, struct.error, Image.DecompressionBombError)
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
-_YCBCR = 6
+_BLACK_IS_ZERO, _YCBCR = 1, 6
 
 
 def decode_block(directory: Directory, data: bytes | memoryview, row: int) -> Samples:
@@ -174,8 +174,8 @@ def _samples(image: Image.Image, shape: tuple[int, int, int]) -> Samples:
 
 def is_plain_jpeg(directory: Directory) -> bool:
     """Return True if blocks are JPEGs in the colours that every reader of tiles expects: gray or YCbCr."""
-    bands = 3 if directory.photometric == _YCBCR else 1
-    return directory.compression == _JPEG and directory.is_tiled and directory.bands == bands
+    is_common = (directory.photometric, directory.bands) in {(_BLACK_IS_ZERO, 1), (_YCBCR, 3)}
+    return directory.compression == _JPEG and directory.is_tiled and is_common
 
 
 def jpeg_start(directory: Directory) -> bytes:

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
-from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.mosaic import ValueRange
 from exporttiles.domain.spatial_reference import SpatialReference
-from exporttiles.domain.wording import counted
 from exporttiles.formats.archives.ranged_file import RangedFile, Span
 from exporttiles.formats.rasters.blocks import COMPRESSIONS, PICTURES, Samples, decode_block, decode_picture
-from exporttiles.formats.rasters.directory import MAX_BLOCK_BYTES, Directory, Tag, read_directories
+from exporttiles.formats.rasters.directory import Directory, read_directories
 from exporttiles.formats.rasters.georeference import read_georeference
+from exporttiles.formats.rasters.pixels import Pixels, bands_of, is_block_small
 
 Window = tuple[int, int, int, int]
 """Half-open left, top, right and bottom in pixels, as Pillow orders them."""
@@ -23,27 +23,10 @@ Window = tuple[int, int, int, int]
 _SLAB_PIXELS = 2**23
 """Pixels that are assembled before they are averaged."""
 
-_REFUSED_COMPRESSIONS = {
-    2: "CCITT",
-    3: "CCITT",
-    4: "CCITT",
-    6: "JPEG of an outdated kind",
-    33003: "JPEG 2000",
-    33004: "JPEG 2000",
-    33005: "JPEG 2000",
-    34712: "JPEG 2000",
-    34887: "LERC",
-    50002: "JPEG XL",
-    52546: "JPEG XL",
-}
-_WHITE_IS_ZERO, _PALETTE, _YCBCR = 0, 3, 6
-_COLOURS = {5: "CMYK", 8: "CIELab", 9: "ICCLab", 32803: "a filter array of a camera"}
-
-_FLOAT = 3
-_KINDS = {(1, 8), (1, 16), (1, 32), (2, 8), (2, 16), (2, 32), (_FLOAT, 32), (_FLOAT, 64)}
-"""Sample formats and bits that are read."""
-
 _SAMPLED_BLOCKS = 16
+_SAMPLED_PIXELS = 2**16
+"""Limit for each block."""
+
 _TOLERANCE = 1.05
 """A level may be this much coarser than a drawing."""
 
@@ -71,7 +54,7 @@ class Raster:
     Args:
         file: the GeoTIFF.
         stated: coordinate system that the user names; it replaces that of the file.
-        rescale: values that become 0 and 255; None for pixels of 8 bits as they are.
+        rescale, bands: see `Pixels`.
 
     Raises:
         DamagedCacheError: it cannot be read, or is of a kind that is not supported; the message says which.
@@ -79,77 +62,53 @@ class Raster:
     """
 
     def __init__(
-        self, file: RangedFile, stated: SpatialReference | None = None, rescale: tuple[float, float] | None = None
+        self,
+        file: RangedFile,
+        stated: SpatialReference | None = None,
+        rescale: Sequence[ValueRange] = (),
+        bands: Sequence[int] = (),
     ) -> None:
         self.file = file
         self.pictures = read_directories(file)
         self._first = self.pictures[0]
-        _require_supported(self._first)
+        self.pixels = Pixels(self._first, bands, rescale)
         self.levels = list(_levels(self.pictures))
         self.georeference = read_georeference(self._first, stated)
-        self._rescale = rescale
-        self._nodata = _nodata(self._first)
-        self._has_alpha = _has_alpha(self._first)
-        self._palette = _palette(self._first)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Return rows and columns in full resolution."""
         return self._first.shape
 
-    @property
-    def needs_rescale(self) -> bool:
-        """Return True if its pixels do not have 8 bits, and it is not known which values become 0 and 255."""
-        return self._rescale is None and not _has_bytes(self._first)
+    def sample_values(self) -> NDArray[np.float64]:
+        """Return values of the coarsest pixels with data, from a sample of blocks; all drawn bands together.
 
-    @property
-    def kind(self) -> str:
-        """Return the kind of its pixels in words."""
-        kinds = {1: "integers", 2: "integers with a sign", 3: "floating-point numbers"}
-        return f"{kinds[self._first.sample_format]} of {self._first.bits[0]} bits"
-
-    def percentiles(self, read: Callable[[int, int], bytes | memoryview]) -> tuple[float, float] | None:
-        """Return values below and above which 2 per cent of the coarsest pixels are, from a sample of blocks.
-
-        Args:
-            read: returns bytes ``[start, stop)`` of the file.
-
-        Returns:
-            None if all pixels are equal, or none is valid.
+        Raises:
+            DamagedCacheError: a block cannot be decoded.
+            SourceError: the store failed or did not answer.
         """
         (rows, columns), picture = self.level_shape(len(self.levels) - 1), self.levels[-1].picture
-        directory, found = self.pictures[picture], []
+        directory, found = self.pictures[picture], [np.empty(0)]
         blocks = list(_blocks(picture, directory, (0, 0, columns, rows)))
         for block in blocks[:: -(-len(blocks) // _SAMPLED_BLOCKS)]:
             if spans := self.spans(block):
-                planes = [decode_block(directory, read(*span), block.row) for span in spans]
-                colours = np.concatenate(planes, axis=2)[:, :, : 3 if self._first.bands >= 3 else 1]
+                samples = self._samples(block, [self.file.read(*span) for span in spans])
                 height, width = directory.block_shape
-                inside = colours[: rows - block.row * height, : columns - block.column * width]
-                found.append(inside[self._is_valid(inside)].ravel().astype(np.float64))
-        values = np.concatenate([np.empty(0), *found])
-        low, high = np.percentile(values, (2, 98)).tolist() if len(values) else (0.0, 0.0)
-        return (low, high) if low < high else None
-
-    @property
-    def band_count(self) -> int:
-        """Return the number of its bands."""
-        return self._first.bands
-
-    @property
-    def drawn_band_count(self) -> int:
-        """Return how many of its bands are drawn, from the first one on: gray or RGB, and alpha."""
-        return (3 if self.band_count >= 3 else 1) + self._has_alpha
+                inside = samples[: rows - block.row * height, : columns - block.column * width]
+                step = math.ceil(math.sqrt(inside.shape[0] * inside.shape[1] / _SAMPLED_PIXELS))
+                inside = inside[::step, ::step]
+                found.append(self.pixels.valid_values(inside))
+        return np.concatenate(found)
 
     @property
     def may_be_transparent(self) -> bool:
         """Return True if the file can hold transparent pixels; blocks may be missing all the same."""
-        return self._has_alpha or self._nodata is not None or self.levels[0].mask is not None
+        return self.pixels.may_be_transparent or self.levels[0].mask is not None
 
     @property
     def has_alpha(self) -> bool:
         """Return True if pixels may be half transparent."""
-        return self._has_alpha
+        return self.pixels.alpha is not None
 
     def scales(self, level: int) -> tuple[float, float]:
         """Return how many pixels in full resolution a pixel of a level is wide and high."""
@@ -181,13 +140,17 @@ class Raster:
         return (-(-bottom // height) - top // height) * (-(-right // width) - left // width)
 
     def spans(self, block: Block) -> Sequence[Span]:
-        """Return the bytes ``[start, stop)`` of a block, for each time that it is stored; none if it does not exist.
+        """Return the bytes ``[start, stop)`` of a block; for each band needed if these are stored apart.
+
+        None are returned if the block does not exist.
 
         Raises:
             DamagedCacheError: the list of blocks cannot be used.
             SourceError: the store failed or did not answer.
         """
-        offsets, sizes = (values[:, block.row, block.column].tolist() for values in self.pictures[block.picture].blocks)
+        directory = self.pictures[block.picture]
+        planes = self.pixels.needed if directory.is_planar else [0]
+        offsets, sizes = (values[planes, block.row, block.column].tolist() for values in directory.blocks)
         return [(offset, offset + size) for offset, size in zip(offsets, sizes, strict=True)] if all(sizes) else []
 
     def decode(self, block: Block, stored: Sequence[bytes | memoryview]) -> Image.Image:
@@ -201,15 +164,21 @@ class Raster:
             DamagedCacheError: it cannot be decoded.
         """
         directory = self.pictures[block.picture]
-        is_picture = directory.compression in PICTURES and not directory.is_planar and self._rescale is None
-        if is_picture and self._nodata is None and directory.bands in {1, 3} and not directory.is_mask:
+        if directory.is_mask:
+            samples = decode_block(directory, stored[0], block.row)
+            return Image.fromarray(np.where(samples[:, :, 0] == 0, np.uint8(0), np.uint8(255)))
+        if self.pixels.are_blocks_pictures:
             picture = decode_picture(directory, stored[0])
             return picture if picture.mode == "RGB" else picture.convert("RGB")
+        return self.pixels.picture(self._samples(block, stored))
+
+    def _samples(self, block: Block, stored: Sequence[bytes | memoryview]) -> Samples:
+        """Return the samples (rows, columns, bands) of a block in the bands that are needed."""
+        directory, needed = self.pictures[block.picture], self.pixels.needed
         planes = [decode_block(directory, data, block.row) for data in stored]
-        samples = np.concatenate(planes, axis=2) if len(planes) > 1 else planes[0]
-        if directory.is_mask:
-            return Image.fromarray(np.where(samples[:, :, 0] == 0, np.uint8(0), np.uint8(255)))
-        return self._coloured(samples)
+        if directory.is_planar:
+            return np.concatenate(planes, axis=2)
+        return bands_of(planes[0], needed)
 
     def draw(
         self, level: int, window: Window, steps: tuple[int, int], decoded: Callable[[Block], Image.Image | None]
@@ -251,43 +220,6 @@ class Raster:
         picture.putalpha(mask)
         return picture
 
-    def _coloured(self, samples: Samples) -> Image.Image:
-        """Return samples as a picture."""
-        colours: Samples = samples[:, :, :3] if samples.shape[2] >= 3 else samples[:, :, :1]
-        alpha = np.full(samples.shape[:2], 255, np.uint8)
-        alpha[~self._is_valid(colours)] = 0
-        if self._has_alpha:
-            band = samples[:, :, 3 if samples.shape[2] > 3 else 1]
-            is_whole = _has_bytes(self._first)
-            alpha = np.minimum(alpha, band if is_whole else np.where(band == 0, np.uint8(0), np.uint8(255)))
-        if self._rescale and self._palette is None:
-            low, high = self._rescale
-            with np.errstate(invalid="ignore", over="ignore"):
-                scaled = np.clip((colours.astype(np.float64) - low) * (255 / (high - low)), 0, 255)
-            colours = np.nan_to_num(np.rint(scaled)).astype(np.uint8)
-        if self._palette is not None:
-            colours = self._palette[colours[:, :, 0]]
-        elif self._first.photometric == _WHITE_IS_ZERO:
-            colours = 255 - colours
-        picture = Image.fromarray(np.ascontiguousarray(colours if colours.shape[2] > 1 else colours[:, :, 0]))
-        picture = picture.convert("RGB")
-        if not (alpha == 255).all():
-            picture.putalpha(Image.fromarray(alpha))
-        return picture
-
-    def _is_valid(self, colours: Samples) -> NDArray[np.bool_]:
-        """Return the mask (rows, columns) of the pixels with data."""
-        invalid = np.zeros(colours.shape[:2], np.bool_)
-        if self._nodata is not None:
-            invalid |= (colours == self._nodata).all(axis=2)
-        if colours.dtype.kind == "f":
-            invalid |= np.isnan(colours).any(axis=2)
-        return ~invalid
-
-
-def _has_bytes(first: Directory) -> bool:
-    return set(first.bits) == {8} and first.sample_format == 1
-
 
 def _levels(pictures: Sequence[Directory]) -> Iterator[Level]:
     """Yield the levels of a file from fine to coarse: full resolution first, then overviews of the same kind."""
@@ -305,7 +237,7 @@ def _levels(pictures: Sequence[Directory]) -> Iterator[Level]:
 
 
 def _is_smaller(overview: Directory, first: Directory) -> bool:
-    return _fits(overview) and all(map(operator.lt, overview.shape, first.shape))
+    return is_block_small(overview) and all(map(operator.lt, overview.shape, first.shape))
 
 
 def _kind(directory: Directory) -> tuple[object, ...]:
@@ -314,67 +246,7 @@ def _kind(directory: Directory) -> tuple[object, ...]:
 
 def _is_mask_supported(directory: Directory) -> bool:
     is_decoded = directory.compression in COMPRESSIONS and directory.compression not in PICTURES
-    return directory.bits in {(1,), (8,)} and is_decoded and _fits(directory)
-
-
-def _fits(directory: Directory) -> bool:
-    return directory.block_bytes <= MAX_BLOCK_BYTES
-
-
-def _require_supported(first: Directory) -> None:
-    """Refuse a picture of a kind that cannot be drawn.
-
-    Raises:
-        DamagedCacheError: it is one; the message names the kind.
-    """
-    if first.compression not in COMPRESSIONS:
-        name = _REFUSED_COMPRESSIONS.get(first.compression, f"compression {first.compression}")
-        raise DamagedCacheError(
-            f"Its pixels are stored as {name}, which is not read. Convert it: gdal_translate -of COG FILE NEW.tif."
-        )
-    if len(set(first.bits)) != 1 or (first.sample_format, first.bits[0]) not in _KINDS:
-        sizes = ", ".join(str(bits) for bits in sorted(set(first.bits)))
-        raise DamagedCacheError(
-            f"Its pixels have {sizes} bits in sample format {first.sample_format}; integers of 8, 16 and 32 bits and "
-            "floating-point numbers are drawn. Convert it: gdal_translate -of COG -ot Byte -scale FILE NEW.tif."
-        )
-    if first.photometric in _COLOURS or (first.photometric == _YCBCR and first.compression not in PICTURES):
-        name = _COLOURS.get(first.photometric, "YCbCr without JPEG")
-        raise DamagedCacheError(f"Its colours are {name}; gray, palette and RGB are drawn. Convert it to RGB first.")
-    if not _fits(first):
-        rows, columns = first.block_shape
-        raise DamagedCacheError(
-            f"Its blocks are {columns:,} x {rows:,} pixels of {counted(first.bands, 'band')}; up to "
-            f"{MAX_BLOCK_BYTES:,} bytes are decoded at a time. "
-            "Store it in tiles: gdal_translate -of COG FILE NEW.tif."
-        )
-
-
-def _nodata(first: Directory) -> float | None:
-    """Return the value of pixels without data; None if there is none, or no pixel can have it."""
-    text = first.data(Tag.GDAL_NODATA).rstrip(b"\0 ").decode("latin-1")
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    if first.sample_format == _FLOAT:
-        return None if math.isnan(value) else float(np.float32(value)) if first.bits[0] == 32 else value
-    return value if value.is_integer() else None
-
-
-def _has_alpha(first: Directory) -> bool:
-    colours = 3 if first.bands > 3 else 1
-    return first.bands in {2, 4} and first.extra_samples[: first.bands - colours] in {(1,), (2,)}
-
-
-def _palette(first: Directory) -> NDArray[np.uint8] | None:
-    """Return the colours (256, 3) of a palette; None if the picture has none."""
-    if first.photometric != _PALETTE:
-        return None
-    numbers = np.array(first.integers(Tag.COLOR_MAP), np.int64)
-    if numbers.shape != (3 * 256,):
-        raise DamagedCacheError(f"Its palette has {len(numbers):,} numbers instead of 768.")
-    return np.ascontiguousarray((numbers >> 8).astype(np.uint8).reshape(3, 256).T)
+    return directory.bits in {(1,), (8,)} and is_decoded and is_block_small(directory)
 
 
 def _cells(directory: Directory, window: Window) -> Iterator[tuple[int, int]]:

@@ -218,6 +218,8 @@ class InspectCache:
             unused.append("--source-wkid is not used: there are tiles, which are not reprojected.")
         if cache.layout is not CacheLayout.RASTERS and self.rendering.rescale:
             unused.append("--rescale is not used: there are tiles, whose values are not changed.")
+        if cache.layout is not CacheLayout.RASTERS and self.rendering.bands:
+            unused.append("--bands is not used: there are tiles, whose bands are not known.")
         if self.asset and not is_stac:
             unused.append("--asset is not used: it names an asset of STAC items.")
         return [Message(MessageKind.WARNING, text) for text in unused]

@@ -1,18 +1,28 @@
 """Describe GeoTIFFs as a service: their tiles are drawn when they are asked for."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporttiles.domain.errors import AreaError, DamagedCacheError, SourceError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message, MessageKind
-from exporttiles.domain.mosaic import Mosaic, OpenedFile, RasterFile, Sides, coarsest_level, finest_level
+from exporttiles.domain.mosaic import (
+    Mosaic,
+    OpenedFile,
+    RasterFile,
+    Sides,
+    ValueRange,
+    coarsest_level,
+    finest_level,
+)
 from exporttiles.domain.mosaic_files import MosaicFiles
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference, transformer
@@ -21,6 +31,7 @@ from exporttiles.domain.wording import counted, level_names
 from exporttiles.domain.world import period
 from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.rasters.aligned import aligned_blocks
+from exporttiles.formats.rasters.pixels import Pixels
 from exporttiles.formats.rasters.raster import Raster
 from exporttiles.ports.objects import ObjectReader, ranged_file
 from exporttiles.ports.tiles import TileSource
@@ -38,6 +49,12 @@ _OPENERS = 32
 _KNOWN_BYTES = 64 * 2**10
 """Limit of the bytes of a raster that the index of a mosaic holds, so that it need not be opened again."""
 
+AUTO: Final = "auto"
+
+_PERCENTILES = (2, 98)
+"""Values below and above them are few, such as clouds and their shadows."""
+
+_SAMPLED_FILES = 16
 _SAMPLED_TILES = 16
 _DEFAULT_QUALITY = 80
 
@@ -50,13 +67,16 @@ class Rendering:
         tile_format: JPEG, PNG, or MIXED: JPEG, but PNG where pixels are transparent.
         quality: of JPEG tiles, 1-95; None for the default, and for JPEG blocks as they are if they are tiles already.
         source_wkid: coordinate system of the rasters; None if the files state theirs.
-        rescale: values of pixels that become 0 and 255; None for pixels of 8 bits as they are.
+        rescale: values of pixels that become 0 and 255, for all bands or for each; `AUTO` for those between which most
+            values are; () for pixels of 8 bits as they are.
+        bands: numbers, from 1, of the bands that are drawn, see `Mosaic`.
     """
 
     tile_format: TileFormat = TileFormat.MIXED
     quality: int | None = None
     source_wkid: int | None = None
-    rescale: tuple[float, float] | None = None
+    rescale: tuple[ValueRange, ...] | Literal["auto"] = ()
+    bands: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +89,8 @@ class _Surveyed:
         pixels: of its coarsest level.
         reference: name of its coordinate system.
         aligned_levels: of the scheme, whose tiles are blocks of the raster.
-        bands_left_out: a sentence about them; '' if there are none.
+        kind: of its pixels.
+        doubts: sentences about it that its owner should read.
         opened: the file, and the bytes of it that opening took.
     """
 
@@ -79,7 +100,8 @@ class _Surveyed:
     pixels: int
     reference: str
     aligned_levels: tuple[int, ...]
-    bands_left_out: str
+    kind: str
+    doubts: tuple[str, ...]
     opened: OpenedFile
 
 
@@ -119,6 +141,7 @@ class InspectRasters:
             )
         with ThreadPoolExecutor(_OPENERS, thread_name_prefix="open") as openers:
             surveyed = list(openers.map(self._survey, keys))
+        rescale = self._rescale if self.rendering.rescale != AUTO else self._usual_range(surveyed)
         extent = _around([box for each in surveyed for box in each.file.boxes], self.scheme)
         finest = finest_level(self.scheme, min(each.resolution for each in surveyed))
         least = coarsest_level(self.scheme, max(extent.xmax - extent.xmin, extent.ymax - extent.ymin), finest)
@@ -129,7 +152,8 @@ class InspectRasters:
             self.rendering.quality or _DEFAULT_QUALITY,
             self.rendering.source_wkid,
             copies_blocks=self._copies_blocks,
-            rescale=self.rendering.rescale,
+            rescale=rescale,
+            bands=self.rendering.bands,
             file_count=len(surveyed),
             files=MosaicFiles.of([each.file for each in surveyed], [each.opened for each in surveyed]),
         )
@@ -144,21 +168,20 @@ class InspectRasters:
             compression_quality=0 if mosaic.tile_format is TileFormat.PNG else mosaic.quality,
             full_extent=extent,
         )
-        warnings = [*_band_warnings(surveyed), *_warnings(least, coarsest, costly)]
+        warnings = [*_doubtful(surveyed), *_warnings(least, coarsest, costly)]
         return service, [*self._statement(service, surveyed), *warnings]
 
     def _survey(self, key: str) -> _Surveyed:
-        wkid = self.rendering.source_wkid
         try:
             version = self.objects.version(key) or ""
-            file = ranged_file(self.objects, key)
-            raster = Raster(file, SpatialReference(wkid, wkid) if wkid else None, self.rendering.rescale)
-            _require_rescale(raster, file)
+            raster = self._open(key)
+            if self.rendering.rescale != AUTO:
+                _require_rescale(raster)
             boxes = self._boxes(raster)
             for picture in raster.pictures:
                 picture.read_all()
         except KeyError as error:
-            raise SourceError(f"There is no file {key}.") from error
+            raise _missing(key) from error
         except AreaError as error:
             text = f"{key}: It lies outside of the tiling scheme, or of what its coordinate system can express. {error}"
             raise DamagedCacheError(text) from error
@@ -174,13 +197,48 @@ class InspectRasters:
             rows * columns,
             reference_name(raster.georeference.spatial_reference),
             tuple(lod.level for lod in self.scheme.lods if aligned_blocks(raster, self.scheme, lod.level)),
-            _bands_left_out(raster),
-            OpenedFile(version, file.size_bytes, _first_known(file)),
+            raster.pixels.kind,
+            tuple(_doubts(raster.pixels, are_chosen=bool(self.rendering.bands))),
+            OpenedFile(version, raster.file.size_bytes, _first_known(raster.file)),
         )
+
+    def _open(self, key: str) -> Raster:
+        wkid = self.rendering.source_wkid
+        stated = SpatialReference(wkid, wkid) if wkid else None
+        try:
+            return Raster(ranged_file(self.objects, key), stated, self._rescale, self.rendering.bands)
+        except KeyError as error:
+            raise _missing(key) from error
+
+    @property
+    def _rescale(self) -> tuple[ValueRange, ...]:
+        return () if self.rendering.rescale == AUTO else self.rendering.rescale
+
+    def _usual_range(self, surveyed: Sequence[_Surveyed]) -> tuple[ValueRange, ...]:
+        """Return the range of most values, from a sample of the coarsest pixels of all rasters: one for all bands.
+
+        Raises:
+            DamagedCacheError: they are of several kinds, or all values are equal.
+        """
+        first = surveyed[0]
+        for each in surveyed:
+            if each.kind != first.kind:
+                raise DamagedCacheError(
+                    f"{each.file.key}: Its pixels are {each.kind}, and those of {first.file.key} {first.kind}. "
+                    f"--rescale={AUTO} takes files of one kind; state the range of all: --rescale=MIN,MAX."
+                )
+        sampled = [self._open(each.file.key) for each in surveyed[:: -(-len(surveyed) // _SAMPLED_FILES)]]
+        found = _percentiles(np.concatenate([raster.sample_values() for raster in sampled]))
+        if found is None:
+            raise DamagedCacheError(
+                f"{first.file.key}: --rescale={AUTO} finds no range, for all values are equal, or none is valid. State "
+                "it: --rescale=MIN,MAX."
+            )
+        return (found,)
 
     @property
     def _copies_blocks(self) -> bool:
-        is_unchanged = self.rendering.quality is None and self.rendering.rescale is None
+        is_unchanged = self.rendering.quality is None and not self.rendering.rescale and not self.rendering.bands
         return is_unchanged and self.rendering.tile_format is not TileFormat.PNG
 
     def _boxes(self, raster: Raster) -> tuple[Sides, ...]:
@@ -273,28 +331,60 @@ class InspectRasters:
             f"Rasters: {counted(len(surveyed), 'GeoTIFF')} in {shown}; the finest pixels are {pixel:.3g} map units "
             f"wide. Tiles of {levels} are drawn: from about one tile to pixels of the nearest size."
         )
+        if service.cache.mosaic:
+            rasters += self._values_shown(service.cache.mosaic, len(surveyed))
         tiles = f"Tiles: format {service.tile_format}{quality}; extent {extent}."
         copied = sorted({level for each in surveyed for level in each.aligned_levels})
         if copied and service.cache.mosaic and service.cache.mosaic.copies_blocks:
             tiles += f" JPEG blocks that are tiles of {level_names(copied)} already are copied as they are."
         return [Message(MessageKind.INFORMATIVE, text) for text in (scheme, rasters, tiles)]
 
+    def _values_shown(self, mosaic: Mosaic, file_count: int) -> str:
+        """Return sentences on the bands and values that are drawn, where these were chosen."""
+        text = ""
+        if len(mosaic.bands) == 1:
+            text += f" Band {mosaic.bands[0]} is drawn, as gray."
+        elif mosaic.bands:
+            text += f" Bands {', '.join(map(str, mosaic.bands))} are drawn, as red, green and blue."
+        if mosaic.rescale:
+            ranges = "; ".join(f"{low:.10g} becomes black, {high:.10g} white" for low, high in mosaic.rescale)
+            text += f" Of their values, {ranges}"
+            if self.rendering.rescale == AUTO:
+                sampled = counted(min(file_count, _SAMPLED_FILES), "file")
+                option = ",".join(f"{value:.10g}" for value in mosaic.rescale[0])
+                text += f": between them are 96 % of a sample of {sampled} (--rescale={option})"
+            text += "."
+        return text
 
-def _require_rescale(raster: Raster, file: RangedFile) -> None:
+
+def _percentiles(values: NDArray[np.float64]) -> ValueRange | None:
+    """Return the values between which most are, with six digits; None if there is no such range."""
+    if not len(values):
+        return None
+    low, high = (float(f"{value:.6g}") for value in np.percentile(values, _PERCENTILES).tolist())
+    return (low, high) if low < high and math.isfinite(high - low) else None
+
+
+def _require_rescale(raster: Raster) -> None:
     """Refuse a raster if it is not known which values become 0 and 255.
 
     Raises:
         DamagedCacheError: the message proposes values from its statistics.
     """
-    if not raster.needs_rescale:
+    if not raster.pixels.needs_rescale:
         return
-    found = raster.percentiles(file.read)
+    found = _percentiles(raster.sample_values())
     proposed = (
-        f"--rescale={found[0]:.6g},{found[1]:.6g}, between which 96 % of them are" if found else "--rescale=0,65535"
+        f"--rescale={found[0]:.10g},{found[1]:.10g}, between which 96 % of them are" if found else "--rescale=0,65535"
     )
     raise DamagedCacheError(
-        f"Its pixels are {raster.kind}; which values become black and white has to be said. For example: {proposed}."
+        f"Its pixels are {raster.pixels.kind}; which values become black and white has to be said. For example: "
+        f"{proposed}; or --rescale={AUTO}, which takes such values of all files together."
     )
+
+
+def _missing(key: str) -> SourceError:
+    return SourceError(f"There is no file {key}.")
 
 
 def _first_known(file: RangedFile) -> dict[int, bytes]:
@@ -303,25 +393,26 @@ def _first_known(file: RangedFile) -> dict[int, bytes]:
     return {at: body for (at, body), end in zip(file.known.items(), ends, strict=True) if end <= _KNOWN_BYTES}
 
 
-def _bands_left_out(raster: Raster) -> str:
-    """Return a sentence about the bands of a raster that are not drawn; '' if all are."""
-    if raster.drawn_band_count == raster.band_count:
-        return ""
-    drawn = "bands 1-3 are drawn, as red, green and blue" if raster.band_count >= 3 else "band 1 is drawn, as gray"
-    return f"Of its {raster.band_count} bands, only {drawn}."
+def _doubts(pixels: Pixels, *, are_chosen: bool) -> Iterator[str]:
+    """Yield sentences about bands of a raster that may not be drawn as meant."""
+    if pixels.is_alpha_drawn:
+        yield "The file states that one of the bands in --bands is its transparency; it is drawn as a colour."
+    if pixels.bands_left_out and not are_chosen:
+        numbers = [band + 1 for band in pixels.colours]
+        gray, rgb = f"band {numbers[0]} is drawn, as gray", "are drawn, as red, green and blue"
+        drawn = gray if len(numbers) == 1 else f"bands {', '.join(map(str, numbers))} {rgb}"
+        yield f"Of its {pixels.band_count} bands, only {drawn}; --bands chooses others."
 
 
-def _band_warnings(surveyed: Sequence[_Surveyed]) -> Iterator[Message]:
-    """Yield a warning for the files with bands that are not drawn."""
-    found = [each for each in surveyed if each.bands_left_out]
-    if found:
-        others = len(found) - 1
-        more = (
-            f" {counted(others, 'other file has', 'other files have')} more bands than are drawn, too."
-            if others
-            else ""
-        )
-        yield Message(MessageKind.WARNING, f"{found[0].file.key}: {found[0].bands_left_out}{more}")
+def _doubtful(surveyed: Sequence[_Surveyed]) -> Iterator[Message]:
+    """Yield a warning for each doubt, which names the first file that it is about."""
+    files: defaultdict[str, list[str]] = defaultdict(list)
+    for each in surveyed:
+        for doubt in each.doubts:
+            files[doubt].append(each.file.key)
+    for doubt, (first, *others) in files.items():
+        more = f" So it is in {counted(len(others), 'other file')}." if others else ""
+        yield Message(MessageKind.WARNING, f"{first}: {doubt}{more}")
 
 
 def _warnings(least: int, coarsest: int, costly: str) -> list[Message]:
