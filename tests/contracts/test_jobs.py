@@ -62,7 +62,7 @@ def jobs(request):
 def test_a_job_comes_back_as_it_was_stored(jobs):
     job = a_job(
         operation=Operation.ESTIMATE_EXPORT_TILES_SIZE,
-        estimate=Estimate(5, 12345),
+        estimate=Estimate(5, 12345, 40),
         package=Package("packages/j1/a.tpkx", "a.tpkx", 7),
         finished_at=CLOCK.time,
         owner="0f" * 32,
@@ -194,11 +194,13 @@ def test_progress_counts_items_and_bytes(jobs):
     jobs.advance("j1", JobChange(JobStatus.EXECUTING, work_items=3))
 
     jobs.count_work_item("j1", 2, 100)
+    began = CLOCK.time
     jobs.count_work_item("j1", 1, 50)
 
     job = jobs.get("j1")
     assert job.progress == Progress(work_items=3, done_work_items=2, done_tile_count=3, done_bytes=150)
     assert job.percent == 60
+    assert began < job.progressed_at <= CLOCK.time
 
 
 def test_a_late_work_item_is_not_counted(jobs):

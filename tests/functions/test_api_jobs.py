@@ -132,7 +132,7 @@ def test_an_estimate_returns_bytes_and_tiles_without_a_package(client):
     assert client.json(f"{job}/results/out_service_url") == {
         "paramName": "out_service_url",
         "dataType": "GPString",
-        "value": {"totalSize": ANY, "totalTilesToExport": 21},
+        "value": {"totalSize": ANY, "totalTilesToExport": 21, "totalSeconds": 5},
     }
     assert client.error(f"{job}/results/verification")["message"] == "Invalid URL"
 

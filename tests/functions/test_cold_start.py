@@ -24,6 +24,7 @@ now = datetime(2026, 11, 23, tzinfo=UTC)
 job = Job("j" + 32 * "0", "World", JobStatus.EXECUTING, now, now, tile_count=9)
 runtime = SimpleNamespace(
     settings=SimpleNamespace(public_base_url="https://maps.example", token_security=False),
+    clock=SimpleNamespace(now=lambda: now),
     jobs=SimpleNamespace(get=lambda _: job),
     services=SimpleNamespace(names=lambda: ["World"]),
 )

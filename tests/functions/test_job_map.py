@@ -1,7 +1,8 @@
-"""The area of a job and its progress, for the map on its page."""
+"""The area of a job and its progress, on its page and for the map there."""
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
@@ -10,8 +11,9 @@ from exporttiles.domain.job import JobStatus, Progress
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.messages.keys import JobKeys
 from exporttiles.messages.plan import WorkItem
+from tests.builders_rest import a_job
 from tests.fakes import run_workflow
-from tests.functions.api_client import SERVICE
+from tests.functions.api_client import JOB, SERVICE
 
 SQUARE = [[[0, 0], [0, 40], [40, 40], [40, 0], [0, 0]]]
 LINE = {"areaOfInterest": '{"type":"LineString","coordinates":[[0,0],[10,0]]}', "bufferDistance": "100000"}
@@ -128,3 +130,14 @@ def test_a_job_outlives_its_service_and_its_stored_area(client):
     assert outlined["hasTiles"] is False
     assert client.get(f"{SERVICE}/jobs/{job_id}", "f=html")["statusCode"] == 200
     assert client.error(f"{SERVICE}/jobs/{job_id}/map")["message"] == "The area of the job is no longer stored."
+
+
+def test_the_page_says_how_much_time_is_left_once_that_is_known(client):
+    before = a_job(JobStatus.EXECUTING)
+    client.put(before)
+    unknown = client.get(f"{SERVICE}/jobs/{JOB}", "f=html")["body"]
+    client.put(replace(before, progressed_at=before.submitted_at + timedelta(minutes=30)))  # 102 of 341 tiles
+    known = client.get(f"{SERVICE}/jobs/{JOB}", "f=html")["body"]
+
+    assert "102 of 341 tiles, 45 kB</p>" in unknown
+    assert "102 of 341 tiles, 45 kB. About 1 hour left.</p>" in known

@@ -3,6 +3,8 @@
 export interface Estimate {
   tiles: number;
   bytes: number;
+  /** How long the export takes; undefined where that is not known. */
+  seconds: number | undefined;
 }
 
 /** An answer that refuses a request; the message is for people. */
@@ -60,10 +62,10 @@ interface Submitted {
 }
 
 interface EstimateResult {
-  value: { totalSize: number; totalTilesToExport: number };
+  value: { totalSize: number; totalTilesToExport: number; totalSeconds?: number };
 }
 
-/** Return tiles and bytes of an export. */
+/** Return tiles, bytes and duration of an export. */
 export async function estimate(
   service: string,
   parameters: Record<string, string>,
@@ -75,7 +77,7 @@ export async function estimate(
     undefined,
     signal,
   );
-  return { tiles: value.totalTilesToExport, bytes: value.totalSize };
+  return { tiles: value.totalTilesToExport, bytes: value.totalSize, seconds: value.totalSeconds };
 }
 
 /** Start an export and return the id of its job. A repeated call with the same token finds the same job. */

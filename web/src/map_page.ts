@@ -12,10 +12,9 @@ import { comparePictures } from "./preview";
 import { age, forgetAll, recentExports } from "./recent";
 import { type MapData, type Prices, type ServiceDocument, readMapData, servicePath } from "./service";
 import { extentOf, projectionOf } from "./tiling";
-import { bytes, counted, dollars } from "./wording";
+import { bytes, counted, dollars, duration } from "./wording";
 
 const ESTIMATE_DELAY_MS = 500;
-const SECONDS_BYTES = 100_000_000; // smaller exports are made by one function, without a wait for others
 const ROUTE_METRES: Record<string, number> = { m: 1, km: 1000, mi: 1609.344 };
 const ROUTE_LIMITS = [1, 1e6]; // metres, of the API
 const START = "Choose an area to see the size of its package.";
@@ -317,8 +316,8 @@ class MapPage {
         this.say(`${counted(found.tiles, "tile")}, ${this.isSmaller() ? "less than" : "about"} ${bytes(found.bytes)}`, "good");
         const { tile, downloadedGigabyte } = this.prices;
         const price = tile * found.tiles + (downloadedGigabyte * found.bytes) / 1e9;
-        const time = found.bytes < SECONDS_BYTES ? "seconds" : "minutes";
-        this.costs.textContent = `Ready in ${time}. Costs the operator ${dollars(price)}, with one download.`;
+        const time = found.seconds === undefined ? "" : `Ready in ${duration(found.seconds)}. `;
+        this.costs.textContent = `${time}Costs the operator ${dollars(price)}, with one download.`;
         this.submit.disabled = false;
       }
     } catch (error) {

@@ -18,6 +18,15 @@ export function bytes(count: number): string {
   return `${count < 10 && unit > 0 ? count.toFixed(1) : number.format(count)} ${units[unit]}`;
 }
 
+/** Return a time that is known roughly, such as "about 40 seconds"; the pages of jobs use the same words. */
+export function duration(seconds: number): string {
+  if (seconds < 10) return "a few seconds";
+  if (seconds < 55) return `about ${Math.round(seconds / 10) * 10} seconds`;
+  const minutes = Math.max(1, Math.round(seconds / 60));
+  if (minutes < 60) return `about ${counted(minutes < 10 ? minutes : 5 * Math.round(minutes / 5), "minute")}`;
+  return `about ${counted(Math.round(minutes / 60), "hour")}`;
+}
+
 /** Return a price in dollars. */
 export function dollars(price: number): string {
   return price < 0.01 ? "less than $0.01" : `about $${price.toFixed(2)}`;

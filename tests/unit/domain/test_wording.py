@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporttiles.domain.wording import counted, level_names
+from exporttiles.domain.wording import counted, duration_text, level_names
 
 PRODUCT = Path(__file__).parents[3] / "layers/exporttiles/python/exporttiles"
 NOUNS = "tile|byte|bundle|level|member|file|object|request|finding|field|minute|vertice|ring|read|write|call|transition"
@@ -32,6 +32,21 @@ def test_no_message_puts_a_plural_after_a_number_that_may_be_one():
     )
 
     assert [line for line in lines if BARE.search(line) and not any(name in line for name in MANY)] == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "a few seconds"),
+        (38, "about 40 seconds"),
+        (55, "about 1 minute"),
+        (290, "about 5 minutes"),
+        (1_300, "about 20 minutes"),
+        (8_000, "about 2 hours"),
+    ],
+)
+def test_a_rough_time_has_no_false_precision(seconds, text):
+    assert duration_text(seconds) == text
 
 
 @pytest.mark.parametrize(

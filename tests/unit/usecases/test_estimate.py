@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from exporttiles.domain.export import Clip
 from exporttiles.domain.job import JobStatus, Operation
 from exporttiles.domain.selection import TileSelection
 from exporttiles.domain.service import CacheLayout
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.messages.export import Export
 from exporttiles.rest.parameters import read_export_request
+from exporttiles.usecases.workload import workload_of
 from tests.builders import a_request, a_service, a_tile, an_extent, put_bundles, put_files
 from tests.caches import CACHES, put_xyz
 from tests.fakes import a_runtime, memory, run_workflow
@@ -35,6 +38,42 @@ def test_an_estimate_is_what_the_export_delivers(put, extent):
     assert estimated.estimate.tile_count == exported.tile_count
     # The documents of a package weigh something in one as small as this.
     assert estimated.estimate.size_bytes == pytest.approx(exported.package.size_bytes, rel=0.05)
+
+
+def test_an_estimate_knows_how_long_an_export_takes():
+    """GIVEN 5 seconds around the work, THEN conversion and single files take longer than copying bundles."""
+    tiles = memory()
+    put_bundles(tiles, 7)
+    runtime, service = a_runtime(tiles), a_service(tiles)
+    files = replace(service, cache=replace(service.cache, layout=CacheLayout.FILES))
+    request = a_request(service, range(8))
+
+    works = [
+        workload_of(
+            Export(each, asked),
+            21_845,
+            21_845 * 15_000,
+            item_count=20,
+            clipped_count=0,
+            max_concurrency=1,
+            file_reads_per_second=5_500,
+        )
+        for each, asked in [(service, request), (files, request), (service, replace(request, compression_quality=50))]
+    ]
+    job = runtime.estimate_export(service, request, {})
+
+    copied, read, recompressed = (round(work.duration_seconds) for work in works)
+    assert (copied, read, recompressed) == (12, 26, 34)
+    assert 5 <= job.estimate.seconds <= copied
+
+
+def test_how_long_an_export_takes_is_not_known_before_its_clipped_tiles_are_counted():
+    tiles = memory()
+    put_files(tiles, 2)
+    runtime, service = a_runtime(tiles), a_service(tiles)
+    request = replace(a_request(service, (1, 2), extent=an_extent(-20, 10, 60, 70)), clip=Clip())
+
+    assert runtime.estimate_export(service, request, {}).estimate.seconds is None
 
 
 def test_an_estimate_without_tiles_says_why():

@@ -26,6 +26,10 @@ OPEN = "open"
 """The ``phase`` of unfinished jobs; finished jobs have no ``phase``."""
 
 
+_TIMES = ("finished_at", "resumed_at", "resumable_until", "progressed_at")
+"""Attributes of a job that are times, and optional."""
+
+
 def message_item(message: Message) -> dict[str, str]:
     """Return a message as a map attribute."""
     return {"kind": str(message.kind), "text": message.text}
@@ -65,13 +69,13 @@ def job_item(job: Job) -> dict[str, Any]:
     }
     if not job.status.is_final:
         item |= {"phase": OPEN, "waiting_since": job.waiting_since.isoformat()}
-    for name in ("finished_at", "resumed_at", "resumable_until"):
+    for name in _TIMES:
         if time := getattr(job, name):
             item[name] = time.isoformat()
     if job.package:
         item["package"] = package_item(job.package)
     if job.estimate:
-        item["estimate"] = asdict(job.estimate)
+        item["estimate"] = {name: value for name, value in asdict(job.estimate).items() if value is not None}
     if job.delivery:
         item["delivery"] = delivery_item(job.delivery)
     if job.series:
@@ -94,11 +98,7 @@ def jobs_of_change(change: Mapping[str, Any]) -> tuple[Job | None, Job]:
 def job_of_item(item: Mapping[str, Any]) -> Job:
     """Return the job of an item."""
     package, estimate, delivery = item.get("package"), item.get("estimate"), item.get("delivery")
-    times = {
-        name: datetime.fromisoformat(item[name])
-        for name in ("finished_at", "resumed_at", "resumable_until")
-        if name in item
-    }
+    times = {name: datetime.fromisoformat(item[name]) for name in _TIMES if name in item}
     return Job(
         job_id=item["job_id"],
         operation=Operation(item["operation"]),
@@ -110,7 +110,7 @@ def job_of_item(item: Mapping[str, Any]) -> Job:
         messages=tuple(Message(MessageKind(m["kind"]), m["text"]) for m in item["messages"]),
         progress=Progress(**{field.name: int(item[field.name]) for field in fields(Progress)}),
         package=Package(package["key"], package["name"], int(package["size_bytes"])) if package else None,
-        estimate=Estimate(int(estimate["tile_count"]), int(estimate["size_bytes"])) if estimate else None,
+        estimate=Estimate(**{name: int(value) for name, value in estimate.items()}) if estimate else None,
         owner=item.get("owner", ""),
         caller=item.get("caller", ANONYMOUS),
         delivery=_delivery_of_item(delivery) if delivery else None,

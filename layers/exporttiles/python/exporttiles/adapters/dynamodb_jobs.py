@@ -274,6 +274,7 @@ class DynamoDbJobs:
             ":tiles": tile_count,
             ":bytes": size_bytes,
             ":executing": str(JobStatus.EXECUTING),
+            ":now": self._clock.now().isoformat(),
         }
-        update = "ADD done_work_items :one, done_tile_count :tiles, done_bytes :bytes"
+        update = "SET progressed_at = :now ADD done_work_items :one, done_tile_count :tiles, done_bytes :bytes"
         self._update_if("#status = :executing", job_id, update, values)

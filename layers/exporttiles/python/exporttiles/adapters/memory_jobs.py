@@ -151,4 +151,4 @@ class MemoryJobs:
             done.done_tile_count + tile_count,
             done.done_bytes + size_bytes,
         )
-        self.jobs[job_id] = replace(job, progress=progress)
+        self.jobs[job_id] = replace(job, progress=progress, progressed_at=self._clock.now())

@@ -98,8 +98,17 @@ class Runtime:
         """Return the use case that estimates the size of an export."""
         from exporttiles.usecases.estimate_export import EstimateExport
 
-        lifetime = self.settings.job_lifetime
-        return EstimateExport(self.jobs, self.objects, self.sources, self.clock, new_job_id, lifetime)
+        settings = self.settings
+        return EstimateExport(
+            self.jobs,
+            self.objects,
+            self.sources,
+            self.clock,
+            new_job_id,
+            settings.job_lifetime,
+            settings.max_concurrency,
+            settings.file_reads_per_second,
+        )
 
     @cached_property
     def cancel_export(self) -> "CancelExport":

@@ -182,10 +182,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Estimated tile count and size of an export."""
+    """Estimated tile count and size of an export, and how long it takes; None where that is not known."""
 
     tile_count: int
     size_bytes: int
+    seconds: int | None = None
+
+
+_MEASURED_PERCENT = 5
+"""Share of the tiles that tells how fast an export is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +212,7 @@ class Job:
         resumed_at: time of the last resume, in UTC.
         resumable_until: when the finished work of a failed job is deleted, in
             UTC; None if there is none.
+        progressed_at: when the last work item was finished, in UTC; None before the first.
         package_count: of a batch, how many packages it has; 0 for other jobs.
         batch_id: of a package of a batch, the id of the batch; '' for other jobs.
     """
@@ -233,6 +239,7 @@ class Job:
     attempt: int = 1
     resumed_at: datetime | None = None
     resumable_until: datetime | None = None
+    progressed_at: datetime | None = None
     package_count: int = 0
     batch_id: str = ""
 
@@ -259,6 +266,20 @@ class Job:
     def is_whole(self) -> bool:
         """Return True unless the job is a batch of which some packages are missing."""
         return not self.package_count or self.progress.done_tile_count >= self.tile_count
+
+    def remaining_seconds(self, now: datetime) -> float | None:
+        """Estimate how long the workers still need, from the tiles that they finished so far; None if unknown.
+
+        It is unknown before there is something to measure, after a resume, whose earlier work took another time, and
+        once the estimate has passed.
+        """
+        done, progressed_at = self.progress.done_tile_count, self.progressed_at
+        is_measured = done * 100 >= self.tile_count * _MEASURED_PERCENT and done < self.tile_count
+        if self.status is not JobStatus.EXECUTING or self.attempt > 1 or progressed_at is None or not is_measured:
+            return None
+        elapsed = (progressed_at - self.submitted_at).total_seconds()
+        left = elapsed * (self.tile_count - done) / done - (now - progressed_at).total_seconds()
+        return left if left > 0 else None
 
     @property
     def percent(self) -> int:

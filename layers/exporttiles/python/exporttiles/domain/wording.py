@@ -21,6 +21,18 @@ def size_text(size_bytes: int) -> str:
     return f"{amount:,.{1 if amount < 10 else 0}f} {_SIZE_UNITS[unit]}"
 
 
+def duration_text(seconds: float) -> str:
+    """Return a time that is known roughly: "a few seconds", "about 40 seconds", "about 5 minutes", "about 2 hours"."""
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 55:
+        return f"about {round(seconds, -1):.0f} seconds"
+    minutes = max(1, round(seconds / 60))
+    if minutes < 60:
+        return f"about {counted(minutes if minutes < 10 else 5 * round(minutes / 5), 'minute')}"
+    return f"about {counted(round(minutes / 60), 'hour')}"
+
+
 def level_names(levels: Sequence[int]) -> str:
     """Return ascending levels as text: ``level 3`` or ``levels 0-3, 5, 7-9``."""
     runs: list[tuple[int, int]] = []

@@ -119,5 +119,5 @@ class JobTable(Protocol):
         ...
 
     def count_work_item(self, job_id: str, tile_count: int, size_bytes: int) -> None:
-        """Add a finished work item to the progress; do nothing unless the job is executing."""
+        """Add a finished work item to the progress, and note the time; do nothing unless the job is executing."""
         ...

@@ -90,6 +90,8 @@ def result_document(job: Job, listing_url: str) -> dict[str, Any]:
     value: str | dict[str, int] = listing_url
     if job.operation is Operation.ESTIMATE_EXPORT_TILES_SIZE and job.estimate is not None:
         value = {"totalSize": job.estimate.size_bytes, "totalTilesToExport": job.estimate.tile_count}
+        if job.estimate.seconds is not None:  # not a member of ArcGIS
+            value["totalSeconds"] = job.estimate.seconds
     return {"paramName": RESULT_NAME, "dataType": "GPString", "value": value}
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from html import escape
 from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import quote as quote_url
 
 from exporttiles.domain.job import Job, JobStatus, MessageKind
-from exporttiles.domain.wording import counted, size_text
+from exporttiles.domain.wording import counted, duration_text, size_text
 from exporttiles.rest import pages
 from exporttiles.rest.addresses import JobUrls
 from exporttiles.rest.job_documents import RESULT_NAME, VERIFICATION, completed_messages
@@ -36,17 +37,18 @@ _KINDS: Mapping[MessageKind, tuple[str, str]] = {
 """Icon and name of each kind of message."""
 
 
-def job_sections(job: Job, urls: JobUrls, *, has_tokens: bool) -> tuple[str, ...]:
+def job_sections(job: Job, urls: JobUrls, now: datetime, *, has_tokens: bool) -> tuple[str, ...]:
     """Return the HTML of a job above its data.
 
     Args:
         job: the job.
         urls: its addresses.
+        now: in UTC.
         has_tokens: the API requires tokens, also of curl.
     """
     css_class, icon, words = _state(job)
     state = f'<p class="state {css_class}" role="status">{_icon(icon)} {escape(words)}</p>'
-    parts = [state, *_progress(job), *_outcome(job, urls, has_tokens=has_tokens)]
+    parts = [state, *_progress(job, now), *_outcome(job, urls, has_tokens=has_tokens)]
     if job.package_count:
         packages = f"See the {counted(job.package_count, 'package')}"
         parts.append(f'<p><a class="primary" href="{escape(urls.status)}/packages?f=html">{packages}</a></p>')
@@ -67,7 +69,7 @@ def _map(job: Job, urls: JobUrls) -> str:
     )
 
 
-def _progress(job: Job) -> list[str]:
+def _progress(job: Job, now: datetime) -> list[str]:
     if job.status.is_final:
         return []
     if not job.progress.work_items:
@@ -75,7 +77,11 @@ def _progress(job: Job) -> list[str]:
     done = f"{job.progress.done_tile_count:,} of {counted(job.tile_count, 'tile')}"
     if job.package_count:
         done = f"{job.progress.done_work_items:,} of {counted(job.package_count, 'package')}, {done}"
-    return [pages.progress_bar(job.percent), pages.paragraph(f"{done}, {size_text(job.progress.done_bytes)}")]
+    numbers = f"{done}, {size_text(job.progress.done_bytes)}"
+    remaining_seconds = job.remaining_seconds(now)
+    if remaining_seconds is not None:
+        numbers += f". {duration_text(remaining_seconds).capitalize()} left."
+    return [pages.progress_bar(job.percent), pages.paragraph(numbers)]
 
 
 def _outcome(job: Job, urls: JobUrls, *, has_tokens: bool) -> list[str]:
@@ -84,7 +90,9 @@ def _outcome(job: Job, urls: JobUrls, *, has_tokens: bool) -> list[str]:
         return []
     if job.estimate:
         found = f"{counted(job.estimate.tile_count, 'tile')}, about {size_text(job.estimate.size_bytes)}"
-        return [pages.paragraph(found, "figure")]
+        seconds = job.estimate.seconds
+        time = "" if seconds is None else f"An export takes {duration_text(seconds)}."
+        return [pages.paragraph(found, "figure"), pages.paragraph(time)]
     result = {"Result": f"{urls.status}/results/{RESULT_NAME}?f=html"}
     if not job.package or not urls.package:
         return [pages.links({**result, "Files": f"{urls.files}?f=html"})]

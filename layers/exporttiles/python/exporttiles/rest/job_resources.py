@@ -55,7 +55,8 @@ def job(call: Call) -> Document:
     is_below_operation = bool(call.arguments["operation"])
     content = job_document(call.job, call.job_urls.package, report_unhappy_ends_as_failed=is_below_operation)
     refresh_seconds = 0 if call.job.status.is_final else pages.REFRESH_SECONDS
-    sections = job_sections(call.job, call.job_urls, has_tokens=call.runtime.settings.token_security)
+    now, has_tokens = call.runtime.clock.now(), call.runtime.settings.token_security
+    sections = job_sections(call.job, call.job_urls, now, has_tokens=has_tokens) if call.format == "html" else ()
     noun = "Export" if call.job.operation is Operation.EXPORT_TILES else "Size"
     return Document(content, f"{noun} of {call.job.service_name}", sections, refresh_seconds)
 

@@ -27,6 +27,7 @@ from exporttiles.ports.tiles import Mask, TileSource, TileSources
 from exporttiles.usecases.area_messages import area_messages
 from exporttiles.usecases.conversion_growth import conversion_growth
 from exporttiles.usecases.planned_bundles import mask_of, planned_bundles
+from exporttiles.usecases.workload import expected_item_count, workload_of
 
 _MOST_BUNDLES = 100_000
 """Limit of bundles to examine, about a second of work: a client may ask for the world at every level."""
@@ -77,6 +78,8 @@ class EstimateExport:
 
     Attributes:
         objects: the package bucket.
+        max_concurrency: limit of concurrent workers for one export.
+        file_reads_per_second: limit of requests to a cache of single files.
     """
 
     jobs: JobTable
@@ -85,6 +88,8 @@ class EstimateExport:
     clock: Clock
     new_job_id: Callable[[], str]
     job_lifetime: timedelta
+    max_concurrency: int
+    file_reads_per_second: int
 
     def __call__(
         self,
@@ -154,7 +159,23 @@ class EstimateExport:
             said += " Tiles of the border are counted as they are before they are clipped."
         if request.since or request.since_job:
             said += " Unchanged tiles are counted, too: only an export compares times."
-        return Estimate(tile_count, size_bytes), said
+        return Estimate(tile_count, size_bytes, self._duration_seconds(selection, tile_count, size_bytes)), said
+
+    def _duration_seconds(self, selection: ExportSelection, tile_count: int, size_bytes: int) -> int | None:
+        """Return how long the export takes; None if that is not known before it is planned."""
+        if selection.request.clip or not size_bytes:  # the planner counts the tiles that are clipped
+            return None
+        export = Export(selection.service, selection.request)
+        work = workload_of(
+            export,
+            tile_count,
+            size_bytes,
+            item_count=expected_item_count(export, tile_count, size_bytes),
+            clipped_count=0,
+            max_concurrency=self.max_concurrency,
+            file_reads_per_second=self.file_reads_per_second,
+        )
+        return round(work.duration_seconds)
 
     def _size_bytes(
         self, source: TileSource, selection: ExportSelection, bundles: Sequence[PlannedBundle]

@@ -18,15 +18,11 @@ from exporttiles.domain.plan import (
     FILE_READS_PER_SECOND,
     FragmentSize,
     PlannedBundle,
-    concurrency,
-    file_readers,
     group_bundles,
     limited,
     require_time,
     shares,
-    worker_seconds,
 )
-from exporttiles.domain.service import CacheLayout, TileFormat
 from exporttiles.domain.tiling import BundleIndex
 from exporttiles.formats.packages.database import overhead_bytes, too_large
 from exporttiles.formats.packages.outputs import output_of
@@ -41,6 +37,7 @@ from exporttiles.usecases.completion_messages import no_tile_exists
 from exporttiles.usecases.conversion_growth import conversion_growth
 from exporttiles.usecases.plan_remaining import plan_remaining
 from exporttiles.usecases.planned_bundles import planned_bundles
+from exporttiles.usecases.workload import workload_of
 
 _PNG_BYTES_PER_PIXEL = 1.5
 """Of imagery, of which half of a tile on the border is transparent, to estimate the size of a package."""
@@ -146,25 +143,17 @@ class PlanExport:
         Raises:
             AreaError: the export would take longer than it may.
         """
-        from_files = export.service.cache.layout is CacheLayout.FILES
-        drawn = export.as_drawn
-        mosaic, request = drawn.service.cache.mosaic, drawn.request
-        is_drawn_as_png = mosaic is not None and mosaic.tile_format is TileFormat.PNG
-        seconds = worker_seconds(
+        work = workload_of(
+            export,
             tile_count,
             size_bytes,
-            from_files=from_files,
-            recompressed=request.compression_quality is not None,
-            converted=request.tile_format is not None or is_drawn_as_png,
+            item_count=item_count,
             clipped_count=round(clipped_share * tile_count),
-            drawn=mosaic is not None,
+            max_concurrency=self.max_concurrency,
+            file_reads_per_second=self.file_reads_per_second,
         )
-        most = self.max_concurrency
-        if from_files:
-            most = min(most, file_readers(tile_count, seconds, self.file_reads_per_second))
-        workers = concurrency(item_count, seconds, most)
-        require_time(tile_count, size_bytes, seconds, workers, self.export_timeout)
-        return workers
+        require_time(tile_count, size_bytes, work.seconds, work.workers, self.export_timeout)
+        return work.workers
 
     def _item(self, job: Job, number: int, bundles: Sequence[PlannedBundle], absent_count: int) -> WorkItem:
         """Return a work item; store the places of its tiles if they are known."""
