@@ -79,14 +79,22 @@ def test_a_key_that_ends_while_the_page_is_open_is_explained(browser, services):
         expect(page.get_by_label("Key", exact=True)).to_be_visible()
 
 
-def test_a_link_with_a_token_leads_to_signing_in(browser, services):
-    """GIVEN a token in the address, which the script does not send on, THEN the person can sign in, and go on."""
-    with watched_page(browser, expected=("499",)) as page:
+def test_a_link_with_a_token_signs_in_and_leaves_the_address(browser, services):
+    with watched_page(browser) as page:
         page.goto(f"{services}/Secret/ImageServer?token={KEY}&f=html")
+        page.wait_for_url(f"{services}/Secret/ImageServer?f=html")
         page.get_by_role("button", name="All of it").click()
-        page.locator("#retry").click()
-        page.wait_for_url(f"{services}/Secret/ImageServer")
-        sign_in(page, KEY)
-        page.get_by_role("button", name="All of it").click()
-
         expect(page.locator("#estimate")).to_contain_text("5 tiles, about")
+
+        page.go_back()
+        assert KEY not in page.url
+
+
+def test_a_person_who_is_signed_in_may_follow_a_link_on_another_site(browser, services):
+    with watched_page(browser) as page:
+        page.goto(f"{services}?token={KEY}&f=html")
+        page.wait_for_url(f"{services}?f=html")
+        page.goto(f'data:text/html,<a href="{services}/Secret/ImageServer">Our map</a>')
+        page.get_by_role("link", name="Our map").click()
+
+        expect(page.get_by_role("button", name="All of it")).to_be_visible()

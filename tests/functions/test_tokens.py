@@ -252,6 +252,71 @@ def test_a_wrong_key_can_be_corrected_on_the_same_page(runtime):
     assert 'type="password"' in page
 
 
+@pytest.mark.parametrize("path", [f"{ROOT}/services", SERVICE, f"{SERVICE}/exportTiles"])
+def test_a_link_with_a_token_signs_in_and_leads_to_the_page_without_it(runtime, path):
+    opened = send(runtime, path, {"f": "html", "token": WORLD})
+
+    assert re.findall(r'http-equiv="refresh" content="(.*)"', opened["body"]) == [f"0;url={path}?f=html"]
+    assert WORLD not in opened["body"]
+    assert opened["headers"]["set-cookie"] == f"agstoken={WORLD}; Path=/arcgis/rest; HttpOnly; Secure; SameSite=Strict"
+    assert opened["headers"]["referrer-policy"] == "no-referrer"
+    assert opened["headers"]["cache-control"] == "private, no-cache"
+
+
+def test_nobody_who_is_signed_in_becomes_somebody_else_by_a_link(runtime):
+    opened = send(runtime, SERVICE, {"f": "html", "token": OTHER}, cookies=[f"agstoken={WORLD}"])
+    renewed = send(runtime, SERVICE, {"f": "html", "token": OTHER}, cookies=[f"agstoken={EXPIRED}"])
+
+    assert "http-equiv" in opened["body"]
+    assert "set-cookie" not in opened["headers"]
+    assert renewed["headers"]["set-cookie"].startswith(f"agstoken={OTHER};")
+
+
+def test_a_link_with_a_token_never_makes_a_browser_change_something_by_its_cookie(runtime):
+    """GIVEN an attacker's token in the address, THEN what it starts is the attacker's."""
+    export = {"f": "html", "token": OTHER} | EXPORT
+    started = send(runtime, f"{SERVICE}/exportTiles", export, cookies=[f"agstoken={WORLD}"])
+
+    assert started["statusCode"] == 303
+    assert "set-cookie" not in started["headers"]
+    (job_id,) = runtime.workflow.started
+    assert runtime.jobs.get(job_id).owner == key_id_of(OTHER)
+
+
+def test_only_a_valid_token_becomes_a_cookie(runtime):
+    header = {"x-esri-authorization": f"Bearer {WORLD}"}
+    opened = send(runtime, SERVICE, {"f": "html", "token": "a\r\nset-cookie: b=c"}, headers=header)
+
+    assert opened["statusCode"] == 498
+    assert "set-cookie" not in opened["headers"]
+
+
+@pytest.mark.parametrize("more", [{"f": "json"}, {"f": "pjson"}])
+def test_clients_that_send_a_token_get_their_document(runtime, more):
+    assert json.loads(send(runtime, SERVICE, {"token": WORLD} | more)["body"])["name"] == "World_Imagery"
+
+
+FROM_ELSEWHERE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+
+
+def test_a_link_on_another_site_opens_the_page_once_more_with_the_cookie(runtime):
+    """GIVEN a strict cookie, which browsers leave out after a link on another site."""
+    opened = send(runtime, SERVICE, {"f": "html"}, headers=FROM_ELSEWHERE)
+    asked = send(runtime, SERVICE, {"f": "html"}, headers=FROM_ELSEWHERE | {"sec-fetch-site": "same-origin"})
+
+    assert (opened["statusCode"], asked["statusCode"]) == (200, 499)
+    assert f'content="0;url={SERVICE}"' in opened["body"]
+    assert "Sign in" in asked["body"]
+
+
+@pytest.mark.parametrize("tail", ["exportTiles", "jobs/j0/cancel", "jobs/j0/resume"])
+def test_a_link_on_another_site_changes_nothing_by_the_cookie(runtime, tail):
+    opened = send(runtime, f"{SERVICE}/{tail}", {"f": "html"} | EXPORT, headers=FROM_ELSEWHERE)
+
+    assert opened["statusCode"] == 499
+    assert "http-equiv" not in opened["body"]
+
+
 def test_a_person_who_signs_out_has_no_token_any_more(runtime):
     cookie = f"agstoken={WORLD}"
     page = send(runtime, f"{ROOT}/services", {"f": "html"}, cookies=[cookie])["body"]

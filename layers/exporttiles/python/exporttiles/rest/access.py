@@ -87,10 +87,11 @@ def _token_of(request: Request) -> str:
     for name in _HEADERS:
         if match := _BEARER.fullmatch(request.headers.get(name, "").strip()):
             return match[1]
-    return request.parameters.get("token", "").strip() or _cookie_of(request)
+    return request.parameters.get("token", "").strip() or cookie_token(request)
 
 
-def _cookie_of(request: Request) -> str:
+def cookie_token(request: Request) -> str:
+    """Return the token of the cookie that signing in has set, or ''."""
     try:
         cookies = SimpleCookie(request.headers.get("cookie", ""))
     except CookieError:

@@ -34,6 +34,7 @@ def page(
     *sections: str,
     json_url: str = "",
     refresh_seconds: int = 0,
+    next_path: str = "",
     signed_in_as: str = "",
 ) -> str:
     """Return a page.
@@ -44,11 +45,14 @@ def page(
         sections: HTML.
         json_url: URL of the same document as JSON; '' for none.
         refresh_seconds: interval at which the page reloads without its script; 0 for never.
+        next_path: percent-encoded path that the browser opens at once; '' to stay.
         signed_in_as: name of the API key of the caller; '' for none.
     """
     refresh = (
         f'\n<noscript><meta http-equiv="refresh" content="{refresh_seconds}"></noscript>' if refresh_seconds else ""
     )
+    if next_path:
+        refresh += f'\n<meta http-equiv="refresh" content="0;url={escape(next_path)}">'
     has_map = any("data-map=" in section or "data-job-map" in section for section in sections)
     preload = f'\n<link rel="modulepreload" href="{asset_path("openlayers", ".js")}">' if has_map else ""
     breadcrumbs = " / ".join(link(text, url) for text, url in trail.items())

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from exporttiles.bootstrap.runtime import Runtime
 from exporttiles.domain.errors import InvalidTokenError, RequestError
@@ -65,6 +65,9 @@ ROUTES = (
     Route(_FILES + "/{file}", job_resources.file, default_format="json", sends_bytes=True),
 )
 """Every route. Each serves GET, POST and HEAD, with and without a final slash."""
+
+_OPERATIONS = (job_resources.export_tiles, job_resources.estimate_export_tiles_size)
+"""Resources that show a form, and take it."""
 
 VARIANTS = {
     "operation": ("", *(f"/{operation}" for operation in Operation)),
@@ -143,8 +146,20 @@ def respond(routed: RoutedRequest, runtime: Runtime) -> Response:
     if "service" in arguments:
         caller.require(arguments["service"])
     call = Call(request, runtime, _format(routed), arguments, caller)
+    if _is_page_with_token(call, route):
+        return _finish(request, sign_in.open_without_token(call))
     reply = route.resource(call)
     return _finish(request, reply if isinstance(reply, Response) else _render(reply, call))
+
+
+def _is_page_with_token(call: Call, route: Route) -> bool:
+    """Return True for a page whose address holds a token, unless the address starts or changes something."""
+    query = dict(parse_qsl(call.request.query))
+    if call.format != "html" or call.request.method != "GET" or call.caller.key is None or "token" not in query:
+        return False
+    if route.resource in _OPERATIONS:
+        return query.keys() <= {"f", "token"}  # the form
+    return not (route.changes_state or route.sends_bytes)
 
 
 def refuse(routed: RoutedRequest, error: Exception, runtime: Runtime | None = None) -> Response:
@@ -163,6 +178,9 @@ def refuse(routed: RoutedRequest, error: Exception, runtime: Runtime | None = No
     if _require_route(routed).sends_bytes:
         return _finish(request, json_response(document, status=code_of(error)))
     if response_format == "html":
+        again = sign_in.open_again(request) if isinstance(error, TokenRequiredError) else None
+        if again and request.method == "GET" and not routed.changes_state:
+            return _finish(request, again)
         shown = document["error"]
         sections = [pages.paragraph(line, "error") for line in (shown["message"], *shown["details"])]
         sections += _remedies(routed, error)
@@ -177,7 +195,7 @@ def _remedies(routed: RoutedRequest, error: Exception) -> list[str]:
     request, route = routed.request, _require_route(routed)
     if isinstance(error, (TokenRequiredError, InvalidTokenError, SignInError)):
         return [pages.sign_in_form(sign_in.way_back(request))]
-    if route.resource in (job_resources.export_tiles, job_resources.estimate_export_tiles_size):
+    if route.resource in _OPERATIONS:
         return [pages.export_form(quote(request.path), request.parameters)]
     return []
 

@@ -6,17 +6,18 @@ Source: ArcGIS REST API, "Generate Token".
 """
 
 import re
+from dataclasses import replace
 from hmac import compare_digest
 from urllib.parse import quote
 
 from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.errors import InvalidTokenError, RequestError
 from exporttiles.rest import pages
-from exporttiles.rest.access import COOKIE
+from exporttiles.rest.access import COOKIE, cookie_token
 from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.call import Call, Document
 from exporttiles.rest.errors import SignInError
-from exporttiles.rest.http import Request, Response, redirect
+from exporttiles.rest.http import Request, Response, html_response, redirect
 
 _PAGE = re.compile(rf"{ROOT}(?:/[^?#\\]*)?")
 """Paths of our own pages; they name no other host."""
@@ -55,6 +56,43 @@ def sign_out(call: Call) -> Document | Response:
     return _with_cookie(redirect(f"{ROOT}/services", 303), f"{COOKIE}=; Max-Age=0")
 
 
+def open_without_token(call: Call) -> Response:
+    """Answer a link whose address holds a token: sign in with it, and open the same page without it.
+
+    Histories, bookmarks and people who share the address would pass the token on. The browser opens the page from this
+    one, not by a redirect: after a link on another site, that would come without the cookie. Whoever is signed in
+    already stays so: a link must not sign people in with the key of somebody else.
+
+    Raises:
+        InvalidTokenError: the token is not a valid key; a header held another one.
+    """
+    token = call.request.parameters["token"].strip()
+    call.runtime.authenticate(token)
+    query = "?f=html" if "f" in call.request.parameters else ""
+    opened = html_response(_opening(quote(call.request.path) + query))
+    try:
+        call.runtime.authenticate(cookie_token(call.request))
+    except InvalidTokenError:
+        return _with_cookie(opened, f"{COOKIE}={token}")
+    return opened
+
+
+def open_again(request: Request) -> Response | None:
+    """Answer a link on another site, which comes without the cookie: open the same page once more, from this one.
+
+    Returns:
+        None unless a browser followed such a link.
+    """
+    headers = request.headers
+    if (headers.get("sec-fetch-site"), headers.get("sec-fetch-mode")) != ("cross-site", "navigate"):
+        return None
+    return html_response(_opening(quote(request.path)))
+
+
+def _opening(path: str) -> str:
+    return pages.page("Opening the page", {}, pages.links({"Continue": path}), next_path=path)
+
+
 def way_back(request: Request) -> str:
     """Return the path of the page to return to after signing in.
 
@@ -69,7 +107,7 @@ def way_back(request: Request) -> str:
 
 def _with_cookie(response: Response, cookie: str) -> Response:
     attributes = "Path=/arcgis/rest; HttpOnly; Secure; SameSite=Strict"
-    return Response(response.status, {**response.headers, "set-cookie": f"{cookie}; {attributes}"})
+    return replace(response, headers={**response.headers, "set-cookie": f"{cookie}; {attributes}"})
 
 
 def _key_of(call: Call, name: str, token: str) -> ApiKey:
