@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from io import BytesIO
 from urllib.parse import parse_qs
 
@@ -430,10 +431,38 @@ def test_the_page_of_a_job_is_remembered_and_offered_to_other_devices(page, serv
     expect(page.get_by_text("verifiedAt")).to_be_visible()
 
     page.goto(f"{services}/{NAME}/ImageServer")
-    recent = page.locator("#recent-list a").first
-    expect(page.locator("#recent-list")).to_contain_text("Done, just now")
+    recent = page.locator("#recent a").first
+    expect(page.locator("#recent")).to_contain_text(re.compile(r"Done, World_Imagery\.tpkx \(.*\), just now"))
     recent.click()
     page.wait_for_url(job)
+
+
+def test_recent_exports_of_all_services_are_renewed_and_gone_ones_are_named(browser, services, client):
+    ended = client.export("Sharp", levels="0-1")["jobId"]
+    jobs = f"/arcgis/rest/services/{NAME}/ImageServer/jobs"
+    now = 1e3 * time.time()
+    remembered = [
+        ("Ended", f"/arcgis/rest/services/Sharp/ImageServer/jobs/{ended}", {}),
+        ("Gone", f"{jobs}/j{'0' * 32}", {}),
+        ("Old", f"{jobs}/j{'1' * 32}", {"state": "Done", "isFinal": True, "expiresAt": now - 1}),
+        ("<img src=x>", f"{jobs}/j{'2' * 32}", {"state": "Done", "isFinal": True}),
+        ("Elsewhere", "//other.example/arcgis/rest/", {}),
+    ]
+    entries = [{"title": title, "path": path, "state": "…", "at": now} | more for title, path, more in remembered]
+    with watched_page(browser, expected=("400 (Bad Request)",)) as page:
+        page.goto(services)
+        page.evaluate("text => localStorage.setItem('exporttiles.recent', text)", json.dumps(entries))
+        page.reload()
+        lines = page.locator("#recent li")
+
+        expect(lines).to_have_count(4)
+        expect(lines.filter(has_text="Ended")).to_contain_text(re.compile(r"Done, Sharp\.tpkx \(.* kB\), just now"))
+        for title in ("Gone", "Old"):
+            expect(lines.filter(has_text=title)).to_contain_text("Expired, just now")
+            expect(lines.filter(has_text=title).get_by_role("link")).to_have_count(0)
+        expect(page.get_by_role("link", name="<img src=x>")).to_be_visible()
+        press(page, "Forget them")
+        expect(lines).to_have_count(0)
 
 
 def test_the_map_of_a_job_fills_with_what_is_done(desktop, services, client):

@@ -89,3 +89,26 @@ export async function startExport(service: string, parameters: Record<string, st
 export function newToken(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
+
+const GONE = 400; // the job has expired, or belongs to another key
+
+/** What a page of a job shows, as the server renders it. */
+export interface RenderedJob {
+  /** Null if the server did not answer, which may be for a moment, or refused to show it. */
+  job: HTMLElement | null;
+  isGone: boolean;
+  needsSignIn: boolean;
+}
+
+/** Return the present contents of the page of a job. */
+export async function renderedJob(path: string): Promise<RenderedJob> {
+  try {
+    const response = await fetch(path, { headers: { accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const found = page.querySelector<HTMLElement>("[data-job]");
+    const needsSignIn = [403, 498, 499].includes(response.status);
+    return { job: found && document.adoptNode(found), isGone: response.status === GONE, needsSignIn };
+  } catch {
+    return { job: null, isGone: false, needsSignIn: false };
+  }
+}

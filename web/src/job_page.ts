@@ -1,12 +1,12 @@
 // The page of a job: renews its contents until the job has ended, and offers it to other devices.
 
 import { encode } from "uqr";
+import { renderedJob } from "./api";
 import type { JobMap } from "./job_map";
 import { remember } from "./recent";
 
 const INTERVAL_MS = 2000;
 const MAP_INTERVAL_MS = 5000;
-const GONE = new Set([400, 403, 498, 499]); // the job has expired, or the key
 
 /** Follow a job. The server renders the same page for browsers without scripts. */
 export async function followJob(shown: HTMLElement): Promise<void> {
@@ -20,7 +20,7 @@ export async function followJob(shown: HTMLElement): Promise<void> {
     addCopyButtons(shown);
     const state = shown.dataset["state"] ?? "";
     document.title = `${state}: ${title}`;
-    remember(path, title, state);
+    remember(path, title, shown);
     void renewMap(shown.dataset["final"] === "true");
     if (shown.dataset["final"] === "true") return;
     shown = await renewal(shown);
@@ -44,26 +44,14 @@ async function renewal(shown: HTMLElement): Promise<HTMLElement> {
   const before = shown.outerHTML;
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
-    const found = await rendered();
+    const { job: found, isGone, needsSignIn } = await renderedJob(location.pathname);
+    if (isGone || needsSignIn) location.reload(); // shows the reason, and the form for signing in
     if (found && found.outerHTML !== before) {
       const focused = document.activeElement?.closest("[data-job]") ? document.activeElement.tagName : "";
       shown.replaceWith(found);
       if (focused) found.querySelector<HTMLElement>(focused.toLowerCase())?.focus();
       return found;
     }
-  }
-}
-
-/** Return the present contents of the page; null if the server did not answer, which may be for a moment. */
-async function rendered(): Promise<HTMLElement | null> {
-  try {
-    const response = await fetch(location.href, { headers: { accept: "text/html" } });
-    if (GONE.has(response.status)) location.reload(); // shows the reason, and the form for signing in
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    const found = page.querySelector<HTMLElement>("[data-job]");
-    return found && document.adoptNode(found);
-  } catch {
-    return null;
   }
 }
 

@@ -9,7 +9,6 @@ import { LevelSliders } from "./levels";
 import { type Tool, MapView } from "./map_view";
 import { type Extent, type Projection, transformExtent } from "./openlayers";
 import { comparePictures } from "./preview";
-import { age, forgetAll, recentExports } from "./recent";
 import { type MapData, type Prices, type ServiceDocument, readMapData, servicePath } from "./service";
 import { extentOf, projectionOf } from "./tiling";
 import { bytes, counted, dollars, duration } from "./wording";
@@ -93,11 +92,6 @@ class MapPage {
     for (const control of [field("route-width"), element("route-unit")]) {
       control.addEventListener("change", () => this.setRouteWidth());
     }
-    this.showRecent();
-    element("forget").addEventListener("click", () => {
-      forgetAll();
-      this.showRecent();
-    });
     const file = field("file");
     file.addEventListener("change", () => void this.useFile(file.files?.[0]));
     const target = element("map");
@@ -233,20 +227,6 @@ class MapPage {
     const url = this.view.tileInTheMiddle(this.levels.finestChosen());
     const isShown = await comparePictures(url, [element("picture-original"), element("picture-smaller")]);
     element("no-picture").hidden = isShown;
-  }
-
-  private showRecent(): void {
-    const entries = recentExports();
-    element("recent").hidden = !entries.length;
-    const lines = entries.map(({ path, title, state, at }) => {
-      const line = document.createElement("li");
-      const link = document.createElement("a");
-      link.href = path;
-      link.textContent = title;
-      line.append(link, ` ${state}, ${age(at)}`);
-      return line;
-    });
-    element("recent-list").replaceChildren(...lines);
   }
 
   /** Return the extent of the chosen area on the map. */

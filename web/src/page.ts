@@ -10,5 +10,10 @@ if (job) {
   const { followJob } = await import("./job_page");
   await followJob(job);
 }
+const recent = document.getElementById("recent");
+if (recent) {
+  const { showRecent } = await import("./recent");
+  await showRecent(recent);
+}
 
 export {};

@@ -53,9 +53,22 @@ def job_sections(job: Job, urls: JobUrls, now: datetime, *, has_tokens: bool) ->
         packages = f"See the {counted(job.package_count, 'package')}"
         parts.append(f'<p><a class="primary" href="{escape(urls.status)}/packages?f=html">{packages}</a></p>')
     parts += [_messages(job), *_actions(job, urls)]
-    is_final = str(job.status.is_final).lower()
-    renewed = f'<div data-job data-state="{escape(words)}" data-final="{is_final}">{"".join(parts)}</div>'
+    facts = {
+        "state": words,
+        "summary": _summary(job),
+        "final": str(job.status.is_final).lower(),
+        "expires": job.expires_at.isoformat(),
+    }
+    attributes = " ".join(f'data-{name}="{escape(text)}"' for name, text in facts.items())
+    renewed = f"<div data-job {attributes}>{''.join(parts)}</div>"
     return renewed, _map(job, urls)
+
+
+def _summary(job: Job) -> str:
+    """Return what tells one job from others in a list."""
+    if job.package:
+        return f"{job.package.name} ({size_text(job.package.size_bytes)})"
+    return counted(job.package_count, "package") if job.package_count else counted(job.tile_count, "tile")
 
 
 def _map(job: Job, urls: JobUrls) -> str:
@@ -96,8 +109,7 @@ def _outcome(job: Job, urls: JobUrls, *, has_tokens: bool) -> list[str]:
     result = {"Result": f"{urls.status}/results/{RESULT_NAME}?f=html"}
     if not job.package or not urls.package:
         return [pages.links({**result, "Files": f"{urls.files}?f=html"})]
-    name = f"Download {job.package.name} ({size_text(job.package.size_bytes)})"
-    download = f'<p><a class="primary" href="{escape(urls.package)}">{escape(name)}</a></p>'
+    download = f'<p><a class="primary" href="{escape(urls.package)}">Download {escape(_summary(job))}</a></p>'
     # This header, as curl does not send it on to S3.
     token = '-H "Authorization: Bearer $TOKEN" ' if has_tokens else ""
     command = f"curl -LO {token}{quote(urls.package)}"

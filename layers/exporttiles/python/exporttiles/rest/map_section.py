@@ -11,6 +11,7 @@ from typing import Any
 from exporttiles.domain.cost import BUNDLE_TILE_DOLLARS, EGRESS_GIGABYTE_DOLLARS, FILE_TILE_DOLLARS
 from exporttiles.domain.service import CacheLayout, ImageService, TileFormat
 from exporttiles.domain.spatial_reference import WEB_MERCATOR_WKIDS, WGS84, SpatialReference
+from exporttiles.rest import pages
 from exporttiles.rest.apps import apps_for
 from exporttiles.rest.parameters import DEFAULT_QUALITY
 
@@ -51,6 +52,7 @@ def map_section(service: ImageService, document: Mapping[str, Any]) -> str:
         units=escape(reference.crs.axis_info[0].unit_name),
         apps="".join(f'<option value="{escape(value)}">{escape(name)}</option>' for value, name in apps.items()),
         lead=_LEADS[service.tile_format is TileFormat.LERC],
+        recent=pages.RECENT,
         quality=_QUALITIES if _has_smaller_pictures(service) else "",
     )
 

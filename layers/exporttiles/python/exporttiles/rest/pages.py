@@ -19,6 +19,13 @@ from exporttiles.rest.parameters import PARAMETERS
 
 REFRESH_SECONDS = 3
 
+RECENT = """<section id="recent" hidden>
+<h2>Recent exports in this browser</h2>
+<ul></ul>
+<button type="button">Forget them</button>
+</section>"""
+"""The list of exports that the browser remembers; its script fills it."""
+
 _CHOICES: dict[str, Sequence[str]] = {
     "tilePackage": ("true", "false"),
     "storageFormatType": sorted(StorageFormat, key=lambda each: each is not StorageFormat.COMPACT_V2),

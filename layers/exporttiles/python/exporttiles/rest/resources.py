@@ -54,6 +54,7 @@ def catalog(call: Call) -> Document:
         sections += [pages.paragraph("Choose a map, to take a part of it offline."), _service_links(names, root)]
     elif not folders:
         sections.append(pages.paragraph("No map is published here."))
+    sections.append(pages.RECENT)
     return Document(content, f"Folder {folder}" if folder else "Services", tuple(sections))
 
 

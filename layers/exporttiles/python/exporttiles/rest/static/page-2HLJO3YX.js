@@ -1,1 +1,0 @@
-var a=document.querySelector("[data-map]");if(a){let{showMapPage:t}=await import("./map_page-MOOAE3S6.js");await t(a)}var o=document.querySelector("[data-job]");if(o){let{followJob:t}=await import("./job_page-CQEU54NC.js");await t(o)}
