@@ -142,6 +142,39 @@ def test_a_rotated_raster_is_drawn_as_gdal_warps_it(tmp_path):
     assert_equal_pictures(ours, warped(path, WEB_MERCATOR_256, tiles))
 
 
+def test_a_raster_with_south_up_is_drawn_as_gdal_warps_it(tmp_path):
+    samples = imagery(600, 700)
+    path = write_geotiff(tmp_path / "up.tif", samples[:, ::-1], "EPSG:32632", Affine(1, 0, 500_000, 0, 1, 5_200_000))
+    objects, found = inspected(tmp_path, "up.tif", tile_format=TileFormat.PNG)
+
+    for tiles in blocks_of(found.service, found.service.max_level):
+        ours = picture_of(drawn_tiles(objects, found.service, tiles), tiles, 256)
+        assert_equal_pictures(ours, warped(path, WEB_MERCATOR_256, tiles))
+
+
+@pytest.mark.parametrize("west", [0.0, 90.0, -270.0])
+def test_a_world_whose_longitudes_begin_elsewhere_is_drawn_where_its_places_lie(tmp_path, west):
+    pixel = 0.5
+    world = imagery(340, 720)
+    write_geotiff(tmp_path / "plain.tif", world, "EPSG:4326", Affine(pixel, 0, -180, 0, -pixel, 85))
+    turned = np.roll(world, -round((west + 180) / pixel), axis=2)
+    write_geotiff(tmp_path / "turned.tif", turned, "EPSG:4326", Affine(pixel, 0, west, 0, -pixel, 85))
+
+    pictures = []
+    for name in ("plain.tif", "turned.tif"):
+        objects, found = inspected(tmp_path, name, tile_format=TileFormat.PNG)
+        tiles = TileRange(2, 0, 4, 0, 4)
+        pictures.append(picture_of(drawn_tiles(objects, found.service, tiles), tiles, 256))
+
+    plain, moved = (picture.astype(int) for picture in pictures)
+    inside = (plain[..., 3] == 255) & (moved[..., 3] == 255)
+    assert (moved[100:-100, :, 3] == 255).all()  # no line where the raster begins
+    seam = round((west + 180) % 360 / 360 * inside.shape[1])
+    near = [(place + step) % inside.shape[1] for place in (0, seam) for step in range(-4, 5)]
+    inside[:, near] = False  # pixels beyond the edge of a raster are not known
+    assert np.abs(plain - moved)[inside].max() <= 3
+
+
 @pytest.mark.parametrize("kind", ["alpha", "nodata", "mask"])
 def test_transparent_pixels_have_the_edges_that_gdal_gives_them(tmp_path, kind):
     rows, columns = np.mgrid[0:1000, 0:1200]

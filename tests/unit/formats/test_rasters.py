@@ -300,7 +300,7 @@ def test_rotated_pixels_are_placed_where_gdal_places_them(tmp_path):
 
 
 REFUSED = {
-    "complex numbers": ({}, np.complex64, "Its pixels have 64 bits in sample format 6"),
+    "complex numbers": ({}, np.complex64, "Its pixels are complex numbers of 64 bits"),
     "CMYK": ({"count": 4, "photometric": "cmyk"}, np.uint8, "Its colours are CMYK; gray, palette and RGB are drawn."),
     "no georeference": ({"transform": None, "crs": None}, np.uint8, "It has no georeference"),
     "one strip": (

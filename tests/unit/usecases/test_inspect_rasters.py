@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 
 from exporttiles.cli.main import main
@@ -238,3 +239,46 @@ def test_automatic_values_are_refused_where_one_range_cannot_suit(tmp_path):
         inspected(tmp_path, rescale="auto")
     with pytest.raises(DamagedCacheError, match=r"c\.tif: --rescale=auto finds no range, for all values are equal"):
         inspected(tmp_path / "plain", rescale="auto")
+
+
+def test_files_that_gdal_would_read_beside_a_geotiff_are_refused_or_named(tmp_path):
+    for name in ("a.tif", "b.tif"):
+        an_orthophoto(tmp_path / name, size=(100, 100))
+        (tmp_path / f"{name}.ovr").write_bytes(b"II*")
+        (tmp_path / f"{name}.aux.xml").write_text(
+            "<PAMDataset><PAMRasterBand band='1'><NoDataValue>0</NoDataValue></PAMRasterBand></PAMDataset>"
+        )
+
+    warned = texts(inspected(tmp_path)[1], "Warning")
+
+    assert [text.partition(". ")[0] for text in warned] == [
+        "a.tif: Overviews beside the file (.ovr) are not used",
+        "a.tif: The file beside it (.aux.xml) states NoDataValue, which is not read",
+    ]
+    assert all(text.endswith("NEW.tif. So it is in 1 other file.") for text in warned)
+    (tmp_path / "b.tif.msk").write_bytes(b"II*")
+    with pytest.raises(DamagedCacheError, match=r"^b\.tif\.msk: A mask beside the file is not read\. Put it in"):
+        inspected(tmp_path)
+
+
+def test_statistics_beside_a_geotiff_need_no_word(tmp_path):
+    an_orthophoto(tmp_path / "a.tif", size=(100, 100))
+    (tmp_path / "a.tif.aux.xml").write_text(
+        "<PAMDataset><Metadata><MDI key='STATISTICS_MEAN'>7</MDI></Metadata></PAMDataset>"
+    )
+
+    assert texts(inspected(tmp_path)[1], "Warning") == []
+
+
+def test_pages_that_are_not_drawn_are_named(tmp_path):
+    path = an_orthophoto(tmp_path / "a.tif", size=(100, 100), overviews=())
+    with rasterio.open(path) as dataset:
+        profile, samples = dataset.profile, dataset.read()
+    with rasterio.open(path, "w", **profile, APPEND_SUBDATASET="YES") as dataset:
+        dataset.write(255 - samples)
+
+    (warning,) = texts(inspected(tmp_path)[1], "Warning")
+
+    assert warning.startswith(
+        "a.tif: It holds 2 pictures; only the first one is drawn. Take out another: gdal_translate"
+    )

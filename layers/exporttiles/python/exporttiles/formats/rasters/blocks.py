@@ -123,8 +123,11 @@ def _undo_predictor(
         planes = _added(rows.reshape(shape[0], -1, shape[2])).reshape(shape[0], kind.itemsize, -1)
         ordered = planes.transpose(0, 2, 1)  # the most significant byte first
         return np.ascontiguousarray(ordered).view(kind.newbyteorder(">")).reshape(shape)
-    samples = rows.view(kind).reshape(shape)
-    return _added(samples.astype(kind.newbyteorder("="), copy=False)) if predictor == 2 else samples
+    if predictor == 2:  # of the bits, also where these are floating-point numbers
+        integers = np.dtype(f"{kind.byteorder}u{kind.itemsize}")
+        found: Samples = _added(rows.view(integers).reshape(shape).astype(integers.newbyteorder("="), copy=False))
+        return found.view(kind.newbyteorder("="))
+    return rows.view(kind).reshape(shape)
 
 
 def _added(differences: Samples) -> Samples:
@@ -133,11 +136,14 @@ def _added(differences: Samples) -> Samples:
 
 
 def _bits(directory: Directory, data: bytes | memoryview, shape: tuple[int, int, int]) -> Samples:
-    """Return a block of a picture of one bit a pixel."""
-    row_bytes = -(-shape[1] // 8)
+    """Return a block of samples of less than a byte; each row begins with a byte."""
+    bits = directory.bits[0]
+    row_bits = shape[1] * shape[2] * bits
+    row_bytes = -(-row_bits // 8)
     body = _decompressed(directory.compression, data, row_bytes, shape[0])
     unpacked = np.unpackbits(np.frombuffer(body, np.uint8).reshape(shape[0], row_bytes), axis=1)
-    return unpacked[:, : shape[1], np.newaxis]
+    weights = np.left_shift(1, np.arange(bits)[::-1]).astype(np.uint8)
+    return unpacked[:, :row_bits].reshape(*shape, bits) @ weights
 
 
 def decode_picture(directory: Directory, data: bytes | memoryview) -> Image.Image:

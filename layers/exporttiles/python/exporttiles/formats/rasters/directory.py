@@ -35,6 +35,10 @@ _KEPT_BYTES = 16 * 2**10
 
 _MERGED_STRIP_BYTES = 2**18
 
+MIXED_FORMATS = 0
+_UNDEFINED = 4
+_PREDICTED = {5, 8, 32946, 34925, 50000}  # compressions that libtiff knows a predictor for
+
 _TYPES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 11: "f4", 12: "f8"}
 _BIG_TYPES = {**_TYPES, 16: "u8", 17: "i8", 18: "u8"}
 
@@ -70,6 +74,7 @@ class Tag(IntEnum):
     GEO_DOUBLES = 34736
     GEO_TEXTS = 34737
     GDAL_NODATA = 42113
+    RPC = 50844
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,7 @@ class Directory:
 
     Attributes:
         shape: (rows, columns) in pixels.
+        sample_format: 1 for integers, 2 with a sign, 3 floating-point numbers; `MIXED_FORMATS` if bands differ.
         block_shape: (rows, columns) of a block; the last tiles reach over the edge, strips do not.
         strips_start: offset of the first strip, if all follow each other and are not compressed.
     """
@@ -340,17 +346,17 @@ def _directory(window: _Window, entries: Mapping[int, _Entry], byte_order: str) 
     is_planar = number(Tag.PLANAR, 1) == 2 and bands > 1
     if -(-height // rows) * -(-width // columns) * (bands if is_planar else 1) > _MAX_BLOCKS:
         raise DamagedCacheError(f"A picture of it has more than {_MAX_BLOCKS:,} blocks.")
-    bits = numbers(Tag.BITS)[:bands] or (1,)
+    bits, compression = numbers(Tag.BITS)[:bands] or (1,), number(Tag.COMPRESSION, 1)
     return Directory(
         shape=(height, width),
         block_shape=(rows, columns),
         is_tiled=is_tiled,
         bands=bands,
         bits=bits if len(bits) == bands else bits[:1] * bands,
-        sample_format=number(Tag.SAMPLE_FORMAT, 1),
-        compression=number(Tag.COMPRESSION, 1),
+        sample_format=_sample_format(numbers(Tag.SAMPLE_FORMAT)[:bands]),
+        compression=compression,
         photometric=number(Tag.PHOTOMETRIC, 1),
-        predictor=number(Tag.PREDICTOR, 1),
+        predictor=number(Tag.PREDICTOR, 1) if compression in _PREDICTED else 1,
         is_planar=is_planar,
         subfile_type=number(Tag.SUBFILE_TYPE),
         extra_samples=numbers(Tag.EXTRA_SAMPLES),
@@ -358,6 +364,13 @@ def _directory(window: _Window, entries: Mapping[int, _Entry], byte_order: str) 
         _window=window,
         _entries=entries,
     ).with_merged_strips()
+
+
+def _sample_format(stated: tuple[int, ...]) -> int:
+    """Return the format of all samples: integers if it is not stated, `MIXED_FORMATS` if they differ."""
+    if len(set(stated)) > 1:
+        return MIXED_FORMATS
+    return stated[0] if stated and stated[0] != _UNDEFINED else 1
 
 
 def _integers(window: _Window, entry: _Entry | None, byte_order: str) -> tuple[int, ...]:

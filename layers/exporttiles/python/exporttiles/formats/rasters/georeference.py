@@ -111,16 +111,22 @@ def _matrix(directory: Directory) -> tuple[float, float, float, float, float, fl
     if len(whole) == 16:
         return whole[0], whole[1], whole[3], whole[4], whole[5], whole[7]
     scale, ties = directory.numbers(Tag.PIXEL_SCALE), directory.numbers(Tag.TIE_POINTS)
-    if len(scale) >= 2 and len(ties) >= 6:
+    if len(scale) >= 2 and len(ties) >= 6 and scale[0] and scale[1]:
         right, down, _, x, y, _ = ties[:6]
-        return scale[0], 0.0, x - right * scale[0], 0.0, -scale[1], y + down * scale[1]
+        height = abs(scale[1])  # as GDAL reads it: rasters with south up have a transformation
+        return scale[0], 0.0, x - right * scale[0], 0.0, -height, y + down * height
     if len(ties) > 6:
         raise DamagedCacheError(
             "It is georeferenced by ground control points. Rectify it first: gdalwarp -of COG FILE NEW.tif."
         )
+    if directory.has(Tag.RPC):
+        raise DamagedCacheError(
+            "It is georeferenced by the model of a camera (RPC). Rectify it first: gdalwarp -rpc -of COG FILE NEW.tif."
+        )
     raise DamagedCacheError(
-        "It has no georeference: nothing in the file says where it lies on the map. If you know, add it: "
-        "gdal_translate -of COG -a_srs EPSG:CODE -a_ullr LEFT TOP RIGHT BOTTOM FILE NEW.tif."
+        "It has no georeference: nothing in the file says where it lies on the map. If there is a world file (.tfw), "
+        "put it in: gdal_translate -of COG -a_srs EPSG:CODE FILE NEW.tif. Otherwise add the place: gdal_translate -of "
+        "COG -a_srs EPSG:CODE -a_ullr LEFT TOP RIGHT BOTTOM FILE NEW.tif."
     )
 
 

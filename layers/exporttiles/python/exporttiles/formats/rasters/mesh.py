@@ -74,7 +74,9 @@ def mesh(to_source: ToSource, window: tuple[int, int, int, int], cell: int) -> M
         size = np.maximum(cells[:, 2] - cells[:, 0], cells[:, 3] - cells[:, 1])
         is_good = error < TOLERANCE_PIXELS  # false where it is not finite
         is_last = (size == 1) | (count + 4 * len(cells) > _MAX_CELLS)
-        is_kept = is_good | (is_last & (error < _JUMP_PIXELS))
+        is_cut = (size == 1) & (error >= _JUMP_PIXELS) & np.isfinite(places).all(axis=(1, 2, 3))
+        corners[is_cut] = _beside_jump(places[is_cut])
+        is_kept = is_good | is_cut | (is_last & (error < _JUMP_PIXELS))
         is_whole &= not (is_last & ~is_kept).any()
         done_cells.append(cells[is_kept])
         done_corners.append(corners[is_kept])
@@ -91,6 +93,23 @@ def _places(to_source: ToSource, cells: Integers) -> Floats:
     rows = np.broadcast_to(y[:, :, np.newaxis], (len(cells), 3, 3))
     found = to_source(columns.ravel(), rows.ravel())
     return np.stack(found, axis=-1).reshape(-1, 3, 3, 2)
+
+
+def _beside_jump(places: Floats) -> Floats:
+    """Return the corners of cells that are cut by the edge of the world: from their middles, in equal steps.
+
+    Args:
+        places: (n, 3, 3, 2), see `_places`.
+    """
+    middle = places[:, 1, 1]
+    across = _shorter(middle - places[:, 1, 0], places[:, 1, 2] - middle)
+    down = _shorter(middle - places[:, 0, 1], places[:, 2, 1] - middle)
+    return np.stack([middle - across - down, middle - across + down, middle + across + down, middle + across - down], 1)
+
+
+def _shorter(one: Floats, other: Floats) -> Floats:
+    lengths = np.linalg.norm(one, axis=-1), np.linalg.norm(other, axis=-1)
+    return np.where((lengths[0] < lengths[1])[:, np.newaxis], one, other)
 
 
 def _error(places: Floats) -> Floats:

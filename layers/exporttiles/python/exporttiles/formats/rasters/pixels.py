@@ -12,7 +12,7 @@ from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.mosaic import ValueRange
 from exporttiles.domain.wording import counted
 from exporttiles.formats.rasters.blocks import COMPRESSIONS, PICTURES, Samples
-from exporttiles.formats.rasters.directory import MAX_BLOCK_BYTES, Directory, Tag
+from exporttiles.formats.rasters.directory import MAX_BLOCK_BYTES, MIXED_FORMATS, Directory, Tag
 
 _REFUSED_COMPRESSIONS = {
     2: "CCITT",
@@ -24,6 +24,7 @@ _REFUSED_COMPRESSIONS = {
     33005: "JPEG 2000",
     34712: "JPEG 2000",
     34887: "LERC",
+    34933: "PNG",
     50002: "JPEG XL",
     52546: "JPEG XL",
 }
@@ -42,14 +43,22 @@ _REFUSED_COLOURS = {
 }
 
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
-_NAMES = {_UNSIGNED: "integers", _SIGNED: "integers with a sign", _FLOAT: "floating-point numbers"}
+_NAMES = {
+    MIXED_FORMATS: "numbers of several kinds",
+    _UNSIGNED: "integers",
+    _SIGNED: "integers with a sign",
+    _FLOAT: "floating-point numbers",
+    5: "complex integers",
+    6: "complex numbers",
+}
 _KINDS = {
-    *((_UNSIGNED, bits) for bits in (8, 16, 32)),
+    *((_UNSIGNED, bits) for bits in (1, 2, 4, 8, 16, 32)),
     *((_SIGNED, bits) for bits in (8, 16, 32)),
-    *((_FLOAT, bits) for bits in (32, 64)),
+    *((_FLOAT, bits) for bits in (16, 32, 64)),
 }
 """Sample formats and bits that are read."""
 
+_LOWEST_BIT_FIRST = 2
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 """Extra samples that are transparency."""
 
@@ -79,6 +88,10 @@ class Pixels:
         self._nodata = _nodata(first)
         self._palette = _palette(first)
         alpha = _alpha(first)
+        if alpha is not None and self._is_premultiplied(alpha) and not self._fit_bytes:
+            raise DamagedCacheError(
+                f"Its transparency is multiplied into colours that are {self.kind}. Convert it to 8 bits first."
+            )
         self.band_count = first.bands
         self.colours = _drawn(first, bands, alpha)
         self.is_alpha_drawn = alpha in self.colours
@@ -97,8 +110,8 @@ class Pixels:
 
     @property
     def needs_rescale(self) -> bool:
-        """Return True if pixels do not have 8 bits, and it is not known which values become 0 and 255."""
-        return not self._rescale and not self._has_bytes
+        """Return True if pixels have more than 8 bits or a sign, and it is not known which values become 0 and 255."""
+        return not self._rescale and not self._fit_bytes
 
     @property
     def may_be_transparent(self) -> bool:
@@ -116,15 +129,14 @@ class Pixels:
         return sorted({*self.colours, *([] if self.alpha is None else [self.alpha])})
 
     @property
-    def _has_bytes(self) -> bool:
-        return self._first.bits[0] == 8 and self._first.sample_format == _UNSIGNED
+    def _fit_bytes(self) -> bool:
+        return self._first.bits[0] <= 8 and self._first.sample_format == _UNSIGNED
 
     @cached_property
-    def are_blocks_pictures(self) -> bool:
-        """Return True if blocks that are JPEG or WebP show the pixels as they are drawn."""
-        is_one = self._first.compression in PICTURES and not self._first.is_planar
+    def are_plain(self) -> bool:
+        """Return True if all pixels are opaque, and drawn in the colours that a decoder of pictures gives them."""
         is_plain = not self._rescale and self._nodata is None and self._first.photometric != _WHITE_IS_ZERO
-        return is_one and is_plain and self.colours == tuple(range(self.band_count)) and self.band_count in {1, 3}
+        return is_plain and self.colours == tuple(range(self.band_count)) and self.band_count in {1, 3}
 
     def picture(self, samples: Samples) -> Image.Image:
         """Return samples (rows, columns, needed bands) as a picture: RGB if all are opaque, otherwise RGBA."""
@@ -133,10 +145,11 @@ class Pixels:
         colours = self._coloured(values)
         if self.alpha is not None:
             band = samples[:, :, self.needed.index(self.alpha)]
-            if not self._has_bytes:
+            if not self._fit_bytes:
                 alpha[band == 0] = 0
             else:
-                if self._is_premultiplied:
+                band = self._spread(band)
+                if self._is_premultiplied(self.alpha):
                     colours = _divided(colours, band)
                 alpha = np.minimum(alpha, band)
         picture = Image.fromarray(np.ascontiguousarray(colours if colours.shape[2] > 1 else colours[:, :, 0]))
@@ -167,10 +180,17 @@ class Pixels:
             with np.errstate(invalid="ignore", over="ignore"):
                 scaled = np.clip((values.astype(np.float64) - low) * (255 / (high - low)), 0, 255)
             values = np.nan_to_num(np.rint(scaled)).astype(np.uint8)
+        else:
+            values = self._spread(values)
         colours: NDArray[np.uint8] = values.astype(np.uint8, copy=False)
         if self._first.photometric == _WHITE_IS_ZERO:
             colours = 255 - colours
         return colours
+
+    def _spread(self, values: Samples) -> Samples:
+        """Return integers of up to 8 bits as 0 to 255."""
+        bits = self._first.bits[0]
+        return values if bits == 8 else values.astype(np.uint8) * np.uint8(255 // (2**bits - 1))
 
     def _is_valid(self, values: Samples) -> NDArray[np.bool_]:
         """Return the mask (rows, columns) of the pixels with data: as in GDAL, in any of the bands that are drawn."""
@@ -181,9 +201,8 @@ class Pixels:
             invalid |= np.isnan(values).any(axis=2)
         return ~invalid
 
-    @property
-    def _is_premultiplied(self) -> bool:
-        return _extra_samples(self._first).get(self.alpha) == _PREMULTIPLIED
+    def _is_premultiplied(self, alpha: int) -> bool:
+        return _extra_samples(self._first)[alpha] == _PREMULTIPLIED
 
 
 def bands_of(samples: Samples, bands: Sequence[int]) -> Samples:
@@ -217,9 +236,20 @@ def _require_supported(first: Directory) -> None:
         )
     if len(set(first.bits)) != 1 or (first.sample_format, first.bits[0]) not in _KINDS:
         sizes = ", ".join(str(bits) for bits in sorted(set(first.bits)))
+        name = _NAMES.get(first.sample_format, f"numbers of sample format {first.sample_format}")
         raise DamagedCacheError(
-            f"Its pixels have {sizes} bits in sample format {first.sample_format}; integers of 8, 16 and 32 bits and "
-            "floating-point numbers are drawn. Convert it: gdal_translate -of COG -ot Byte -scale FILE NEW.tif."
+            f"Its pixels are {name} of {sizes} bits; integers of 1, 2, 4, 8, 16 and 32 bits and floating-point numbers "
+            "of 16, 32 and 64 are drawn. Convert it: gdal_translate -of COG -ot Byte -scale FILE NEW.tif."
+        )
+    is_float, is_small = first.sample_format == _FLOAT, first.bits[0] < 8
+    if first.predictor not in ({1} if is_small else {1, 2, 3} if is_float else {1, 2}):
+        raise DamagedCacheError(
+            f"Its pixels are stored with predictor {first.predictor}, which {_NAMES[first.sample_format]} of "
+            f"{first.bits[0]} bits cannot have. Convert it: gdal_translate -of COG FILE NEW.tif."
+        )
+    if first.integers(Tag.FILL_ORDER) == (_LOWEST_BIT_FIRST,) and first.compression not in PICTURES:
+        raise DamagedCacheError(
+            "Its bits are stored in reverse order (FillOrder 2). Convert it: gdal_translate -of COG FILE NEW.tif."
         )
     if first.photometric not in _COLOURS or (first.photometric == _YCBCR and first.compression not in PICTURES):
         is_subsampled = first.photometric == _YCBCR
@@ -234,7 +264,7 @@ def _require_supported(first: Directory) -> None:
         )
 
 
-def _extra_samples(first: Directory) -> dict[int | None, int]:
+def _extra_samples(first: Directory) -> dict[int, int]:
     """Return the bands, from 0, besides the colours: number -> meaning."""
     extra = first.extra_samples[: first.bands]
     return {first.bands - len(extra) + number: meaning for number, meaning in enumerate(extra)}
@@ -268,15 +298,22 @@ def _nodata(first: Directory) -> float | None:
     except ValueError:
         return None
     if first.sample_format == _FLOAT:
-        return None if math.isnan(value) else float(np.float32(value)) if first.bits[0] == 32 else value
+        with np.errstate(over="ignore"):
+            return None if math.isnan(value) else float(np.dtype(f"f{first.bits[0] // 8}").type(value))
     return value if value.is_integer() else None
 
 
 def _palette(first: Directory) -> NDArray[np.uint8] | None:
-    """Return the colours (256, 3) of a palette; None if the picture has none."""
+    """Return the colours (2 ** bits, 3) of a palette; None if the picture has none."""
     if first.photometric != _PALETTE:
         return None
     numbers = np.array(first.integers(Tag.COLOR_MAP), np.int64)
-    if numbers.shape != (3 * 256,):
-        raise DamagedCacheError(f"Its palette has {len(numbers):,} numbers instead of 768.")
-    return np.ascontiguousarray((numbers >> 8).astype(np.uint8).reshape(3, 256).T)
+    size = 2 ** first.bits[0]
+    if first.sample_format != _UNSIGNED or size > 256 or numbers.shape != (3 * size,):
+        raise DamagedCacheError(
+            f"Its palette has {len(numbers):,} numbers, for pixels that are {_NAMES[first.sample_format]} of "
+            f"{first.bits[0]} bits; palettes of 2, 4, 16 and 256 colours are drawn. Convert it: gdal_translate -of COG "
+            "-expand rgb FILE NEW.tif."
+        )
+    of_8_bits = numbers if numbers.max() < 256 else numbers >> 8  # some programs write 8 of 16 bits
+    return np.ascontiguousarray(of_8_bits.astype(np.uint8).reshape(3, size).T)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
+from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.mosaic import ValueRange
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.formats.archives.ranged_file import RangedFile, Span
@@ -23,6 +24,7 @@ Window = tuple[int, int, int, int]
 _SLAB_PIXELS = 2**23
 """Pixels that are assembled before they are averaged."""
 
+_RGB, _YCBCR = 2, 6
 _SAMPLED_BLOCKS = 16
 _SAMPLED_PIXELS = 2**16
 """Limit for each block."""
@@ -72,6 +74,7 @@ class Raster:
         self.pictures = read_directories(file)
         self._first = self.pictures[0]
         self.pixels = Pixels(self._first, bands, rescale)
+        _require_mask_supported(self.pictures)
         self.levels = list(_levels(self.pictures))
         self.georeference = read_georeference(self._first, stated)
 
@@ -99,6 +102,11 @@ class Raster:
                 inside = inside[::step, ::step]
                 found.append(self.pixels.valid_values(inside))
         return np.concatenate(found)
+
+    @property
+    def page_count(self) -> int:
+        """Return how many pictures the file holds besides overviews and masks."""
+        return 1 + sum(not each.is_overview and not each.is_mask for each in self.pictures[1:])
 
     @property
     def may_be_transparent(self) -> bool:
@@ -167,7 +175,7 @@ class Raster:
         if directory.is_mask:
             samples = decode_block(directory, stored[0], block.row)
             return Image.fromarray(np.where(samples[:, :, 0] == 0, np.uint8(0), np.uint8(255)))
-        if self.pixels.are_blocks_pictures:
+        if self.pixels.are_plain and directory.compression in PICTURES and not directory.is_planar:
             picture = decode_picture(directory, stored[0])
             return picture if picture.mode == "RGB" else picture.convert("RGB")
         return self.pixels.picture(self._samples(block, stored))
@@ -241,7 +249,25 @@ def _is_smaller(overview: Directory, first: Directory) -> bool:
 
 
 def _kind(directory: Directory) -> tuple[object, ...]:
-    return directory.bands, directory.bits, directory.sample_format, directory.photometric, directory.compression
+    photometric = (
+        _RGB if directory.photometric == _YCBCR and directory.compression in PICTURES else directory.photometric
+    )
+    is_decoded = directory.compression in COMPRESSIONS
+    return directory.bands, directory.bits, directory.sample_format, photometric, is_decoded
+
+
+def _require_mask_supported(pictures: Sequence[Directory]) -> None:
+    """Refuse a file whose mask cannot be read.
+
+    Raises:
+        DamagedCacheError: it is one.
+    """
+    for each in pictures:
+        if each.is_mask and each.shape == pictures[0].shape and not _is_mask_supported(each):
+            raise DamagedCacheError(
+                f"Its mask of {each.bits[0]} bits in compression {each.compression} is not read. Convert it: "
+                "gdal_translate -of COG FILE NEW.tif."
+            )
 
 
 def _is_mask_supported(directory: Directory) -> bool:

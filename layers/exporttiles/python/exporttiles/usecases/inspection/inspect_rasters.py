@@ -11,7 +11,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from exporttiles.domain.errors import AreaError, DamagedCacheError, SourceError
+from exporttiles.domain.errors import AreaError, DamagedCacheError, SourceDeniedError, SourceError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message, MessageKind
 from exporttiles.domain.mosaic import (
@@ -31,7 +31,6 @@ from exporttiles.domain.wording import counted, level_names
 from exporttiles.domain.world import period
 from exporttiles.formats.archives.ranged_file import RangedFile
 from exporttiles.formats.rasters.aligned import aligned_blocks
-from exporttiles.formats.rasters.pixels import Pixels
 from exporttiles.formats.rasters.raster import Raster
 from exporttiles.ports.objects import ObjectReader, ranged_file
 from exporttiles.ports.tiles import TileSource
@@ -53,6 +52,11 @@ AUTO: Final = "auto"
 
 _PERCENTILES = (2, 98)
 """Values below and above them are few, such as clouds and their shadows."""
+
+_METADATA = ".aux.xml"
+_BESIDE = (".msk", ".ovr", _METADATA)
+_METADATA_BYTES = 2**22
+_STATED_BESIDE = ("SRS", "GeoTransform", "GCPList", "NoDataValue", "ColorTable")
 
 _SAMPLED_FILES = 16
 _SAMPLED_TILES = 16
@@ -198,7 +202,7 @@ class InspectRasters:
             reference_name(raster.georeference.spatial_reference),
             tuple(lod.level for lod in self.scheme.lods if aligned_blocks(raster, self.scheme, lod.level)),
             raster.pixels.kind,
-            tuple(_doubts(raster.pixels, are_chosen=bool(self.rendering.bands))),
+            (*_doubts(raster, are_chosen=bool(self.rendering.bands)), *self._files_beside(key)),
             OpenedFile(version, raster.file.size_bytes, _first_known(raster.file)),
         )
 
@@ -209,6 +213,30 @@ class InspectRasters:
             return Raster(ranged_file(self.objects, key), stated, self._rescale, self.rendering.bands)
         except KeyError as error:
             raise _missing(key) from error
+
+    def _files_beside(self, key: str) -> Iterator[str]:
+        """Yield sentences about what GDAL would read from files beside a raster, and is not read here.
+
+        Raises:
+            DamagedCacheError: there is a mask, without which the picture would be wrong.
+            SourceError: the store failed or did not answer.
+        """
+        try:
+            mask, overviews, metadata = self.objects.sizes_bytes([f"{key}{suffix}" for suffix in _BESIDE])
+            text = self.objects.read(f"{key}{_METADATA}") if (metadata or 0) in range(1, _METADATA_BYTES) else b""
+        except SourceDeniedError:  # S3 denies what does not exist to those who may not list
+            return
+        if mask is not None:
+            raise DamagedCacheError(
+                f"{key}.msk: A mask beside the file is not read. Put it in: gdal_translate -of COG {key} NEW.tif."
+            )
+        if overviews is not None:
+            yield "Overviews beside the file (.ovr) are not used. Put them in: gdal_translate -of COG FILE NEW.tif."
+        if stated := [name for name in _STATED_BESIDE if f"<{name}".encode() in text]:
+            yield (
+                f"The file beside it (.aux.xml) states {', '.join(stated)}, which is not read. Put it in: "
+                "gdal_translate -of COG FILE NEW.tif."
+            )
 
     @property
     def _rescale(self) -> tuple[ValueRange, ...]:
@@ -393,8 +421,12 @@ def _first_known(file: RangedFile) -> dict[int, bytes]:
     return {at: body for (at, body), end in zip(file.known.items(), ends, strict=True) if end <= _KNOWN_BYTES}
 
 
-def _doubts(pixels: Pixels, *, are_chosen: bool) -> Iterator[str]:
-    """Yield sentences about bands of a raster that may not be drawn as meant."""
+def _doubts(raster: Raster, *, are_chosen: bool) -> Iterator[str]:
+    """Yield sentences about pages and bands of a raster that may not be drawn as meant."""
+    pixels = raster.pixels
+    if raster.page_count > 1:
+        pages = f"It holds {raster.page_count} pictures; only the first one is drawn"
+        yield f"{pages}. Take out another: gdal_translate -of COG GTIFF_DIR:2:FILE NEW.tif."
     if pixels.is_alpha_drawn:
         yield "The file states that one of the bands in --bands is its transparency; it is drawn as a colour."
     if pixels.bands_left_out and not are_chosen:
