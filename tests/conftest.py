@@ -15,6 +15,7 @@ settings.load_profile("exporttiles")
 OWN_STACKS = {
     "tests/deployment/test_prove.py": "throwaway stack",
     "tests/e2e/test_event_options.py": "event options",
+    "tests/e2e/test_map_page.py": "map page",  # none at all
     "tests/e2e/test_reuse.py": "enforced roles",  # with the templates of test_roles.py
     "tests/e2e/test_roles.py": "enforced roles",
     "tests/e2e/test_sign_in_page.py": "pages with tokens",

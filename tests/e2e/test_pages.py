@@ -3,14 +3,10 @@
 import json
 import re
 import time
-from io import BytesIO
 from urllib.parse import parse_qs
 
-import numpy as np
 import pytest
 import rasterio
-import shapely
-from PIL import Image
 from playwright.sync_api import expect
 from rasterio.warp import transform_bounds
 
@@ -26,7 +22,6 @@ from local.compact_cache import make_compact_cache
 from local.services import publish, upload_folder
 from tests.browser import DEVICES, chromium, obstacles, watched_page
 from tests.builders import a_tile
-from tests.vector_files import write, zipped
 
 NAME = "Bundles/World_Imagery"  # sizes of its tiles are in indexes, and quickly found
 DAMAGED = f"caches/Damaged/{LEVELS_FOLDER}/{bundle_path(BundleIndex(4, 0, 0))}"
@@ -172,19 +167,6 @@ def test_a_shape_and_a_route_end_with_done(page, services, tool, member, corners
     expect(page.locator("#make-package")).to_be_enabled()
 
 
-def test_a_route_is_as_wide_as_its_number_and_unit_say(desktop, services):
-    open_map(desktop, services)
-    press(desktop, "Along a route")
-    draw(desktop, (0.4, 0.4), (0.6, 0.4))
-    press(desktop, "Done")
-    desktop.get_by_label("Unit of the distance").select_option("miles")
-    with desktop.expect_request("**/estimateExportTilesSize") as request:
-        desktop.get_by_label("How far to each side").fill("2")
-        desktop.get_by_label("How far to each side").blur()
-
-    assert float(sent(request.value)["bufferDistance"]) == pytest.approx(2 * 1609.344)
-
-
 def test_coordinates_in_degrees_stay_degrees(page, services, tmp_path):
     open_map(page, services)
     with page.expect_request("**/estimateExportTilesSize") as request:
@@ -196,99 +178,6 @@ def test_coordinates_in_degrees_stay_degrees(page, services, tmp_path):
     with rasterio.open(download(page, tmp_path)) as dataset:
         bounds = transform_bounds(dataset.crs, "EPSG:4326", *dataset.bounds)
     assert bounds == pytest.approx((5, 44, 12, 48), abs=0.02)  # two pixels
-
-
-@pytest.mark.parametrize(
-    ("sides", "problem"),
-    [
-        ((12, 44, 5, 48), "West must be less than east."),
-        ((5, 48, 12, 44), "South must be less than north."),
-        ((500_000, 44, 600_000, 48), "Degrees go from -180 to 180"),
-        (("", 44, 12, 48), "Type a number into each"),
-    ],
-)
-def test_coordinates_that_cannot_be_right_are_explained(desktop, services, sides, problem):
-    open_map(desktop, services)
-    type_degrees(desktop, *sides)
-
-    expect(desktop.locator("#coordinates-problem")).to_contain_text(problem)
-    expect(desktop.locator("#make-package")).to_be_disabled()
-
-
-def test_degrees_may_cross_the_180th_meridian(desktop, services):
-    open_map(desktop, services)
-    with desktop.expect_request("**/estimateExportTilesSize") as request:
-        type_degrees(desktop, 177, -20, -178, -16)
-
-    assert json.loads(sent(request.value)["exportExtent"])["xmin"] == 177
-    expect(desktop.locator("#area-hint")).to_contain_text("crosses the 180th meridian")
-    expect(desktop.locator("#estimate")).to_contain_text("tiles, about")
-
-
-def test_a_place_is_found_by_latitude_and_longitude(desktop, services):
-    open_map(desktop, services)
-    desktop.get_by_text("Find a place, or type coordinates").click()
-    desktop.get_by_label("Latitude, longitude").fill("Bern")
-    press(desktop, "Show")
-    expect(desktop.locator("#place-problem")).to_contain_text("such as 46.95, 7.44")
-    desktop.get_by_label("Latitude, longitude").fill("46.95, 7.44")
-    press(desktop, "Show")
-    with desktop.expect_request("**/estimateExportTilesSize") as request:
-        press(desktop, "What the map shows")
-
-    seen = json.loads(sent(request.value)["exportExtent"])
-    assert seen["xmin"] < 828_217 < seen["xmax"]  # of 7.44 degrees
-    assert seen["ymin"] < 5_933_000 < seen["ymax"]
-
-
-def test_the_band_of_a_route_is_drawn_and_counts_for_the_detail(desktop, services):
-    """GIVEN a route, WHEN it becomes wider, THEN the map shows a wider band of another colour."""
-    open_map(desktop, services)
-    press(desktop, "Along a route")
-    draw(desktop, (0.4, 0.4), (0.6, 0.4))
-    press(desktop, "Done")
-    expect(desktop.locator("#area-hint")).to_contain_text("The band is drawn roughly; the package is exact.")
-    narrow = desktop.locator("#map").screenshot()
-    desktop.get_by_label("Unit of the distance").select_option("kilometres")
-    desktop.get_by_label("How far to each side").fill("900")
-    desktop.get_by_label("How far to each side").blur()
-    expect(desktop.locator("#make-package")).to_be_enabled()
-
-    assert share_that_differs(narrow, desktop.locator("#map").screenshot()) > 0.01
-
-
-def share_that_differs(before, after):
-    """Return the share of the pixels that differ between two pictures."""
-    pictures = [np.asarray(Image.open(BytesIO(each)).convert("RGB")).astype(int) for each in (before, after)]
-    return (abs(pictures[0] - pictures[1]).max(axis=2) > 8).mean()
-
-
-@pytest.mark.parametrize("width", ["", "0", "2000000"])
-def test_a_distance_that_cannot_be_is_explained(desktop, services, width):
-    open_map(desktop, services)
-    press(desktop, "Along a route")
-    draw(desktop, (0.4, 0.4), (0.6, 0.4))
-    press(desktop, "Done")
-    desktop.get_by_label("How far to each side").fill(width)
-    desktop.get_by_label("How far to each side").blur()
-
-    expect(desktop.locator("#estimate")).to_contain_text("between 1 metre and 1,000 kilometres")
-    expect(desktop.locator("#make-package")).to_be_disabled()
-
-
-def test_the_distance_of_a_route_in_a_file_is_mended(desktop, services):
-    open_map(desktop, services)
-    file = {"name": "a.gpx", "mimeType": "", "buffer": GPX.encode()}
-    desktop.get_by_label("File with an area").set_input_files(file)
-    distance = desktop.get_by_label("How far to each side")
-    distance.fill("")
-    distance.blur()
-    expect(desktop.locator("#estimate")).to_contain_text("between 1 metre and 1,000 kilometres")
-    with desktop.expect_request("**/estimateExportTilesSize") as request:
-        distance.fill("100")
-        distance.blur()
-
-    assert sent(request.value)["bufferDistance"] == "100"
 
 
 def test_how_to_draw_and_the_button_that_ends_it_are_on_the_screen(page, services):
@@ -335,17 +224,6 @@ def test_the_levels_and_the_app_are_those_of_the_request(desktop, services):
     expect(desktop.locator("#picture-smaller figcaption")).to_contain_text("kB")
 
 
-def test_another_tiling_scheme_is_drawn_in_its_own_grid_and_understands_degrees(desktop, services):
-    open_map(desktop, services, "Swiss")
-    type_degrees(desktop, 7.40, 46.90, 7.50, 47.00)  # around Bern, which is at 2,600,000 1,200,000
-    assert desktop.locator("#xmin").input_value() == "7.4"  # as typed, though the map shows it turned
-    desktop.get_by_label("Corners of a rectangle in").select_option("map units (metre)")
-
-    west, south = (float(desktop.locator(f"#{side}").input_value()) for side in ("xmin", "ymin"))
-    assert (west, south) == pytest.approx((2_597_000, 1_194_300), abs=600)
-    expect(desktop.locator("#estimate")).to_contain_text("tiles, about")
-
-
 SQUARE = [[6, 46], [10, 46], [10, 48], [6, 48], [6, 46]]
 KML = (
     '<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark><name>&lt;img src=x&gt;</name><Polygon><outerBoundaryIs>'
@@ -363,7 +241,7 @@ GPX = (
     [
         ("a.geojson", json.dumps({"type": "Polygon", "coordinates": [SQUARE]}), "1 polygon of a.geojson.", "Polygon"),
         ("a.kml", KML, "1 polygon of a.kml.", "Polygon"),
-        ("a.gpx", GPX, "1 line or point of a.gpx.", "LineString"),
+        ("a.gpx", GPX, "1 line of a.gpx.", "LineString"),
     ],
 )
 def test_a_file_is_an_area(page, services, *, name, body, said, kind):
@@ -377,46 +255,6 @@ def test_a_file_is_an_area(page, services, *, name, body, said, kind):
     assert feature["geometry"]["type"] == kind
     assert ("bufferDistance" in parameters) == (kind == "LineString")
     expect(page.locator("#make-package")).to_be_enabled()
-
-
-def test_a_zipped_shapefile_is_an_area_whatever_its_reference(desktop, services, tmp_path):
-    bounds = 800_000, 5_900_000, 900_000, 6_000_000
-    square = write(tmp_path / "a.shp", [shapely.box(*bounds)], "EPSG:3857")
-    open_map(desktop, services)
-    with desktop.expect_request("**/estimateExportTilesSize") as request:
-        desktop.get_by_label("File with an area").set_input_files(zipped(tmp_path / "a.zip", square))
-
-    (feature,) = json.loads(sent(request.value)["areaOfInterest"])["features"]
-    (ring,) = feature["geometry"]["coordinates"]
-    assert (*min(ring), *max(ring)) == pytest.approx(transform_bounds("EPSG:3857", "EPSG:4326", *bounds))
-
-
-@pytest.mark.parametrize(
-    ("name", "body", "problem"),
-    [
-        ("a.geojson", "{", "cannot be read"),
-        ("a.geojson", '{"type":"FeatureCollection","features":[]}', "has no polygon, line or point"),
-        ("a.geojson", '{"type":"Point","coordinates":[2600000,1200000]}', "not longitude and latitude in degrees"),
-        ("a.zip", "PK", "cannot be read"),
-        ("a.kmz", "PK", "unzip it"),
-        ("<img src=x>.json", "{", "<img src=x>.json cannot be read"),
-        ("a.kml", "<kml>", "a.kml is not XML"),
-        ("a.geojson", '{"type":"FeatureCollection"}', "cannot be read"),
-        ("a.geojson", '{"type":"FeatureCollection","features":[null]}', "cannot be read"),
-        ("a.geojson", '{"type":"Polygon","coordinates":[[6,46],[10,46],[6,48]]}', "cannot be read"),
-        ("a.geojson", '{"type":"Polygon","coordinates":[]}', "cannot be read"),
-        ("a.geojson", '{"type":"Point","coordinates":[1e999,0]}', "not longitude and latitude in degrees"),
-        ("a.geojson", '{"type":"Polygon","coordinates":' + "[" * 100_000 + "]" * 100_000 + "}", "cannot be read"),
-        ("a.geojson", json.dumps({"type": "LineString", "coordinates": [[7.5, 46.5]] * 700_000}), "too many corners"),
-    ],
-)
-def test_a_file_that_cannot_be_used_is_explained(browser, services, name, body, problem):
-    with watched_page(browser, expected=("Applying inline style",)) as page:  # of Chromium's document for bad XML
-        open_map(page, services)
-        page.get_by_label("File with an area").set_input_files({"name": name, "mimeType": "", "buffer": body.encode()})
-
-        expect(page.locator("#estimate")).to_contain_text(problem)
-        expect(page.locator("#make-package")).to_be_disabled()
 
 
 def test_the_page_of_a_job_is_remembered_and_offered_to_other_devices(page, services, tmp_path):

@@ -1,6 +1,6 @@
 // The forms in which coordinates are typed: a place to look at, and the sides of a rectangle.
 
-import { type Area, WGS84 } from "./area";
+import { type Area, WGS84, isInDegrees } from "./area";
 import { element, field } from "./dom";
 import { type Coordinate, type Extent, type Projection, fromLonLat, transformExtent } from "./openlayers";
 import type { ServiceDocument } from "./service";
@@ -46,7 +46,7 @@ export class CoordinateForms {
     [this.area, this.extent] = [area, extent];
     const inDegrees = this.units.value === "degrees";
     let shown = extent && inDegrees ? transformExtent(extent, this.projection, "EPSG:4326") : extent;
-    if (area?.kind === "rectangle" && (area.reference === WGS84) === inDegrees) {
+    if (area?.kind === "rectangle" && isInDegrees(area.reference) === inDegrees) {
       const { xmin, ymin, xmax, ymax } = area.envelope;
       shown = [xmin, ymin, xmax, ymax];
     }

@@ -11,7 +11,6 @@ import {
   Fill,
   LineString,
   Modify,
-  GeoJSON,
   MultiLineString,
   MultiPoint,
   type OlMap,
@@ -20,18 +19,23 @@ import {
   type Projection,
   Stroke,
   Style,
+  Text,
   VectorLayer,
   VectorSource,
   buffer,
   createBox,
+  createEmpty,
+  extend,
   fromExtent,
   getCenter,
-  getIntersection,
+  getWidth,
   isEmpty,
 } from "./openlayers";
 import type { LevelOfDetail, ServiceDocument } from "./service";
 import { serviceMap } from "./service_map";
+import { featuresOf, isEdited } from "./shapes";
 import { extentOf, metresPerPixel } from "./tiling";
+import type { World } from "./world";
 
 /** Shapes that are drawn on the map. */
 export type Tool = "rectangle" | "shape" | "route";
@@ -39,12 +43,14 @@ export type Tool = "rectangle" | "shape" | "route";
 const BUNDLE_TILES = 128; // a side
 const MOST_BOXES = 100; // a side; more are too small to be seen
 const BAND = "#0b66c333";
+const NEVER_MS = 1e9; // a finger that moves the map slowly draws nothing
 const TOUCH_PIXELS = 20; // a fingertip must be able to hit a corner
 
 export class MapView {
   readonly map: OlMap;
   private readonly drawn = new VectorSource();
-  private readonly fixed = new VectorSource(); // areas of a file, which are not edited
+  private readonly fixed = new VectorSource(); // areas that are not edited, such as those of a file
+  private readonly others = new VectorSource(); // further areas of the package
   private readonly grid = new VectorSource();
   private readonly modify: Modify;
   private draw: Draw | undefined;
@@ -60,12 +66,14 @@ export class MapView {
     target: HTMLElement,
     private readonly service: ServiceDocument,
     private readonly projection: Projection,
+    private readonly world: World,
     private readonly path: string,
     private readonly changed: (area: Area) => void,
     private readonly sketched: (extent: Extent) => void,
   ) {
     this.map = serviceMap(target, service, projection, path, [
       new VectorLayer({ source: this.grid, style: gridStyle() }),
+      new VectorLayer({ source: this.others, style: (feature) => otherStyle(String(feature.get("label"))) }),
       ...[this.fixed, this.drawn].map(
         (source) => new VectorLayer({ source, style: (feature) => this.bandStyle(feature.getGeometry()) }),
       ),
@@ -75,13 +83,23 @@ export class MapView {
     this.modify = new Modify({ source: this.drawn, pixelTolerance: TOUCH_PIXELS });
     this.map.addInteraction(this.modify);
     this.keepRectangles();
+    this.map.on("moveend", () => this.settle());
+    target.addEventListener("keydown", (event) => this.drawByKey(event));
     this.showAll();
   }
 
-  /** Return the extent that the map shows, within the service; null if it shows nothing of it. */
+  /**
+   * Return the extent that the map shows, within the service; null if it shows nothing of it.
+   *
+   * It may reach across the 180th meridian.
+   */
   visibleExtent(): Extent | null {
-    const visible = getIntersection(this.map.getView().calculateExtent(), extentOf(this.service));
-    return isEmpty(visible) ? null : visible;
+    const visible = this.map.getView().calculateExtent();
+    const parts = this.world.parts(visible);
+    const inside = parts.reduce((all, part) => extend(all, part), createEmpty());
+    if (parts.length < 2 || getWidth(visible) >= this.world.width) return isEmpty(inside) ? null : inside;
+    const shift = this.world.shiftHome(visible);
+    return [visible[0]! + shift, inside[1]!, visible[2]! + shift, inside[3]!];
   }
 
   showAll(): void {
@@ -106,7 +124,9 @@ export class MapView {
       ...(tool === "rectangle" ? { geometryFunction: createBox() } : {}),
       style: sketchStyle(),
       snapTolerance: TOUCH_PIXELS,
+      dragVertexDelay: NEVER_MS,
     });
+    this.map.getTargetElement()!.classList.add("aiming");
     this.draw.on("drawstart", ({ feature }) => {
       feature.getGeometry()?.on("change", ({ target }) => this.sketched(target.getExtent()));
     });
@@ -115,6 +135,7 @@ export class MapView {
       setTimeout(() => {
         this.stopDrawing();
         feature.set("tool", tool);
+        this.settle();
         this.report(feature);
       });
     });
@@ -126,12 +147,29 @@ export class MapView {
     return this.draw !== undefined;
   }
 
+  /** Put a corner into the middle of the map, or take the last one away. */
+  private drawByKey(event: KeyboardEvent): void {
+    if (!this.draw || event.target !== event.currentTarget) return;
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      this.draw.appendCoordinates([this.map.getView().getCenter()!]); // the second corner ends a rectangle
+    } else if (event.key === "Backspace") {
+      event.preventDefault();
+      this.undoCorner();
+    }
+  }
+
   /** End the line or the polygon that is being drawn at its last corner. */
   finishDrawing(): void {
     this.draw?.finishDrawing();
   }
 
+  undoCorner(): void {
+    this.draw?.removeLastPoint();
+  }
+
   stopDrawing(): void {
+    this.map.getTargetElement()!.classList.remove("aiming");
     if (this.draw) this.map.removeInteraction(this.draw);
     this.draw = undefined;
   }
@@ -170,61 +208,55 @@ export class MapView {
     return metres / metresPerPixel(this.projection, 1, getCenter(extent));
   }
 
-  /** Show an area whose coordinates are those of the map. */
-  show(tool: Tool, coordinates: Coordinate[][]): void {
+  /** Show an area, which can be edited if it is a shape. */
+  show(area: Area): void {
     this.clear();
-    const geometry = tool === "route" ? new LineString(coordinates[0]!) : new Polygon(coordinates);
-    const feature = new Feature(geometry);
-    feature.set("tool", tool);
-    this.drawn.addFeature(feature);
+    const source = isEdited(area, this.projection) ? this.drawn : this.fixed;
+    if (area.kind !== "everything") source.addFeatures(featuresOf(area, this.service, this.projection));
+    this.settle();
   }
 
-  showRectangle(extent: Extent): void {
-    this.show("rectangle", fromExtent(extent).getCoordinates());
-  }
-
-  /** Show the areas of a file, in degrees. */
-  showFile(collection: object, projection: Projection): void {
-    this.clear();
-    const format = new GeoJSON();
-    this.fixed.addFeatures(format.readFeatures(collection, { featureProjection: projection }));
-    const extent = this.drawnExtent();
-    if (extent) this.fit(extent);
-  }
-
-  /** Show the borders of the tiles of a level around an area; of bundles of tiles, if they are too many. */
-  showTiles({ resolution }: LevelOfDetail, extent: Extent): void {
-    this.grid.clear();
-    const [left, bottom, right, top] = getIntersection(extent, extentOf(this.service)) as [
-      number,
-      number,
-      number,
-      number,
-    ];
-    if (!(left < right && bottom < top)) return;
-    const { origin, cols } = this.service.tileInfo;
-    let span = cols * resolution;
-    if (Math.max(right - left, top - bottom) / span > MOST_BOXES) span *= BUNDLE_TILES;
-    const firstColumn = Math.floor((left - origin.x) / span);
-    const lastColumn = Math.ceil((right - origin.x) / span);
-    const firstRow = Math.floor((origin.y - top) / span);
-    const lastRow = Math.ceil((origin.y - bottom) / span);
-    const [west, east] = [origin.x + firstColumn * span, origin.x + lastColumn * span];
-    const [north, south] = [origin.y - firstRow * span, origin.y - lastRow * span];
-    const lines: Coordinate[][] = [];
-    for (let column = firstColumn; column <= lastColumn; column += 1) {
-      const x = origin.x + column * span;
-      lines.push([
-        [x, north],
-        [x, south],
-      ]);
+  /** Show further areas of the package, each with a label. */
+  showOthers(areas: { label: string; area: Area }[]): void {
+    this.others.clear();
+    for (const { label, area } of areas) {
+      const features = featuresOf(area, this.service, this.projection);
+      for (const feature of features) feature.set("label", feature === features[0] ? label : "");
+      this.others.addFeatures(features);
     }
-    for (let row = firstRow; row <= lastRow; row += 1) {
-      const y = origin.y - row * span;
-      lines.push([
-        [west, y],
-        [east, y],
-      ]);
+  }
+
+  /** Show the borders of the tiles of a level around areas; of bundles of tiles, if they are too many. */
+  showTiles(areas: { level: LevelOfDetail; extent: Extent }[]): void {
+    this.grid.clear();
+    for (const { level, extent } of areas) this.addBoxes(level, extent);
+  }
+
+  private addBoxes(level: LevelOfDetail, extent: Extent): void {
+    const { origin, rows, cols } = this.service.tileInfo;
+    const lines: Coordinate[][] = [];
+    for (const range of this.world.tileRanges(level, extent)) {
+      const most = Math.max(range.lastColumn - range.firstColumn, range.lastRow - range.firstRow);
+      const step = most > MOST_BOXES ? BUNDLE_TILES : 1;
+      const [width, height] = [cols * level.resolution * step, rows * level.resolution * step];
+      const [firstColumn, lastColumn] = [Math.floor(range.firstColumn / step), Math.ceil(range.lastColumn / step)];
+      const [firstRow, lastRow] = [Math.floor(range.firstRow / step), Math.ceil(range.lastRow / step)];
+      const [west, east] = [origin.x + firstColumn * width, origin.x + lastColumn * width];
+      const [north, south] = [origin.y - firstRow * height, origin.y - lastRow * height];
+      for (let column = firstColumn; column <= lastColumn; column += 1) {
+        const x = origin.x + column * width;
+        lines.push([
+          [x, north],
+          [x, south],
+        ]);
+      }
+      for (let row = firstRow; row <= lastRow; row += 1) {
+        const y = origin.y - row * height;
+        lines.push([
+          [west, y],
+          [east, y],
+        ]);
+      }
     }
     this.grid.addFeature(new Feature(new MultiLineString(lines)));
   }
@@ -248,19 +280,42 @@ export class MapView {
     return `${this.path}/tile/${level}/${row}/${Math.floor((x - origin.x) / (cols * resolution))}`;
   }
 
+  /** Move the view into the world, and what is edited next to the middle of the view: one map is like the other. */
+  private settle(): void {
+    if (!this.world.width || this.draw) return;
+    const view = this.map.getView();
+    const [x, y] = view.getCenter() as [number, number];
+    const home = this.world.shiftTo(0, [x, y, x, y]);
+    if (home) view.setCenter([x + home, y]);
+    for (const feature of this.drawn.getFeatures()) {
+      const geometry = feature.getGeometry()!;
+      const shift = this.world.shiftTo(x + home, geometry.getExtent());
+      if (shift) geometry.translate(shift, 0);
+    }
+  }
+
+  /** Report the area of a feature, moved into the world; it may reach across the 180th meridian. */
   private report(feature: Feature): void {
-    const geometry = feature.getGeometry();
+    const geometry = feature.getGeometry()!.clone();
+    geometry.translate(this.world.shiftHome(geometry.getExtent()), 0);
     const reference = this.service.spatialReference;
     if (geometry instanceof LineString) {
       this.changed({ kind: "route", paths: [geometry.getCoordinates()], reference, metres: 0 });
     } else if (geometry instanceof Polygon && feature.get("tool") === "rectangle") {
-      const inside = getIntersection(geometry.getExtent(), extentOf(this.service)); // there is nothing outside
-      const extent = isEmpty(inside) ? geometry.getExtent() : inside;
+      const extent = this.within(geometry.getExtent());
       const [xmin, ymin, xmax, ymax] = extent as [number, number, number, number];
       this.changed({ kind: "rectangle", envelope: { xmin, ymin, xmax, ymax }, reference });
     } else if (geometry instanceof Polygon) {
       this.changed({ kind: "shape", rings: geometry.getCoordinates(), reference });
     }
+  }
+
+  /** Return the part of an extent in the service, beyond which there is nothing; all of it if there is none. */
+  private within(extent: Extent): Extent {
+    const parts = this.world.parts(extent);
+    const inside = parts.reduce((all, part) => extend(all, part), createEmpty());
+    if (isEmpty(inside)) return extent;
+    return parts.length < 2 ? inside : [extent[0]!, inside[1]!, extent[2]!, inside[3]!];
   }
 
   /** Keep rectangles rectangular while a corner is dragged, and report every change. */
@@ -330,6 +385,23 @@ function areaStyle(): Style[] {
         if (geometry instanceof Polygon) return new MultiPoint(geometry.getCoordinates().flat());
         return geometry instanceof LineString ? new MultiPoint(geometry.getCoordinates()) : undefined;
       },
+    }),
+  ];
+}
+
+function otherStyle(label: string): Style[] {
+  return [
+    new Style({ stroke: new Stroke({ color: "#fff", width: 4 }) }),
+    new Style({
+      fill: new Fill({ color: "#0b66c31a" }),
+      stroke: new Stroke({ color: "#0b66c3", width: 2, lineDash: [4, 4] }),
+      text: new Text({
+        text: label,
+        font: "600 14px system-ui, sans-serif",
+        fill: new Fill({ color: "#06213d" }),
+        stroke: new Stroke({ color: "#fff", width: 4 }),
+        overflow: true,
+      }),
     }),
   ];
 }

@@ -4,7 +4,7 @@ export { default as Feature } from "ol/Feature";
 export { default as OlMap } from "ol/Map";
 export type { FrameState } from "ol/Map";
 export { default as View } from "ol/View";
-export { buffer, createEmpty, getCenter, getHeight, getIntersection, getWidth, isEmpty } from "ol/extent";
+export { buffer, createEmpty, extend, getCenter, getHeight, getIntersection, getWidth, isEmpty } from "ol/extent";
 export type { Extent } from "ol/extent";
 export { default as GeoJSON } from "ol/format/GeoJSON";
 export { default as Circle } from "ol/geom/Circle";
@@ -30,6 +30,7 @@ export {
   addProjection,
   get as getProjection,
   getPointResolution,
+  getTransform,
   toLonLat,
   fromLonLat,
   transformExtent,
@@ -40,5 +41,6 @@ export { default as VectorSource } from "ol/source/Vector";
 export { default as Fill } from "ol/style/Fill";
 export { default as Stroke } from "ol/style/Stroke";
 export { default as Style } from "ol/style/Style";
+export { default as Text } from "ol/style/Text";
 export { default as CircleStyle } from "ol/style/Circle";
 export { default as TileGrid } from "ol/tilegrid/TileGrid";

@@ -58,7 +58,10 @@ export interface MapData {
 
 /** Read the data of the page. */
 export function readMapData(panel: HTMLElement): MapData {
-  return JSON.parse(panel.dataset["map"] ?? "") as MapData;
+  const data = JSON.parse(panel.dataset["map"] ?? "") as MapData;
+  const extent = data.service.fullExtent;
+  if (extent.xmin > extent.xmax) [extent.xmin, extent.xmax] = [-180, 180]; // degrees, across the 180th meridian
+  return data;
 }
 
 /** Return the levels that hold tiles, coarsest first. */

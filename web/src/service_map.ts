@@ -17,6 +17,7 @@ import {
 } from "./openlayers";
 import type { ServiceDocument } from "./service";
 import { drawnLevels, extentOf, tileGridOf } from "./tiling";
+import { World } from "./world";
 
 /**
  * Return a map of a service, below the given layers.
@@ -31,15 +32,16 @@ export function serviceMap(
   layers: Layer[],
 ): OlMap {
   const extent = extentOf(service);
+  const isRepeated = new World(service, projection).width > 0;
   const hasPictures = service.tileInfo.format !== "LERC"; // heights
   return new OlMap({
     target,
     controls: [new Zoom(), new ScaleLine(), new Attribution({ collapsible: false })],
     interactions: defaultInteractions({ altShiftDragRotate: false, pinchRotate: false }),
-    layers: [...(path !== null && hasPictures ? [tileLayer(service, projection, path)] : []), ...layers],
+    layers: [...(path !== null && hasPictures ? [tileLayer(service, projection, path, isRepeated)] : []), ...layers],
     view: new View({
       projection,
-      extent,
+      extent: isRepeated ? [-Infinity, extent[1]!, Infinity, extent[3]!] : extent,
       constrainOnlyCenter: true,
       center: getCenter(extent),
       maxResolution: Math.max(getWidth(extent), getHeight(extent)) / 200,
@@ -49,7 +51,7 @@ export function serviceMap(
   });
 }
 
-function tileLayer(service: ServiceDocument, projection: Projection, path: string): TileLayer {
+function tileLayer(service: ServiceDocument, projection: Projection, path: string, wrapX: boolean): TileLayer {
   const levels = drawnLevels(service);
   return new TileLayer({
     source: new TileImage({
@@ -57,7 +59,7 @@ function tileLayer(service: ServiceDocument, projection: Projection, path: strin
       projection,
       tileGrid: tileGridOf(service, levels),
       tileUrlFunction: ([z, column, row]) => `${path}/tile/${levels[z!]!.level}/${row}/${column}`,
-      wrapX: false,
+      wrapX,
       transition: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 150,
     }),
   });

@@ -1,6 +1,10 @@
 declare module "shpjs" {
   import type { FeatureCollection } from "geojson";
 
-  /** Read a zip with shapefiles; several give several collections. Coordinates are longitude and latitude. */
-  export default function shapefile(zip: ArrayBuffer): Promise<FeatureCollection | FeatureCollection[]>;
+  /** Read the parts of a shapefile. Without the text of its .prj, coordinates stay as they are. */
+  export default function shapefile(parts: {
+    shp: Uint8Array;
+    dbf?: Uint8Array;
+    cpg?: Uint8Array;
+  }): Promise<FeatureCollection | FeatureCollection[]>;
 }

@@ -6,10 +6,8 @@ import {
   TileGrid,
   addCoordinateTransforms,
   addProjection,
-  getIntersection,
   getPointResolution,
   getProjection,
-  isEmpty,
 } from "./openlayers";
 import { type LevelOfDetail, type MapData, type ServiceDocument, levelsOf } from "./service";
 
@@ -79,19 +77,6 @@ export function drawnLevels(service: ServiceDocument): LevelOfDetail[] {
     if (level.resolution < (drawn.at(-1)?.resolution ?? Infinity)) drawn.push(level);
   }
   return drawn;
-}
-
-/** Return the number of tiles of a level that an extent touches. */
-export function countTiles(service: ServiceDocument, { resolution }: LevelOfDetail, extent: Extent): number {
-  const inside = getIntersection(extent, extentOf(service));
-  if (isEmpty(inside)) return 0;
-  const { origin, rows, cols } = service.tileInfo;
-  const along = (low: number, high: number, size: number) =>
-    Math.max(1, Math.ceil(high / (size * resolution)) - Math.floor(low / (size * resolution)));
-  return (
-    along(inside[0]! - origin.x, inside[2]! - origin.x, cols) *
-    along(origin.y - inside[3]!, origin.y - inside[1]!, rows)
-  );
 }
 
 /** Return the metres on the ground of one pixel at a place. */

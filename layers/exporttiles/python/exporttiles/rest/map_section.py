@@ -1,7 +1,8 @@
 """The map on the page of a service: its data, and the controls that the script of the page uses."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -11,10 +12,16 @@ from typing import Any
 from exporttiles.domain.cost import BUNDLE_TILE_DOLLARS, EGRESS_GIGABYTE_DOLLARS, FILE_TILE_DOLLARS
 from exporttiles.domain.service import CacheLayout, ImageService, TileFormat
 from exporttiles.domain.spatial_reference import WEB_MERCATOR_WKIDS, WGS84, SpatialReference
+from exporttiles.formats.packages.storage_formats import legal_formats
 from exporttiles.rest import pages
 from exporttiles.rest.apps import apps_for
-from exporttiles.rest.parameters import DEFAULT_QUALITY
+from exporttiles.rest.parameters import DEFAULT_QUALITY, keeps_tiles
 
+_CONVERSION_NAMES = {
+    TileFormat.JPEG: "as JPEG: small, nothing transparent",
+    TileFormat.PNG: "as PNG: large, keeps what is transparent",
+    TileFormat.MIXED: "as JPEG, and as PNG where transparent",
+}
 _LEADS = {
     False: "Choose an area, and take this map offline.",
     True: "Choose an area, and take its heights offline. They are numbers, so that the map here stays empty.",
@@ -45,16 +52,35 @@ def map_section(service: ImageService, document: Mapping[str, Any]) -> str:
     per_tile = FILE_TILE_DOLLARS if service.cache.layout is CacheLayout.FILES else BUNDLE_TILE_DOLLARS
     prices = {"tile": per_tile, "downloadedGigabyte": EGRESS_GIGABYTE_DOLLARS}
     data = {"service": document, "projection": projection_document(reference), "prices": prices}
-    apps = apps_for(document["exportStorageFormatTypes"])
+    formats = document["exportStorageFormatTypes"]
     return _template().substitute(
         data=escape(json.dumps(data, separators=(",", ":"))),
         name=escape(service.map_title),
         units=escape(reference.crs.axis_info[0].unit_name),
-        apps="".join(f'<option value="{escape(value)}">{escape(name)}</option>' for value, name in apps.items()),
+        apps=_app_options(service, formats),
+        format=service.tile_format.value,
+        conversions="".join(
+            _option(target, name)
+            for target, name in _CONVERSION_NAMES.items()
+            if not keeps_tiles(service.tile_format, target)
+        ),
         lead=_LEADS[service.tile_format is TileFormat.LERC],
         recent=pages.RECENT,
         quality=_QUALITIES if _has_smaller_pictures(service) else "",
     )
+
+
+def _app_options(service: ImageService, formats: Collection[str]) -> str:
+    """Return the apps to choose from: first those that show the tiles as they are."""
+    is_picture = service.tile_format is not TileFormat.LERC
+    converted = legal_formats(replace(service, tile_format=TileFormat.MIXED)) if is_picture else []
+    options = [_option(each, name) for each, name in apps_for(formats).items()]
+    others = apps_for({*converted} - {*formats})
+    return "".join([*options, *(_option(each, name, " data-converted") for each, name in others.items())])
+
+
+def _option(value: str, name: str, attributes: str = "") -> str:
+    return f'<option value="{escape(value)}"{attributes}>{escape(name)}</option>'
 
 
 def _has_smaller_pictures(service: ImageService) -> bool:

@@ -157,9 +157,14 @@ def _read_tile_format(sent: Mapping[str, str], service: ImageService) -> tuple[T
         raise InvalidParameterError(
             "tileFormat", text, "LERC tiles cannot be converted: they hold values, not pictures."
         )
-    if service.tile_format.encodings <= target.encodings - {"png"} or service.tile_format.encodings == target.encodings:
+    if keeps_tiles(service.tile_format, target):
         return None, (f"tileFormat: The tiles stay as they are: {service.tile_format}.",)
     return target, ()
+
+
+def keeps_tiles(tile_format: TileFormat, target: TileFormat) -> bool:
+    """Return True if tiles of a format need no conversion to another one."""
+    return tile_format.encodings <= target.encodings - {"png"} or tile_format.encodings == target.encodings
 
 
 def _conversion_note(service: ImageService, target: TileFormat, quality: int | None) -> str:

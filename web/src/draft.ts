@@ -1,0 +1,39 @@
+// The areas that were chosen last, kept in this tab, so that a reload or the back button does not lose them.
+
+import type { Entry } from "./area_list";
+
+/** What somebody chose on the map page. */
+export interface Draft {
+  entries: Entry[];
+  /** Values of the controls by their ids. */
+  controls: Record<string, string | boolean>;
+}
+
+const KEY = "exporttiles.draft";
+
+/** Return the draft of a service; null if there is none. */
+export function loadDraft(service: string): Draft | null {
+  try {
+    const stored = JSON.parse(sessionStorage.getItem(KEY) ?? "null") as (Draft & { service: string }) | null;
+    return stored?.service === service && stored.entries.length ? stored : null;
+  } catch {
+    return null; // storage is forbidden or damaged
+  }
+}
+
+/** Keep the draft of a service in place of any other. */
+export function saveDraft(service: string, draft: Draft): void {
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify({ service, ...draft }));
+  } catch {
+    forgetDraft(); // storage is forbidden, or the file of an area too large for it
+  }
+}
+
+export function forgetDraft(): void {
+  try {
+    sessionStorage.removeItem(KEY);
+  } catch {
+    // Without storage there is no draft.
+  }
+}
