@@ -17,6 +17,7 @@ from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.rasters.drawing import compose
 from exporttiles.formats.tiles.image import sniff
 from tests.rasters import an_orthophoto, drawn_tiles, imagery, inspected, write_geotiff
 
@@ -210,6 +211,25 @@ def test_a_tile_reads_the_files_that_it_meets_alone(two_files, tmp_path):
     assert len(list(read_cache(objects, service.cache).read_bundle(bundle, selected))) == 1
 
     assert objects.requests == 1
+
+
+def test_a_single_tile_is_drawn_without_its_neighbours(tmp_path, monkeypatch):
+    an_orthophoto(tmp_path / "ortho.tif", overviews=())
+    objects, found = inspected(tmp_path, tile_format=TileFormat.PNG)
+    block = block_of(found.service)
+    row, column = (block.row_start + block.row_stop) // 2, (block.column_start + block.column_stop) // 2
+    expected = drawn_tiles(objects, found.service, block)[row, column]
+    sides = []
+
+    def compose_counted(layers, side, decoded):
+        sides.append(side)
+        return compose(layers, side, decoded)
+
+    monkeypatch.setattr("exporttiles.adapters.tile_sources.rasters.compose", compose_counted)
+    tile = TileRange(block.level, row, row + 1, column, column + 1)
+
+    assert drawn_tiles(objects, found.service, tile) == {(row, column): expected}
+    assert sides == [256]
 
 
 def test_a_replaced_file_of_the_same_place_is_opened_anew(two_files, tmp_path):

@@ -37,6 +37,7 @@ _AHEAD_DRAWINGS = 16
 _DECODED_BYTES = 128 * 2**20
 _OPEN_RASTERS = 256
 _REQUESTS = 16
+"""Rasters that are read at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class RasterTiles:
         """Key of each raster that was opened -> its version."""
         self._rasters: OrderedDict[str, Raster] = OrderedDict()
         self._decoded = _DecodedBlocks()
+        self._requests = ThreadPoolExecutor(_REQUESTS, thread_name_prefix="rasters")
 
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         """Yield the selected tiles that have pixels; empty bytes where blocks of the rasters are damaged."""
@@ -118,7 +120,7 @@ class RasterTiles:
     def _copied(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         """Yield the tiles that are blocks of the uppermost raster there, and take them out of the selection."""
         uncovered = selected.copy()
-        files = self._near(bundle.tile_range)
+        files = self._near(_block(bundle, selected))
         for number, file in enumerate(files):
             met = uncovered & self._met(bundle, [file])
             if not met.any():
@@ -162,12 +164,12 @@ class RasterTiles:
 
     def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
         """Return the mean size of a tile for those that the boxes around the rasters meet: nothing is drawn."""
-        met = self._met(bundle, self._near(bundle.tile_range))
+        met = self._met(bundle, self._near(_block(bundle, selected)))
         return np.where(selected & met, self._average_tile_bytes, 0).astype(np.int32)
 
     def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
         """Return the mask of tiles all of whose rasters were written before a time."""
-        files = self._near(bundle.tile_range)
+        files = self._near(_block(bundle, selected))
         written = self._objects.modified_at([file.key for file in files])
         since = since.replace(microsecond=0)
         modified = [file for file, moment in zip(files, written, strict=True) if moment is None or moment >= since]
@@ -176,12 +178,13 @@ class RasterTiles:
     def _drawings(self, bundle: BundleIndex, selected: Mask) -> Iterator[_Drawing]:
         """Yield the drawings that hold selected tiles and rasters."""
         side = max(1, _DRAWING_PIXELS // self._mosaic.scheme.tile_size)
-        met = selected & self._met(bundle, self._near(bundle.tile_range))
+        met = selected & self._met(bundle, self._near(_block(bundle, selected)))
         for row, column in product(range(0, PACKET_SIZE, side), repeat=2):
             top, left = bundle.row + row, bundle.column + column
             tiles = TileRange(bundle.level, top, top + side, left, left + side)
-            if met[bundle.slices(tiles)].any():
-                yield from self._placed(tiles)
+            wanted = met[bundle.slices(tiles)]
+            if wanted.any():
+                yield from self._placed(_around(tiles, wanted))
 
     def _placed(self, tiles: TileRange) -> Iterator[_Drawing]:
         """Yield the drawing of a block of tiles, in parts if it takes too many pixels at a time."""
@@ -248,11 +251,8 @@ class RasterTiles:
             for block in layer.placed.blocks:
                 if block not in wanted[layer.key] and (layer.key, block) not in self._decoded:
                     wanted[layer.key][block] = layer.placed.raster.spans(block)
-        return {
-            (key, block): data
-            for key, spans in wanted.items()
-            for block, data in self._read(rasters[key], spans).items()
-        }
+        read = self._requests.map(lambda key: self._read(rasters[key], wanted[key]), wanted)
+        return {(key, block): data for key, found in zip(wanted, read, strict=True) for block, data in found.items()}
 
     def _read(self, raster: Raster, spans: Mapping[Block, Sequence[Span]]) -> dict[Block, list[memoryview]]:
         """Return the stored blocks of a raster."""
@@ -331,13 +331,11 @@ class RasterTiles:
     def _forget_replaced(self, bundle: BundleIndex, selected: Mask) -> None:
         """Open rasters anew whose decoded blocks are of an earlier version."""
         known = self._decoded.keys
-        files = [file for file in self._near(bundle.tile_range) if file.key in known]
+        files = [file for file in self._near(_block(bundle, selected)) if file.key in known] if known else []
         keys = [file.key for file in files if (selected & self._met(bundle, [file])).any()]
-        if keys:
-            with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="version") as requests:
-                for key, version in zip(keys, requests.map(self._objects.version, keys), strict=True):
-                    if version != self._versions[key]:
-                        self._open_anew(key)
+        for key, version in zip(keys, self._requests.map(self._objects.version, keys), strict=True):
+            if version != self._versions[key]:
+                self._open_anew(key)
 
     def _file(self, key: str, opened: OpenedFile) -> RangedFile:
         """Return a raster that is read by ranges, as long as it is not replaced."""
@@ -404,6 +402,24 @@ class _DecodedBlocks:
         while self._size_bytes > _DECODED_BYTES and len(self._images) > 1:
             _, dropped = self._images.popitem(last=False)
             self._size_bytes -= _size_bytes(dropped)
+
+
+def _block(bundle: BundleIndex, selected: Mask) -> TileRange:
+    """Return the smallest block around the selected tiles of a bundle."""
+    places = np.argwhere(selected) + np.array([bundle.row, bundle.column])
+    if not len(places):
+        return TileRange(bundle.level, 0, 0, 0, 0)
+    (top, left), (bottom, right) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+    return TileRange(bundle.level, top, bottom + 1, left, right + 1)
+
+
+def _around(tiles: TileRange, wanted: Mask) -> TileRange:
+    """Return the smallest part of a square block, halved in both directions, that holds all wanted tiles."""
+    places, side = np.argwhere(wanted), len(wanted)
+    while side > 1 and (places // (side // 2) == places[0] // (side // 2)).all():
+        side //= 2
+    row, column = (places[0] // side * side + np.array([tiles.row_start, tiles.column_start])).tolist()
+    return TileRange(tiles.level, row, row + side, column, column + side)
 
 
 def _size_bytes(image: Image.Image) -> int:

@@ -80,13 +80,20 @@ class PlacedRaster:
         is_opaque = self.is_covering and not self.raster.may_be_transparent
         return is_opaque and all(self.raster.spans(block) for block in self.blocks)
 
-    def draw(self, side: int, decoded: Callable[[Block], Image.Image | None]) -> Image.Image:
-        """Return the drawing: RGB if it is opaque, otherwise RGBA.
+    @property
+    def box(self) -> Window:
+        """Return the part of the drawing that it lies in."""
+        (left, top), (right, bottom) = self.mesh.cells[:, :2].min(axis=0), self.mesh.cells[:, 2:].max(axis=0)
+        return int(left), int(top), int(right), int(bottom)
+
+    def draw(self, decoded: Callable[[Block], Image.Image | None]) -> Image.Image:
+        """Return its part of the drawing: RGB if it is opaque, otherwise RGBA.
 
         Args:
-            side: of the drawing in pixels.
             decoded: see `Raster.draw`.
         """
+        left, top, right, bottom = self.box
+        size = right - left, bottom - top
         source = self.raster.draw(self.level, self.window, self.steps, decoded)
         is_opaque = source.mode == "RGB"
         if not is_opaque:
@@ -97,13 +104,17 @@ class PlacedRaster:
             source = source.filter(ImageFilter.BoxBlur(radii))
         corners = (self.mesh.corners / scales - self.window[:2]) / self.steps
         quads = list(
-            zip(map(tuple, self.mesh.cells.tolist()), map(tuple, corners.reshape(-1, 8).tolist()), strict=True)
+            zip(
+                map(tuple, (self.mesh.cells - (left, top, left, top)).tolist()),
+                map(tuple, corners.reshape(-1, 8).tolist()),
+                strict=True,
+            )
         )
-        drawn = source.transform((side, side), Image.Transform.MESH, quads, Image.Resampling.BILINEAR)
+        drawn = source.transform(size, Image.Transform.MESH, quads, Image.Resampling.BILINEAR)
         if is_opaque and not self.is_covering:
             is_inside = np.all((corners >= 0) & (corners <= source.size), axis=(1, 2))
             at_edge = [quads[number] for number in np.flatnonzero(~is_inside)]
-            alpha = Image.new("L", source.size, _OPAQUE).transform((side, side), Image.Transform.MESH, at_edge)
+            alpha = Image.new("L", source.size, _OPAQUE).transform(size, Image.Transform.MESH, at_edge)
             for number in np.flatnonzero(is_inside):
                 alpha.paste(_OPAQUE, quads[number][0])
             drawn.putalpha(alpha)
@@ -222,11 +233,15 @@ def compose(
         side: of the drawing in pixels.
         decoded: returns a block of one of them; None if it does not exist.
     """
-    drawing = Image.new("RGBA", (side, side))
+    drawing, pixels = Image.new("RGBA", (side, side)), 0
     for each in placed:
-        below = each.draw(side, partial(decoded, each))
-        drawing = below if each is placed[0] else Image.alpha_composite(below.convert("RGBA"), drawing)
-        if drawing.mode == "RGB" or drawing.getchannel("A").getextrema() == (_OPAQUE, _OPAQUE):
+        below, box = each.draw(partial(decoded, each)), each.box
+        if not pixels and below.size == drawing.size:
+            drawing = below
+        else:
+            drawing.paste(Image.alpha_composite(below.convert("RGBA"), drawing.crop(box)), box)
+        pixels += below.width * below.height
+        if drawing.mode == "RGB" or (pixels >= side**2 and drawing.getchannel("A").getextrema() == (_OPAQUE, _OPAQUE)):
             return drawing.convert("RGB")
     return drawing
 
