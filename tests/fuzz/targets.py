@@ -205,7 +205,17 @@ def rasters() -> Iterable[bytes]:
     picture = Image.linear_gradient("L").resize((64, 48))
     keys = (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 32632)
     place = {33550: (1.0, 1.0, 0.0), 33922: (0.0, 0.0, 0.0, 500_000.0, 5_200_000.0, 0.0), 34735: keys}
-    for mode, compression in (("RGB", "raw"), ("RGB", "tiff_adobe_deflate"), ("L", "tiff_lzw"), ("P", "zstd")):
+    kinds = (
+        ("RGB", "raw"),
+        ("RGB", "tiff_adobe_deflate"),
+        ("L", "tiff_lzw"),
+        ("P", "zstd"),
+        ("1", "raw"),
+        ("RGBA", "packbits"),
+        ("CMYK", "raw"),
+        ("I;16", "raw"),
+    )
+    for mode, compression in kinds:
         tags = TiffImagePlugin.ImageFileDirectory_v2()
         for tag, values in place.items():
             tags[tag] = values

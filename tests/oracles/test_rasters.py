@@ -142,6 +142,23 @@ def test_a_rotated_raster_is_drawn_as_gdal_warps_it(tmp_path):
     assert_equal_pictures(ours, warped(path, WEB_MERCATOR_256, tiles))
 
 
+@pytest.mark.parametrize("profile", [{}, {"nodata": 0}, {"mask": True}, {"interleave": "band"}])
+def test_chosen_bands_are_drawn_as_gdal_warps_them_alone(tmp_path, profile):
+    samples = np.clip(imagery(700, 800, 5), 1, 255)
+    samples[1:4, 200:400, 300:500] = 0
+    hole = np.where(samples[1] == 0, 0, 255).astype(np.uint8)
+    options = {"photometric": "minisblack", "overviews": (2,)} | profile
+    options |= {"mask": hole} if profile.get("mask") else {}
+    place = "EPSG:32632", Affine(1, 0, 500_000, 0, -1, 5_200_000)
+    write_geotiff(tmp_path / "all.tif", samples, *place, **options)
+    alone = write_geotiff(tmp_path / "alone.tif", samples[[3, 2, 1]], *place, **options | {"photometric": "rgb"})
+    objects, found = inspected(tmp_path, "all.tif", tile_format=TileFormat.PNG, bands=(4, 3, 2))
+
+    for tiles in blocks_of(found.service, found.service.max_level):
+        ours = picture_of(drawn_tiles(objects, found.service, tiles), tiles, 256)
+        assert_equal_pictures(ours, warped(alone, WEB_MERCATOR_256, tiles))
+
+
 def test_a_raster_with_south_up_is_drawn_as_gdal_warps_it(tmp_path):
     samples = imagery(600, 700)
     path = write_geotiff(tmp_path / "up.tif", samples[:, ::-1], "EPSG:32632", Affine(1, 0, 500_000, 0, 1, 5_200_000))

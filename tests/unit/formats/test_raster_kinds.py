@@ -327,3 +327,13 @@ def test_south_up_pixels_are_placed_where_gdal_places_them(tmp_path):
     path = write_geotiff(tmp_path / "x.tif", samples(), UTM, up)
 
     assert opened(path).georeference.matrix == tuple(up)[:6]
+
+
+@pytest.mark.parametrize("text", [b"256\0", b"-1\0", b"0.5", b"nan\0", b"1e999", b"none", b""])
+def test_a_nodata_value_that_no_pixel_can_have_leaves_all_opaque(tmp_path, text):
+    path = written(tmp_path / "x.tif", samples(), nodata=111)
+    body = path.read_bytes()
+    assert body.count(b"111\0") == 1
+    path.write_bytes(body.replace(b"111\0", text[:4].ljust(4, b"\0")))
+
+    assert drawn(opened(path)).shape[2] == 3

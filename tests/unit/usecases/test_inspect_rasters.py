@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from obstore.store import LocalStore
 
+from exporttiles.adapters.object_stores import ObstoreObjects
+from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.cli.main import main
-from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.errors import DamagedCacheError, SourceDeniedError
 from exporttiles.domain.mosaic import coarsest_level, finest_level
 from exporttiles.domain.service import CacheLayout, TileFormat
 from exporttiles.formats.caches.service_descriptor import service_from_json, service_to_json
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
+from exporttiles.usecases.inspection.inspect_cache import InspectCache
 from tests.oracles.build_package import a_tile
 from tests.rasters import an_orthophoto, drawn_tiles, imagery, inspected, write_geotiff
 
@@ -282,3 +286,22 @@ def test_pages_that_are_not_drawn_are_named(tmp_path):
     assert warning.startswith(
         "a.tif: It holds 2 pictures; only the first one is drawn. Take out another: gdal_translate"
     )
+
+
+class UnlistedObjects(ObstoreObjects):
+    """A store like S3 for those who may not list: it denies what does not exist."""
+
+    def sizes_bytes(self, keys):
+        for key, size in zip(keys, super().sizes_bytes(keys), strict=True):
+            if size is None:
+                raise SourceDeniedError(f"Access to '{key}' is denied")
+            yield size
+
+
+def test_those_who_may_not_list_can_publish_a_geotiff(tmp_path):
+    an_orthophoto(tmp_path / "a.tif", size=(100, 100))
+    objects = UnlistedObjects(LocalStore(tmp_path))
+
+    found = InspectCache(objects, read_cache, WEB_MERCATOR_256)("Ortho", f"file://{tmp_path}/a.tif")
+
+    assert found.service.cache.mosaic.file_count == 1

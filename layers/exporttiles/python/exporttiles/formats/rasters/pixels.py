@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,12 +194,13 @@ class Pixels:
 
     def _is_valid(self, values: Samples) -> NDArray[np.bool_]:
         """Return the mask (rows, columns) of the pixels with data: as in GDAL, in any of the bands that are drawn."""
-        invalid = np.zeros(values.shape[:2], np.bool_)
+        bands = [values[:, :, band] for band in range(values.shape[2])]  # faster than a reduction along a short axis
+        valid = np.ones(values.shape[:2], np.bool_)
         if self._nodata is not None:
-            invalid |= (values == self._nodata).all(axis=2)
+            valid = reduce(np.logical_or, (band != self._nodata for band in bands))
         if values.dtype.kind == "f":
-            invalid |= np.isnan(values).any(axis=2)
-        return ~invalid
+            valid &= ~reduce(np.logical_or, map(np.isnan, bands))
+        return valid
 
     def _is_premultiplied(self, alpha: int) -> bool:
         return _extra_samples(self._first)[alpha] == _PREMULTIPLIED
@@ -290,8 +291,8 @@ def _drawn(first: Directory, chosen: Sequence[int], alpha: int | None) -> tuple[
     return tuple(band - 1 for band in chosen)
 
 
-def _nodata(first: Directory) -> float | None:
-    """Return the value of pixels without data; None if there is none, or no pixel can have it."""
+def _nodata(first: Directory) -> np.generic | None:
+    """Return the value of pixels without data, in their type; None if there is none, or no pixel can have it."""
     text = first.data(Tag.GDAL_NODATA).rstrip(b"\0 ").decode("latin-1")
     try:
         value = float(text)
@@ -299,8 +300,10 @@ def _nodata(first: Directory) -> float | None:
         return None
     if first.sample_format == _FLOAT:
         with np.errstate(over="ignore"):
-            return None if math.isnan(value) else float(np.dtype(f"f{first.bits[0] // 8}").type(value))
-    return value if value.is_integer() else None
+            return None if math.isnan(value) else np.dtype(f"f{first.bits[0] // 8}").type(value)
+    kind = np.dtype(f"{'ui'[first.sample_format - 1]}{max(1, first.bits[0] // 8)}")
+    limits = np.iinfo(kind)
+    return kind.type(int(value)) if value.is_integer() and limits.min <= value <= limits.max else None
 
 
 def _palette(first: Directory) -> NDArray[np.uint8] | None:
