@@ -266,7 +266,7 @@ def test_the_page_of_a_job_is_remembered_and_offered_to_other_devices(page, serv
     job = page.url.partition("?")[0]
     expect(page.get_by_role("link", name=job)).to_be_visible()
     page.get_by_role("link", name="Verification").click()
-    expect(page.get_by_text("verifiedAt")).to_be_visible()
+    expect(page.get_by_text("The package is as it was made")).to_be_visible()
 
     page.goto(f"{services}/{NAME}/ImageServer")
     recent = page.locator("#recent a").first
@@ -513,7 +513,7 @@ def test_without_javascript_the_forms_export(browser, services, tmp_path):
         page.goto(f"{services}/{NAME}/ImageServer")
         page.get_by_role("link", name="exportTiles", exact=True).click()
         page.get_by_label("levels", exact=True).fill("0-2")
-        press(page, "Submit")
+        press(page, "Export")
         page.wait_for_url("**/jobs/*")
         expect(page.locator(".messages")).to_contain_text("21 tiles of levels 0-2 are selected.")
         expect(page.get_by_role("link", name="Download")).to_be_visible()

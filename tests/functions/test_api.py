@@ -1,6 +1,7 @@
 """Rules for all resources of the API, called with API Gateway events."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -175,7 +176,8 @@ def test_a_form_that_is_refused_is_still_filled(client):
     response = client.send("POST", f"{SERVICE}/exportTiles", body=sent)
 
     page = response["body"]
-    assert 'name="levels" value="99"' in page
+    assert 'name="levels" aria-invalid="true" aria-describedby="problem" value="99"' in page
+    assert '<a href="#levels">Go to levels</a>' in page
     assert "<option selected>MBTiles</option>" in page
     assert 'rows="4">&quot;&gt;&lt;script&gt;</textarea>' in page
     assert f'action="{SERVICE}/exportTiles"' in page
@@ -191,3 +193,45 @@ def test_a_request_that_changes_a_job_is_logged_with_the_job_id_only(client, cap
     submitted = client.json(f"{SERVICE}/exportTiles", "f=json&tilePackage=true&levels=0")["jobId"]
 
     assert [(record.message, record.job_id) for record in caplog.records] == [("Done", JOB), ("Done", submitted)]
+
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        (f"{SERVICE}/nothing", 400, "Nothing is at this address."),
+        (f"{SERVICE}/tile/99/0/0", 404, "There is no such tile."),
+        (f"{FILES}/nothing.tpkx", 404, "There is no such file."),
+    ],
+)
+def test_a_person_with_a_wrong_address_gets_a_page_with_a_way_back(done, path, status, said):
+    response = done.get(path, "", headers=BROWSER)
+
+    assert (response["statusCode"], response["headers"]["content-type"]) == (status, "text/html; charset=utf-8")
+    assert said in response["body"]
+    assert 'href="/arcgis/rest/services?f=html"' in response["body"]
+    assert json.loads(done.get(path, "")["body"])["error"]["code"] == status
+
+
+def test_breadcrumbs_lead_to_the_folder_the_service_and_the_job(client):
+    service = "/arcgis/rest/services/Survey/Ortho/ImageServer"
+    client.put(a_job(JobStatus.SUCCEEDED, service_name="Survey/Ortho"))
+
+    job, result = (
+        re.findall(
+            r'<a href="([^"]*)">', client.get(f"{service}/jobs/{JOB}{tail}", "f=html")["body"].partition("</nav>")[0]
+        )
+        for tail in ("", "/results/out_service_url")
+    )
+
+    folders = [f"{HOST}/arcgis/rest/services?f=html", f"{HOST}/arcgis/rest/services/Survey?f=html"]
+    assert job == [*folders, f"{HOST}{service}?f=html"]
+    assert result == [*job, f"{HOST}{service}/jobs/{JOB}?f=html"]
+
+
+def test_the_files_of_a_dataset_are_links(done):
+    page = done.get(FILES, "f=html")["body"]
+
+    assert f'<li><a href="{HOST}{FILES}/World_Imagery.tpkx">World_Imagery.tpkx</a></li>' in page

@@ -66,8 +66,8 @@ function shareSection(address: string): HTMLElement {
   link.href = address;
   link.textContent = address;
   const line = document.createElement("p");
-  line.append(link, " ", copyButton("Copy link", address));
-  section.append(heading, explanation, qrCode(address), line);
+  line.append(link);
+  section.append(heading, explanation, qrCode(address), line, copyButton("Copy link", address));
   return section;
 }
 

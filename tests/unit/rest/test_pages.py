@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporttiles.domain.job import Operation
 from exporttiles.rest import pages
 from exporttiles.rest.parameters import PARAMETERS
 
@@ -29,7 +30,8 @@ def test_nothing_from_outside_becomes_markup():
         pages.links({HOSTILE: HOSTILE}),
         pages.value({HOSTILE: [HOSTILE, {"url": f"https://{HOSTILE}"}]}),
         pages.button(HOSTILE, HOSTILE),
-        pages.export_form(HOSTILE, dict.fromkeys(PARAMETERS, HOSTILE)),
+        pages.export_form(HOSTILE, Operation.EXPORT_TILES, dict.fromkeys(PARAMETERS, HOSTILE), HOSTILE),
+        pages.problem(HOSTILE),
         pages.sign_in_form(HOSTILE),
         signed_in_as=HOSTILE,
     )
@@ -53,7 +55,7 @@ def test_a_url_is_a_link_and_a_script_url_is_not():
 
 
 def test_the_form_has_every_documented_parameter_and_requests_html():
-    tags = Tags(pages.export_form("https://a.org")).found
+    tags = Tags(pages.export_form("https://a.org", Operation.EXPORT_TILES)).found
 
     names = {attributes["name"] for tag, attributes in tags if tag in ("input", "select", "textarea")}
     assert names == {*PARAMETERS, "f"}
@@ -62,3 +64,24 @@ def test_the_form_has_every_documented_parameter_and_requests_html():
 def test_a_page_reloads_only_with_refresh_seconds():
     assert "refresh" not in pages.page("t", {})
     assert '<meta http-equiv="refresh" content="3">' in pages.page("t", {}, refresh_seconds=3)
+
+
+def test_a_form_shows_the_common_parameters_and_the_others_on_request():
+    common, _, others = pages.export_form("/", Operation.EXPORT_TILES).partition("<details>")
+    given = pages.export_form("/", Operation.EXPORT_TILES, {"clip": "true"})
+
+    assert 'id="levels"' in common
+    assert 'id="clip"' in others
+    assert "<details open>" in given
+
+
+def test_the_field_that_cannot_be_used_is_marked():
+    form = pages.export_form("/", Operation.EXPORT_TILES, {"clip": "x"}, "clip")
+
+    marked = [attributes["name"] for _, attributes in Tags(form).found if "aria-invalid" in attributes]
+    assert marked == ["clip"]
+    assert "<details open>" in form
+
+
+def test_numbers_are_listed_in_a_line():
+    assert pages.value([1, 0, 1]) == "1, 0, 1"

@@ -35,17 +35,24 @@ class Document:
     job_id: str | None = None
 
 
-def trail_of(rest_url: str, arguments: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the breadcrumbs from the root to the service in a path: URL by text.
+def trail_of(rest_url: str, arguments: Mapping[str, str], path: str = "") -> Mapping[str, str]:
+    """Return the breadcrumbs from the root to the folder, the service and the job in a path: URL by text.
 
     Args:
         rest_url: URL, or path, of the root.
         arguments: the variable parts of the path, by name.
+        path: percent-encoded, of the page itself, which needs no link to its job.
     """
     trail = {"services": f"{rest_url}/services?f=html"}
     if "service" in arguments:
         name, service_type = arguments["service"], ServiceType(arguments["service_type"])
-        trail[name] = f"{addresses.service_url(rest_url, quote(name), service_type)}?f=html"
+        folder, _, short_name = name.rpartition("/")
+        if folder:
+            trail[folder] = f"{rest_url}/services/{quote(folder)}?f=html"
+        service_url = addresses.service_url(rest_url, quote(name), service_type)
+        trail[short_name] = f"{service_url}?f=html"
+        if "job_id" in arguments and not path.rstrip("/").endswith(f"/jobs/{quote(arguments['job_id'])}"):
+            trail["job"] = f"{service_url}/jobs/{quote(arguments['job_id'])}?f=html"
     return trail
 
 
@@ -112,5 +119,5 @@ class Call:
 
     @property
     def trail(self) -> Mapping[str, str]:
-        """Return the breadcrumbs from the root to the service: URL by text."""
-        return trail_of(self.rest_url, self.arguments)
+        """Return the breadcrumbs from the root to the folder, the service and the job: URL by text."""
+        return trail_of(self.rest_url, self.arguments, quote(self.request.path))

@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from html import escape
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as quote_url
 
 from exporttiles.domain.job import Job, JobStatus, MessageKind
 from exporttiles.domain.wording import counted, duration_text, size_text
 from exporttiles.rest import pages
-from exporttiles.rest.addresses import JobUrls
+from exporttiles.rest.addresses import JobUrls, service_url
 from exporttiles.rest.job_documents import RESULT_NAME, VERIFICATION, completed_messages
 
 if TYPE_CHECKING:  # which the pages of other jobs do not need
@@ -47,11 +47,12 @@ def job_sections(job: Job, urls: JobUrls, now: datetime, *, has_tokens: bool) ->
         has_tokens: the API requires tokens, also of curl.
     """
     css_class, icon, words = _state(job)
-    state = f'<p class="state {css_class}" role="status">{_icon(icon)} {escape(words)}</p>'
-    parts = [state, *_progress(job, now), *_outcome(job, urls, has_tokens=has_tokens)]
+    state = f'<p class="state {css_class}" role="status">{_icon(icon)}{escape(words)}</p>'
+    parts = [state, *_progress(job, now)]
     if job.package_count:
         packages = f"See the {counted(job.package_count, 'package')}"
         parts.append(f'<p><a class="primary" href="{escape(urls.status)}/packages?f=html">{packages}</a></p>')
+    parts += _outcome(job, urls, has_tokens=has_tokens)
     parts += [_messages(job), *_actions(job, urls)]
     facts = {
         "state": words,
@@ -160,7 +161,7 @@ def _state(job: Job) -> tuple[str, str, str]:
 
 def _messages(job: Job) -> str:
     lines = "".join(
-        f'<li class="{message.kind.lower()}">{_icon(*_KINDS[message.kind])} {escape(message.text)}</li>'
+        f'<li class="{message.kind.lower()}">{_icon(*_KINDS[message.kind])}{escape(message.text)}</li>'
         for message in completed_messages(job)
     )
     return f'<h2>Messages</h2><ul class="messages">{lines}</ul>' if lines else ""
@@ -169,9 +170,23 @@ def _messages(job: Job) -> str:
 def _actions(job: Job, urls: JobUrls) -> list[str]:
     if not job.status.is_final:
         return [pages.button("Cancel", f"{urls.status}/cancel")]
-    if job.resumable_until:
-        return [pages.button("Resume", f"{urls.status}/resume")]
-    return []
+    service = service_url(urls.rest_url, job.service_name, urls.service_type)
+    another = pages.paragraph_of(pages.link("Choose another area on the map", f"{service}?f=html"))
+    return [*([pages.button("Resume", f"{urls.status}/resume")] if job.resumable_until else []), another]
+
+
+def verification_sections(report: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the verification report of a package: the outcome in words, and all of it."""
+    tiles, read_back = report["tiles"], report["checksums"]["readBack"]
+    state = f'<p class="state good">{_icon("✓")}The package is as it was made</p>'
+    size, packed, missing = report["sizeBytes"], tiles["packed"], tiles["missing"]["count"]
+    absent = f"; the cache lacks {missing:,} of those that were selected" if missing else ""
+    facts = [
+        f"{report['package']}, {size_text(size)}, {counted(packed, 'tile')}{absent}.",
+        f"S3 compared the checksum of all of it, and {size_text(read_back['bytes'])} were read again.",
+        f"Checked at {report['verifiedAt']}.",
+    ]
+    return (state, *map(pages.paragraph, facts), pages.details("The whole report", pages.value(report)))
 
 
 def _icon(icon: str, name: str = "") -> str:

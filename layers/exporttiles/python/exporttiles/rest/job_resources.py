@@ -28,7 +28,7 @@ from exporttiles.rest.job_documents import (
     submit_document,
     verification_document,
 )
-from exporttiles.rest.job_page import job_sections, packages_section
+from exporttiles.rest.job_page import job_sections, packages_section, verification_sections
 from exporttiles.rest.parameters import KNOWN_NAMES, PACKAGE_BY, area_parameter, read_export_request
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def job(call: Call) -> Document:
     refresh_seconds = 0 if call.job.status.is_final else pages.REFRESH_SECONDS
     now, has_tokens = call.runtime.clock.now(), call.runtime.settings.token_security
     sections = job_sections(call.job, call.job_urls, now, has_tokens=has_tokens) if call.format == "html" else ()
-    noun = "Export" if call.job.operation is Operation.EXPORT_TILES else "Size"
-    return Document(content, f"{noun} of {call.job.service_name}", sections, refresh_seconds)
+    title = "Export of" if call.job.operation is Operation.EXPORT_TILES else "Size of an export of"
+    return Document(content, f"{title} {call.job.service_name}", sections, refresh_seconds)
 
 
 def job_result(call: Call) -> Document:
@@ -76,7 +76,8 @@ def job_result(call: Call) -> Document:
             raise InvalidUrlError("The job has no package, and so no verification report.")
         content = verification_document(call.job_urls.verification)
         report = call.runtime.browse_job.verification(call.job) if call.format == "html" else None
-        sections = (pages.links({"Download": call.job_urls.verification}), pages.value(report)) if report else ()
+        download = pages.links({"Download this report": call.job_urls.verification})
+        sections = (*verification_sections(report), download) if report else ()
         return Document(content, "Verification", sections)
     return Document(result_document(call.job, call.job_urls.files), "Result")
 
@@ -99,10 +100,7 @@ def packages(call: Call) -> Document:
     if not call.job.package_count:
         raise InvalidUrlError("The job is not a batch: it has one package.")
     found = call.runtime.list_packages(call.job.job_id)
-    sections = (
-        pages.links({"All of the export": f"{call.job_urls.status}?f=html"}),
-        packages_section(found, call.job_urls),
-    )
+    sections = (packages_section(found, call.job_urls),)
     return Document(packages_document(found, call.job_urls), f"Packages of {call.job.service_name}", sections)
 
 
@@ -117,8 +115,8 @@ def job_map(call: Call) -> Document:
     found = call.runtime.map_job(call.job)
     title = f"Area of {call.job.service_name}"
     if call.format == "html":
-        links = {"The job": f"{call.job_urls.status}?f=html", "JSON": f"{call.job_urls.map}?f=json"}
-        return Document({}, title, (pages.links(links), area_section(found)))
+        as_json = pages.links({"JSON": f"{call.job_urls.map}?f=json"})
+        return Document({}, title, (area_section(found), as_json))
     has_tiles = _has_tiles_of(call, found.service.tiling_scheme)
     return Document(map_document(found, call.service_type, has_tiles=has_tiles), title)
 
@@ -165,7 +163,8 @@ def listing(call: Call) -> Document:
         found = PackageFolder(tuple(job.package.name for job in jobs if job and job.package), ())
     else:
         found = call.runtime.browse_job.files(call.job)
-    return Document(listing_document(found if isinstance(found, PackageFolder) else None, call.job_urls.files), "Files")
+    content = listing_document(found if isinstance(found, PackageFolder) else None, call.job_urls.files)
+    return Document(content, "Files", (_file_links(content),))
 
 
 def file(call: Call) -> Document | Response:
@@ -191,11 +190,18 @@ def file(call: Call) -> Document | Response:
     if found is None:
         raise NotFoundError("There is no such file.")
     if isinstance(found, PackageFolder):
-        return Document(listing_document(found, f"{call.job_urls.files}/{path}"), f"Files of {path}")
+        content = listing_document(found, f"{call.job_urls.files}/{path}")
+        return Document(content, f"Files of {path}", (_file_links(content),))
     if call.request.method == "HEAD":
         headers = {"content-type": BINARY, "content-length": str(found.size_bytes)}
         return Response(200, headers)
     return redirect(call.runtime.packages.download_url(found), 302)
+
+
+def _file_links(listing: Mapping[str, Any]) -> str:
+    """Return the entries of a listing as links; folders end in a slash."""
+    folders = {f"{each['name']}/": f"{each['url']}?f=html" for each in listing["folders"]}
+    return pages.links(folders | {each["name"]: each["url"] for each in listing["files"]})
 
 
 def _job_of_package(call: Call, file_name: str) -> Job:
@@ -214,7 +220,8 @@ def _submit(call: Call, operation: Operation) -> Document | Response:
     service, parameters = call.service, call.request.parameters
     sent = {name: value for name, value in parameters.items() if name in KNOWN_NAMES}
     if call.format == "html" and not sent:
-        return Document({}, operation, (pages.export_form(f"{call.service_url}/{operation}"),))
+        on_the_map = pages.paragraph_of(pages.link("Choose the area on the map instead", f"{call.service_url}?f=html"))
+        return Document({}, operation, (on_the_map, pages.export_form(f"{call.service_url}/{operation}", operation)))
     request = read_export_request(sent, service)
     packages = _read_packages(call, sent)
     token = read_client_token(call.request) if operation is Operation.EXPORT_TILES else ""

@@ -12,6 +12,7 @@ from string import Template
 from typing import Any
 
 from exporttiles.domain.export import StorageFormat
+from exporttiles.domain.job import Operation
 from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.assets import asset_path
 from exporttiles.rest.levels import ExportBy
@@ -33,6 +34,11 @@ _CHOICES: dict[str, Sequence[str]] = {
     "optimizeTilesForSize": ("false", "true"),
 }
 """Legal values of the parameters that are enumerations."""
+
+_COMMON = ("areaOfInterest", "exportExtent", "levels", "storageFormatType", "tilePackage")
+"""Parameters that most exports need; a form shows the others on request."""
+
+_SUBMIT = {Operation.EXPORT_TILES: "Export", Operation.ESTIMATE_EXPORT_TILES_SIZE: "Estimate the size"}
 
 
 def page(
@@ -105,7 +111,17 @@ def details(summary: str, section: str) -> str:
 def paragraph(text: str, css_class: str = "") -> str:
     """Return a paragraph of plain text."""
     attribute = f' class="{css_class}"' if css_class else ""
-    return f"<p{attribute}>{escape(text)}</p>"
+    return f"<p{attribute}>{escape(text)}</p>" if text else ""
+
+
+def paragraph_of(section: str) -> str:
+    """Return HTML as a paragraph."""
+    return f"<p>{section}</p>"
+
+
+def problem(text: str) -> str:
+    """Return what is wrong with a request, which the invalid field of a form refers to."""
+    return f'<p class="error" id="problem" role="alert">{escape(text)}</p>'
 
 
 def value(content: Any) -> str:
@@ -116,6 +132,8 @@ def value(content: Any) -> str:
             return f"<table>{''.join(rows)}</table>"
         case [Mapping() as first, *_] if first and all(_is_like(row, first) for row in content):
             return _rows([*map(str, first)], content)
+        case [int() | float(), *_]:
+            return escape(", ".join(map(str, content)))
         case list():
             return "<br>".join(map(value, content)) or "none"
         case str() if content.startswith(("https://", "http://")):
@@ -135,23 +153,31 @@ def _rows(names: Sequence[str], content: Sequence[Mapping[str, Any]]) -> str:
     """Return objects with the same members as a table, one row each."""
     heads = "".join(f"<th>{escape(name)}</th>" for name in names)
     lines = ("".join(f"<td>{value(row[name])}</td>" for name in names) for row in content)
-    return f"<table><tr>{heads}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    return f'<table class="rows"><tr>{heads}</tr>{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'
 
 
-def export_form(url: str, values: Mapping[str, str] | None = None) -> str:
-    """Return the form for an export or an estimate, with all parameters.
+def export_form(url: str, operation: Operation, values: Mapping[str, str] | None = None, invalid_name: str = "") -> str:
+    """Return the form for an export or an estimate: the common parameters, and all others on request.
 
     Args:
         url: that receives the form.
+        operation: of the form.
         values: of parameters, as they were sent before.
+        invalid_name: parameter that cannot be used; '' for none.
     """
     given = values or {}
-    rows = "".join(
-        f'<tr><th><label for="{name}">{name}</label></th>'
-        f"<td>{_field(name, given.get(name, ''))}<small>{escape(hint)}</small></td></tr>"
-        for name, hint in PARAMETERS.items()
+    rows = {}
+    for name, hint in PARAMETERS.items():
+        field = _field(name, given.get(name, ""), is_invalid=name == invalid_name)
+        label = f'<label for="{name}">{name}</label>'
+        rows[name] = f"<tr><th>{label}</th><td>{field}<small>{escape(hint)}</small></td></tr>"
+    others = [name for name in PARAMETERS if name not in _COMMON]
+    is_open = any(given.get(name) or name == invalid_name for name in others)
+    more = (
+        f"<details{' open' * is_open}><summary>More parameters</summary>"
+        f"<table>{''.join(rows[name] for name in others)}</table></details>"
     )
-    return _form(url, f"<table>{rows}</table>", "Submit")
+    return _form(url, f"<table>{''.join(rows[name] for name in _COMMON)}</table>{more}", _SUBMIT[operation])
 
 
 def sign_in_form(back: str) -> str:
@@ -186,12 +212,13 @@ def progress_bar(percent: int | None) -> str:
     return "<progress></progress>" if percent is None else f'<progress max="100" value="{percent}"></progress>'
 
 
-def _field(name: str, given: str) -> str:
+def _field(name: str, given: str, *, is_invalid: bool) -> str:
+    attributes = f'id="{name}" name="{name}"' + ' aria-invalid="true" aria-describedby="problem"' * is_invalid
     if name in _CHOICES:
         options = "".join(
             f"<option{' selected' * (choice == given)}>{escape(choice)}</option>" for choice in _CHOICES[name]
         )
-        return f'<select id="{name}" name="{name}">{options}</select>'
+        return f"<select {attributes}>{options}</select>"
     if name == "areaOfInterest":
-        return f'<textarea id="{name}" name="{name}" rows="4">{escape(given)}</textarea>'
-    return f'<input type="text" id="{name}" name="{name}" value="{escape(given)}">'
+        return f'<textarea {attributes} rows="4">{escape(given)}</textarea>'
+    return f'<input type="text" {attributes} value="{escape(given)}">'

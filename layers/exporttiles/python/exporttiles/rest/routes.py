@@ -6,14 +6,15 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote
 
 from exporttiles.bootstrap.runtime import Runtime
-from exporttiles.domain.errors import InvalidTokenError, RequestError
+from exporttiles.domain.errors import RequestError
 from exporttiles.domain.job import Operation
 from exporttiles.domain.service import ServiceType
 from exporttiles.rest import assets, job_resources, pages, resources, sign_in
 from exporttiles.rest.access import Caller, identify
 from exporttiles.rest.addresses import ROOT
-from exporttiles.rest.call import Call, Document, trail_of
-from exporttiles.rest.errors import InvalidUrlError, SignInError, TokenRequiredError, code_of, error_document
+from exporttiles.rest.call import Call, Document
+from exporttiles.rest.error_page import error_page
+from exporttiles.rest.errors import InvalidUrlError, TokenRequiredError, code_of, error_document
 from exporttiles.rest.http import Request, Response, html_response, json_response
 
 
@@ -66,7 +67,10 @@ ROUTES = (
 )
 """Every route. Each serves GET, POST and HEAD, with and without a final slash."""
 
-_OPERATIONS = (job_resources.export_tiles, job_resources.estimate_export_tiles_size)
+_OPERATIONS: Mapping[Callable[[Call], Document | Response], Operation] = {
+    job_resources.export_tiles: Operation.EXPORT_TILES,
+    job_resources.estimate_export_tiles_size: Operation.ESTIMATE_EXPORT_TILES_SIZE,
+}
 """Resources that show a form, and take it."""
 
 VARIANTS = {
@@ -175,29 +179,20 @@ def refuse(routed: RoutedRequest, error: Exception, runtime: Runtime | None = No
         response_format = _format(routed)
     except RequestError:
         return _finish(request, json_response(document))
-    if _require_route(routed).sends_bytes:
-        return _finish(request, json_response(document, status=code_of(error)))
-    if response_format == "html":
+    is_page = response_format == "html"
+    if routed.route and routed.route.sends_bytes:
+        if not request.prefers_html:
+            return _finish(request, json_response(document, status=code_of(error)))
+        is_page = True
+    if is_page:
         again = sign_in.open_again(request) if isinstance(error, TokenRequiredError) else None
         if again and request.method == "GET" and not routed.changes_state:
             return _finish(request, again)
-        shown = document["error"]
-        sections = [pages.paragraph(line, "error") for line in (shown["message"], *shown["details"])]
-        sections += _remedies(routed, error)
-        text = pages.page("Error", trail_of(ROOT, routed.arguments), *sections)
+        operation = _OPERATIONS.get(routed.route.resource) if routed.route else None
+        text = error_page(request, routed.arguments, error, operation)
         public_base_url = runtime.settings.public_base_url if runtime else ""
         return _finish(request, html_response(text, code_of(error), public_base_url=public_base_url))
     return _finish(request, json_response(document, pretty=response_format == "pjson"))
-
-
-def _remedies(routed: RoutedRequest, error: Exception) -> list[str]:
-    """Return the form with which an error can be mended: for signing in, or the one that was sent, still filled."""
-    request, route = routed.request, _require_route(routed)
-    if isinstance(error, (TokenRequiredError, InvalidTokenError, SignInError)):
-        return [pages.sign_in_form(sign_in.way_back(request))]
-    if route.resource in _OPERATIONS:
-        return [pages.export_form(quote(request.path), request.parameters)]
-    return []
 
 
 def _require_route(routed: RoutedRequest) -> Route:
@@ -207,8 +202,9 @@ def _require_route(routed: RoutedRequest) -> Route:
 
 
 def _format(routed: RoutedRequest) -> str:
-    request, route = routed.request, _require_route(routed)
-    return request.format("html" if request.prefers_html else route.default_format)
+    request, route = routed.request, routed.route
+    default_format = route.default_format if route else "json"
+    return request.format("html" if request.prefers_html else default_format)
 
 
 def _render(document: Document, call: Call) -> Response:
