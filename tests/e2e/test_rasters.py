@@ -6,15 +6,18 @@ import json
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from PIL import Image
+from pmtiles.reader import MemorySource, all_tiles
 from rasterio.windows import Window
 
 from exporttiles.cli.main import main
+from exporttiles.domain.service import TileFormat
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from local.services import exporttiles
 from tests.e2e.jobs import texts
 from tests.oracles.test_rasters import blocks_of, warped
-from tests.rasters import an_orthophoto, inspected
+from tests.rasters import an_orthophoto, drawn_tiles, imagery, inspected, write_geotiff
 from tests.unit.formats.test_stac import an_item
 
 
@@ -61,6 +64,22 @@ def test_clients_see_the_tiles_of_the_service_and_its_estimate(client, folder):
     job = client.post("Ortho/ImageServer/estimateExportTilesSize", levels=str(level))
     shown = client.get(f"Ortho/ImageServer/estimateExportTilesSize/jobs/{job['jobId']}")
     assert any("tiles that were drawn when the service was published" in text for text in texts(shown))
+
+
+def test_chosen_bands_and_values_are_published_and_drawn_in_the_format_of_a_request(client, cloud, tiles, tmp_path):
+    samples = imagery(500, 600, 4).astype(np.uint16) * 13
+    corner = Affine(2, 0, 500_000, 0, -2, 5_200_000)
+    path = write_geotiff(tmp_path / "bands.tif", samples, "EPSG:32632", corner, photometric="minisblack")
+    tiles.write("caches/bands.tif", path.read_bytes())
+    url = f"s3://{cloud.outputs['TileBucketName']}/caches/bands.tif"
+
+    exporttiles(cloud, "publish", "Infrared", url, "--bands", "4,3,2", "--rescale", "auto")
+    job = client.export("Infrared", tilePackage="true", storageFormatType="PMTiles", tileFormat="PNG", levels="14")
+
+    assert "tileFormat: Tiles are drawn as PNG, without loss." in texts(job)
+    found = {(row, column): tile for (_, column, row), tile in all_tiles(MemorySource(client.package("Infrared", job)))}
+    objects, here = inspected(tmp_path, "bands.tif", bands=(4, 3, 2), rescale="auto", tile_format=TileFormat.PNG)
+    assert found == drawn_tiles(objects, here.service, WEB_MERCATOR_256.tile_range(here.service.full_extent, 14))
 
 
 def test_a_stac_item_is_published_and_exported(client, cloud, tiles, folder, tmp_path):
