@@ -183,6 +183,8 @@ def test_bands_and_ranges_that_a_file_does_not_have_are_refused_by_name(tmp_path
         opened(path, bands=(4, 3, 2))
     with pytest.raises(DamagedCacheError, match=r"numbers of a palette, in band 1; --bands can name no other"):
         opened(palette, bands=(1, 1, 1))
+    with pytest.raises(DamagedCacheError, match=r"numbers of a palette, which --rescale cannot change"):
+        opened(palette, rescale=[(0, 9)])
     with pytest.raises(DamagedCacheError, match=r"--rescale states 2 ranges of values, and 3 bands are drawn"):
         opened(path, rescale=[(0, 1), (0, 2)])
 

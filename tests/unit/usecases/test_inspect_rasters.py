@@ -243,6 +243,9 @@ def test_automatic_values_are_refused_where_one_range_cannot_suit(tmp_path):
         inspected(tmp_path, rescale="auto")
     with pytest.raises(DamagedCacheError, match=r"c\.tif: --rescale=auto finds no range, for all values are equal"):
         inspected(tmp_path / "plain", rescale="auto")
+    warned = " ".join(texts(inspected(tmp_path, rescale=((0, 3000),))[1], "Warning"))
+    assert "--rescale: The same values become black and white in all files, though pixels differ" in warned
+    assert "those of b.tif are integers of 8 bits" in warned
 
 
 def test_files_that_gdal_would_read_beside_a_geotiff_are_refused_or_named(tmp_path):

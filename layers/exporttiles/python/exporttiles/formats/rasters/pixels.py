@@ -96,6 +96,8 @@ class Pixels:
         self.colours = _drawn(first, bands, alpha)
         self.is_alpha_drawn = alpha in self.colours
         self.alpha = None if self.is_alpha_drawn else alpha
+        if rescale and self._palette is not None:
+            raise DamagedCacheError("Its pixels are numbers of a palette, which --rescale cannot change.")
         if len(rescale) not in {0, 1, len(self.colours)}:
             drawn = counted(len(self.colours), "band is", "bands are")
             raise DamagedCacheError(

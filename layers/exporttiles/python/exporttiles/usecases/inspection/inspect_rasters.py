@@ -172,7 +172,7 @@ class InspectRasters:
             compression_quality=0 if mosaic.tile_format is TileFormat.PNG else mosaic.quality,
             full_extent=extent,
         )
-        warnings = [*_doubtful(surveyed), *_warnings(least, coarsest, costly)]
+        warnings = [*_doubtful(surveyed), *_kinds_rescaled(surveyed, rescale), *_warnings(least, coarsest, costly)]
         return service, [*self._statement(service, surveyed), *warnings]
 
     def _survey(self, key: str) -> _Surveyed:
@@ -445,6 +445,15 @@ def _doubtful(surveyed: Sequence[_Surveyed]) -> Iterator[Message]:
     for doubt, (first, *others) in files.items():
         more = f" So it is in {counted(len(others), 'other file')}." if others else ""
         yield Message(MessageKind.WARNING, f"{first}: {doubt}{more}")
+
+
+def _kinds_rescaled(surveyed: Sequence[_Surveyed], rescale: Sequence[ValueRange]) -> Iterator[Message]:
+    """Yield a warning if the same values are stated for pixels of several kinds."""
+    first_of = {each.kind: each.file.key for each in reversed(surveyed)}
+    if rescale and len(first_of) > 1:
+        kinds = "; ".join(f"those of {key} are {kind}" for kind, key in first_of.items())
+        text = f"--rescale: The same values become black and white in all files, though pixels differ: {kinds}."
+        yield Message(MessageKind.WARNING, text)
 
 
 def _warnings(least: int, coarsest: int, costly: str) -> list[Message]:
