@@ -18,7 +18,7 @@ from exporttiles.cli import recovery
 from exporttiles.cli.command import filled, label
 from exporttiles.cli.cron import cron_expression, time_zone
 from exporttiles.cli.main import COMMANDS, exporttiles, load_command, main
-from exporttiles.cli.source import read_source
+from exporttiles.cli.source import read_source, read_sources
 
 
 def leaves(command, *names):
@@ -62,8 +62,9 @@ def test_the_version_is_that_of_the_package(capsys):
     [
         (["bogus"], "exporttiles: No such command 'bogus'."),
         (["token", "bogus"], "exporttiles token: No such command 'bogus'."),
-        (["export"], "exporttiles export: Missing argument 'SOURCE'."),
-        (["export", ".", "out", "more"], "exporttiles export: Got unexpected extra argument (more)"),
+        (["export"], "exporttiles export: Missing argument 'SOURCE...'."),
+        (["export", ".", "missing.tif", "out"], "exporttiles export: SOURCE: There is no file or folder"),
+        (["unpublish", "a", "more"], "exporttiles unpublish: Got unexpected extra argument (more)"),
         (["export", ".", "out", "--level", "1"], "exporttiles export: No such option"),
         (["export", ".", "out", "--extent"], "exporttiles export: Option '--extent' requires an argument."),
         (["export", ".", "out", "--quality", "high"], "exporttiles export: --quality: 'high' is not a whole number"),
@@ -113,6 +114,7 @@ def bad_values(parameter):
     return {
         filled: BLANK,
         read_source: BLANK | WORDS.map(lambda text: f"/nowhere/{text}"),
+        read_sources: BLANK | WORDS.map(lambda text: f"/nowhere/{text}"),
         cron_expression: WORDS,
         time_zone: WORDS.map(lambda text: f"{text}!"),
     }.get(parameter.callback)

@@ -5,9 +5,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from obstore.store import LocalStore
 
+from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.cli.main import main
 from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.mosaic import MosaicOrder
 from exporttiles.formats.caches.stac import StacReader
 from exporttiles.usecases.inspection import find_rasters
 from exporttiles.usecases.inspection.find_rasters import FindRasters
@@ -106,10 +109,42 @@ def test_keys_of_assets_are_shown_in_printable_characters():
     assert "asset 'a?[31m'" in found(a_store(top=an_item(assets={"a\x1b[31m": asset}))).messages[0].text
 
 
-def test_a_package_is_not_written_into_the_folder_of_the_document(collection, capsys):
-    assert main(["export", str(collection / "collection.json"), str(collection / "out.tpkx")]) == 2
+def test_a_package_may_lie_beside_the_document_but_not_around_it(collection, capsys):
+    document = str(collection / "collection.json")
 
-    assert f"lies inside the source {collection}. Write the output elsewhere" in capsys.readouterr().err
+    assert main(["export", document, str(collection / "out.tpkx"), "--levels", "10"]) == 0
+    assert main(["export", document, str(collection), "--levels", "10"]) == 2
+
+    assert f"{collection} holds the source" in capsys.readouterr().err
+
+
+def test_percent_encoded_addresses_are_decoded_where_no_file_has_their_name(collection, tmp_path, capsys):
+    for name in ("a b.tif", "c%20d.tif", "c d.tif"):
+        (collection / name).write_bytes((collection / "1.tif").read_bytes())
+    items = [an_item("a%20b.tif"), an_item("c%20d.tif")]
+    (collection / "all.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+
+    assert main(["export", str(collection / "all.json"), str(tmp_path / "out.tpkx"), "--levels", "10"]) == 0
+    capsys.readouterr()
+
+    objects = ObstoreObjects(LocalStore(collection))
+    assert FindRasters(objects, StacReader("s3://bucket/stac"))("all.json").keys == ("a b.tif", "c%20d.tif")
+
+
+@pytest.mark.parametrize(
+    ("order", "keys"),
+    [
+        (None, ("b.tif", "a.tif")),
+        ("date", ("b.tif", "a.tif")),
+        ("given", ("a.tif", "b.tif")),
+        ("name", ("a.tif", "b.tif")),
+    ],
+)
+def test_the_order_of_images_can_be_chosen(order, keys):
+    items = [an_item("a.tif", datetime="2026-02-01T00:00:00Z"), an_item("b.tif", datetime="2026-01-01T00:00:00Z")]
+    objects = a_store(top={"type": "FeatureCollection", "features": items})
+
+    assert FindRasters(objects, StacReader("s3://bucket/stac"), order and MosaicOrder(order))("top.json").keys == keys
 
 
 def test_asset_is_said_to_be_unused_where_there_is_no_stac(collection, tmp_path, capsys):

@@ -17,7 +17,9 @@ from exporttiles.domain.errors import DamagedCacheError, RequestError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.formats.archives.untrusted_database import UntrustedDatabase
 from exporttiles.formats.archives.zip_reader import TAIL_BYTES, find_directory, read_directory
+from exporttiles.formats.caches.listing import DOCUMENTS
 from exporttiles.formats.caches.pmtiles import HEADER_BYTES, read_header
+from exporttiles.formats.caches.stac import STAC_SUFFIX
 from exporttiles.formats.packages import geopackage, mbtiles
 
 OUTPUTS = {
@@ -80,8 +82,11 @@ class Inputs:
 
     @property
     def folder(self) -> Path | None:
-        """Return the folder of the source, or around its document; None if the source is another file."""
+        """Return the folder of the source, or around the document of a cache; None if the source is another file."""
         if self.source is None:
+            return None
+        is_of_stac = self.source.name.lower().endswith(STAC_SUFFIX) and self.source.name.lower() not in DOCUMENTS
+        if is_of_stac:  # it names single files, and no output has a name that such a file may have
             return None
         folder = self.source.parent if self.source.suffix.lower() in _DOCUMENTS else self.source
         return folder if folder.is_dir() else None

@@ -15,9 +15,9 @@ import click
 from exporttiles.adapters.allocator import collect_garbage_less_often, keep_freed_memory
 from exporttiles.cli.area_options import AreaCommand, AreaOptions, area_options
 from exporttiles.cli.command import TILE_FORMAT_OPTION, ExclusiveOption, filled, with_option
-from exporttiles.cli.destination import OUTPUTS, Destination, Inputs, OutputError
+from exporttiles.cli.destination import OUTPUTS, Destination, OutputError
 from exporttiles.cli.run_export import LocalExport, export_folder, export_package
-from exporttiles.cli.source import Source, cache_options, inspect, open_source, print_messages, read_source
+from exporttiles.cli.source import Source, cache_options, inspect, open_source, print_messages, read_sources
 from exporttiles.domain.errors import RequestError
 from exporttiles.domain.export import StorageFormat
 from exporttiles.domain.service import ImageService, TileFormat
@@ -35,7 +35,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 @click.command(cls=AreaCommand)
-@click.argument("source", type=click.Path(), callback=read_source)
+@click.argument("source", type=click.Path(), nargs=-1, required=True, callback=read_sources)
 @click.argument("out", type=click.Path(path_type=Path))
 @area_options()
 @click.option(
@@ -113,7 +113,8 @@ def export(
     """Export a cache or GeoTIFFs into a package, without AWS.
 
     SOURCE is a folder, .tpkx, .tpk, .zip, .pmtiles or .tif, or a .json of STAC: a path, or an address such as
-    s3://bucket/caches/Name. On this machine, it may also be a .mbtiles or .gpkg.
+    s3://bucket/caches/Name. On this machine, it may also be a .mbtiles or .gpkg. Several .tif, or a .txt that lists
+    them, one a line, are one mosaic: later ones cover earlier ones.
 
     OUT is a .tpkx, .tpk, .pmtiles, .mbtiles or .gpkg, or a cache raster dataset: a .zip or a folder. With
     --package-by, it is a folder of packages.
@@ -122,7 +123,7 @@ def export(
     collect_garbage_less_often()
     out = out.absolute()
     suffix = _package_suffix(out, areas, package_by, package_format, skip_existing=skip_existing)
-    inputs = Inputs(source.path, areas.files)
+    inputs = source.inputs(areas.files)
     if not package_by:
         Destination(out, is_replaced=force).check(inputs)
     tile_package, storage_format = OUTPUTS[suffix]

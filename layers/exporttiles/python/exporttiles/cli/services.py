@@ -12,7 +12,7 @@ import click
 from exporttiles.adapters.json_folders import ServiceCatalog, require_service_name
 from exporttiles.cli.cache_access import explained, other_account_note, require_named
 from exporttiles.cli.command import Command, filled
-from exporttiles.cli.source import Source, cache_options, inspect, open_address, print_messages, read_source
+from exporttiles.cli.source import Source, cache_options, inspect, open_address, print_messages, read_sources
 from exporttiles.cli.stack import Outputs, max_tiles_option, services_url, tile_bucket, tile_bucket_options
 from exporttiles.domain.errors import DamagedCacheError, RequestError, SourceDeniedError
 from exporttiles.domain.job import Message, MessageKind
@@ -21,7 +21,7 @@ from exporttiles.domain.service import bucket_of
 
 @click.command(cls=Command)
 @click.argument("name", callback=filled)
-@click.argument("source", type=click.Path(), callback=read_source)
+@click.argument("source", type=click.Path(), nargs=-1, required=True, callback=read_sources)
 @tile_bucket_options
 @cache_options
 @max_tiles_option
@@ -32,7 +32,7 @@ def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_ti
 
     SOURCE is a folder, .tpkx, .tpk, .zip, .pmtiles or .tif, or a .json of STAC, in S3, such as s3://bucket/caches/Name:
     in the tile bucket, or in a bucket that the parameter CacheBuckets of the stack names. A local stack (make serve)
-    also reads paths on this machine.
+    also reads paths on this machine. Several .tif, or a .txt that lists them, one a line, are one mosaic.
     """
     require_service_name(name)
     if source.path is None and not bucket_of(source.address):

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -15,10 +15,12 @@ from obstore.store import LocalStore
 from exporttiles.adapters.archives import open_cache, require_cache, within
 from exporttiles.adapters.object_stores import ObstoreObjects, open_store
 from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.cli.destination import Inputs
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
-from exporttiles.domain.mosaic import ValueRange
+from exporttiles.domain.mosaic import MosaicOrder, ValueRange
 from exporttiles.domain.service import TileFormat
+from exporttiles.formats.caches.listing import RASTERS
 from exporttiles.formats.caches.stac import STAC_SUFFIX
 from exporttiles.formats.caches.tile_tables import DATABASES
 from exporttiles.formats.esri.tiling_schemes import WELL_KNOWN
@@ -28,6 +30,8 @@ from exporttiles.usecases.inspection.inspect_rasters import AUTO, Rendering
 from exporttiles.usecases.inspection.readings import FileOrder
 
 _ASSUMED_SCHEME = "web_mercator_256"
+_LIST = ".txt"
+_MAX_LIST_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +41,22 @@ class Source:
     Attributes:
         address: as it was given; it is how messages name the source.
         path: absolute; None if the source is not on this machine.
+        files: paths, below the source, of the GeoTIFFs that the user lists; none for all of it.
     """
 
     address: str
     path: Path | None
+    files: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the address."""
         return self.address
+
+    def inputs(self, others: tuple[Path, ...]) -> Inputs:
+        """Return what a command reads that reads this source and other files."""
+        if self.path is None or not self.files:
+            return Inputs(self.path, others)
+        return Inputs(None, (*(self.path / file for file in self.files), *others))
 
 
 def read_source(_context: click.Context, _parameter: click.Parameter, value: str) -> Source:
@@ -62,6 +74,69 @@ def read_source(_context: click.Context, _parameter: click.Parameter, value: str
     if not os.path.lexists(path):
         raise click.BadParameter(f"There is no file or folder {path}.")
     return Source(value, path)
+
+
+def read_sources(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Source:
+    """Return one source, or the folder around several GeoTIFFs, in the order in which they are listed.
+
+    A value that ends in .txt is a file with one path or address a line.
+
+    Raises:
+        BadParameter: one of them is missing, listed twice, not a GeoTIFF, or in another bucket.
+    """
+    listed = [each for value in values for each in (_read_list(value) if value.lower().endswith(_LIST) else [value])]
+    sources = [read_source(context, parameter, value) for value in listed]
+    if len(sources) == 1 and listed == [*values]:
+        return sources[0]
+    if len({source.path is None for source in sources}) > 1:
+        raise click.BadParameter("Some of the files are on this machine, and some are not. Copy them to one place.")
+    if sources[0].path:
+        places = [os.path.normpath(source.path or "") for source in sources]
+        folder = os.path.commonpath([os.path.dirname(place) for place in places])  # noqa: PTH120
+    else:
+        places = [source.address for source in sources]
+        folder = _common_address(places)
+    seen = set[str]()
+    for place in places:
+        if not place.lower().endswith(tuple(f".{extension}" for extension in RASTERS)):
+            raise click.BadParameter(f"'{place}' is no GeoTIFF (.tif). Several sources are the files of one mosaic.")
+        if place in seen:
+            raise click.BadParameter(f"'{place}' is listed twice.")
+        seen.add(place)
+    files = tuple(place.removeprefix(folder).lstrip("/") for place in places)
+    return Source(folder, Path(folder) if sources[0].path else None, files)
+
+
+def _read_list(path: str) -> list[str]:
+    """Return the paths and addresses in a file.
+
+    Raises:
+        BadParameter: it cannot be read, or is empty.
+    """
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            text = file.read(_MAX_LIST_BYTES + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"'{path}' cannot be read as a list of GeoTIFFs, one a line.") from error
+    listed = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(text) > _MAX_LIST_BYTES or not listed:
+        size = "is empty" if not listed else f"has more than {_MAX_LIST_BYTES:,} characters"
+        raise click.BadParameter(f"'{path}' {size}. It lists GeoTIFFs, one a line.")
+    return listed
+
+
+def _common_address(addresses: Sequence[str]) -> str:
+    """Return the address of the folder that some files share.
+
+    Raises:
+        BadParameter: one of them is in another bucket.
+    """
+    buckets = ["/".join(address.split("/")[:3]) for address in addresses]
+    for address, bucket in zip(addresses, buckets, strict=True):
+        if bucket != buckets[0]:
+            raise click.BadParameter(f"'{address}' is not in {buckets[0]}, as the first file is. Copy it there.")
+    folders = [address.rpartition("/")[0].removeprefix(buckets[0]) or "/" for address in addresses]
+    return f"{buckets[0]}{os.path.commonpath(folders)}".rstrip("/")
 
 
 def _read_rescale(
@@ -157,6 +232,14 @@ _OPTIONS = (
             f"three times, those of red, green and blue. {AUTO}: the range of 96 % of a sample."
         ),
     ),
+    click.option(
+        "--mosaic-order",
+        type=click.Choice([str(order) for order in MosaicOrder]),
+        help=(
+            "Order of GeoTIFFs; later ones cover earlier ones. The date is the time of a STAC item, otherwise that at "
+            "which a file was written.  [default: as several files are given, by name in a folder, by date in STAC]"
+        ),
+    ),
     click.option("--asset", default="", metavar="KEY", help="Asset of STAC items that have several GeoTIFFs."),
     click.option("--description", metavar="TEXT", default="", help="Description of the map."),
     click.option("--copyright", metavar="TEXT", default="", help="Copyright notice of the map."),
@@ -210,6 +293,7 @@ def inspect(
     row_before_column: bool,
     layer: str,
     asset: str,
+    mosaic_order: str | None,
     source_wkid: int | None,
     bands: tuple[int, ...],
     rescale: tuple[ValueRange, ...] | Literal["auto"],
@@ -228,7 +312,14 @@ def inspect(
     """
     order = FileOrder(row_before_column, rows_from_bottom, hexadecimal_levels)
     inspect_cache = InspectCache(
-        objects, read_cache, WELL_KNOWN[scheme or _ASSUMED_SCHEME], order, layer=layer, asset=asset
+        objects,
+        read_cache,
+        WELL_KNOWN[scheme or _ASSUMED_SCHEME],
+        order,
+        layer=layer,
+        asset=asset,
+        files=source.files,
+        mosaic_order=MosaicOrder(mosaic_order) if mosaic_order else None,
     )
     rendering = Rendering(source_wkid=source_wkid, rescale=rescale, bands=bands)
     if tile_format:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from exporttiles.domain.tiling import TilingScheme
@@ -17,6 +18,14 @@ Sides = tuple[float, float, float, float]
 
 ValueRange = tuple[float, float]
 """Values that become 0 and 255, in this order."""
+
+
+class MosaicOrder(StrEnum):
+    """Orders of the files of a mosaic: those at the end cover those before."""
+
+    GIVEN = "given"
+    NAME = "name"
+    DATE = "date"
 
 
 @dataclass(frozen=True, slots=True)

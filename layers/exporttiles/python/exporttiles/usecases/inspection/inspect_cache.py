@@ -6,10 +6,12 @@ that fits the listing. The format comes from a sample of the tiles.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.job import Message, MessageKind
+from exporttiles.domain.mosaic import MosaicOrder
 from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
 from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.domain.wording import counted
@@ -72,6 +74,8 @@ class InspectCache:
         scheme_source: where `scheme` comes from, as `Sources` has it.
         rendering: of tiles that are drawn from rasters.
         asset: of STAC items that have several rasters.
+        files: keys of the GeoTIFFs that the user lists; none for all of a folder.
+        mosaic_order: of GeoTIFFs; None for that of the list, by name in a folder, and by date in STAC.
     """
 
     objects: ObjectReader
@@ -83,6 +87,8 @@ class InspectCache:
     scheme_source: str = "assumed, as no document states one (--scheme names another)"
     rendering: Rendering = field(default_factory=Rendering)
     asset: str = ""
+    files: tuple[str, ...] = ()
+    mosaic_order: MosaicOrder | None = None
 
     def __call__(self, name: str, url: str) -> InspectedCache:
         """Return the service that a cache makes up.
@@ -97,6 +103,8 @@ class InspectCache:
             SourceError: the store failed or did not answer.
         """
         doubts: list[Message] = []
+        if self.files:
+            return self._inspect_rasters(name, url, *self._in_order(self.files, MosaicOrder.GIVEN))
         if url.lower().endswith(STAC_SUFFIX):
             return self._inspect_stac(name, url)
         if url.lower().endswith(DATABASES):
@@ -104,21 +112,51 @@ class InspectCache:
         else:
             listing = self._listing(url)
             if listing.is_rasters:
-                return self._inspect_rasters(name, url, sorted(listing.rasters))
+                return self._inspect_rasters(name, url, *self._in_order(sorted(listing.rasters), MosaicOrder.NAME))
             info, doubts = self._documents(listing)
             cache, survey = self._survey(url, listing, info)
         found = self._inspected(name, cache, survey, info)
         return replace(found, messages=(*found.messages, *doubts, *self._unused_options(cache, info)))
 
-    def _inspect_rasters(self, name: str, url: str, keys: Sequence[str], *, is_stac: bool = False) -> InspectedCache:
+    def _in_order(self, keys: Sequence[str], default: MosaicOrder) -> tuple[Sequence[str], list[Message]]:
+        """Return the keys of GeoTIFFs in the order of the mosaic, and a message about it.
+
+        Raises:
+            DamagedCacheError: the order cannot be told.
+            SourceError: the store failed or did not answer.
+        """
+        order = self.mosaic_order or default
+        if order is MosaicOrder.GIVEN and default is not MosaicOrder.GIVEN:
+            raise DamagedCacheError(
+                "--mosaic-order given: a folder states no order. Use name or date, or list the files."
+            )
+        if order is MosaicOrder.NAME:
+            keys = sorted(keys)
+        if order is MosaicOrder.DATE:
+            written = dict(zip(keys, self.objects.modified_at(keys), strict=True))
+            keys = sorted(keys, key=lambda key: written[key] or datetime.min.replace(tzinfo=UTC))
+        if len(keys) < 2:
+            return keys, []
+        rule = {
+            MosaicOrder.GIVEN: "as they are listed",
+            MosaicOrder.NAME: "by name",
+            MosaicOrder.DATE: "by the time at which they were written",
+        }[order]
+        text = f"Order: {rule}; later files cover earlier ones, and {keys[-1]} lies on top (--mosaic-order)."
+        return keys, [Message(MessageKind.INFORMATIVE, text)]
+
+    def _inspect_rasters(
+        self, name: str, url: str, keys: Sequence[str], stated: Sequence[Message] = (), *, is_stac: bool = False
+    ) -> InspectedCache:
         source = self.scheme_source if self.is_scheme_chosen else "assumed (--scheme names another)"
         inspect = InspectRasters(self.objects, self.reader, self.scheme, source, self.rendering)
         service, messages = inspect(name, url, keys)
-        return InspectedCache(service, (*messages, *self._unused_options(service.cache, None, is_stac=is_stac)))
+        unused = self._unused_options(service.cache, None, is_stac=is_stac)
+        return InspectedCache(service, (*messages, *stated, *unused))
 
     def _inspect_stac(self, name: str, url: str) -> InspectedCache:
         folder, _, document = url.rpartition("/")
-        rasters = FindRasters(self.objects, StacReader(folder, self.asset))(document)
+        rasters = FindRasters(self.objects, StacReader(folder, self.asset), self.mosaic_order)(document)
         found = self._inspect_rasters(name, folder, rasters.keys, is_stac=True)
         service = replace(
             found.service,
@@ -220,6 +258,8 @@ class InspectCache:
             unused.append("--rescale is not used: there are tiles, whose values are not changed.")
         if cache.layout is not CacheLayout.RASTERS and self.rendering.bands:
             unused.append("--bands is not used: there are tiles, whose bands are not known.")
+        if cache.layout is not CacheLayout.RASTERS and self.mosaic_order:
+            unused.append("--mosaic-order is not used: there are tiles, which do not overlap.")
         if self.asset and not is_stac:
             unused.append("--asset is not used: it names an asset of STAC items.")
         return [Message(MessageKind.WARNING, text) for text in unused]
