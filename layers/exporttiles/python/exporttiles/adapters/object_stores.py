@@ -111,6 +111,10 @@ class ObstoreObjects:
         self._versions: OrderedDict[str, str | None] = OrderedDict()
         """ETags of the objects whose start was read most recently."""
 
+    def __reduce__(self) -> tuple[type["ObstoreObjects"], tuple[Store]]:
+        """Return how another process opens the same store."""
+        return ObstoreObjects, (self._store,)
+
     def read(self, key: str) -> bytes:
         """Return a whole object."""
         with _translated(key, gets=1):

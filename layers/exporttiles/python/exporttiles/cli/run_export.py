@@ -5,7 +5,7 @@ import os
 import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,7 +24,6 @@ from exporttiles.cli.destination import Destination, Inputs, OutputError
 from exporttiles.cli.progress import progress_bar
 from exporttiles.cli.source import print_messages
 from exporttiles.domain.errors import AreaError, ExportTilesError
-from exporttiles.domain.export import ExportRequest
 from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.job import Job, Message, MessageKind, job_id_of
 from exporttiles.domain.service import TileCache
@@ -38,7 +37,7 @@ from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import Mask, PlacedTile, TileSource
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.usecases.area_messages import area_messages
-from exporttiles.usecases.build_fragment import RunAll
+from exporttiles.usecases.build_fragment import RewriteAll
 from exporttiles.usecases.completion_messages import completion_messages
 from exporttiles.usecases.export_at_once import ExportAtOnce
 from exporttiles.usecases.export_tile_range import ExportTileRange
@@ -75,10 +74,9 @@ def export_package(local_export: LocalExport, objects: ObjectReader) -> None:
     Raises:
         ExportTilesError: the export failed.
     """
-    request = local_export.export.request
     print_messages(_request_messages(local_export.export))
-    with progress_bar("exporting") as show, _codecs(request) as run_all:
-        messages = _run(local_export, objects, run_all, show)
+    with progress_bar("exporting") as show, _processes(local_export.export) as pool:
+        messages = _run(local_export, objects, pool, show)
     print_messages(messages)
 
 
@@ -114,12 +112,12 @@ def _export_all(folder: Path, exports: Sequence[LocalExport], objects: ObjectRea
     tile_counts = [_tile_count(each.export) for each in exports]
     title = f"exporting {counted(len(exports), 'package')}"
     try:
-        with progress_bar(title) as show, _codecs(exports[0].export.request) as run_all:
+        with progress_bar(title) as show, _processes(exports[0].export) as pool:
             for each, earlier in zip(exports, accumulate(tile_counts, initial=0), strict=False):
                 name = each.destination.path.name
                 report = partial(_report, show, earlier, sum(tile_counts))
                 try:
-                    found = _run(each, objects, run_all, report)
+                    found = _run(each, objects, pool, report)
                     messages[name] = [*_request_messages(each.export), *found]
                 except NoRoomError:
                     raise
@@ -174,7 +172,7 @@ def _request_messages(export: Export) -> list[Message]:
     return [replace(message, text=with_option(message.text)) for message in messages]
 
 
-def _run(local_export: LocalExport, objects: ObjectReader, run_all: RunAll, report: Report) -> list[Message]:
+def _run(local_export: LocalExport, objects: ObjectReader, pool: Executor | None, report: Report) -> list[Message]:
     """Run an export, and move its package into its place. Return the messages on the package."""
     export, destination = local_export.export, local_export.destination
     out = destination.path
@@ -184,14 +182,14 @@ def _run(local_export: LocalExport, objects: ObjectReader, run_all: RunAll, repo
         TemporaryDirectory(prefix=".exporttiles.", dir=out.parent) as folder,
         closing(LocalObjects(Path(folder), head_bytes=head_bytes)) as local,
     ):
-        packed = _export(export, objects, local, run_all, report)
+        packed = _export(export, objects, local, pool, report)
         made = packed.key if out.suffix else JobKeys(owner_of(packed.key)).delivered(export.service.short_name)
         destination.put(local.path(made))
     return completion_messages(export, replace(packed, name=out.name))
 
 
 def _export(
-    export: Export, objects: ObjectReader, local: LocalObjects, run_all: RunAll, report: Report
+    export: Export, objects: ObjectReader, local: LocalObjects, pool: Executor | None, report: Report
 ) -> PackedPackage:
     """Submit an export and run it.
 
@@ -206,12 +204,14 @@ def _export(
         job = jobs.get(job_id)
         report(max(done, job.progress.done_tile_count), job.tile_count)
 
-    sources = _ReportingSource(read_cache(objects, export.as_drawn.service.cache), report_job)
+    source = read_cache(objects, export.as_drawn.service.cache, pool.map if pool else None)
+    sources = _ReportingSource(source, report_job)
+    rewrite_all: RewriteAll = partial(pool.map, chunksize=_TILES_A_MESSAGE) if pool else map
     at_once = _AtOnce(
         ExportAtOnce(
             local,
             PlanExport(jobs, local, sources, METER, max_concurrency=1),
-            ExportTileRange(jobs, local, sources, clock, METER, run_all),
+            ExportTileRange(jobs, local, sources, clock, METER, rewrite_all),
             PackTilePackage(jobs, local, local, sources, VerifyPackage(local, clock), METER, scratch=str(local.folder)),
         )
     )
@@ -260,14 +260,18 @@ class _ReportingSource:
 
 
 @contextmanager
-def _codecs(request: ExportRequest) -> Iterator[RunAll]:
-    """Yield a `map` for rewriting tiles, over a process for each core if there is anything to rewrite."""
+def _processes(export: Export) -> Iterator[Executor | None]:
+    """Yield a pool with a process for each core, if there is anything to draw or to rewrite; otherwise None."""
     cores = len(os.sched_getaffinity(0))
-    if not request.is_rewritten or cores == 1:
-        yield map
+    if cores == 1 or not (export.request.is_rewritten or export.service.cache.mosaic):
+        yield None
         return
     with ProcessPoolExecutor(cores, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        yield partial(pool.map, chunksize=_TILES_A_MESSAGE)
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 @contextmanager

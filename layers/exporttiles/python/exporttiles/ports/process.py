@@ -1,9 +1,16 @@
-"""The process: its clock, and what it uses of AWS."""
+"""The process: its clock, what it uses of AWS, and other processes that work for it."""
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias, TypeVar
 
 from exporttiles.domain.cost import Usage
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+RunAll: TypeAlias = Callable[[Callable[[_Item], _Result], Iterable[_Item]], Iterable[_Result]]
+"""Calls a function with each item and yields the results in the same order: `map`, or that of a pool of processes."""
 
 
 class Clock(Protocol):

@@ -1,7 +1,7 @@
 """Build the fragment of one work item, bundle by bundle."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import TypeAlias
@@ -21,12 +21,12 @@ from exporttiles.messages.export import Export
 from exporttiles.messages.flawed_tiles import EXAMPLES, FlawedTiles
 from exporttiles.messages.fragment_report import FragmentReport, MemberReport
 from exporttiles.messages.plan import WorkItem
+from exporttiles.ports.process import RunAll
 from exporttiles.ports.tiles import Mask, PlacedTile, Tile, TileSource
 from exporttiles.usecases.planned_bundles import mask_of
 from exporttiles.usecases.rewrite_tile import Rewriting, RewrittenTile, rewrite_tile
 
-RunAll: TypeAlias = Callable[[Callable[[Rewriting], RewrittenTile], Iterable[Rewriting]], Iterable[RewrittenTile]]
-"""Calls a function with each tile and yields the results in the same order."""
+RewriteAll: TypeAlias = RunAll[Rewriting, RewrittenTile]
 
 _MAX_STARTS = 256
 
@@ -39,7 +39,7 @@ class FragmentBuilder:
     """
 
     def __init__(
-        self, item: WorkItem, export: Export, source: TileSource, output: Output, run_all: RunAll = map
+        self, item: WorkItem, export: Export, source: TileSource, output: Output, run_all: RewriteAll = map
     ) -> None:
         self.fragment = output.new_fragment()
         self._number = item.number

@@ -20,7 +20,7 @@ from exporttiles.ports.jobs import JobTable
 from exporttiles.ports.objects import ObjectStore
 from exporttiles.ports.process import Clock, UsageMeter
 from exporttiles.ports.tiles import TileSources
-from exporttiles.usecases.build_fragment import FragmentBuilder, RunAll
+from exporttiles.usecases.build_fragment import FragmentBuilder, RewriteAll
 from exporttiles.usecases.planned_bundles import read_places
 
 _STATUS_INTERVAL = timedelta(seconds=5)
@@ -42,7 +42,7 @@ class ExportTileRange:
     sources: TileSources
     clock: Clock
     meter: UsageMeter
-    run_all: RunAll = map
+    run_all: RewriteAll = map
 
     def __call__(self, item: WorkItem) -> FragmentReport:
         """Write the fragment and the report of a work item; return the report.

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from exporttiles.adapters.archives import archive_version, open_cache
 from exporttiles.adapters.tile_sources.bundles import CompactV1Tiles, CompactV2Tiles
@@ -14,14 +15,8 @@ from exporttiles.adapters.tile_sources.pmtiles import PmtilesTiles
 from exporttiles.domain.errors import DamagedCacheError, SourceDeniedError, SourceError
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.ports.objects import ObjectReader, ranged_file
+from exporttiles.ports.process import RunAll
 from exporttiles.ports.tiles import TileSource
-
-
-def _raster_tiles(objects: ObjectReader, cache: TileCache) -> TileSource:
-    from exporttiles.adapters.tile_sources.rasters import RasterTiles  # Pillow: caches of tiles need none
-
-    return RasterTiles(objects, cache)
-
 
 READERS: dict[CacheLayout, Callable[[ObjectReader, TileCache], TileSource]] = {
     CacheLayout.FILES: FileTiles,
@@ -29,12 +24,21 @@ READERS: dict[CacheLayout, Callable[[ObjectReader, TileCache], TileSource]] = {
     CacheLayout.COMPACT_V2: CompactV2Tiles,
     CacheLayout.PMTILES: PmtilesTiles,
     CacheLayout.DATABASE: DatabaseTiles,
-    CacheLayout.RASTERS: _raster_tiles,
 }
 
 
-def read_cache(objects: ObjectReader, cache: TileCache) -> TileSource:
-    """Return the reader for the layout of a cache in a store."""
+def read_cache(objects: ObjectReader, cache: TileCache, run_all: RunAll[Any, Any] | None = None) -> TileSource:
+    """Return the reader for the layout of a cache in a store.
+
+    Args:
+        objects: the store.
+        cache: the cache.
+        run_all: of a pool of processes, which draw the tiles of rasters; None draws them in this process.
+    """
+    if cache.layout is CacheLayout.RASTERS:
+        from exporttiles.adapters.tile_sources.rasters import RasterTiles  # Pillow: caches of tiles need none
+
+        return RasterTiles(objects, cache, run_all)
     return READERS[cache.layout](objects, cache)
 
 

@@ -3,7 +3,7 @@
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, product
 from typing import TypeAlias
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from exporttiles.adapters.process import METER
 from exporttiles.domain.errors import DamagedCacheError, ReplacedError, SourceError
 from exporttiles.domain.mosaic import OpenedFile, RasterFile
-from exporttiles.domain.mosaic_files import tiles_of
+from exporttiles.domain.mosaic_files import MosaicFiles, tiles_of
 from exporttiles.domain.service import TileCache
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
@@ -25,6 +26,7 @@ from exporttiles.formats.rasters.blocks import jpeg_start
 from exporttiles.formats.rasters.drawing import MAX_READ_PIXELS, PlacedRaster, compose, encode, place
 from exporttiles.formats.rasters.raster import Block, Raster
 from exporttiles.ports.objects import ObjectReader, ranged_file
+from exporttiles.ports.process import RunAll
 from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 
 _DRAWING_PIXELS = 2048
@@ -38,6 +40,12 @@ _DECODED_BYTES = 128 * 2**20
 _OPEN_RASTERS = 256
 _REQUESTS = 16
 """Rasters that are read at a time."""
+
+_PART_DRAWINGS = 8
+"""Squares beside each other that another process draws at a time. Each process decodes the blocks at the edges anew."""
+
+_FEW_DRAWINGS = 8
+"""Fewer squares than this are drawn before other processes have started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,28 @@ _StoredBlocks: TypeAlias = dict[tuple[str, Block], list[memoryview]]
 """Key of the file, and block -> its bytes, for each time that it is stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Tiles of a bundle that another process draws.
+
+    Attributes:
+        cache: without its rasters.
+        files: the rasters near the tiles, the lowest first.
+        opened: how each of them is opened.
+    """
+
+    objects: ObjectReader
+    cache: TileCache
+    files: Sequence[RasterFile]
+    opened: Sequence[OpenedFile]
+    bundle: BundleIndex
+    selected: Mask
+
+
+_DrawnPart: TypeAlias = tuple[list[PlacedTile], int]
+"""Tiles, and the requests that they took."""
+
+
 class RasterTiles:
     """Tiles of a mosaic, drawn from its rasters.
 
@@ -72,13 +102,20 @@ class RasterTiles:
 
     JPEG blocks that are tiles already are copied. The stored blocks of some drawings are read in few requests, while
     those before are drawn.
+
+    Args:
+        objects: the store of the rasters.
+        cache: with a mosaic.
+        run_all: of a pool of processes; None draws all tiles in this process.
     """
 
-    def __init__(self, objects: ObjectReader, cache: TileCache) -> None:
+    def __init__(
+        self, objects: ObjectReader, cache: TileCache, run_all: RunAll[_Part, _DrawnPart] | None = None
+    ) -> None:
         if cache.mosaic is None or cache.mosaic.files is None:
             raise DamagedCacheError("The service descriptor cannot be used: the list of rasters is missing.")
         self._objects, self._mosaic, self._files = objects, cache.mosaic, cache.mosaic.files
-        self._average_tile_bytes = cache.average_tile_bytes
+        self._cache, self._run_all = cache, run_all
         self._opened: dict[str, OpenedFile] = {}
         self._versions: dict[str, str] = {}
         """Key of each raster that was opened -> its version."""
@@ -106,6 +143,12 @@ class RasterTiles:
     def _read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         if self._mosaic.copies_blocks:
             yield from self._copied(bundle, selected)
+        parts = list(self._apart(bundle, selected)) if self._run_all else []
+        if self._run_all and parts:
+            for tiles, gets in self._run_all(draw_part, parts):
+                METER.count(gets=gets)
+                yield from tiles
+            return
         with ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetcher:
             previous: list[_Drawing] = []
             fetched: Future[_StoredBlocks] = Future()
@@ -116,6 +159,33 @@ class RasterTiles:
                     for drawing in previous:
                         yield from self._tiles(drawing, bundle, selected, stored)
                 previous, fetched = group, following
+
+    def _apart(self, bundle: BundleIndex, selected: Mask) -> Iterator[_Part]:
+        """Yield the parts of a bundle that other processes draw, in the order of the tiles; none for a few drawings."""
+        side = self._drawing_side
+        met = selected & self._met(bundle, self._near(_block(bundle, selected)))
+        drawings = np.logical_or.reduceat(
+            np.logical_or.reduceat(met, range(0, PACKET_SIZE, side)), range(0, PACKET_SIZE, side), axis=1
+        )
+        if np.count_nonzero(drawings) < _FEW_DRAWINGS:
+            return
+        mosaic = replace(self._mosaic, files=None, copies_blocks=False)  # those were copied already
+        cache = replace(self._cache, mosaic=mosaic)
+        width = _PART_DRAWINGS * side
+        for row, column in product(range(0, PACKET_SIZE, side), range(0, PACKET_SIZE, width)):
+            top, left = bundle.row + row, bundle.column + column
+            tiles = TileRange(bundle.level, top, top + side, left, left + width)
+            chosen = np.zeros_like(selected)
+            chosen[bundle.slices(tiles)] = met[bundle.slices(tiles)]
+            if chosen.any():
+                files = self._near(tiles)[::-1]
+                opened = self._files.opened([self._files.numbers[file.key] for file in files])
+                yield _Part(self._objects, cache, files, opened, bundle, chosen)
+
+    @property
+    def _drawing_side(self) -> int:
+        """Return how many tiles the squares are wide that are drawn at a time."""
+        return max(1, _DRAWING_PIXELS // self._mosaic.scheme.tile_size)
 
     def _copied(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         """Yield the tiles that are blocks of the uppermost raster there, and take them out of the selection."""
@@ -165,7 +235,7 @@ class RasterTiles:
     def tile_sizes(self, bundle: BundleIndex, selected: Mask) -> NDArray[np.int32]:
         """Return the mean size of a tile for those that the boxes around the rasters meet: nothing is drawn."""
         met = self._met(bundle, self._near(_block(bundle, selected)))
-        return np.where(selected & met, self._average_tile_bytes, 0).astype(np.int32)
+        return np.where(selected & met, self._cache.average_tile_bytes, 0).astype(np.int32)
 
     def unmodified_since(self, bundle: BundleIndex, selected: Mask, since: datetime) -> Mask:
         """Return the mask of tiles all of whose rasters were written before a time."""
@@ -177,7 +247,7 @@ class RasterTiles:
 
     def _drawings(self, bundle: BundleIndex, selected: Mask) -> Iterator[_Drawing]:
         """Yield the drawings that hold selected tiles and rasters."""
-        side = max(1, _DRAWING_PIXELS // self._mosaic.scheme.tile_size)
+        side = self._drawing_side
         met = selected & self._met(bundle, self._near(_block(bundle, selected)))
         for row, column in product(range(0, PACKET_SIZE, side), repeat=2):
             top, left = bundle.row + row, bundle.column + column
@@ -364,6 +434,15 @@ class RasterTiles:
             for found in tiles_of(file, self._mosaic.scheme, bundle.tile_range):
                 met[bundle.slices(found)] = True
         return met
+
+
+def draw_part(part: _Part) -> _DrawnPart:
+    """Draw some tiles of a bundle, in another process than that of the reader."""
+    before = METER.snapshot()
+    mosaic = part.cache.mosaic and replace(part.cache.mosaic, files=MosaicFiles.of(part.files, part.opened))
+    source = RasterTiles(part.objects, replace(part.cache, mosaic=mosaic))
+    tiles = list(source.read_bundle(part.bundle, part.selected))
+    return tiles, (METER.snapshot() - before).gets
 
 
 def _missing(key: str) -> SourceError:
