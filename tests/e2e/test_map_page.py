@@ -360,6 +360,27 @@ def test_a_repeated_world_is_the_same_world(page, site, steps):
     assert [west / HALF_WORLD * 180, east / HALF_WORLD * 180] == pytest.approx(expected, abs=1)
 
 
+def test_an_area_is_edited_wherever_the_map_repeats_it(page, site):
+    """GIVEN a rectangle, WHEN the map is moved by a world and a corner dragged there, THEN the rectangle is larger."""
+    open_map(page)
+    world = pixels_of_world(page)
+    press(page, "Draw a rectangle")
+    click(page, (-20, -20), (20, 20))
+    expect_size(page)
+    shift = pan(page, 5) - world
+    box, asked = page.locator("#map").bounding_box(), len(site.asked)
+    x, y = box["x"] + box["width"] / 2 - shift, box["y"] + box["height"] / 2
+    page.mouse.move(x + 20, y + 20)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 60, steps=5)
+    page.mouse.up()
+    expect_size(page)
+    assert len(site.asked) == asked + 1
+    ((west, _, east, _),) = site.boxes(a_service())
+    pixel = 2 * HALF_WORLD / world
+    assert (west / pixel, east / pixel) == pytest.approx((-20, 60), abs=3)
+
+
 def test_what_the_map_shows_of_chukotka_is_on_both_sides(page, site):
     open_map(page)
     page.get_by_text("Find a place, or type coordinates").click()
@@ -720,6 +741,28 @@ def test_a_place_is_found_by_latitude_and_longitude(page, site):
     x, y = Transformer.from_crs(4326, 3857, always_xy=True).transform(7.44, 46.95)
     assert west < x < east
     assert south < y < north
+
+
+def test_the_map_goes_where_the_phone_is(browser, site):
+    options = {"geolocation": {"longitude": 7.44, "latitude": 46.95}, "permissions": ["geolocation"]}
+    with watched_page(browser, "phone", expected=("404 (Not Found)",), **options) as page:
+        page.route("**/*", site.answer)
+        open_map(page)
+        page.get_by_text("Find a place, or type coordinates").click()
+        press(page, "Show where I am")
+        press(page, "What the map shows")
+        expect_size(page)
+
+        ((west, _, east, _),) = site.boxes(a_service())
+        assert west < 828_217 < east
+
+
+@pytest.mark.parametrize("page", ["phone"], indirect=True)
+def test_all_ways_to_choose_an_area_are_on_the_screen_of_a_phone(page):
+    open_map(page)
+    expect(page.get_by_role("button", name="From a file")).to_be_in_viewport(ratio=1)
+    box, tool = (page.locator(name).bounding_box() for name in ("#size", "[data-tool=file]"))
+    assert box["y"] > tool["y"] + tool["height"]
 
 
 def draw_route(page):

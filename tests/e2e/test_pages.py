@@ -10,18 +10,12 @@ import rasterio
 from playwright.sync_api import expect
 from rasterio.warp import transform_bounds
 
-from exporttiles.domain.export import StorageFormat
-from exporttiles.domain.extent import Extent
-from exporttiles.domain.service import TileFormat
-from exporttiles.domain.spatial_reference import SpatialReference
-from exporttiles.domain.tiling import BundleIndex, LevelOfDetail, TilingScheme
-from exporttiles.formats.bundles.v2 import DATASET_RECORD_COUNT, bundle_path, write_bundle
-from exporttiles.formats.caches.documents import CONF_CDI, CONF_XML
-from exporttiles.formats.packages.conf import LEVELS_FOLDER, write_conf_cdi, write_conf_xml
+from exporttiles.domain.tiling import BundleIndex
+from exporttiles.formats.bundles.v2 import bundle_path
+from exporttiles.formats.packages.conf import LEVELS_FOLDER
 from local.compact_cache import make_compact_cache
 from local.services import publish, upload_folder
 from tests.browser import DEVICES, chromium, obstacles, watched_page
-from tests.builders import a_tile
 
 NAME = "Bundles/World_Imagery"  # sizes of its tiles are in indexes, and quickly found
 DAMAGED = f"caches/Damaged/{LEVELS_FOLDER}/{bundle_path(BundleIndex(4, 0, 0))}"
@@ -32,29 +26,12 @@ UNAVAILABLE = "503 (Service Unavailable)"
 @pytest.fixture(scope="module")
 def services(cloud, world, bundles, tmp_path_factory):
     """The caches are published before the browser starts: its loop and that of uploads exclude each other."""
-    sharp, swiss = (tmp_path_factory.mktemp(name) for name in ("sharp", "swiss"))
+    sharp = tmp_path_factory.mktemp("sharp")
     make_compact_cache(world, sharp, max_level=4, quality=90)
-    make_swiss_cache(swiss)
-    for name, folder in (("Sharp", sharp), ("Swiss", swiss), ("Damaged", sharp)):
+    for name, folder in (("Sharp", sharp), ("Damaged", sharp)):
         upload_folder(cloud, folder, f"caches/{name}")
         publish(cloud, name)
     return cloud.services_url
-
-
-def make_swiss_cache(folder):
-    """Write a cache in the grid of Switzerland (2056): 4 by 4 tiles of 25.6 km, and 2 by 2 of 51.2 km."""
-    lods = tuple(LevelOfDetail(level, step, step * 3779.5) for level, step in enumerate((200.0, 100.0)))
-    scheme = TilingScheme(SpatialReference(2056, 2056), 2_550_000.0, 1_250_000.0, 256, 96, lods)
-    for level, side in enumerate((2, 4)):
-        tiles = {(row, column): a_tile(level, row, column) for row in range(side) for column in range(side)}
-        path = folder / LEVELS_FOLDER / bundle_path(BundleIndex.of_tile(level, 0, 0))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"".join(write_bundle(tiles, record_count=DATASET_RECORD_COUNT)))
-    conf = write_conf_xml(scheme, StorageFormat.COMPACT_V2, TileFormat.JPEG, compression_quality=75)
-    (folder / CONF_XML).write_bytes(conf)
-    (folder / CONF_CDI).write_bytes(
-        write_conf_cdi(Extent(2_550_000, 1_147_600, 2_652_400, 1_250_000, scheme.spatial_reference))
-    )
 
 
 @pytest.fixture(scope="module")
@@ -225,11 +202,6 @@ def test_the_levels_and_the_app_are_those_of_the_request(desktop, services):
 
 
 SQUARE = [[6, 46], [10, 46], [10, 48], [6, 48], [6, 46]]
-KML = (
-    '<kml xmlns="http://www.opengis.net/kml/2.2"><Placemark><name>&lt;img src=x&gt;</name><Polygon><outerBoundaryIs>'
-    f"<LinearRing><coordinates>{' '.join(f'{x},{y}' for x, y in SQUARE)}</coordinates></LinearRing>"
-    "</outerBoundaryIs></Polygon></Placemark></kml>"
-)
 GPX = (
     '<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1" creator="a"><trk><trkseg>'
     '<trkpt lat="46" lon="6"/><trkpt lat="48" lon="10"/></trkseg></trk></gpx>'
@@ -240,7 +212,6 @@ GPX = (
     ("name", "body", "said", "kind"),
     [
         ("a.geojson", json.dumps({"type": "Polygon", "coordinates": [SQUARE]}), "1 polygon of a.geojson.", "Polygon"),
-        ("a.kml", KML, "1 polygon of a.kml.", "Polygon"),
         ("a.gpx", GPX, "1 line of a.gpx.", "LineString"),
     ],
 )

@@ -28,6 +28,14 @@ export class CoordinateForms {
       this.units.querySelector("[value=degrees]")?.remove();
       element("go-to").hidden = true;
     }
+    const here = element("here");
+    here.hidden = !isSecureContext || !navigator.geolocation;
+    here.addEventListener("click", () => {
+      navigator.geolocation.getCurrentPosition(
+        ({ coords }) => look(fromLonLat([coords.longitude, coords.latitude], projection)),
+        () => (element("place-problem").textContent = "This device does not know where it is, or does not tell it."),
+      );
+    });
     this.units.addEventListener("change", () => this.show(this.area, this.extent));
     element("coordinates").addEventListener("submit", (event) => {
       event.preventDefault();

@@ -27,7 +27,7 @@ const START = "Choose an area to see the size of its package.";
 const BAND_NOTE = "The band is drawn roughly; the package is exact.";
 const KEYS = "By keyboard: move the map, and press Enter to put a corner in its middle.";
 const HINTS: Record<Tool, string> = {
-  rectangle: `On the map, click or tap one corner, then the opposite corner.`,
+  rectangle: "On the map, click or tap one corner, then the opposite corner.",
   shape: "On the map, click or tap each corner. Then press Done, or click the first corner again.",
   route: "On the map, click or tap along the route. Then press Done, or click the last point again.",
 };
@@ -118,9 +118,8 @@ class MapPage {
     }
     const file = field("file");
     file.addEventListener("change", () => void this.useFiles([...(file.files ?? [])]));
-    const target = element("map");
-    target.addEventListener("dragover", (event) => event.preventDefault());
-    target.addEventListener("drop", (event) => {
+    document.addEventListener("dragover", (event) => event.preventDefault());
+    document.addEventListener("drop", (event) => {
       event.preventDefault();
       void this.useFiles([...(event.dataTransfer?.files ?? [])]);
     });
@@ -147,7 +146,7 @@ class MapPage {
     element("route-options").hidden = tool !== "route";
     const isDrawn = tool === "rectangle" || tool === "shape" || tool === "route";
     this.offerDrawing(isDrawn, tool !== "rectangle");
-    this.prompt = isDrawn ? `${HINTS[tool]} ${KEYS}` : START;
+    this.prompt = isDrawn ? HINTS[tool] + (matchMedia("(pointer: fine)").matches ? ` ${KEYS}` : "") : START;
     this.hint.textContent = "";
     if (isDrawn) {
       element("map").scrollIntoView({ block: "nearest" });
@@ -540,6 +539,7 @@ class MapPage {
     this.hasFailed = false;
     this.result.textContent = text;
     this.result.className = kind;
+    element("size").classList.toggle("idle", !kind && !this.areas.current.area && !this.view.isDrawing);
     if (kind) this.speak(text);
   }
 
