@@ -491,6 +491,22 @@ def swipe(page, x, y, right):
         page.wait_for_timeout(60)
 
 
+def test_an_area_stays_if_another_one_is_not_drawn_to_its_end(page, site):
+    open_map(page)
+    type_rectangle(page, 0, 0, 10, 10)
+    expect_size(page)
+    press(page, "Draw a shape")
+    click(page, (0, 0), (20, 0))
+    press(page, "Along a route")
+    page.keyboard.press("Escape")
+    expect_size(page)
+    assert json.loads(site.asked[-1]["exportExtent"])["xmax"] == 10
+
+    with page.expect_file_chooser():
+        press(page, "From a file")  # and no file is chosen
+    expect(page.get_by_role("button", name="Make the package")).to_be_enabled()
+
+
 def test_a_reload_keeps_the_areas_and_the_choices(page, site):
     open_map(page)
     type_rectangle(page, 0, 0, 10, 10)

@@ -8,7 +8,10 @@ const MOST_UNPACKED_BYTES = 100_000_000;
 export class ArchiveTooLarge extends Error {}
 
 /** Return the files of an archive that are wanted, by their paths. Throw an error if it is damaged. */
-export async function unpack(archive: Uint8Array, isWanted: (path: string) => boolean): Promise<Map<string, Uint8Array>> {
+export async function unpack(
+  archive: Uint8Array,
+  isWanted: (path: string) => boolean,
+): Promise<Map<string, Uint8Array>> {
   let left = MOST_UNPACKED_BYTES;
   const take = (bytes: Uint8Array) => {
     left -= bytes.length;

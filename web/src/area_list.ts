@@ -72,7 +72,10 @@ export class AreaList {
     const { current } = this;
     if (this.entries.length > 1) this.entries.splice(this.entries.indexOf(entry), 1);
     else entry.area = null;
-    this.position = Math.max(0, this.entries.includes(current) ? this.entries.indexOf(current) : this.entries.length - 1);
+    this.position = Math.max(
+      0,
+      this.entries.includes(current) ? this.entries.indexOf(current) : this.entries.length - 1,
+    );
     this.changed();
   }
 

@@ -24,7 +24,8 @@ const KINDS = "GeoJSON, KML, KMZ, GPX or a zipped shapefile";
 const AREA_FILES = [".shp", ".kml", ".gpx", ".geojson"];
 const SHAPEFILE_PARTS = [".shp", ".dbf", ".prj", ".cpg", ".shx"];
 const LINKS = ["NetworkLink", "GroundOverlay", "PhotoOverlay", "ScreenOverlay"]; // of KML: pictures and other files
-const STYLES = /^(style|stroke|fill|icon|marker|description$|visibility$|tessellate$|coordTimes$|coordinateProperties$)/i;
+const STYLES =
+  /^(style|stroke|fill|icon|marker|description$|visibility$|tessellate$|coordTimes$|coordinateProperties$)/i;
 
 /** A file that cannot be used; the message is for people. */
 export class FileProblem extends Error {}
@@ -54,7 +55,11 @@ interface Found {
 }
 
 /** Read the areas in files, which may be the parts of a shapefile. */
-export async function readFiles(files: File[], projection: Projection, service: ServiceDocument): Promise<FileContents> {
+export async function readFiles(
+  files: File[],
+  projection: Projection,
+  service: ServiceDocument,
+): Promise<FileContents> {
   const total = files.reduce((sum, { size }) => sum + size, 0);
   const [first] = files;
   const name = files.length > 1 ? `${first!.name} and ${counted(files.length - 1, "other file")}` : first!.name;
@@ -67,13 +72,20 @@ export async function readFiles(files: File[], projection: Projection, service: 
     const suffix = suffixOf(source.name);
     if (suffix !== ".shp" && SHAPEFILE_PARTS.includes(suffix)) {
       if (sources.some((other) => isPartOf(source.name, other.name))) continue; // read with its .shp
-      throw new FileProblem(`${source.name} is one part of a shapefile: choose the .shp and .prj with it, or a zip of them.`);
+      throw new FileProblem(
+        `${source.name} is one part of a shapefile: choose the .shp and .prj with it, or a zip of them.`,
+      );
     }
     found.push(await readSource(source, sources));
   }
   const references = new Set(found.map(({ reference }) => reference?.name ?? ""));
-  if (references.size > 1) throw new FileProblem(`${name}: the files are in different references. Choose one at a time.`);
-  const all = { ...found[0]!, features: found.flatMap(({ features }) => features), notes: found.flatMap(({ notes }) => notes) };
+  if (references.size > 1)
+    throw new FileProblem(`${name}: the files are in different references. Choose one at a time.`);
+  const all = {
+    ...found[0]!,
+    features: found.flatMap(({ features }) => features),
+    notes: found.flatMap(({ notes }) => notes),
+  };
   try {
     return await areaOf(all, name, projection, service);
   } catch (error) {
@@ -94,7 +106,12 @@ function unreadable(name: string): FileProblem {
   return new FileProblem(`${name} cannot be read. It must be ${KINDS}.`);
 }
 
-async function areaOf(found: Found, name: string, projection: Projection, service: ServiceDocument): Promise<FileContents> {
+async function areaOf(
+  found: Found,
+  name: string,
+  projection: Projection,
+  service: ServiceDocument,
+): Promise<FileContents> {
   const parts = found.features.flatMap((feature) =>
     simpleGeometries(feature.geometry).map((geometry) => ({ geometry, properties: attributesOf(feature.properties) })),
   );
@@ -104,13 +121,17 @@ async function areaOf(found: Found, name: string, projection: Projection, servic
   if (!used.length) throw new FileProblem([`${name} has no polygon, line or point.`, ...found.notes].join(" "));
   const corners = used.reduce((sum, { geometry }) => sum + positionsOf(geometry).length, 0);
   if (corners > MOST_CORNERS) {
-    throw new FileProblem(`${name} has ${counted(corners, "corner")}; ${counted(MOST_CORNERS, "corner")} are possible. Simplify it.`);
+    throw new FileProblem(
+      `${name} has ${counted(corners, "corner")}; ${counted(MOST_CORNERS, "corner")} are possible. Simplify it.`,
+    );
   }
   const features = used.map(({ geometry, properties }): Feature => ({ type: "Feature", properties, geometry }));
   const collection: SentCollection = { type: "FeatureCollection", ...found.reference?.members, features };
   const shown = await toDegrees(collection, found.reference?.name, projection, service);
   if (!shown) {
-    throw new FileProblem(`${name} is in the reference ${found.reference!.name.slice(0, 60)}, which this page does not know. Convert it to WGS 84.`);
+    throw new FileProblem(
+      `${name} is in the reference ${found.reference!.name.slice(0, 60)}, which this page does not know. Convert it to WGS 84.`,
+    );
   }
   if (!shown.features.every(({ geometry }) => positionsOf(geometry).every(isInDegrees))) {
     const reason = found.reference ? "" : " and names no reference (a shapefile needs its .prj)";
@@ -164,9 +185,13 @@ async function inArchive(source: Source): Promise<Found> {
   const members = [...files].map(([name, bytes]) => ({ name, bytes }));
   const areas = members.filter(({ name }) => AREA_FILES.includes(suffixOf(name)));
   const chosen = areas.length ? areas : members.filter(({ name }) => suffixOf(name) === ".json");
-  if (!chosen.length) throw new FileProblem(`${source.name} cannot be read: it has no file of an area, such as .shp or .kml.`);
+  if (!chosen.length)
+    throw new FileProblem(`${source.name} cannot be read: it has no file of an area, such as .shp or .kml.`);
   if (chosen.length > 1) {
-    const names = chosen.map(({ name }) => name).slice(0, 5).join(", ");
+    const names = chosen
+      .map(({ name }) => name)
+      .slice(0, 5)
+      .join(", ");
     throw new FileProblem(`${source.name} has several files of areas: ${names}. Unzip it, and choose one.`);
   }
   return featuresOf(chosen[0]!, members);
@@ -181,7 +206,10 @@ async function inShapefile(source: Source, beside: Source[]): Promise<Found> {
   const { features } = [await shapefile(parts)].flat()[0]!;
   const wkt = prj ? decoded(prj).trim() : "";
   if (!wkt) {
-    return { features, notes: ["It names no reference (.prj): degrees of WGS 84 were assumed. Check its place on the map."] };
+    return {
+      features,
+      notes: ["It names no reference (.prj): degrees of WGS 84 were assumed. Check its place on the map."],
+    };
   }
   return { features, notes: [], reference: { name: wkt, members: { spatialReference: { wkt } } } };
 }
@@ -211,12 +239,14 @@ function inJson(text: string): Found {
   const features = collection.map((feature) => ({ ...feature })); // throws an error if it is no list
   if (document.crs === undefined || document.crs === null) return { features, notes: [] };
   const name = (document.crs as { properties?: { name?: unknown } }).properties?.name;
-  if (typeof name !== "string") throw new FileProblem("The member crs of the file names no reference. Convert it to WGS 84.");
+  if (typeof name !== "string")
+    throw new FileProblem("The member crs of the file names no reference. Convert it to WGS 84.");
   return { features, notes: [], reference: { name, members: { crs: document.crs } } };
 }
 
 function decoded(bytes: Uint8Array): string {
-  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "utf-8";
+  const encoding =
+    bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "utf-8";
   return new TextDecoder(encoding).decode(bytes);
 }
 

@@ -52,6 +52,9 @@ class MapPage {
   private readonly options: ExportOptions;
   private readonly coordinates: CoordinateForms;
   private prompt = START;
+  private replaced: Area | null = null; // by what is being drawn
+  private refusedTiles = 0;
+  private readonly extents = new WeakMap<Area, Extent>(); // of files, which may be large
   private running: AbortController | undefined;
   private timer = 0;
   private speechTimer = 0;
@@ -98,16 +101,13 @@ class MapPage {
 
   start(): void {
     for (const button of this.tools) {
-      button.addEventListener("click", () => {
-        this.use(button.dataset["tool"]!);
-        if (button.dataset["tool"] === "file") field("file").click();
-      });
+      button.addEventListener("click", () => this.use(button.dataset["tool"]!));
     }
     element("finish-drawing").addEventListener("click", () => this.view.finishDrawing());
     element("undo-corner").addEventListener("click", () => this.view.undoCorner());
-    element("stop-drawing").addEventListener("click", () => this.use("clear"));
+    element("stop-drawing").addEventListener("click", () => this.stopDrawing());
     document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && this.view.isDrawing) this.use("clear");
+      if (event.key === "Escape" && this.view.isDrawing) this.stopDrawing();
     });
     element("remove-area").addEventListener("click", () => this.areas.remove(this.areas.current));
     element("add-area").addEventListener("click", () => this.addArea());
@@ -129,6 +129,8 @@ class MapPage {
     }
     this.retry.addEventListener("click", () => (this.needsSignIn ? this.signIn() : this.renew()));
     this.reduce.addEventListener("click", () => this.reduceDetail());
+    window.addEventListener("pagehide", () => this.save());
+    document.addEventListener("visibilitychange", () => document.hidden && this.save());
     window.addEventListener("online", () => this.hasFailed && !this.needsSignIn && this.renew());
     this.submit.addEventListener("click", () => void this.makePackage());
     if (!this.restore()) this.renew();
@@ -140,15 +142,18 @@ class MapPage {
   }
 
   private use(tool: string): void {
-    for (const button of this.tools) button.setAttribute("aria-pressed", String(button.dataset["tool"] === tool));
-    this.areas.current.area = null;
-    this.view.clear();
-    element("route-options").hidden = tool !== "route";
+    if (tool === "file") {
+      field("file").click(); // the area stays until a file is chosen
+      this.hint.textContent = "Choose a GeoJSON, KML, KMZ, GPX or zipped shapefile. You can also drop it on the map.";
+      return;
+    }
     const isDrawn = tool === "rectangle" || tool === "shape" || tool === "route";
-    this.offerDrawing(isDrawn, tool !== "rectangle");
-    this.prompt = isDrawn ? HINTS[tool] + (matchMedia("(pointer: fine)").matches ? ` ${KEYS}` : "") : START;
-    this.hint.textContent = "";
+    if (isDrawn && !this.view.isDrawing) this.replaced = this.areas.current.area;
+    this.clear(tool);
     if (isDrawn) {
+      element("route-options").hidden = tool !== "route";
+      this.offerDrawing(true, tool !== "rectangle");
+      this.prompt = HINTS[tool] + (matchMedia("(pointer: fine)").matches ? ` ${KEYS}` : "");
       element("map").scrollIntoView({ block: "nearest" });
       this.view.startDrawing(tool);
       this.renew();
@@ -156,15 +161,27 @@ class MapPage {
       const extent = this.view.visibleExtent();
       if (extent) this.chooseRectangle(extent);
       else this.renew();
-    } else if (tool === "file") {
-      this.hint.textContent = "Choose a GeoJSON, KML, KMZ, GPX or zipped shapefile. You can also drop it on the map.";
-      this.renew();
-    } else if (tool === "everything") {
+    } else {
       this.view.showAll();
       this.choose({ kind: "everything" });
-    } else {
-      this.renew();
     }
+  }
+
+  /** Forget the area that is edited, and show which tool is used for the next one. */
+  private clear(tool: string): void {
+    for (const button of this.tools) button.setAttribute("aria-pressed", String(button.dataset["tool"] === tool));
+    this.areas.current.area = null;
+    this.view.clear();
+    element("route-options").hidden = true;
+    this.offerDrawing(false);
+    this.prompt = START;
+    this.hint.textContent = "";
+  }
+
+  /** Show the area again that was to be replaced. */
+  private stopDrawing(): void {
+    this.areas.current.area = this.replaced;
+    this.edit();
   }
 
   /** Show the buttons of a drawing in the place of the one that makes the package. */
@@ -214,7 +231,9 @@ class MapPage {
   private addArea(): void {
     const { coarsest, finest } = this.levels.choice;
     const isMore = finest < this.levels.levels.length - 1;
-    this.areas.add(isMore ? { coarsest: finest + 1, finest: finest + 1, areChosen: false } : { coarsest, finest, areChosen: true });
+    this.areas.add(
+      isMore ? { coarsest: finest + 1, finest: finest + 1, areChosen: false } : { coarsest, finest, areChosen: true },
+    );
     this.hint.textContent = isMore ? "Choose an area that has more detail." : "Choose another area.";
     this.tools[0]!.focus();
   }
@@ -252,7 +271,8 @@ class MapPage {
 
   private async useFiles(files: File[]): Promise<void> {
     if (!files.length) return;
-    this.use("file");
+    this.clear("file");
+    this.renew();
     try {
       const { name, collection, shown, isRoute, summary } = await readFiles(files, this.projection, this.service);
       const metres = isRoute ? this.routeMetres() : null;
@@ -277,7 +297,9 @@ class MapPage {
     element("package-options").hidden = !choices.length;
     if (area?.kind !== "file") return;
     if (!choices.some(({ attribute }) => attribute === area.packageBy)) area.packageBy = "";
-    const options = choices.map(({ attribute, count }) => new Option(`${count} packages, one for each ${attribute}`, attribute));
+    const options = choices.map(
+      ({ attribute, count }) => new Option(`${count} packages, one for each ${attribute}`, attribute),
+    );
     this.packageBy.replaceChildren(new Option("one package of all areas in the file", ""), ...options);
     this.packageBy.value = area.packageBy;
   }
@@ -290,7 +312,10 @@ class MapPage {
 
   private showTiles(): void {
     const { drawn } = this.areas;
-    const boxes = drawn.map((entry) => ({ level: this.levels.finestOf(entry.levels), extent: this.extentOfEntry(entry) }));
+    const boxes = drawn.map((entry) => ({
+      level: this.levels.finestOf(entry.levels),
+      extent: this.extentOfEntry(entry),
+    }));
     this.view.showTiles(field("show-tiles").checked ? boxes : []);
   }
 
@@ -308,8 +333,11 @@ class MapPage {
   }
 
   private extentOfEntry(entry: Entry): Extent {
-    if (entry === this.areas.current || !entry.area) return this.extent();
-    return extentOfFeatures(featuresOf(entry.area, this.service, this.projection));
+    const { area } = entry;
+    if (entry === this.areas.current || !area) return this.extent();
+    const extent = this.extents.get(area) ?? extentOfFeatures(featuresOf(area, this.service, this.projection));
+    this.extents.set(area, extent);
+    return extent;
   }
 
   /** Return the levels of the whole map that are exported besides those of the areas. */
@@ -347,7 +375,8 @@ class MapPage {
     const isBatch = current.area?.kind === "file" && current.area.packageBy !== "";
     const add = element("add-area");
     add.hidden = isBatch || !this.areas.isOpen || !current.area;
-    add.textContent = current.levels.finest < this.levels.levels.length - 1 ? "Add another area, in more detail" : "Add another area";
+    add.textContent =
+      current.levels.finest < this.levels.levels.length - 1 ? "Add another area, in more detail" : "Add another area";
     element("remove-area").hidden = !current.area || drawn.length > 1;
     this.areas.show((entry) => this.levels.choiceText(entry.levels, this.extentOfEntry(entry)));
     const shown = others.filter((entry): entry is Entry & { area: Area } => entry.area !== null);
@@ -363,7 +392,6 @@ class MapPage {
     clearTimeout(this.speechTimer);
     this.areas.current.levels = this.levels.choice;
     this.describe();
-    this.save();
     this.token = newToken();
     this.submit.disabled = true;
     this.submit.textContent = "Make the package";
@@ -451,7 +479,7 @@ class MapPage {
   private refuse(tiles: number): void {
     const limit = this.service.maxExportTilesCount;
     const finest = this.finestWithinLimit(tiles);
-    this.reduce.hidden = finest === null;
+    this.refusedTiles = tiles;
     const advice = finest === null ? "Choose a smaller area." : "Choose less detail or a smaller area.";
     this.say(`${counted(tiles, "tile")}: the limit is ${counted(limit, "tile")}. ${advice}`, "error");
     this.reduce.hidden = finest === null;
@@ -461,7 +489,10 @@ class MapPage {
   private finestWithinLimit(tiles: number): number | null {
     const { coarsest, finest } = this.levels.choice;
     const extent = this.extent();
-    const all = this.areas.drawn.reduce((sum, entry) => sum + this.levels.countTiles(this.extentOfEntry(entry), entry.levels), 0);
+    const all = this.areas.drawn.reduce(
+      (sum, entry) => sum + this.levels.countTiles(this.extentOfEntry(entry), entry.levels),
+      0,
+    );
     const own = this.levels.countTiles(extent);
     for (let found = finest - 1; found >= coarsest; found -= 1) {
       const fewer = all - own + this.levels.countTiles(extent, { coarsest, finest: found, areChosen: true });
@@ -472,8 +503,7 @@ class MapPage {
 
   private reduceDetail(): void {
     const { coarsest } = this.levels.choice;
-    const tiles = Number(this.result.textContent?.match(/^[\d,]+/)?.[0].replaceAll(",", ""));
-    const finest = this.finestWithinLimit(tiles);
+    const finest = this.finestWithinLimit(this.refusedTiles);
     if (finest === null) return;
     this.levels.choose({ coarsest, finest, areChosen: true });
     this.renew();

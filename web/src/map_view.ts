@@ -55,6 +55,7 @@ export class MapView {
   private readonly modify: Modify;
   private draw: Draw | undefined;
   private bandMetres = 0;
+  private shownOthers: { label: string; area: Area }[] = [];
 
   /**
    * Show a service.
@@ -218,6 +219,10 @@ export class MapView {
 
   /** Show further areas of the package, each with a label. */
   showOthers(areas: { label: string; area: Area }[]): void {
+    const isSame = ({ label, area }: { label: string; area: Area }, at: number) =>
+      this.shownOthers[at]?.label === label && this.shownOthers[at].area === area;
+    if (areas.length === this.shownOthers.length && areas.every(isSame)) return;
+    this.shownOthers = areas;
     this.others.clear();
     for (const { label, area } of areas) {
       const features = featuresOf(area, this.service, this.projection);

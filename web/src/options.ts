@@ -23,7 +23,9 @@ export class ExportOptions {
 
   /** True if pictures are made smaller. */
   get isSmaller(): boolean {
-    return this.tileFormat.value !== "PNG" && inputs("quality").some(({ checked, value }) => checked && value === "smaller");
+    return (
+      this.tileFormat.value !== "PNG" && inputs("quality").some(({ checked, value }) => checked && value === "smaller")
+    );
   }
 
   /** Switch options on and off. */
@@ -34,7 +36,8 @@ export class ExportOptions {
     let clipNote = "";
     if (isHeights) clipNote = "This map holds heights, which cannot be cut.";
     else if (!hasOutside) clipNote = "Nothing lies outside: all of this map is chosen.";
-    else if (format === "WEBP" && !this.tileFormat.value) clipNote = "WebP pictures cannot be cut: choose another format below.";
+    else if (format === "WEBP" && !this.tileFormat.value)
+      clipNote = "WebP pictures cannot be cut: choose another format below.";
     this.clip.disabled = clipNote !== "";
     element("clip-note").textContent = clipNote;
     element("clip-options").hidden = this.clip.disabled || !this.clip.checked;

@@ -8,7 +8,7 @@ import {
   ScaleLine,
   TileImage,
   TileLayer,
-    View,
+  View,
   Zoom,
   defaultInteractions,
   getCenter,

@@ -81,8 +81,7 @@ export class World {
   /** Return the number of tiles of a level that an extent touches. */
   countTiles(level: LevelOfDetail, extent: Extent): number {
     return this.tileRanges(level, extent).reduce(
-      (sum, { firstRow, lastRow, firstColumn, lastColumn }) =>
-        sum + (lastRow - firstRow) * (lastColumn - firstColumn),
+      (sum, { firstRow, lastRow, firstColumn, lastColumn }) => sum + (lastRow - firstRow) * (lastColumn - firstColumn),
       0,
     );
   }
