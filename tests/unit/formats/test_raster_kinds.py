@@ -337,3 +337,11 @@ def test_a_nodata_value_that_no_pixel_can_have_leaves_all_opaque(tmp_path, text)
     path.write_bytes(body.replace(b"111\0", text[:4].ljust(4, b"\0")))
 
     assert drawn(opened(path)).shape[2] == 3
+
+
+def test_extra_samples_that_there_are_no_bands_for_are_no_transparency(tmp_path):
+    path = written(tmp_path / "x.tif", samples(bands=3), predictor=2)
+    path.write_bytes(patched(path.read_bytes(), PREDICTOR, kind=3, value=2, number=338))
+
+    assert opened(path).pixels.colours == (0, 1, 2)
+    assert opened(path).pixels.alpha is None

@@ -1,5 +1,7 @@
 """GeoTIFFs as services: levels, extents and formats follow from the files; what is costly or unknown is said."""
 
+import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -308,3 +310,21 @@ def test_those_who_may_not_list_can_publish_a_geotiff(tmp_path):
     found = InspectCache(objects, read_cache, WEB_MERCATOR_256)("Ortho", f"file://{tmp_path}/a.tif")
 
     assert found.service.cache.mosaic.file_count == 1
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "reason"),
+    [
+        ("bands", [0], "cache.bands: [0] must be one or three numbers from 1"),
+        ("bands", [1, 2], "cache.bands: [1, 2] must be one or three numbers from 1"),
+        ("rescale", [[5, 5]], "cache.rescale: 5.0 must be less than 5.0"),
+        ("rescale", [[0, "inf"]], "cache.rescale: 0.0 must be less than inf"),
+    ],
+)
+def test_a_descriptor_with_bands_or_values_that_cannot_be_drawn_is_refused(tmp_path, member, value, reason):
+    an_orthophoto(tmp_path / "a.tif", size=(100, 100))
+    document = json.loads(service_to_json(inspected(tmp_path)[1].service))
+    document["cache"][member] = value
+
+    with pytest.raises(DamagedCacheError, match=re.escape(reason)):
+        service_from_json(json.dumps(document).encode())

@@ -1,6 +1,7 @@
 """Service descriptors: ``services/[folder/]<Name>.json``, one per published cache."""
 
 import json
+import math
 from typing import Any
 
 from exporttiles.domain.errors import DamagedCacheError, UnknownSpatialReferenceError
@@ -111,7 +112,7 @@ def _read_mosaic(cache: Any, scheme: TilingScheme, tile_format: TileFormat, qual
         None if wkid is None else int(wkid),
         copies_blocks=bool(cache.get("copiesBlocks", True)),
         rescale=tuple(_read_range(each) for each in cache.get("rescale", ())),
-        bands=tuple(map(int, cache.get("bands", ()))),
+        bands=_read_bands(cache.get("bands", ())),
         file_count=int(cache["rasterCount"]),
         index=str(cache["rasterIndex"]),
     )
@@ -119,9 +120,16 @@ def _read_mosaic(cache: Any, scheme: TilingScheme, tile_format: TileFormat, qual
 
 def _read_range(pair: Any) -> ValueRange:
     low, high = map(float, pair)
-    if not low < high:
+    if not (low < high and math.isfinite(high - low)):
         raise ValueError(f"cache.rescale: {low} must be less than {high}.")
     return low, high
+
+
+def _read_bands(numbers: Any) -> tuple[int, ...]:
+    bands = tuple(map(int, numbers))
+    if len(bands) not in {0, 1, 3} or min(bands, default=1) < 1:
+        raise ValueError(f"cache.bands: {list(bands)} must be one or three numbers from 1.")
+    return bands
 
 
 def service_to_json(service: ImageService) -> bytes:

@@ -269,7 +269,8 @@ def _require_supported(first: Directory) -> None:
 
 def _extra_samples(first: Directory) -> dict[int, int]:
     """Return the bands, from 0, besides the colours: number -> meaning."""
-    extra = first.extra_samples[: first.bands]
+    colours = 3 if first.photometric in {_RGB, _YCBCR} else 1
+    extra = first.extra_samples[: max(0, first.bands - colours)]
     return {first.bands - len(extra) + number: meaning for number, meaning in enumerate(extra)}
 
 

@@ -272,7 +272,8 @@ def _require_mask_supported(pictures: Sequence[Directory]) -> None:
 
 def _is_mask_supported(directory: Directory) -> bool:
     is_decoded = directory.compression in COMPRESSIONS and directory.compression not in PICTURES
-    return directory.bits in {(1,), (8,)} and is_decoded and is_block_small(directory)
+    is_gray = directory.bits in {(1,), (8,)} and directory.sample_format == 1
+    return is_gray and is_decoded and is_block_small(directory)
 
 
 def _cells(directory: Directory, window: Window) -> Iterator[tuple[int, int]]:
