@@ -224,7 +224,7 @@ def test_automatic_values_are_one_range_of_all_files_said_and_stored(tmp_path, c
 
     ((low, high),) = found.service.cache.mosaic.rescale
     assert 0 < low < 12 * 255 < 3_000 + 12 * 128 < high < 3_000 + 12 * 255
-    said = f"Of their values, {low:.10g} becomes black, {high:.10g} white: between them are 96 % of a sample of 2 files"
+    said = f"Pixel values: {low:.10g} becomes black, {high:.10g} white; 96 % of a sample of 2 files lie between them"
     assert f"{said} (--rescale={low:.10g},{high:.10g})." in texts(found)[1]
     assert service_from_json(service_to_json(found.service)) == found.service
     assert main(["export", str(tmp_path), str(tmp_path.parent / "auto.tpkx"), "--rescale", "auto"]) == 0

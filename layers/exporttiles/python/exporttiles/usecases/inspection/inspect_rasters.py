@@ -376,11 +376,11 @@ class InspectRasters:
             text += f" Bands {', '.join(map(str, mosaic.bands))} are drawn, as red, green and blue."
         if mosaic.rescale:
             ranges = "; ".join(f"{low:.10g} becomes black, {high:.10g} white" for low, high in mosaic.rescale)
-            text += f" Of their values, {ranges}"
+            text += f" Pixel values: {ranges}"
             if self.rendering.rescale == AUTO:
                 sampled = counted(min(file_count, _SAMPLED_FILES), "file")
                 option = ",".join(f"{value:.10g}" for value in mosaic.rescale[0])
-                text += f": between them are 96 % of a sample of {sampled} (--rescale={option})"
+                text += f"; 96 % of a sample of {sampled} lie between them (--rescale={option})"
             text += "."
         return text
 
