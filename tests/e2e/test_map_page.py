@@ -44,6 +44,12 @@ DEGREES = a_service(
     full_extent=Extent(-180, -90, 180, 90, WGS84),
     max_level=11,
 )
+SHIFTED = a_service(
+    "Shifted",  # as ArcGIS cuts degrees by default: tiles do not end at the 180th meridian
+    tiling_scheme=a_scheme(WGS84, (-400.0, 400.0), [0.703125 / 2**level for level in range(12)]),
+    full_extent=Extent(-180, -90, 180, 90, WGS84),
+    max_level=11,
+)
 SWISS_REFERENCE = SpatialReference(2056, 2056)
 SWISS = a_service(
     "Swiss",
@@ -70,7 +76,7 @@ class Site:
     asked: list[dict[str, str]] = field(default_factory=list)
 
     def __post_init__(self):
-        for service in (DEGREES, SWISS, ARCTIC, WEBP, HEIGHTS):
+        for service in (DEGREES, SHIFTED, SWISS, ARCTIC, WEBP, HEIGHTS):
             self.client.runtime.services.put(service)
 
     def answer(self, route):
@@ -393,9 +399,9 @@ def test_what_the_map_shows_of_chukotka_is_on_both_sides(page, site):
     assert len(site.boxes(a_service())) == 2
 
 
-@pytest.mark.parametrize(("name", "service"), [("Swiss", SWISS), ("Arctic", ARCTIC)])
-def test_a_map_with_edges_ends_there(page, site, name, service):
-    open_map(page, name)
+@pytest.mark.parametrize("service", [SWISS, ARCTIC, SHIFTED], ids=lambda service: service.name)
+def test_a_map_with_edges_ends_there(page, site, service):
+    open_map(page, service.name)
     press(page, "Draw a rectangle")
     click(page, (-20, -20), (390, 280))
     expect_size(page)
@@ -523,6 +529,16 @@ def test_a_reload_keeps_the_areas_and_the_choices(page, site):
     expect(page.locator("#area-list li")).to_have_count(2)
     page.goto(f"{HOST}{ROOT}/Degrees/ImageServer")
     expect(page.locator("#areas")).to_be_hidden()  # those of another map
+
+
+@pytest.mark.parametrize("stored", ["{", '{"service":"PATH","entries":[{"area":null,"levels":{"finest":99}}]}'])
+def test_what_was_stored_before_is_left_out_if_it_cannot_be_used(page, stored):
+    open_map(page)
+    path = f"{ROOT}/{WORLD}/ImageServer"
+    page.add_init_script(f"sessionStorage.setItem('exporttiles.draft.1', {json.dumps(stored.replace('PATH', path))})")
+    open_map(page)
+
+    expect(page.locator("#estimate")).to_have_text("Choose an area to see the size of its package.")
 
 
 def test_too_many_tiles_are_reduced_by_a_button(page, site):

@@ -9,13 +9,18 @@ export interface Draft {
   controls: Record<string, string | boolean>;
 }
 
-const KEY = "exporttiles.draft";
+const KEY = "exporttiles.draft.1"; // with the version of what is stored
 
-/** Return the draft of a service; null if there is none. */
-export function loadDraft(service: string): Draft | null {
+/**
+ * Return the draft of a service; null if there is none.
+ *
+ * @param levelCount of the service, which may have lost levels since.
+ */
+export function loadDraft(service: string, levelCount: number): Draft | null {
   try {
     const stored = JSON.parse(sessionStorage.getItem(KEY) ?? "null") as (Draft & { service: string }) | null;
-    return stored?.service === service && stored.entries.length ? stored : null;
+    if (stored?.service !== service || !stored.entries.length) return null;
+    return stored.entries.every(({ levels }) => levels.finest < levelCount) ? stored : null;
   } catch {
     return null; // storage is forbidden or damaged
   }

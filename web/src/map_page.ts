@@ -539,7 +539,7 @@ class MapPage {
 
   /** Show what was chosen before the page was loaded again. Return false if there is nothing. */
   private restore(): boolean {
-    const draft = loadDraft(this.path);
+    const draft = loadDraft(this.path, this.levels.levels.length);
     if (!draft) return false;
     for (const id of KEPT) {
       const [control, value] = [field(id), draft.controls[id]];

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from exporttiles.domain.export import StorageFormat
 
 _APPS: Mapping[StorageFormat, str] = {
-    StorageFormat.COMPACT_V2: "ArcGIS Field Maps, ArcGIS Pro, other ArcGIS apps (.tpkx)",
+    StorageFormat.COMPACT_V2: "ArcGIS Field Maps, ArcGIS Pro (.tpkx)",
     StorageFormat.GEOPACKAGE: "QGIS, QField (GeoPackage)",
     StorageFormat.MBTILES: "ATAK, ODK Collect, Locus Map, AlpineQuest (MBTiles)",
     StorageFormat.PMTILES: "Web maps with MapLibre (PMTiles)",
