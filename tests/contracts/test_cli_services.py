@@ -188,12 +188,12 @@ def test_unpublish_removes_nothing_without_an_answer(bucket, world, store, monke
 def test_an_emulator_reads_a_folder_of_this_machine(bucket, store, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "ä cache % of tiles"
     folder.mkdir()
-    put_files(open_store(folder.as_uri()), 2)
+    put_files(open_store(f"file://{folder}"), 2)
     monkeypatch.chdir(tmp_path)
 
     assert main(["publish", "World", "./ä cache % of tiles", "--bucket", bucket]) == 0
 
-    assert ServiceCatalog(store).get("World").cache.url == folder.as_uri()
+    assert ServiceCatalog(store).get("World").cache.url == f"file://{folder}"
     capsys.readouterr()
     assert main(["unpublish", "World", "--yes", "--bucket", bucket]) == 0
     assert capsys.readouterr().out == f"Unpublished World. The tiles stay at {folder}.\n"

@@ -89,14 +89,21 @@ def open_store(url: str, patience: timedelta = PATIENCE) -> "ObstoreObjects":
         SourceError: the address names no store.
     """
     try:
-        if url.startswith("file:"):
-            return ObstoreObjects(LocalStore.from_url(url))
+        if url.startswith(
+            "file://"
+        ):  # paths and keys are taken as they are: from_url would decode %20, and end them at #
+            return ObstoreObjects(LocalStore(url.removeprefix("file://")))
         # Plain HTTP is used only if AWS_ENDPOINT_URL is an http address.
         options: ClientConfig = {"allow_http": True}
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
         endpoint = None if "AWS_ENDPOINT_URL" in os.environ else s3_endpoint(region)
         config: S3Config = {"endpoint": endpoint} if endpoint else {}
         retry = retries(patience)
+        if url.startswith("s3://"):
+            bucket, _, prefix = url.removeprefix("s3://").partition("/")
+            return ObstoreObjects(
+                S3Store(bucket, prefix=prefix or None, config=config, client_options=options, retry_config=retry)
+            )
         return ObstoreObjects(S3Store.from_url(url, config=config, client_options=options, retry_config=retry))
     except (BaseError, ValueError) as error:
         raise SourceError(f"'{url}' is not the address of a tile cache, such as s3://bucket/caches/Name.") from error

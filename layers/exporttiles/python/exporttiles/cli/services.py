@@ -5,7 +5,6 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
 
 import click
 
@@ -45,7 +44,7 @@ def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_ti
             "source",
         )
     catalog, directory = ServiceCatalog(tile_bucket(stack, bucket)), services_url(stack, bucket)
-    url = source.path.resolve().as_uri() if source.path else source.address
+    url = f"file://{source.path.resolve()}" if source.path else source.address
     is_elsewhere = source.path is None and bucket_of(url) != (bucket or Outputs(stack)["TileBucketName"])
     if is_elsewhere and not bucket:
         require_named(url, stack)
@@ -96,7 +95,7 @@ def unpublish(name: str, stack: str, bucket: str | None, *, yes: bool) -> None:
     if not yes and not _is_confirmed(f"Remove the service {name}? Its tiles stay."):
         raise click.ClickException("Nothing was removed. --yes removes without asking.")
     try:
-        place = f" at {unquote(catalog.get(name).cache.url.removeprefix('file://'))}"
+        place = f" at {catalog.get(name).cache.url.removeprefix('file://')}"
     except DamagedCacheError:  # its descriptor cannot be read, and is removed all the same
         place = ""
     catalog.delete(name)
