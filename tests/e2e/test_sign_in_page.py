@@ -10,7 +10,7 @@ from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.api_key import ApiKey, key_id_of, token_of
 from local.cloud import LocalCloud
 from local.services import publish, store_of
-from tests.browser import DEVICES, chromium, obstacles, watched_page
+from tests.browser import chromium, obstacles, watched_page
 from tests.builders import a_tile
 
 KEY = token_of(bytes(32))
@@ -40,11 +40,10 @@ def sign_in(page, key):
     page.get_by_role("button", name="Sign in").click()
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_a_person_signs_in_exports_and_signs_out(browser, services, device):
+def test_a_person_signs_in_exports_and_signs_out(browser, services):
     service = f"{services}/Secret/ImageServer"
     refused = ("499", "400 (Bad Request)")  # pages that ask to sign in have these statuses
-    with watched_page(browser, device, expected=refused) as page:
+    with watched_page(browser, "phone", expected=refused) as page:
         page.goto(service)
         assert obstacles(page) == []
         sign_in(page, "wrong")

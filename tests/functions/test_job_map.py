@@ -117,7 +117,7 @@ def test_levels_and_bounds_are_words_without_a_script(client):
     in_words = client.get(f"{SERVICE}/jobs/{job_id}/map", "f=html")["body"]
 
     assert f'/jobs/{job_id}/map?f=html">Area and levels</a></p></noscript>' in page
-    assert "<td>levels 0-3</td><td>-180.0000°</td>" in in_words
+    assert "<td>levels 0-3</td><td>from -85.0511, -180.0000 to 85.0511, 180.0000</td>" in in_words
     assert "<td>9</td><td>4</td><td>3</td>" in in_words
 
 

@@ -65,7 +65,8 @@ def _block(tiles: TileRange) -> dict[str, int]:
 def area_section(job_map: JobMap) -> str:
     """Return the areas and the progress of the levels as tables."""
     areas = [
-        {"Area": each.name or "all", "Levels": level_names(each.levels), **_bounds(each)} for each in job_map.areas
+        {"Area": each.name or "all", "Levels": level_names(each.levels), "Latitude, longitude": _corners(each)}
+        for each in job_map.areas
     ]
     tables = [pages.value(areas)]
     if job_map.levels:
@@ -77,11 +78,10 @@ def area_section(job_map: JobMap) -> str:
     return "".join(tables)
 
 
-def _bounds(mapped: MappedArea) -> dict[str, str]:
-    """Return the bounding box in degrees, where it can be expressed."""
-    sides = ("West", "South", "East", "North")
+def _corners(mapped: MappedArea) -> str:
+    """Return the corners of the bounding box in degrees; '' if they cannot be expressed so."""
     try:
-        found = mapped.area.extent.to(WGS84).sides
+        west, south, east, north = mapped.area.extent.to(WGS84).sides
     except AreaError:
-        return dict.fromkeys(sides, "")
-    return {side: f"{degrees:.4f}°" for side, degrees in zip(sides, found, strict=True)}
+        return ""
+    return f"from {south:.4f}, {west:.4f} to {north:.4f}, {east:.4f}"

@@ -178,7 +178,7 @@ def _actions(job: Job, urls: JobUrls) -> list[str]:
 def verification_sections(report: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the verification report of a package: the outcome in words, and all of it."""
     tiles, read_back = report["tiles"], report["checksums"]["readBack"]
-    state = f'<p class="state good">{_icon("✓")}The package is as it was made</p>'
+    state = f'<p class="state good">{_icon("✓")}The package is intact</p>'
     size, packed, missing = report["sizeBytes"], tiles["packed"], tiles["missing"]["count"]
     absent = f"; the cache lacks {missing:,} of those that were selected" if missing else ""
     facts = [
