@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import zipfile
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -17,6 +18,7 @@ from playwright.sync_api import expect
 from pyproj import Transformer
 
 from exporttiles.cli.area_file import read_area_file
+from exporttiles.domain.errors import RequestError
 from exporttiles.domain.export_selection import ExportSelection
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import ImageService, TileFormat
@@ -26,6 +28,7 @@ from exporttiles.rest.package_by import read_packages
 from exporttiles.rest.parameters import read_export_request
 from tests.browser import chromium, obstacles, watched_page
 from tests.builders_rest import HALF_WORLD, a_rest_runtime, a_service
+from tests.field.make_inputs import AREAS, POLYGON, feature
 from tests.functions.api_client import HOST, Client
 from tests.vector_files import KML, PLACEMARK, ring, write, zipped
 
@@ -633,6 +636,7 @@ FILES = {
     "GeoJSON": geojson_in(4326),
     "GeoJSON in Web Mercator": geojson_in(3857),
     "KML": kml,
+    "KML in Latin-1": lambda folder: kml(folder, "<!-- Zürich -->", "iso-8859-1"),
     "KML in UTF-16": lambda folder: kml(folder, encoding="utf-16"),
     "KML with pictures and links": lambda folder: kml(folder, OVERLAY),
     "KMZ": lambda folder: zipped(folder / "a.kmz", kml(folder)),
@@ -664,6 +668,41 @@ def test_the_command_and_the_page_select_the_same_tiles_of_a_file(page, site, tm
             level: expected.count([level]) for level in own.levels
         }, name
         assert own.areas[0].area.extent.sides == pytest.approx(other.areas[0].area.extent.sides), name
+
+
+REFUSED_BY_THE_PAGE = {"esri-curve-rings": "has curves"}
+"""Documents that the command can read, and the page refuses in words."""
+
+
+def test_the_command_and_the_page_agree_on_json_as_people_have_it(page, site, tmp_path):
+    """GIVEN an area in JSON, WHEN the page reads it, THEN it selects the same tiles as the command, or says why not."""
+    texts = {
+        name: json.dumps(document) if document else "\n".join([json.dumps(feature(POLYGON))] * 2)
+        for name, (document, _) in AREAS.items()
+    }
+    umlaut = json.dumps({"id": "Ü", **feature(POLYGON)}, ensure_ascii=False)
+    encoded = {name: umlaut.encode(name) for name in ("utf-8-sig", "utf-16", "latin-1")}
+    open_map(page)
+    for name, body in {**{name: text.encode() for name, text in texts.items()}, **encoded}.items():
+        path, asked = tmp_path / f"{name}.json", len(site.asked)
+        path.write_bytes(body)
+        page.get_by_label("File with an area").set_input_files(path)
+        said = page.locator("#estimate")
+        expect(said).to_contain_text(re.compile(r"tiles, about|\.json"))
+        is_read = len(site.asked) > asked
+        same = {each: site.asked[-1][each] for each in ("levels", "bufferDistance") if each in site.asked[-1]}
+        try:
+            text = read_area_file(path).text
+            other = read_export_request({"areaOfInterest": text} | same, a_service(), must_name_reference=True)
+        except RequestError:
+            assert not is_read, name
+            continue
+        if not is_read:
+            expect(said).to_contain_text(REFUSED_BY_THE_PAGE.get(name, f"{name} is read"))
+            continue
+        own = site.request(a_service())
+        counts = [[ExportSelection(a_service(), each).count([level]) for level in own.levels] for each in (own, other)]
+        assert counts[0] == counts[1], name
 
 
 def test_several_files_are_read_together(page, site, tmp_path):

@@ -1,7 +1,9 @@
 // Areas in files: GeoJSON, KML, KMZ, GPX and shapefiles, read in the browser.
 
 import type { Feature, FeatureCollection, GeoJsonProperties, Geometry, Position } from "geojson";
+import { FileProblem } from "./file_problem";
 import type { SentCollection } from "./area";
+import { type Json, fromEsri, isEsri } from "./esri_json";
 import type { Projection } from "./openlayers";
 import { toDegrees } from "./references";
 import type { ServiceDocument } from "./service";
@@ -26,9 +28,6 @@ const SHAPEFILE_PARTS = [".shp", ".dbf", ".prj", ".cpg", ".shx"];
 const LINKS = ["NetworkLink", "GroundOverlay", "PhotoOverlay", "ScreenOverlay"]; // of KML: pictures and other files
 const STYLES =
   /^(style|stroke|fill|icon|marker|description$|visibility$|tessellate$|coordTimes$|coordinateProperties$)/i;
-
-/** A file that cannot be used; the message is for people. */
-export class FileProblem extends Error {}
 
 export interface FileContents {
   /** Of the file. */
@@ -166,9 +165,9 @@ async function featuresOf(source: Source, beside: Source[]): Promise<Found> {
   const isArchive = source.bytes[0] === 0x50 && source.bytes[1] === 0x4b; // PK
   if (suffix === ".zip" || suffix === ".kmz" || isArchive) return inArchive(source);
   if (suffix === ".shp") return inShapefile(source, beside);
-  const text = decoded(source.bytes);
-  if (suffix === ".kml" || suffix === ".gpx") return inXml(text, suffix, source.name);
-  return inJson(text);
+  const text = decoded(source);
+  if (suffix === ".kml" || suffix === ".gpx" || text.trimStart().startsWith("<")) return inXml(text, source.name);
+  return inJson(text, source.name);
 }
 
 async function inArchive(source: Source): Promise<Found> {
@@ -204,7 +203,7 @@ async function inShapefile(source: Source, beside: Source[]): Promise<Found> {
   const [dbf, cpg, prj] = [part(".dbf"), part(".cpg"), part(".prj")];
   const parts = { shp: source.bytes, ...(dbf ? { dbf } : {}), ...(cpg ? { cpg } : {}) };
   const { features } = [await shapefile(parts)].flat()[0]!;
-  const wkt = prj ? decoded(prj).trim() : "";
+  const wkt = prj ? new TextDecoder().decode(prj).trim() : "";
   if (!wkt) {
     return {
       features,
@@ -214,7 +213,7 @@ async function inShapefile(source: Source, beside: Source[]): Promise<Found> {
   return { features, notes: [], reference: { name: wkt, members: { spatialReference: { wkt } } } };
 }
 
-async function inXml(text: string, suffix: string, name: string): Promise<Found> {
+async function inXml(text: string, name: string): Promise<Found> {
   if (/<!DOCTYPE/i.test(text)) throw new FileProblem(`${name} has a document type (DOCTYPE): remove it.`);
   const { gpx, kml } = await import("@tmcw/togeojson");
   const document = new DOMParser().parseFromString(text, "text/xml");
@@ -224,30 +223,60 @@ async function inXml(text: string, suffix: string, name: string): Promise<Found>
     for (const element of elements) element.remove();
     return elements.length ? `${counted(elements.length, link)} left out: links and pictures are no areas.` : [];
   });
-  const { features } = suffix === ".kml" ? kml(document) : gpx(document);
+  const { features } = document.documentElement.localName === "gpx" ? gpx(document) : kml(document);
   return { features: features.filter((feature): feature is Feature => feature.geometry !== null), notes };
 }
 
-function inJson(text: string): Found {
-  const document = JSON.parse(text) as (Feature | FeatureCollection | Geometry) & { crs?: unknown };
-  const collection =
-    document.type === "FeatureCollection"
-      ? document.features
-      : document.type === "Feature"
-        ? [document]
-        : [{ type: "Feature" as const, properties: {}, geometry: document }];
-  const features = collection.map((feature) => ({ ...feature })); // throws an error if it is no list
-  if (document.crs === undefined || document.crs === null) return { features, notes: [] };
-  const name = (document.crs as { properties?: { name?: unknown } }).properties?.name;
-  if (typeof name !== "string")
-    throw new FileProblem("The member crs of the file names no reference. Convert it to WGS 84.");
-  return { features, notes: [], reference: { name, members: { crs: document.crs } } };
+function inJson(text: string, name: string): Found {
+  const document = parsed(text);
+  if (document.type === "Topology") throw new FileProblem(`${name} is TopoJSON. Convert it to GeoJSON.`);
+  const { features, crs } = isEsri(document)
+    ? fromEsri(document, name)
+    : { features: membersOf(document), crs: document };
+  const reference = referenceIn(crs, name);
+  return { features, notes: [], ...(reference ? { reference } : {}) };
 }
 
-function decoded(bytes: Uint8Array): string {
-  const encoding =
-    bytes[0] === 0xff && bytes[1] === 0xfe ? "utf-16le" : bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "utf-8";
-  return new TextDecoder(encoding).decode(bytes);
+/** Return a JSON document; features that stand on a line each as one collection. */
+function parsed(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (error) {
+    const lines = text.split("\n").filter((line) => line.trim());
+    if (lines.length < 2) throw error;
+    return { type: "FeatureCollection", features: lines.map((line) => JSON.parse(line) as Json) };
+  }
+}
+
+function membersOf(document: Json): Feature[] {
+  if (document.type === "FeatureCollection") return document.features!.map((feature) => ({ ...feature }) as Feature);
+  if (document.type === "Feature") return [document as unknown as Feature];
+  return [{ type: "Feature", properties: {}, geometry: document as unknown as Geometry }];
+}
+
+function referenceIn({ crs, spatialReference }: Json, name: string): Found["reference"] {
+  if (spatialReference !== undefined) {
+    const { wkid, latestWkid, wkt } = spatialReference;
+    return { name: wkt ?? `EPSG:${latestWkid ?? wkid}`, members: { spatialReference } };
+  }
+  if (crs === undefined || crs === null) return undefined;
+  const code = (crs as { properties?: { name?: unknown } }).properties?.name;
+  if (typeof code !== "string") throw new FileProblem(`${name}: crs names no reference. Convert the file to WGS 84.`);
+  return { name: code, members: { crs } };
+}
+
+/** Return a text in UTF-8, in UTF-16 with its mark, or in the encoding that XML declares. */
+function decoded({ name, bytes }: Source): string {
+  const [first, second] = bytes;
+  const head = new TextDecoder("latin1").decode(bytes.subarray(0, 200));
+  const declared = head.match(/^<\?xml[^>]*\sencoding=["']([\w.:-]+)["']/)?.[1] ?? "utf-8";
+  const marked =
+    first === 0xff && second === 0xfe ? "utf-16le" : first === 0xfe && second === 0xff ? "utf-16be" : declared;
+  try {
+    return new TextDecoder(marked, { fatal: true }).decode(bytes);
+  } catch {
+    throw new FileProblem(`${name} is not in the encoding ${marked.toUpperCase()}. Save it in UTF-8.`);
+  }
 }
 
 function suffixOf(path: string): string {
