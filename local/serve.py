@@ -65,7 +65,7 @@ All services: {cloud.services_url}
 Export a package:
 curl '{relief_url}/exportTiles?tilePackage=true&levels=0-3&f=json'
 
-Publish your own cache, a folder, .tpkx, .tpk, .zip or .pmtiles, from another terminal:
+Publish your own cache (a folder, .tpkx, .tpk, .zip or .pmtiles) or GeoTIFF from another terminal:
 export {variables}; {command} publish My_Map path/to/cache
 
 Ctrl-C stops it. Published services, jobs and packages are lost then; your cache is not touched."""
