@@ -1,4 +1,4 @@
-"""A GeoTIFF of pixels that tiles can be drawn from: its pictures from fine to coarse, their colours and masks."""
+"""A GeoTIFF that tiles can be drawn from: its pictures from fine to coarse, their blocks and masks."""
 
 import math
 import operator
