@@ -303,6 +303,16 @@ def test_the_map_of_a_job_fills_with_what_is_done(desktop, services, client):
     assert (west, east) == (255, 0)
 
 
+def test_an_area_across_the_180th_meridian_is_shown_in_one_piece(desktop, services, client):
+    """GIVEN Fiji, THEN the map of its job shows the islands, and not the whole world between them."""
+    fiji = '{"xmin":176,"ymin":-21,"xmax":-178,"ymax":-15,"spatialReference":{"wkid":4326}}'
+    asked = {"levels": "0-5", "exportExtent": fiji}
+    job_id = client.post(f"{NAME}/ImageServer/estimateExportTilesSize", **asked)["jobId"]
+
+    with desktop.expect_response(lambda response: re.search("/tile/[567]/", response.url)):
+        desktop.goto(f"{services}/{NAME}/ImageServer/jobs/{job_id}")
+
+
 @pytest.mark.parametrize("page", ["phone"], indirect=True)
 def test_an_export_is_cancelled_on_its_page(page, services, client):
     job_id = client.submit("World_Imagery", levels="0-7")

@@ -2,6 +2,7 @@
 
 import { request } from "./api";
 import {
+  type Extent,
   Feature,
   Fill,
   type FrameState,
@@ -12,11 +13,16 @@ import {
   Style,
   VectorLayer,
   VectorSource,
+  createEmpty,
+  extend,
+  getCenter,
+  getWidth,
 } from "./openlayers";
 import type { MapData, ServiceDocument } from "./service";
 import { serviceMap } from "./service_map";
 import { projectionOf } from "./tiling";
 import { counted } from "./wording";
+import { World } from "./world";
 
 type Polygons = number[][][][];
 
@@ -86,11 +92,29 @@ export class JobMap {
     const path = found.hasTiles ? this.job.replace(/\/jobs\/[^/]+$/, "") : null;
     const target = this.section.querySelector<HTMLElement>(".map")!;
     const outlines = new VectorLayer({ source: this.areas, style: (feature) => areaStyle(feature.get("status")) });
+    const projection = await projectionOf(found);
+    const { width } = new World(found.service, projection);
+    this.done.worldWidth = width;
     // The outlines come first: a layer that follows would be drawn on the translucent canvas of the other.
-    const map = serviceMap(target, found.service, await projectionOf(found), path, [outlines, this.done]);
-    map.getView().fit(this.areas.getExtent()!, { size: map.getSize() ?? [600, 300], padding: PADDING });
+    const map = serviceMap(target, found.service, projection, path, [outlines, this.done]);
+    map.getView().fit(this.extent(width), { size: map.getSize() ?? [600, 300], padding: PADDING });
     return map;
   }
+
+  /** Return the extent of all areas; across the 180th meridian, if it is narrower there. */
+  private extent(worldWidth: number): Extent {
+    const extents = this.areas
+      .getFeatures()
+      .flatMap((feature) => feature.getGeometry()!.getPolygons())
+      .map((polygon) => polygon.getExtent());
+    const moved = extents.map((each) => (getCenter(each)[0]! < 0 ? translated(each, worldWidth) : each));
+    const [plain, across] = [extents, moved].map((each) => each.reduce(extend, createEmpty())) as [Extent, Extent];
+    return getWidth(across) < getWidth(plain) ? across : plain;
+  }
+}
+
+function translated([left, bottom, right, top]: Extent, distance: number): Extent {
+  return [left! + distance, bottom!, right! + distance, top!];
 }
 
 function areaFeature({ polygons, jobStatus }: AreaDocument): Feature<MultiPolygon> {
@@ -132,6 +156,8 @@ class DoneLayer extends Layer {
   private service: ServiceDocument | undefined;
   private polygons: Polygons = [];
   private blocks: Block[] = [];
+  /** Distance at which the map repeats; 0 if it does not. */
+  worldWidth = 0;
 
   constructor() {
     super({});
@@ -149,7 +175,7 @@ class DoneLayer extends Layer {
     return "ready";
   }
 
-  override render({ size, pixelRatio, coordinateToPixelTransform: at }: FrameState): HTMLElement {
+  override render({ size, extent, pixelRatio, coordinateToPixelTransform: at }: FrameState): HTMLElement {
     const [width, height] = size as [number, number];
     const { canvas } = this;
     canvas.width = Math.round(width * pixelRatio);
@@ -163,13 +189,26 @@ class DoneLayer extends Layer {
     context.fillStyle = DONE;
     const blocks = new Path2D();
     for (const block of this.blocks) this.addBlock(blocks, block);
-    for (const polygon of this.polygons) {
+    for (const world of this.worlds(extent!)) {
       context.save();
-      context.clip(outline(polygon), "evenodd");
-      context.fill(blocks);
+      context.translate(world * this.worldWidth, 0);
+      for (const polygon of this.polygons) {
+        context.save();
+        context.clip(outline(polygon), "evenodd");
+        context.fill(blocks);
+        context.restore();
+      }
       context.restore();
     }
     return canvas;
+  }
+
+  /** Return the numbers of the repeated worlds within an extent; 0 is the world itself. */
+  private worlds([left, , right]: Extent): number[] {
+    if (!this.worldWidth) return [0];
+    const first = Math.floor(left! / this.worldWidth + 0.5);
+    const last = Math.floor(right! / this.worldWidth + 0.5);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
   }
 
   private addBlock(path: Path2D, { level, rowStart, rowStop, columnStart, columnStop }: Block): void {
