@@ -316,6 +316,7 @@ class MapPage {
     const boxes = drawn.map((entry) => ({
       level: this.levels.finestOf(entry.levels),
       extent: this.extentOfEntry(entry),
+      area: entry.area,
     }));
     this.view.showTiles(field("show-tiles").checked ? boxes : []);
   }

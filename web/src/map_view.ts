@@ -35,12 +35,14 @@ import type { LevelOfDetail, ServiceDocument } from "./service";
 import { serviceMap } from "./service_map";
 import { featuresOf, isEdited } from "./shapes";
 import { extentOf, metresPerPixel } from "./tiling";
-import type { World } from "./world";
+import type { TileRange, World } from "./world";
 
 /** Shapes that are drawn on the map. */
 export type Tool = "rectangle" | "shape" | "route";
 
 const BUNDLE_TILES = 128; // a side
+const MOST_COMPARISONS = 5_000_000; // of tiles with corners of an area
+const TOUCHING = 1e-6; // of a tile; what only meets its border does not touch it
 const MOST_BOXES = 100; // a side; more are too small to be seen
 const BAND = "#0b66c333";
 const NEVER_MS = 1e9; // a finger that moves the map slowly draws nothing
@@ -231,43 +233,54 @@ export class MapView {
     }
   }
 
-  /** Show the borders of the tiles of a level around areas; of bundles of tiles, if they are too many. */
-  showTiles(areas: { level: LevelOfDetail; extent: Extent }[]): void {
+  /**
+   * Show the borders of the tiles of a level that areas touch; of bundles of tiles, if they are too many.
+   *
+   * All tiles around an area are shown if it has a band, or too many corners to look at each tile.
+   */
+  showTiles(areas: { level: LevelOfDetail; extent: Extent; area: Area }[]): void {
     this.grid.clear();
-    for (const { level, extent } of areas) this.addBoxes(level, extent);
+    for (const { level, extent, area } of areas) {
+      const rings = this.world.tileRanges(level, extent).flatMap((range) => this.boxes(level, range, area));
+      this.grid.addFeature(new Feature(new MultiLineString(rings)));
+    }
   }
 
-  private addBoxes(level: LevelOfDetail, extent: Extent): void {
+  /** Return the rings of the tiles, or bundles, of a range that an area touches. */
+  private boxes(level: LevelOfDetail, range: TileRange, area: Area): Coordinate[][] {
     const { origin, rows, cols } = this.service.tileInfo;
-    const lines: Coordinate[][] = [];
-    for (const range of this.world.tileRanges(level, extent)) {
-      const most = Math.max(range.lastColumn - range.firstColumn, range.lastRow - range.firstRow);
-      const step = most > MOST_BOXES ? BUNDLE_TILES : 1;
-      const [width, height] = [cols * level.resolution * step, rows * level.resolution * step];
-      const [firstColumn, lastColumn] = [Math.floor(range.firstColumn / step), Math.ceil(range.lastColumn / step)];
-      const [firstRow, lastRow] = [Math.floor(range.firstRow / step), Math.ceil(range.lastRow / step)];
-      const [west, east] = [origin.x + firstColumn * width, origin.x + lastColumn * width];
-      const [north, south] = [origin.y - firstRow * height, origin.y - lastRow * height];
-      for (let column = firstColumn; column <= lastColumn; column += 1) {
-        const x = origin.x + column * width;
-        lines.push([
-          [x, north],
-          [x, south],
-        ]);
-      }
-      for (let row = firstRow; row <= lastRow; row += 1) {
-        const y = origin.y - row * height;
-        lines.push([
-          [west, y],
-          [east, y],
-        ]);
+    const most = Math.max(range.lastColumn - range.firstColumn, range.lastRow - range.firstRow);
+    const step = most > MOST_BOXES ? BUNDLE_TILES : 1;
+    const [width, height] = [cols * level.resolution * step, rows * level.resolution * step];
+    const [firstColumn, lastColumn] = [Math.floor(range.firstColumn / step), Math.ceil(range.lastColumn / step)];
+    const [firstRow, lastRow] = [Math.floor(range.firstRow / step), Math.ceil(range.lastRow / step)];
+    const count = (lastColumn - firstColumn) * (lastRow - firstRow);
+    if (count > MOST_BOXES ** 2) return []; // too small to be seen
+    const touches = this.touchedBy(area, count);
+    const rings: Coordinate[][] = [];
+    for (let row = firstRow; row < lastRow; row += 1) {
+      for (let column = firstColumn; column < lastColumn; column += 1) {
+        const [west, north] = [origin.x + column * width, origin.y - row * height];
+        const box = [west, north - height, west + width, north];
+        if (touches(buffer(box, -TOUCHING * width))) rings.push(fromExtent(box).getCoordinates()[0]!);
       }
     }
-    this.grid.addFeature(new Feature(new MultiLineString(lines)));
+    return rings;
   }
 
-  hideTiles(): void {
-    this.grid.clear();
+  /** Return a function that returns true if an area touches an extent; always true if that takes too long. */
+  private touchedBy(area: Area, extentCount: number): (extent: Extent) => boolean {
+    const hasBand = "metres" in area && area.metres !== null;
+    if (hasBand || area.kind === "everything" || area.kind === "rectangle") return () => true;
+    const geometries = featuresOf(area, this.service, this.projection).map((feature) => feature.getGeometry()!);
+    const corners = geometries.reduce((sum, each) => sum + (each as Polygon).getFlatCoordinates().length / 2, 0);
+    if (corners * extentCount > MOST_COMPARISONS) return () => true;
+    const shifts = this.world.width ? [-this.world.width, 0, this.world.width] : [0];
+    return ([west, south, east, north]) =>
+      shifts.some((shift) => {
+        const moved = [west! + shift, south!, east! + shift, north!];
+        return geometries.some((geometry) => geometry.intersectsExtent(moved));
+      });
   }
 
   /** Return the extent of the area on the map, with its band; null without one. */
