@@ -13,6 +13,7 @@ from exporttiles.adapters.object_stores import open_store
 from exporttiles.cli.main import main
 from tests.builders import put_bundles, put_files
 from tests.contracts.conftest import client_options
+from tests.rasters import an_orthophoto
 
 SERVICES_URL = "https://maps.example.org/arcgis/rest/services"
 
@@ -129,6 +130,25 @@ def test_a_stack_without_services_has_an_empty_list(stack, capsys):
     assert main(["services", "--stack", stack]) == 0
 
     assert capsys.readouterr().out == ""
+
+
+def test_files_that_changed_since_a_mosaic_was_published_are_counted(bucket, store, tmp_path, capsys):
+    for name in ("a.tif", "b.tif", "c.tif"):
+        an_orthophoto(tmp_path / name, size=(200, 200))
+
+    assert main(["publish", "Ortho", str(tmp_path), "--bucket", bucket]) == 0
+    (tmp_path / "a.tif").unlink()
+    an_orthophoto(tmp_path / "b.tif", size=(200, 200), compress="lzw")
+    an_orthophoto(tmp_path / "d.tif", size=(200, 200))
+    capsys.readouterr()
+    assert main(["publish", "Ortho", str(tmp_path), "--bucket", bucket]) == 0
+
+    assert "GeoTIFFs since it was published: 1 added, 1 removed, 1 replaced." in capsys.readouterr().out
+    assert main(["services", "--bucket", bucket]) == 0
+    assert "3 files" in capsys.readouterr().out
+    assert len([key for key in keys(store) if key.endswith(".mosaic")]) == 2
+    assert main(["unpublish", "Ortho", "--yes", "--bucket", bucket]) == 0
+    assert not [key for key in keys(store) if "Ortho" in key]
 
 
 def test_an_unpublished_service_keeps_its_tiles(stack, world, store, capsys):

@@ -13,9 +13,10 @@ from exporttiles.cli.cache_access import explained, other_account_note, require_
 from exporttiles.cli.command import Command, filled
 from exporttiles.cli.source import Source, cache_options, inspect, open_address, print_messages, read_sources
 from exporttiles.cli.stack import Outputs, max_tiles_option, services_url, tile_bucket, tile_bucket_options
-from exporttiles.domain.errors import DamagedCacheError, RequestError, SourceDeniedError
+from exporttiles.domain.errors import DamagedCacheError, RequestError, SourceDeniedError, SourceError
 from exporttiles.domain.job import Message, MessageKind
-from exporttiles.domain.service import bucket_of
+from exporttiles.domain.service import ImageService, bucket_of
+from exporttiles.domain.wording import counted
 
 
 @click.command(cls=Command)
@@ -57,6 +58,8 @@ def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_ti
     published_at = datetime.now(UTC).isoformat()
     service = replace(found.service, max_export_tiles_count=max_tiles, published_at=published_at)
     verb = "Replaced" if name in catalog.names() else "Published"
+    if verb == "Replaced":
+        print_messages(_changes(catalog, service))
     catalog.put(service)
     levels = f"levels {service.min_level}-{service.max_level}"
     print(f"{verb} {name}: {service.tile_format}, {levels}, {service.cache.layout} cache.")
@@ -72,7 +75,8 @@ def publish(name: str, source: Source, *, stack: str, bucket: str | None, max_ti
 def services(stack: str, bucket: str | None) -> None:
     """List the published services.
 
-    One line per service: name, cache layout, levels, tile format, and, unless --bucket is used, its address.
+    One line per service: name, cache layout, levels, tile format, the number of GeoTIFFs that its tiles are drawn
+    from, and, unless --bucket is used, its address. Files that were added since are drawn once it is published again.
     """
     catalog, directory = ServiceCatalog(tile_bucket(stack, bucket)), services_url(stack, bucket)
     for name in catalog.names():
@@ -108,7 +112,24 @@ def _description(catalog: ServiceCatalog, name: str) -> str:
     except DamagedCacheError as error:  # the others are listed all the same
         return f"cannot be read: {error}"
     levels = f"levels {service.min_level}-{service.max_level}"
-    return f"{service.cache.layout:10} {levels:13} {service.tile_format}"
+    mosaic = service.cache.mosaic
+    files = f" {counted(mosaic.file_count, 'file')}" if mosaic else ""
+    return f"{service.cache.layout:10} {levels:13} {service.tile_format}{files}"
+
+
+def _changes(catalog: ServiceCatalog, service: ImageService) -> list[Message]:
+    """Return a message about the GeoTIFFs of a service that changed since it was published."""
+    try:
+        before = catalog.get_with_rasters(service.name).cache
+    except (DamagedCacheError, SourceError):  # it is replaced by one that can be read
+        return []
+    earlier, later = before.mosaic and before.mosaic.files, service.cache.mosaic and service.cache.mosaic.files
+    if not earlier or not later or before.url != service.cache.url:
+        return []
+    old, new = earlier.versions(), later.versions()
+    changed = sum(old[key] != new[key] for key in old.keys() & new.keys())
+    counts = f"{len(new.keys() - old.keys()):,} added, {len(old.keys() - new.keys()):,} removed, {changed:,} replaced"
+    return [Message(MessageKind.INFORMATIVE, f"GeoTIFFs since it was published: {counts}.")]
 
 
 def _is_confirmed(question: str) -> bool:

@@ -60,6 +60,11 @@ class MosaicFiles(Sequence[RasterFile]):
         """Return the number of each file, by its key."""
         return {key: number for number, key in enumerate(self.keys)}
 
+    def versions(self) -> dict[str, str]:
+        """Return the version of each file, by its key."""
+        opened = self.opened(range(len(self)))
+        return {key: each.version for key, each in zip(self.keys, opened, strict=True)}
+
     def near(self, scheme: TilingScheme, block: TileRange) -> Iterator[RasterFile]:
         """Yield the rasters that lie in a block of tiles, or less than a tile beside it."""
         if not block.count:
