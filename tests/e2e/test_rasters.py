@@ -2,6 +2,8 @@
 
 import io
 import json
+from datetime import UTC, datetime
+from time import sleep
 
 import numpy as np
 import pytest
@@ -63,7 +65,43 @@ def test_clients_see_the_tiles_of_the_service_and_its_estimate(client, folder):
         assert Image.open(io.BytesIO(response.read())).size == (256, 256)
     job = client.post("Ortho/ImageServer/estimateExportTilesSize", levels=str(level))
     shown = client.get(f"Ortho/ImageServer/estimateExportTilesSize/jobs/{job['jobId']}")
-    assert any("tiles that were drawn when the service was published" in text for text in texts(shown))
+    assert any("a sample of its tiles, drawn for it" in text for text in texts(shown))
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("levels", ["13-14", "15", "13-17"])
+def test_estimates_of_drawn_tiles_are_within_a_factor_of_one_and_a_half(client, levels):
+    estimate = client.post("Ortho/ImageServer/estimateExportTilesSize", levels=levels, tilePackage="true")
+    result = client.get(f"Ortho/ImageServer/estimateExportTilesSize/jobs/{estimate['jobId']}/results/out_service_url")
+
+    job = client.export("Ortho", tilePackage="true", levels=levels)
+
+    size_bytes = len(client.package("Ortho", job))
+    assert size_bytes / 1.5 < result["value"]["totalSize"] < size_bytes * 1.5
+    assert any(f"{result['value']['totalTilesToExport']} tiles" in text for text in texts(job))
+
+
+def test_a_replaced_file_of_a_mosaic_is_drawn_and_exported_as_a_delta(client, cloud, tiles, tmp_path):
+    root = f"s3://{cloud.outputs['TileBucketName']}/caches/pair"
+    for number in (0, 1):
+        path = an_orthophoto(tmp_path / f"{number}.tif", corner=(500_000 + 2_000 * number, 5_200_000), size=(500, 500))
+        tiles.write(f"caches/pair/{number}.tif", path.read_bytes())
+    exporttiles(cloud, "publish", "Pair", f"{root}/1.tif", f"{root}/0.tif")
+    sleep(1.1)  # S3 counts seconds
+    since = datetime.now(UTC)
+
+    path = write_geotiff(
+        tmp_path / "1.tif", imagery(500, 500, seed=7), "EPSG:32632", Affine(1, 0, 502_000, 0, -1, 5_200_000)
+    )
+    tiles.write("caches/pair/1.tif", path.read_bytes())
+    job = client.export("Pair", tilePackage="true", storageFormatType="PMTiles", levels="16", since=since.isoformat())
+
+    folder = client.get(f"Pair/ImageServer/exportTiles/jobs/{job['jobId']}/results/out_service_url")["value"]
+    package = next(file["url"] for file in client.get(folder)["files"] if file["name"].endswith(".pmtiles"))
+    with client.open(package) as response:
+        found = {(row, column): tile for (_, column, row), tile in all_tiles(MemorySource(response.read()))}
+    objects, here = inspected(tmp_path, "1.tif")
+    assert found == drawn_tiles(objects, here.service, WEB_MERCATOR_256.tile_range(here.service.full_extent, 16))
 
 
 def test_chosen_bands_and_values_are_published_and_drawn_in_the_format_of_a_request(client, cloud, tiles, tmp_path):

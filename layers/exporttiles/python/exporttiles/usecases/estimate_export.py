@@ -210,7 +210,7 @@ class EstimateExport:
             has_thumbnail = request.tile_package and request.storage_format in ESRI_FORMATS
             size_bytes += overhead.package_bytes + _THUMBNAIL_BYTES * has_thumbnail
         if service.cache.mosaic:
-            return size_bytes, "tiles that were drawn when the service was published"
+            return size_bytes, "a sample of its tiles, drawn for it"
         if has_indexes and is_whole:
             return size_bytes, "every bundle's index"
         if asked_count == existing_count:
