@@ -100,6 +100,14 @@ def test_a_service_not_open_to_a_key_is_denied_whether_it_exists_or_not(runtime,
     assert (error["code"], error["message"]) == (403, "Token is valid but access is denied.")
 
 
+def test_a_person_may_sign_in_with_another_key_where_theirs_is_denied(runtime):
+    response = send(runtime, SERVICE, {"f": "html"}, cookies=[f"agstoken={SURVEY}"])
+
+    assert response["statusCode"] == 403
+    assert "The key does not open this service." in response["body"]
+    assert f'name="back" value="{SERVICE}"' in response["body"]
+
+
 def test_the_catalog_lists_the_services_open_to_the_key(runtime):
     world, survey = (answer(runtime, f"{ROOT}/services", token) for token in (WORLD, SURVEY))
 

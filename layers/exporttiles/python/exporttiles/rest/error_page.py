@@ -8,7 +8,7 @@ from exporttiles.domain.job import Operation
 from exporttiles.rest import pages, sign_in
 from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.call import trail_of
-from exporttiles.rest.errors import SignInError, TokenRequiredError, error_document
+from exporttiles.rest.errors import AccessDeniedError, SignInError, TokenRequiredError, error_document
 from exporttiles.rest.http import Request
 from exporttiles.rest.parameters import PARAMETERS
 
@@ -28,7 +28,7 @@ def error_page(request: Request, arguments: Mapping[str, str], error: Exception,
         return pages.page("Sign in", trail, asked, pages.sign_in_form(sign_in.way_back(request)))
     shown = error_document(error)["error"]
     parts = [pages.problem(" ".join(shown["details"]) or shown["message"])]
-    if isinstance(error, (InvalidTokenError, SignInError)):
+    if isinstance(error, (InvalidTokenError, SignInError, AccessDeniedError)):  # perhaps another key opens it
         parts.append(pages.sign_in_form(sign_in.way_back(request)))
     if operation:
         invalid = error.parameter if isinstance(error, RequestError) and error.parameter in PARAMETERS else ""
