@@ -3,8 +3,9 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import escape
 from unittest.mock import ANY
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -337,3 +338,30 @@ def test_a_client_sees_progress_while_one_function_makes_a_small_export():
     # Planned, then 5, 21 and 85 tiles of 85, then packing.
     assert [job["progress"].get("percent") for job in asked] == [None, 0, 5, 24, 100]
     assert packed.work_items == 3
+
+
+SQUARE = '{"rings":[[[0,0],[0,9],[9,9],[0,0]]],"spatialReference":{"wkid":4326}}'
+
+
+@pytest.mark.parametrize(
+    ("operation", "levels", "summary"),
+    [
+        ("estimateExportTilesSize", "0-3", "Export this"),
+        ("exportTiles", "0-19", "Change the request, and try again"),  # too many tiles
+    ],
+)
+def test_the_page_of_an_estimate_and_of_a_refused_export_has_its_request_in_a_form(client, operation, levels, summary):
+    """GIVEN an alias of a parameter, THEN the form has its value, too: else it would export everything."""
+    asked = urlencode({"f": "json", "tilePackage": "true", "levels": levels, "polygon": SQUARE})
+    job_id = client.json(f"{SERVICE}/{operation}", asked)["jobId"]
+
+    page = client.get(f"{SERVICE}/jobs/{job_id}", "f=html")["body"]
+
+    form = page.partition(f"<summary>{summary}</summary>")[2]
+    assert f'action="{HOST}{SERVICE}/exportTiles"' in form
+    assert escape(SQUARE) in form
+    assert f'name="levels" value="{levels}"' in form
+
+
+def test_the_page_of_a_finished_export_has_no_form(done):
+    assert "<form" not in done.get(f"{SERVICE}/jobs/{JOB}", "f=html")["body"]

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from exporttiles.domain.tiling import TilingScheme
     from exporttiles.messages.batch import PackageRequest
 
+_MOST_FILLED_CHARACTERS = 500_000
+"""Limit of a request that a page shows again: the reply of a function has a limit, too."""
+
 
 def export_tiles(call: Call) -> Document | Response:
     """Start an export, or show the form for one."""
@@ -56,9 +59,26 @@ def job(call: Call) -> Document:
     content = job_document(call.job, call.job_urls.package, report_unhappy_ends_as_failed=is_below_operation)
     refresh_seconds = 0 if call.job.status.is_final else pages.REFRESH_SECONDS
     now, has_tokens = call.runtime.clock.now(), call.runtime.settings.token_security
-    sections = job_sections(call.job, call.job_urls, now, has_tokens=has_tokens) if call.format == "html" else ()
+    sections: tuple[str, ...] = ()
+    if call.format == "html":
+        sections = (*job_sections(call.job, call.job_urls, now, has_tokens=has_tokens), *_form_to_go_on(call))
     title = "Export of" if call.job.operation is Operation.EXPORT_TILES else "Size of an export of"
     return Document(content, f"{title} {call.job.service_name}", sections, refresh_seconds)
+
+
+def _form_to_go_on(call: Call) -> tuple[str, ...]:
+    """Return the form of an export, filled with the request of an estimate or of a job without a package."""
+    is_estimate = call.job.operation is Operation.ESTIMATE_EXPORT_TILES_SIZE
+    if not call.job.status.is_final or (call.job.status is JobStatus.SUCCEEDED and not is_estimate):
+        return ()
+    try:
+        sent = call.runtime.browse_job.parameters(call.job.job_id)
+    except JobNotFoundError:
+        return ()
+    if sum(map(len, sent.values())) > _MOST_FILLED_CHARACTERS:
+        return ()
+    form = pages.export_form(f"{call.service_url}/{Operation.EXPORT_TILES}", Operation.EXPORT_TILES, sent)
+    return (pages.details("Export this" if is_estimate else "Change the request, and try again", form),)
 
 
 def job_result(call: Call) -> Document:

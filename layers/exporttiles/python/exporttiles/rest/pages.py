@@ -16,7 +16,7 @@ from exporttiles.domain.job import Operation
 from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.assets import asset_path
 from exporttiles.rest.levels import ExportBy
-from exporttiles.rest.parameters import PARAMETERS
+from exporttiles.rest.parameters import PARAMETERS, documented_names
 
 REFRESH_SECONDS = 3
 
@@ -165,7 +165,7 @@ def export_form(url: str, operation: Operation, values: Mapping[str, str] | None
         values: of parameters, as they were sent before.
         invalid_name: parameter that cannot be used; '' for none.
     """
-    given = values or {}
+    given = documented_names(values or {})
     rows = {}
     for name, hint in PARAMETERS.items():
         field = _field(name, given.get(name, ""), is_invalid=name == invalid_name)

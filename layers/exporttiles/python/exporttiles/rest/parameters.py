@@ -70,6 +70,9 @@ _STORAGE_NAMES = ("storageFormatType", "storageFormat")
 KNOWN_NAMES = {*PARAMETERS, *AREA_NAMES, *EXTENT_NAMES, *_STORAGE_NAMES}
 """Documented parameter names and the aliases clients send."""
 
+_DOCUMENTED = {alias: names[0] for names in (AREA_NAMES, EXTENT_NAMES, _STORAGE_NAMES) for alias in names[1:]}
+"""Alias -> the documented name."""
+
 _LEGAL_COLOR = "It must be red, green and blue from 0 to 255, such as 255,255,255."
 _BOOLEANS = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
 _STORAGE_FORMATS = {name.lower(): name for name in StorageFormat}
@@ -128,6 +131,14 @@ def read_export_request(
     _check_storage_format(asked, storage_format, request.levels, tile_package=tile_package)
     warnings = (*selected.warnings, *_empty_levels(request, service), *quality_warnings, *skip_warnings)
     return replace(request, warnings=warnings)
+
+
+def documented_names(parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """Return parameters by their documented names, which supersede aliases; those without a value are left out."""
+    sent = {name: value for name, value in parameters.items() if value.strip()}
+    return {_DOCUMENTED.get(name, name): value for name, value in sent.items()} | {
+        name: value for name, value in sent.items() if name not in _DOCUMENTED
+    }
 
 
 def area_parameter(parameters: Mapping[str, str]) -> str:
