@@ -236,7 +236,7 @@ export class MapView {
   /**
    * Show the borders of the tiles of a level that areas touch; of bundles of tiles, if they are too many.
    *
-   * All tiles around an area are shown if it has a band, or too many corners to look at each tile.
+   * All tiles around an area are shown if it has too many corners to look at each tile.
    */
   showTiles(areas: { level: LevelOfDetail; extent: Extent; area: Area }[]): void {
     this.grid.clear();
@@ -262,24 +262,26 @@ export class MapView {
       for (let column = firstColumn; column < lastColumn; column += 1) {
         const [west, north] = [origin.x + column * width, origin.y - row * height];
         const box = [west, north - height, west + width, north];
-        if (touches(buffer(box, -TOUCHING * width))) rings.push(fromExtent(box).getCoordinates()[0]!);
+        if (touches(box)) rings.push(fromExtent(box).getCoordinates()[0]!);
       }
     }
     return rings;
   }
 
-  /** Return a function that returns true if an area touches an extent; always true if that takes too long. */
-  private touchedBy(area: Area, extentCount: number): (extent: Extent) => boolean {
-    const hasBand = "metres" in area && area.metres !== null;
-    if (hasBand || area.kind === "everything" || area.kind === "rectangle") return () => true;
+  /** Return a function that returns true if an area, or its band, touches a box; always true if that takes too long. */
+  private touchedBy(area: Area, boxCount: number): (box: Extent) => boolean {
+    if (area.kind === "everything" || area.kind === "rectangle") return () => true;
     const geometries = featuresOf(area, this.service, this.projection).map((feature) => feature.getGeometry()!);
     const corners = geometries.reduce((sum, each) => sum + (each as Polygon).getFlatCoordinates().length / 2, 0);
-    if (corners * extentCount > MOST_COMPARISONS) return () => true;
+    if (corners * boxCount > MOST_COMPARISONS) return () => true;
+    const metres = "metres" in area ? (area.metres ?? 0) : 0;
+    const margins = geometries.map((geometry) => (metres > 0 ? this.mapUnits(metres, geometry.getExtent()) : 0));
     const shifts = this.world.width ? [-this.world.width, 0, this.world.width] : [0];
     return ([west, south, east, north]) =>
       shifts.some((shift) => {
         const moved = [west! + shift, south!, east! + shift, north!];
-        return geometries.some((geometry) => geometry.intersectsExtent(moved));
+        const inside = -TOUCHING * (east! - west!);
+        return geometries.some((geometry, at) => geometry.intersectsExtent(buffer(moved, margins[at]! || inside)));
       });
   }
 
