@@ -1,5 +1,7 @@
 """Tiles that are drawn from GeoTIFFs, beside those that GDAL warps: the same pixels, and the same edges."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -11,11 +13,13 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from exporttiles.cli.main import main
+from exporttiles.domain.extent import Extent
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import TileRange
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256, WGS84_512
 from tests.rasters import an_orthophoto, drawn_tiles, imagery, inspected, picture_of, write_geotiff
 
+UTM = "EPSG:32632"
 PLACES = {
     "UTM 32 north": ("EPSG:32632", (500_000, 5_200_000), 1.0),
     "UTM 60 south": ("EPSG:32760", (700_000, 8_000_000), 10.0),
@@ -252,6 +256,32 @@ def test_later_files_cover_earlier_ones_where_they_have_pixels(tmp_path):
     opaque = picture[picture[..., 3] == 255]
     assert {50, 200} <= set(np.unique(opaque[:, 0])) <= set(range(50, 201))
     assert np.isin(opaque[:, 0], (50, 200)).mean() > 0.97
+
+
+def test_files_of_different_kinds_are_one_mosaic_as_gdal_lays_them_over_each_other(tmp_path):
+    degrees = Affine(0.012, 0, 8.0, 0, -0.012, 47.6)
+    write_geotiff(tmp_path / "1.tif", imagery(80, 90, 1, seed=1), "EPSG:4326", degrees)
+    corner = Affine(2, 0, 500_000, 0, -2, 5_200_000)
+    write_geotiff(tmp_path / "2.tif", imagery(700, 800, seed=2), UTM, corner, overviews=(2, 4))
+    x, y = Transformer.from_crs(UTM, "EPSG:32633", always_xy=True).transform(500_300, 5_199_900)
+    write_geotiff(tmp_path / "3.tif", imagery(160, 160, 1, seed=3), "EPSG:32633", Affine(4, 0, x, 0, -4, y), nodata=0)
+    nested = Affine(1, 0, 500_400, 0, -1, 5_199_700)
+    write_geotiff(tmp_path / "4.tif", imagery(300, 300, seed=4), UTM, nested, compress="jpeg", photometric="ycbcr")
+    objects, found = inspected(tmp_path, tile_format=TileFormat.PNG)
+    files = found.service.cache.mosaic.files
+
+    for level in (found.service.max_level, found.service.max_level - 3):
+        middle = WEB_MERCATOR_256.tile_range(Extent(*files[3].boxes[0], WEB_MERCATOR_256.spatial_reference), level)
+        block = replace(middle, row_stop=middle.row_start + 5, column_stop=middle.column_start + 5)
+        theirs = np.zeros((1280, 1280, 4), np.uint8)
+        for file in files:
+            layer = warped(tmp_path / file.key, WEB_MERCATOR_256, block)
+            layer = layer if layer.shape[2] == 4 else layer[:, :, (0, 0, 0, 1)]
+            theirs = np.where(layer[:, :, 3:] == 255, layer, theirs)
+
+        ours = picture_of(drawn_tiles(objects, found.service, block), block, 256)
+
+        assert_equal_pictures(ours, theirs, 38)
 
 
 def test_drawings_and_bundles_meet_without_a_seam(tmp_path):

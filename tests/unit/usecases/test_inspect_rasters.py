@@ -328,3 +328,25 @@ def test_a_descriptor_with_bands_or_values_that_cannot_be_drawn_is_refused(tmp_p
 
     with pytest.raises(DamagedCacheError, match=re.escape(reason)):
         service_from_json(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.write_bytes(b"no picture"), "It is not a TIFF file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:1_000]), "Some of its blocks lie outside of the file"),
+        (
+            lambda path: write_geotiff(path, imagery(64, 64), None, Affine(1, 0, 500_000, 0, -1, 5_200_000)),
+            "coordinate system",
+        ),
+    ],
+    ids=["of another kind", "cut short", "without a coordinate system"],
+)
+def test_one_bad_file_of_a_mosaic_is_named(tmp_path, spoil, reason):
+    path = an_orthophoto(tmp_path / "00.tif", size=(64, 64), overviews=())
+    for number in range(1, 100):
+        (tmp_path / f"{number:02}.tif").write_bytes(path.read_bytes())
+    spoil(tmp_path / "57.tif")
+
+    with pytest.raises(DamagedCacheError, match=rf"^57\.tif: .*{reason}"):
+        inspected(tmp_path)

@@ -368,14 +368,16 @@ class RasterTiles:
                 self._opened = {key: self._opened[key] for key in keys if key in self._opened}
             self._opened |= zip(missing, self._files.opened([self._files.numbers[key] for key in missing]), strict=True)
 
-    def _open(self, key: str, file: RangedFile) -> Raster:
+    def _open(self, key: str, file: RangedFile, *, is_checked: bool = True) -> Raster:
         wkid = self._mosaic.source_wkid
+        stated = SpatialReference(wkid, wkid) if wkid else None
         try:
-            return Raster(
-                file, SpatialReference(wkid, wkid) if wkid else None, self._mosaic.rescale, self._mosaic.bands
-            )
+            raster = Raster(file, stated, self._mosaic.rescale, self._mosaic.bands)
+            if not is_checked:
+                raster.read_all()
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{key}: {error}") from error
+        return raster
 
     def _open_anew(self, key: str) -> None:
         """Open a raster that has been replaced.
@@ -390,7 +392,7 @@ class RasterTiles:
             now = ranged_file(self._objects, key)
         except KeyError as error:
             raise _missing(key) from error
-        raster = self._open(key, self._file(key, OpenedFile(version, now.size_bytes, now.known)))
+        raster = self._open(key, self._file(key, OpenedFile(version, now.size_bytes, now.known)), is_checked=False)
         if (raster.georeference, raster.shape) != (before.georeference, before.shape) or raster.pixels.needs_rescale:
             raise DamagedCacheError(
                 f"{key}: It was replaced by a file of another place, size or kind. Publish the service again."

@@ -225,11 +225,16 @@ class Directory:
         return offsets.reshape(self.planes, rows, columns), sizes.reshape(self.planes, rows, columns)
 
     def read_all(self) -> None:
-        """Read the values of all tags, and the list of blocks, as far as a file keeps them as known."""
+        """Read the values of all tags, as far as a file keeps them as known, and the list of blocks.
+
+        Raises:
+            DamagedCacheError: the list of blocks cannot be used.
+        """
         for entry in self._entries.values():
             size_bytes = entry.count * np.dtype(entry.kind).itemsize
             if size_bytes <= _KEPT_BYTES and entry.offset + size_bytes <= self._window.size_bytes:
                 self._window.read(entry.offset, size_bytes)
+        self.blocks  # noqa: B018  raises if it cannot be used
 
     @property
     def block_bytes(self) -> int:

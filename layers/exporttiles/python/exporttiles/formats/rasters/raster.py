@@ -135,6 +135,18 @@ class Raster:
         """
         return max((each for each in range(len(self.levels)) if self.scales(each)[0] <= ratio * _TOLERANCE), default=0)
 
+    def read_all(self) -> None:
+        """Read everything that drawing needs besides the blocks, so that the file keeps it as known.
+
+        Raises:
+            DamagedCacheError: blocks lie outside of the file, as if it were cut short.
+            SourceError: the store failed or did not answer.
+        """
+        for level in self.levels:
+            for picture in (level.picture, level.mask):
+                if picture is not None:
+                    self.pictures[picture].read_all()
+
     def blocks_in(self, level: int, window: Window) -> Iterator[Block]:
         """Yield the blocks of a window of a level, with those of its mask."""
         found = self.levels[level]

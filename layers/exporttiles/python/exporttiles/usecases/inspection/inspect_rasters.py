@@ -182,8 +182,7 @@ class InspectRasters:
             if self.rendering.rescale != AUTO:
                 _require_rescale(raster)
             boxes = self._boxes(raster)
-            for picture in raster.pictures:
-                picture.read_all()
+            raster.read_all()
         except KeyError as error:
             raise _missing(key) from error
         except AreaError as error:
