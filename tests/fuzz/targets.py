@@ -33,6 +33,8 @@ from exporttiles.cli.vector_source import (
 )
 from exporttiles.domain.errors import ExportTilesError, SourceError
 from exporttiles.domain.job import JobStatus
+from exporttiles.domain.mosaic import OpenedFile, RasterFile
+from exporttiles.domain.mosaic_files import MosaicFiles
 from exporttiles.domain.service import CacheLayout, TileCache
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.events.request_document import read_request_document
@@ -41,6 +43,7 @@ from exporttiles.formats.bundles.v1 import BUNDLX_BYTES
 from exporttiles.formats.bundles.v1 import RECORDS_OFFSET as V1_RECORDS_OFFSET
 from exporttiles.formats.bundles.v2 import HEADER_BYTES, INDEX_BYTES, RECORDS_OFFSET
 from exporttiles.formats.caches.documents import read_conf_xml, read_root_json
+from exporttiles.formats.caches.mosaic_index import read_index, write_index
 from exporttiles.formats.caches.service_descriptor import service_to_json
 from exporttiles.formats.caches.tms_documents import read_tile_json, read_tile_map
 from exporttiles.formats.checks.archive_check import Scope
@@ -195,6 +198,18 @@ def read_pmtiles(data: bytes) -> None:
         read_tiles({"World.pmtiles": data}, CacheLayout.PMTILES, "World.pmtiles")
     inspect({"World.pmtiles": data}, "World.pmtiles")
     check_archive_file(RangedFile.of(BytesIO(data)), ".pmtiles", Scope())
+
+
+def read_mosaic_index(data: bytes) -> None:
+    files = read_index(RangedFile(len(data), lambda spans: (data[start:stop] for start, stop in spans)))
+    list(files.near(WEB_MERCATOR_256, TileRange(3, 0, 8, 0, 8)))
+    files.opened(range(min(len(files), 10)))
+
+
+def mosaic_indexes() -> Iterable[bytes]:
+    files = [RasterFile(f"{number}.tif", ((0.0, 0.0, 9e6, 9e6 + number),)) for number in range(3)]
+    opened = [OpenedFile('"etag"', 1_000, {0: b"II*\0", 8: bytes(20)}) for _ in files]
+    return [write_index(MosaicFiles.of(files, opened)), write_index(MosaicFiles.of([], []))]
 
 
 def read_raster(data: bytes) -> None:
@@ -601,6 +616,7 @@ TARGETS = {
     "bundle_v1": Target(read_bundle_v1, bundles_v1),
     "pmtiles": Target(read_pmtiles, archives_pmtiles),
     "raster": Target(read_raster, rasters),
+    "mosaic_index": Target(read_mosaic_index, mosaic_indexes),
     "database": Target(read_database, databases),
     "zip": Target(read_zip, archives_zip),
     "conf": Target(read_conf, confs),

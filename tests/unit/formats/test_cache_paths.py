@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from exporttiles.domain.service import CacheLayout, TileCache
+from exporttiles.domain.mosaic import Mosaic, OpenedFile, RasterFile
+from exporttiles.domain.mosaic_files import MosaicFiles
+from exporttiles.domain.service import CacheLayout, TileCache, TileFormat
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.caches.paths import EveryTile, tiles_at
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 
 FILES = TileCache("s3://tiles/caches/World", CacheLayout.FILES, "{level}/{column}/{row}.jpg", 1)
 BUNDLES = replace(FILES, layout=CacheLayout.COMPACT_V2, path_template="_alllayers/")
@@ -15,6 +18,15 @@ PMTILES = replace(
     FILES, url="s3://tiles/caches/World.pmtiles", layout=CacheLayout.PMTILES, path_template="World.pmtiles"
 )
 BUNDLE = BundleIndex(9, 128, 256).tile_range
+
+
+def test_a_file_of_a_mosaic_holds_all_tiles_and_others_beside_it_none():
+    files = MosaicFiles.of([RasterFile("a b.tif", ((0.0, 0.0, 1.0, 1.0),))], [OpenedFile("", 1, {})])
+    mosaic = Mosaic(WEB_MERCATOR_256, TileFormat.MIXED, 80, files=files)
+    cache = TileCache("s3://tiles/caches/orthos", CacheLayout.RASTERS, "", 1, mosaic=mosaic)
+
+    assert tiles_at(cache, "s3://tiles/caches/orthos/a b.tif") == EveryTile()
+    assert tiles_at(cache, "s3://tiles/caches/orthos/b.tif") is None
 
 
 @pytest.mark.parametrize(

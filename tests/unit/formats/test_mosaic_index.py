@@ -77,6 +77,11 @@ def test_an_index_that_is_cut_short_is_refused(size):
         read(index()[:size]).opened([0, 1, 2])
 
 
+def test_a_box_that_is_not_finite_is_refused():
+    with pytest.raises(DamagedCacheError, match="not finite"):
+        read(index([RasterFile("a.tif", ((0.0, 0.0, float("nan"), 1.0),))], OPENED[:1]))
+
+
 def test_a_record_that_is_damaged_is_refused():
     body = index()
 

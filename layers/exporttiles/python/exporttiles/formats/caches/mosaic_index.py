@@ -25,7 +25,7 @@ from exporttiles.formats.bundles.byte_ranges import coalesce, slice_records
 _MAGIC = b"MOSAIC1\n"
 _HEADER = struct.Struct("<8sIIII")
 
-_MAX_FILES = 1_000_000
+_MAX_FILES = 100_000
 _MAX_BOXES = 2 * _MAX_FILES
 _MAX_KEY_BYTES = 1_100  # of JSON, for each file
 _MAX_RECORD_BYTES = 2**20
@@ -59,7 +59,7 @@ def read_index(file: RangedFile) -> MosaicFiles:
     """
     try:
         table, records_start = _read_table(file.read)
-    except (struct.error, ValueError, zlib.error) as error:
+    except (RecursionError, struct.error, ValueError, zlib.error) as error:
         raise DamagedCacheError(f"It is not the index of a mosaic: {error}.") from error
     starts = records_start + np.concatenate([[0], table.ends[:-1]])
     stops = records_start + table.ends
@@ -89,6 +89,8 @@ def _read_table(read: Callable[[int, int], bytes]) -> tuple[_Table, int]:
     ends = np.frombuffer(body, "<i8", file_count, 36 * box_count)
     if (np.diff(owners, prepend=0) < 0).any() or (np.diff(ends, prepend=0) < 0).any() or (owners >= file_count).any():
         raise ValueError("its table is not in order")
+    if not np.isfinite(boxes).all():
+        raise ValueError("a box of it is not finite")
     return _Table([str(key) for key in keys], owners, boxes, ends), numbers_start + number_bytes
 
 
@@ -106,7 +108,7 @@ def _read_record(body: bytes) -> OpenedFile:
             known[int(at)] = rest[start : start + int(length)]
             start += int(length)
         return OpenedFile(str(document["version"]), int(document["sizeBytes"]), known)
-    except (KeyError, TypeError, ValueError, zlib.error) as error:
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError, zlib.error) as error:
         raise DamagedCacheError(f"A record of the index of the mosaic cannot be used: {error}.") from error
 
 
