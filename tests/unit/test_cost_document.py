@@ -5,23 +5,38 @@ from pathlib import Path
 
 import pytest
 
-from exporttiles.domain.cost import BUNDLE_TILE_DOLLARS, EGRESS_GIGABYTE_DOLLARS, FILE_TILE_DOLLARS, Usage, bill
+from exporttiles.domain.cost import (
+    BUNDLE_TILE_DOLLARS,
+    DRAWN_TILE_DOLLARS,
+    EGRESS_GIGABYTE_DOLLARS,
+    FILE_TILE_DOLLARS,
+    Usage,
+    bill,
+)
 from exporttiles.domain.plan import FragmentSize, worker_seconds
+from exporttiles.domain.service import DRAWN_TILE_BYTES
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
 TILE_BYTES = 14_000
 SMALL_EXPORT_BYTES = 100_000_000  # the template's default
 GIGABYTES = 1769 / 1024
 PACKER_SECONDS = 3
-GETS_A_TILE = {"bundles": 0.003, "files": 1.0}  # as counted in tests/unit/usecases/test_cost_of_exports.py
+GETS_A_TILE = {
+    "bundles": 0.003,
+    "files": 1.0,
+    "GeoTIFFs": 0.02,
+}  # as counted in test_cost_of_exports.py, and RESULTS.md
 WRITES_A_WORK_ITEM = 3  # fragment, report, and its copy into the package
 
 
 def row(tile_count, source):
     size_bytes = tile_count * TILE_BYTES
     at_once = size_bytes < SMALL_EXPORT_BYTES
-    work_items = math.ceil(size_bytes / FragmentSize.of(size_bytes).target)
-    seconds = worker_seconds(tile_count, size_bytes, from_files=source == "files", recompressed=False)
+    planned_bytes = tile_count * DRAWN_TILE_BYTES if source == "GeoTIFFs" else size_bytes
+    work_items = math.ceil(planned_bytes / FragmentSize.of(planned_bytes).target)
+    seconds = worker_seconds(
+        tile_count, size_bytes, from_files=source == "files", recompressed=False, drawn=source == "GeoTIFFs"
+    )
     used = Usage(
         gets=math.ceil(tile_count * GETS_A_TILE[source]) + 2 * work_items + 1,
         puts=WRITES_A_WORK_ITEM * work_items + 7,
@@ -47,7 +62,11 @@ def test_the_worked_table_is_what_the_model_says(source):
 
 @pytest.mark.parametrize(
     ("source", "tile_dollars", "promised"),
-    [("bundles", BUNDLE_TILE_DOLLARS, "at most $0.003 per 100,000"), ("files", FILE_TILE_DOLLARS, "at most $0.045")],
+    [
+        ("bundles", BUNDLE_TILE_DOLLARS, "at most $0.003 per 100,000"),
+        ("files", FILE_TILE_DOLLARS, "at most $0.045"),
+        ("GeoTIFFs", DRAWN_TILE_DOLLARS, "at most $0.020"),
+    ],
 )
 def test_the_table_keeps_what_is_promised_for_a_hundred_thousand_tiles(source, tile_dollars, promised):
     assert row(100_000, source)[1].dollars <= 100_000 * tile_dollars

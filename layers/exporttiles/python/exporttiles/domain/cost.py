@@ -17,6 +17,7 @@ EGRESS_GIGABYTE_DOLLARS = 0.09  # S3 to the internet, the first 10 TB of a month
 # Most that a tile costs in an export of 100,000 or more: docs/cost.md, which a test holds against the model.
 BUNDLE_TILE_DOLLARS = 0.003 / 100_000
 FILE_TILE_DOLLARS = 0.045 / 100_000
+DRAWN_TILE_DOLLARS = 0.02 / 100_000
 
 
 @dataclass(frozen=True, slots=True)

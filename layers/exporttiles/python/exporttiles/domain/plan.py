@@ -56,8 +56,9 @@ _CONVERTED_PER_SECOND = 150
 _CLIPPED_PER_SECOND = 50
 _DRAWN_PER_SECOND = 150
 
-DRAWING_BYTES = 600 * 10**6
-"""Memory of a worker for the pictures that tiles are drawn from."""
+DRAWING_BYTES = 1_000 * 10**6
+"""Memory of a worker for the pictures that tiles are drawn from. Most files take 200 MB, those with the largest legal
+strips nearly all of it: `tests/unit/adapters/test_raster_memory.py`."""
 
 
 @dataclass(frozen=True, slots=True)

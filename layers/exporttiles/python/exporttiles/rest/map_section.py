@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from exporttiles.domain.cost import BUNDLE_TILE_DOLLARS, EGRESS_GIGABYTE_DOLLARS, FILE_TILE_DOLLARS
+from exporttiles.domain.cost import BUNDLE_TILE_DOLLARS, DRAWN_TILE_DOLLARS, EGRESS_GIGABYTE_DOLLARS, FILE_TILE_DOLLARS
 from exporttiles.domain.service import CacheLayout, ImageService, TileFormat
 from exporttiles.domain.spatial_reference import WEB_MERCATOR_WKIDS, WGS84, SpatialReference
 from exporttiles.formats.packages.storage_formats import legal_formats
@@ -49,8 +49,11 @@ def map_section(service: ImageService, document: Mapping[str, Any]) -> str:
         document: its service document.
     """
     reference = service.tiling_scheme.spatial_reference
-    per_tile = FILE_TILE_DOLLARS if service.cache.layout is CacheLayout.FILES else BUNDLE_TILE_DOLLARS
-    prices = {"tile": per_tile, "downloadedGigabyte": EGRESS_GIGABYTE_DOLLARS}
+    tile_dollars = {CacheLayout.FILES: FILE_TILE_DOLLARS, CacheLayout.RASTERS: DRAWN_TILE_DOLLARS}
+    prices = {
+        "tile": tile_dollars.get(service.cache.layout, BUNDLE_TILE_DOLLARS),
+        "downloadedGigabyte": EGRESS_GIGABYTE_DOLLARS,
+    }
     data = {"service": document, "projection": projection_document(reference), "prices": prices}
     formats = document["exportStorageFormatTypes"]
     return _template().substitute(

@@ -35,6 +35,9 @@ _DRAWING_PIXELS = 2048
 _AHEAD_BYTES = 32 * 2**20
 """Limit of the stored blocks that are read for some drawings before the first of them is drawn."""
 
+_STORED_BYTES = 4 * _AHEAD_BYTES
+"""Limit of the stored blocks of one drawing that are read together."""
+
 _AHEAD_DRAWINGS = 16
 _DECODED_BYTES = 128 * 2**20
 _OPEN_RASTERS = 256
@@ -316,11 +319,16 @@ class RasterTiles:
     def _fetch(self, group: Sequence[_Drawing]) -> _StoredBlocks:
         """Return the stored blocks of some drawings that are not decoded already."""
         wanted: defaultdict[str, dict[Block, Sequence[Span]]] = defaultdict(dict)
+        room = _STORED_BYTES
         rasters = {layer.key: layer.placed.raster for drawing in group for layer in drawing.layers}
         for layer in (layer for drawing in group for layer in drawing.layers):
             for block in layer.placed.blocks:
                 if block not in wanted[layer.key] and (layer.key, block) not in self._decoded:
-                    wanted[layer.key][block] = layer.placed.raster.spans(block)
+                    spans = layer.placed.raster.spans(block)
+                    room -= sum(stop - start for start, stop in spans)
+                    if room < 0:  # the others are read when they are drawn
+                        break
+                    wanted[layer.key][block] = spans
         read = self._requests.map(lambda key: self._read(rasters[key], wanted[key]), wanted)
         return {(key, block): data for key, found in zip(wanted, read, strict=True) for block, data in found.items()}
 
@@ -336,7 +344,9 @@ class RasterTiles:
         found = self._decoded.get((key, block))
         if found is None:
             data = stored.get((key, block))
-            if data is None:  # it was decoded when the others were read, and has been dropped since
+            if (
+                data is None
+            ):  # it was decoded when the others were read, and has been dropped since; or there was no room
                 data = self._read(raster, {block: raster.spans(block)})[block]
             if not data:
                 return None

@@ -25,8 +25,8 @@ from exporttiles.formats.tiles.codec import IMAGERY_PNG_OPTIONS
 MAX_READ_PIXELS = 2**26
 """Limit of the pixels of a raster that are read for one drawing."""
 
-_MAX_SOURCE_PIXELS = 2**25
-"""Limit of the pixels that are left when these are averaged: three pictures of 128 MiB."""
+_MAX_SOURCE_PIXELS = 20 * 2**20
+"""Limit of the pixels that are left when these are averaged: three pictures of 80 MiB."""
 
 _MAX_BLOCKS = 2**16
 _MARGIN = 2  # pixels around a window: interpolation takes one, the blur another

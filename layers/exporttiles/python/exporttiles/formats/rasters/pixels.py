@@ -59,6 +59,7 @@ _KINDS = {
 """Sample formats and bits that are read."""
 
 _LOWEST_BIT_FIRST = 2
+_RESCALED_VALUES = 2**20  # at a time
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 """Extra samples that are transparency."""
 
@@ -175,13 +176,18 @@ class Pixels:
     def _coloured(self, values: Samples) -> NDArray[np.uint8]:
         """Return values (rows, columns, bands) as gray or RGB of 8 bits."""
         if self._palette is not None:
-            shown: NDArray[np.uint8] = self._palette[values[:, :, 0]]
-            return shown
+            painted: NDArray[np.uint8] = self._palette[values[:, :, 0]]
+            return painted
         if self._rescale:
             low, high = np.array(self._rescale).T
-            with np.errstate(invalid="ignore", over="ignore"):
-                scaled = np.clip((values.astype(np.float64) - low) * (255 / (high - low)), 0, 255)
-            values = np.nan_to_num(np.rint(scaled)).astype(np.uint8)
+            shown = np.empty(values.shape, np.uint8)
+            rows = max(1, _RESCALED_VALUES // (values.shape[1] * values.shape[2]))
+            for start in range(0, len(values), rows):  # the numbers between take eight times the memory
+                part = slice(start, start + rows)
+                with np.errstate(invalid="ignore", over="ignore"):
+                    scaled = np.clip((values[part].astype(np.float64) - low) * (255 / (high - low)), 0, 255)
+                shown[part] = np.nan_to_num(np.rint(scaled))
+            values = shown
         else:
             values = self._spread(values)
         colours: NDArray[np.uint8] = values.astype(np.uint8, copy=False)

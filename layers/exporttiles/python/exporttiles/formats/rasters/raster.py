@@ -309,12 +309,18 @@ def _pasted(
 ) -> Image.Image:
     """Return a window of a picture; pixels without a block are transparent."""
     (height, width), (left, top, right, bottom) = directory.block_shape, window
-    found = [(block, decoded(block)) for block in _blocks(picture, directory, window)]
-    if mode == "RGB" and any(image is None or image.mode == "RGBA" for _, image in found):
+    found = []
+    for block in _blocks(picture, directory, window):
+        image = decoded(block)
+        x, y = block.column * width - left, block.row * height - top
+        if image is not None:  # it may be much larger than the window: only the part within is kept
+            box = (max(0, -x), max(0, -y), min(image.width, right - left - x), min(image.height, bottom - top - y))
+            image = image if box == (0, 0, *image.size) else image.crop(box)
+        found.append((image, (max(0, x), max(0, y))))
+    if mode == "RGB" and any(image is None or image.mode == "RGBA" for image, _ in found):
         mode = "RGBA"
     canvas = Image.new(mode, (right - left, bottom - top))
-    for block, image in found:
+    for image, at in found:
         if image is not None:
-            same = image if image.mode == mode else image.convert(mode)  # which would copy it
-            canvas.paste(same, (block.column * width - left, block.row * height - top))
+            canvas.paste(image if image.mode == mode else image.convert(mode), at)
     return canvas
