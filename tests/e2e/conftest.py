@@ -20,6 +20,7 @@ KEY = {"key": os.environ["EXPORTTILES_KEY"]} if TOKEN else {}
 
 EMULATOR_ONLY = {
     "test_event_options": "It needs a stack of its own, with NewImageryEvents and NotificationEmail.",
+    "test_map_page": "It needs no stack.",
     "test_openapi": "It sends hundreds of strange requests, without a token.",
     "test_pages": "It opens the pages without a token.",
     "test_packing_by_parts": "It needs a stack of its own, whose packer is short of time.",
