@@ -59,6 +59,15 @@ def test_a_simplified_area_has_few_vertices_and_nearly_the_same_shape():
     assert region(simple).symmetric_difference(region(whole[0])).area < 0.02 * region(whole[0]).area
 
 
+def test_many_small_rings_stay_rings():
+    groups = [[a_circle(10 * at, 4, 20)] for at in range(1000)]
+
+    found = simplified(groups, 100)
+
+    assert sum(len(ring) for ((ring,),) in found) <= 5_000
+    assert sum(len(ring) >= 3 for ((ring,),) in found) > 500
+
+
 def test_neighbours_that_are_simplified_together_share_their_border():
     left, right = box_polygon((0.0, 0.0, 1.23456, 1.0)), box_polygon((1.23456, 0.0, 3.0, 1.0))
 

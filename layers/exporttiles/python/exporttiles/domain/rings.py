@@ -24,6 +24,7 @@ Box = tuple[float, float, float, float]
 COORDINATE_LIMIT = 1e15
 """Larger coordinates are mistakes; the squares of smaller ones are still finite."""
 
+_LEAST_VERTICES = 5  # of a simplified ring, on average: a closed rectangle
 _FINEST_GRID = 4096  # cells along the longer side: more than a screen has pixels
 _TURNS_LIMIT = 10  # times round the world before coordinates are taken for a mistake
 _WIDTH_LIMIT = 3  # worlds side by side that one polygon may reach into
@@ -81,22 +82,22 @@ def simplified(groups: Sequence[Sequence[Polygon]], most_vertices: int) -> list[
 
     Args:
         groups: polygons; each group keeps its place in the result.
-        most_vertices: of all groups together. With more rings than that, each has one vertex.
+        most_vertices: of all groups together; five a ring, if that is more.
     """
-    xmin, ymin, xmax, ymax = bounding_box([polygon for group in groups for polygon in group])
+    rings = [ring for group in groups for polygon in group for ring in polygon]
+    points = np.concatenate(rings)
+    ring_of = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    is_first = np.diff(ring_of, prepend=-1) > 0
+    longest = max(np.ptp(points, axis=0).tolist())
     cells = _FINEST_GRID
     while True:
-        step = max(xmax - xmin, ymax - ymin) / cells
-        found = [tuple(tuple(_on_grid(ring, step) for ring in polygon) for polygon in group) for group in groups]
-        if cells <= 1 or sum(len(ring) for group in found for polygon in group for ring in polygon) <= most_vertices:
-            return found
+        moved = np.round(points / (longest / cells)) * (longest / cells) if longest else points
+        kept = is_first | (moved != np.roll(moved, 1, axis=0)).any(axis=1)
+        if cells <= 1 or np.count_nonzero(kept) <= max(most_vertices, _LEAST_VERTICES * len(rings)):
+            break
         cells //= 2
-
-
-def _on_grid(ring: Ring, step: float) -> Ring:
-    moved = np.round(ring / step) * step
-    different: Ring = moved[(moved != np.roll(moved, 1, axis=0)).any(axis=1)]
-    return different if len(different) else moved[:1]
+    simple = iter(np.split(moved[kept], np.flatnonzero(np.diff(ring_of[kept])) + 1))
+    return [tuple(tuple(next(simple) for _ in polygon) for polygon in group) for group in groups]
 
 
 def wrap(polygons: Sequence[Polygon], start: float, width: float) -> list[list[Polygon]]:
