@@ -13,7 +13,7 @@ from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.http import FORMATS
 from exporttiles.rest.job_documents import INPUT_NAMES, RESULT_NAME, VERIFICATION
 from exporttiles.rest.job_resources import export_tiles
-from exporttiles.rest.parameters import PARAMETERS
+from exporttiles.rest.parameter_names import PARAMETERS
 from exporttiles.rest.routes import NUMBERS, ROUTES, VARIANTS, Route
 
 _ERROR = {

@@ -13,7 +13,7 @@ from exporttiles.domain.job import Delivery, JobStatus, Message, MessageKind, Op
 from exporttiles.events.announcements import announcements
 from exporttiles.events.request_document import MAX_REQUEST_BYTES, OWN_NAMES
 from exporttiles.ports.jobs import JobChange
-from exporttiles.rest.parameters import KNOWN_NAMES
+from exporttiles.rest.parameter_names import KNOWN_NAMES
 from functions.announce_job import app as announce_job
 from functions.request_export import app as request_export
 from tests.builders_rest import a_job, a_rest_runtime

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from exporttiles.domain.job import Operation
 from exporttiles.rest import pages
-from exporttiles.rest.parameters import PARAMETERS
+from exporttiles.rest.parameter_names import PARAMETERS
 
 HOSTILE = "<script>alert(1)</script>\"'&${title}"
 

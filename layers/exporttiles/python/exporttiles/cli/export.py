@@ -26,7 +26,8 @@ from exporttiles.formats.packages.storage_formats import format_obstacle, legal_
 from exporttiles.messages.export import Export
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.package_by import naming_package, split_area
-from exporttiles.rest.parameters import PACKAGE_BY, read_export_request
+from exporttiles.rest.parameter_names import PACKAGE_BY
+from exporttiles.rest.parameters import read_export_request
 
 _AREA = "areaOfInterest"
 _LONGEST_MEMBER_NAME = 100  # file systems take 255 bytes, with suffixes

@@ -28,7 +28,8 @@ from exporttiles.events.requests import REQUESTED
 from exporttiles.messages.export import Export
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.package_by import read_packages
-from exporttiles.rest.parameters import PACKAGE_BY, read_export_request
+from exporttiles.rest.parameter_names import PACKAGE_BY
+from exporttiles.rest.parameters import read_export_request
 from exporttiles.usecases.area_messages import area_messages
 
 SOURCE = "exporttiles.schedule"

@@ -15,7 +15,7 @@ from exporttiles.domain.api_key import is_token
 from exporttiles.domain.errors import InvalidParameterError, RequestError
 from exporttiles.domain.export import LAST
 from exporttiles.rest.json_text import read_object
-from exporttiles.rest.parameters import KNOWN_NAMES
+from exporttiles.rest.parameter_names import KNOWN_NAMES
 
 MAX_REQUEST_BYTES = 2**20
 """Size limit of a document; areas of many vertices have a few hundred thousand bytes."""

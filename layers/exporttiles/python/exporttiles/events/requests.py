@@ -22,7 +22,8 @@ from exporttiles.ports.events import Event
 from exporttiles.rest.access import Caller
 from exporttiles.rest.addresses import JobUrls, rest_url
 from exporttiles.rest.errors import naming_parameter
-from exporttiles.rest.parameters import PACKAGE_BY, area_parameter, read_export_request
+from exporttiles.rest.parameter_names import PACKAGE_BY, area_parameter
+from exporttiles.rest.parameters import read_export_request
 
 if TYPE_CHECKING:
     from exporttiles.messages.batch import PackageRequest

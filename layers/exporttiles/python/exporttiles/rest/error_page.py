@@ -10,7 +10,7 @@ from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.call import trail_of
 from exporttiles.rest.errors import AccessDeniedError, SignInError, TokenRequiredError, error_document
 from exporttiles.rest.http import Request
-from exporttiles.rest.parameters import PARAMETERS
+from exporttiles.rest.parameter_names import PARAMETERS
 
 
 def error_page(request: Request, arguments: Mapping[str, str], error: Exception, operation: Operation | None) -> str:

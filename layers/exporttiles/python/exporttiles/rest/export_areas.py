@@ -19,7 +19,7 @@ from exporttiles.rest.buffer import read_buffer
 from exporttiles.rest.errors import naming_parameter
 from exporttiles.rest.json_text import read_json
 from exporttiles.rest.levels import ExportBy, read_levels
-from exporttiles.rest.parameters import AREA_NAMES, EXTENT_NAMES, TILES, area_parameter
+from exporttiles.rest.parameter_names import AREA_NAMES, EXTENT_NAMES, TILES, area_parameter
 
 AREAS_LIMIT = 20
 """Limit of areas with levels of their own; each may be made of many polygons."""

@@ -29,7 +29,8 @@ from exporttiles.rest.job_documents import (
     verification_document,
 )
 from exporttiles.rest.job_page import job_sections, packages_section, verification_sections
-from exporttiles.rest.parameters import KNOWN_NAMES, PACKAGE_BY, area_parameter, read_export_request
+from exporttiles.rest.parameter_names import KNOWN_NAMES, PACKAGE_BY, area_parameter
+from exporttiles.rest.parameters import read_export_request
 
 if TYPE_CHECKING:
     from exporttiles.domain.tiling import TilingScheme

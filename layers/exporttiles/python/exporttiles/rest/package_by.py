@@ -15,7 +15,8 @@ from exporttiles.domain.wording import counted
 from exporttiles.messages.batch import PackageRequest
 from exporttiles.messages.export import Export
 from exporttiles.rest.areas import read_document
-from exporttiles.rest.parameters import AREA_NAMES, PACKAGE_BY, area_parameter, read_export_request
+from exporttiles.rest.parameter_names import AREA_NAMES, PACKAGE_BY, area_parameter
+from exporttiles.rest.parameters import read_export_request
 
 _MAX_DEPTH = 32  # of collections inside collections
 _MAX_DIGITS = 18  # of integers that are read exactly

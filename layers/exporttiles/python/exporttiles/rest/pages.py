@@ -16,7 +16,7 @@ from exporttiles.domain.job import Operation
 from exporttiles.rest.addresses import ROOT
 from exporttiles.rest.assets import asset_path
 from exporttiles.rest.levels import ExportBy
-from exporttiles.rest.parameters import PARAMETERS, documented_names
+from exporttiles.rest.parameter_names import PARAMETERS, documented_names
 
 REFRESH_SECONDS = 3
 
