@@ -291,7 +291,7 @@ def test_the_map_of_a_job_fills_with_what_is_done(desktop, services, client):
     desktop.route("**/map?f=json", lambda route: route.fulfill(json=route.fetch().json() | plan))
     with desktop.expect_response(lambda response: "/tile/" in response.url):
         desktop.goto(f"{services}/{NAME}/ImageServer/jobs/{job_id}")
-    expect(desktop.locator(".legend")).to_contain_text("Green is what is done of level 1: 1 of 2 blocks")
+    expect(desktop.locator(".legend")).to_contain_text("Green shows the finished part of level 1: 1 of 2 blocks")
     expect(desktop.locator(".legend")).to_contain_text("1 finer level to come.")
     shown = desktop.get_by_role("application", name="Map of the area")
     filled = desktop.locator("[data-job-map] canvas").last

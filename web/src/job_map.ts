@@ -77,7 +77,7 @@ export class JobMap {
     try {
       found = await request<JobMapDocument>(`${this.job}/map`);
     } catch {
-      return; // a map is not worth a complaint: the page says all that matters
+      return; // the page is useful without its map
     }
     this.areas.clear();
     this.areas.addFeatures(found.areas.map(areaFeature));
@@ -132,7 +132,7 @@ function areaStyle(status: string): Style[] {
   ];
 }
 
-/** Return what the colours of the map mean, and how far each level is. */
+/** Return the meaning of the colours, and the progress of the levels. */
 function legend({ areas, levels, done, hasTiles }: JobMapDocument): string {
   const parts = hasTiles ? [] : ["The map itself is not published any more."];
   const named = areas.filter(({ name }) => name).length;
@@ -142,7 +142,7 @@ function legend({ areas, levels, done, hasTiles }: JobMapDocument): string {
     const shown = levels.find(({ level }) => level === done[0]?.level);
     if (shown) {
       const share = `${shown.done.toLocaleString("en")} of ${counted(shown.blocks, "block")}`;
-      parts.push(`Green is what is done of level ${shown.level}: ${share} of tiles.`);
+      parts.push(`Green shows the finished part of level ${shown.level}: ${share} of tiles.`);
     }
     const finer = levels.filter(({ level }) => level > (shown?.level ?? -1)).length;
     if (finer) parts.push(`${counted(finer, shown ? "finer level" : "level")} to come.`);

@@ -1,4 +1,4 @@
-"""The page of an error: what is wrong, and what to do about it."""
+"""The page of an error: the reason, and the form to correct it."""
 
 from collections.abc import Mapping
 from urllib.parse import quote

@@ -66,7 +66,7 @@ def job_sections(job: Job, urls: JobUrls, now: datetime, *, has_tokens: bool) ->
 
 
 def _summary(job: Job) -> str:
-    """Return what tells one job from others in a list."""
+    """Return the name and size of the package of a job, or its number of packages or tiles, for lists."""
     if job.package:
         return f"{job.package.name} ({size_text(job.package.size_bytes)})"
     return counted(job.package_count, "package") if job.package_count else counted(job.tile_count, "tile")

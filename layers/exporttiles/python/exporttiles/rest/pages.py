@@ -120,7 +120,7 @@ def paragraph_of(section: str) -> str:
 
 
 def problem(text: str) -> str:
-    """Return what is wrong with a request, which the invalid field of a form refers to."""
+    """Return the reason why a request is refused; the invalid field of a form refers to it."""
     return f'<p class="error" id="problem" role="alert">{escape(text)}</p>'
 
 
