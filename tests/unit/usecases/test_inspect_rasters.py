@@ -350,3 +350,21 @@ def test_one_bad_file_of_a_mosaic_is_named(tmp_path, spoil, reason):
 
     with pytest.raises(DamagedCacheError, match=rf"^57\.tif: .*{reason}"):
         inspected(tmp_path)
+
+
+def test_levels_whose_tiles_would_be_drawn_from_too_many_files_are_left_out(tmp_path, monkeypatch):
+    for number in range(36):
+        row, column = divmod(number, 6)
+        an_orthophoto(
+            tmp_path / f"{number}.tif",
+            corner=(500_000 + 300 * column, 5_200_000 - 300 * row),
+            size=(64, 64),
+            overviews=(),
+        )
+    least = inspected(tmp_path)[1].service.min_level
+
+    monkeypatch.setattr("exporttiles.usecases.inspection.inspect_rasters.MAX_TILE_PIXELS", 16 * 2**13)
+    _, found = inspected(tmp_path)
+
+    assert found.service.min_level > least
+    assert any("left out" in text and "too many files" in text for text in texts(found))

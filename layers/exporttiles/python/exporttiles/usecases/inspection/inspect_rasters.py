@@ -42,6 +42,9 @@ MAX_FILES = 10_000
 MAX_TILE_PIXELS = 2**24
 """Limit of the pixels that are read for one tile: about a second of work."""
 
+_FILE_PIXELS = 2**13
+"""Pixels that a file counts as, besides its own: a tile of 2,000 files takes some 10 s, and a request may take 30 s."""
+
 _OPENERS = 32
 """Rasters that are opened at a time."""
 
@@ -313,7 +316,7 @@ class InspectRasters:
         pixels = Counter[tuple[int, int]]()
         side = self.scheme.tile_span(level)
         for each in surveyed:
-            read = min(each.pixels, round((side / each.coarsest) ** 2))
+            read = _FILE_PIXELS + min(each.pixels, round((side / each.coarsest) ** 2))
             for box in each.file.boxes:
                 tiles = self.scheme.tile_range(Extent(*box, self.scheme.spatial_reference), level)
                 rows, columns = (range(tiles.row_start, tiles.row_stop), range(tiles.column_start, tiles.column_stop))
@@ -464,8 +467,9 @@ def _warnings(least: int, coarsest: int, costly: str) -> list[Message]:
 
 def _advice(key: str) -> str:
     return (
-        f"A tile would read more than {MAX_TILE_PIXELS:,} pixels, as there are no overviews, or too few. Add them: "
-        f"gdaladdo -r average {key} 2 4 8 16 32 64."
+        f"A tile would read more than {MAX_TILE_PIXELS:,} pixels, each file counting {_FILE_PIXELS:,}. There are "
+        f"no overviews, too few, or too many files. Add overviews: gdaladdo -r average {key} 2 4 8 16 32 64; or join "
+        "them: gdalbuildvrt, then gdal_translate -of COG."
     )
 
 
