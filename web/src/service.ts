@@ -58,10 +58,7 @@ export interface MapData {
 
 /** Read the data of the page. */
 export function readMapData(panel: HTMLElement): MapData {
-  const data = JSON.parse(panel.dataset["map"] ?? "") as MapData;
-  const extent = data.service.fullExtent;
-  if (extent.xmin > extent.xmax) [extent.xmin, extent.xmax] = [-180, 180]; // degrees, across the 180th meridian
-  return data;
+  return JSON.parse(panel.dataset["map"] ?? "") as MapData;
 }
 
 /** Return the levels that hold tiles, coarsest first. */
