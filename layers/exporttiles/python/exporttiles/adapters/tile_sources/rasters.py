@@ -146,6 +146,8 @@ class RasterTiles:
     def _read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         if self._mosaic.copies_blocks:
             yield from self._copied(bundle, selected)
+        if not selected.any():
+            return
         parts = list(self._apart(bundle, selected)) if self._run_all else []
         if self._run_all and parts:
             for tiles, gets in self._run_all(draw_part, parts):
