@@ -173,6 +173,16 @@ def test_a_raster_with_south_up_is_drawn_as_gdal_warps_it(tmp_path):
         assert_equal_pictures(ours, warped(path, WEB_MERCATOR_256, tiles))
 
 
+def test_the_whole_world_in_degrees_is_drawn_as_gdal_warps_it(tmp_path):
+    path = write_geotiff(tmp_path / "world.tif", imagery(300, 400), "EPSG:4326", Affine(0.9, 0, -180, 0, -0.6, 90))
+    objects, found = inspected(tmp_path, "world.tif", tile_format=TileFormat.PNG)
+
+    for level in (0, 1):
+        tiles = TileRange(level, 0, 2**level, 0, 2**level)
+        ours = picture_of(drawn_tiles(objects, found.service, tiles), tiles, 256)
+        assert_equal_pictures(ours, warped(path, WEB_MERCATOR_256, tiles))
+
+
 @pytest.mark.parametrize("west", [0.0, 90.0, -270.0])
 def test_a_world_whose_longitudes_begin_elsewhere_is_drawn_where_its_places_lie(tmp_path, west):
     pixel = 0.5
@@ -186,6 +196,8 @@ def test_a_world_whose_longitudes_begin_elsewhere_is_drawn_where_its_places_lie(
         objects, found = inspected(tmp_path, name, tile_format=TileFormat.PNG)
         tiles = TileRange(2, 0, 4, 0, 4)
         pictures.append(picture_of(drawn_tiles(objects, found.service, tiles), tiles, 256))
+
+        assert found.service.max_level == 1
 
     plain, moved = (picture.astype(int) for picture in pictures)
     inside = (plain[..., 3] == 255) & (moved[..., 3] == 255)

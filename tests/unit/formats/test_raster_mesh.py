@@ -61,6 +61,18 @@ def test_every_pixel_is_drawn_within_a_twentieth_of_a_pixel(case):
     assert off.max() < 0.05 * max(1.0, *found.ratios)
 
 
+@pytest.mark.parametrize("power", [2, 3])
+def test_a_mapping_that_is_right_in_the_middle_of_a_cell_is_followed_beside_it(power):
+    def to_source(column, row):
+        return column, 128 + 128 * np.abs(row / 128 - 1) ** power * np.sign(row / 128 - 1)
+
+    found = mesh(to_source, (0, 0, 256, 256), 256)
+
+    places, _ = interpolated(found, 256)
+    exact = to_source(np.zeros(256), np.arange(256) + 0.5)[1]
+    assert np.abs(places[:, 9, 1] - exact).max() < 0.1
+
+
 def test_what_has_no_place_in_the_raster_is_left_out():
     def half(column, row):
         return np.where(column < 100, np.inf, column), np.where(column < 100, np.inf, row)

@@ -7,6 +7,8 @@ import pytest
 import rasterio
 from affine import Affine
 from obstore.store import LocalStore
+from PIL import Image, TiffTags
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from pyproj import Transformer
 
 from exporttiles.adapters.object_stores import ObstoreObjects
@@ -262,6 +264,8 @@ def test_the_coordinate_system_is_the_one_that_gdal_reads(tmp_path, crs):
         "+proj=lcc +lat_0=40 +lon_0=5 +lat_1=38 +lat_2=44 +x_0=7 +y_0=8 +datum=WGS84",
         "+proj=laea +lat_0=40 +lon_0=5 +x_0=7 +y_0=8 +datum=WGS84",
         "+proj=aea +lat_0=40 +lon_0=5 +lat_1=38 +lat_2=44 +x_0=7 +y_0=8 +datum=WGS84 +units=us-ft",
+        "+proj=merc +lon_0=5 +lat_ts=42 +x_0=7 +y_0=8 +datum=WGS84",
+        "+proj=lcc +lat_0=40 +lon_0=5 +lat_1=38 +lat_2=44 +datum=WGS84 +units=km",
     ],
 )
 def test_a_projection_without_a_code_is_read_from_its_parameters(tmp_path, definition):
@@ -275,6 +279,95 @@ def test_a_projection_without_a_code_is_read_from_its_parameters(tmp_path, defin
         places = [reference.crs for reference in (ours, theirs)]
         here, there = (Transformer.from_crs(4326, place, always_xy=True).transform(*point) for place in places)
         np.testing.assert_allclose(here, there, atol=0.001)
+
+
+def with_key(path, old, new):
+    """Replace a key of a georeference: number, tag of the value, count, value or index; return the path."""
+    body, found = path.read_bytes(), struct.pack("<4H", *old)
+    assert body.count(found) == 1
+    path.write_bytes(body.replace(found, struct.pack("<4H", *new)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("unit", "corner"),
+    [
+        (9002, Affine(3, 0, 1_640_420, 0, -3, 17_060_367)),
+        (9003, Affine(3, 0, 1_640_416, 0, -3, 17_060_333)),
+        (9036, Affine(0.001, 0, 500, 0, -0.001, 5_200)),
+    ],
+)
+def test_coordinates_in_another_unit_than_that_of_their_system_are_placed_where_gdal_places_them(
+    tmp_path, unit, corner
+):
+    path = write_geotiff(tmp_path / "feet.tif", imagery(16, 16), UTM, corner)
+    with_key(path, (3076, 0, 1, 9001), (3076, 0, 1, unit))
+
+    found = opened(path).georeference
+
+    assert found.spatial_reference.wkid == 32632
+    with rasterio.open(path) as dataset:
+        theirs, x, y = dataset.crs.to_wkt(), *(dataset.transform @ (3, 5))
+    here = [float(value) for value in found.to_map(np.array(3.0), np.array(5.0))]
+    np.testing.assert_allclose(Transformer.from_crs(theirs, UTM, always_xy=True).transform(x, y), here, atol=0.001)
+
+
+def test_coordinates_in_an_unknown_unit_are_refused(tmp_path):
+    path = write_geotiff(tmp_path / "unit.tif", imagery(16, 16), UTM, CORNER)
+    with_key(path, (3076, 0, 1, 9001), (3076, 0, 1, 9999))
+
+    with pytest.raises(DamagedCacheError, match=r"a unit that is not known \(9999\).*--source-wkid"):
+        opened(path)
+
+
+def test_a_file_that_states_two_datums_is_refused_unless_the_user_names_its_system(tmp_path):
+    path = write_geotiff(tmp_path / "two.tif", imagery(16, 16), UTM, CORNER)
+    with_key(path, (2054, 0, 1, 9102), (2048, 0, 1, 4267))
+
+    with pytest.raises(DamagedCacheError, match=r"two coordinate systems: 'WGS 84 / UTM .* and 'NAD27'.*--source-wkid"):
+        opened(path)
+    assert opened(path, SpatialReference(26732, 26732)).georeference.spatial_reference.wkid == 26732
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ((2054, 0, 1, 9102), (2054, 0, 1, 9105)),  # angles in grads
+        ((2054, 0, 1, 9102), (2051, 0, 1, 8903)),  # longitudes from Paris
+        ((2054, 0, 1, 9102), (2056, 0, 1, 7004)),  # another ellipsoid
+        ((2057, 34736, 1, 6), (2057, 34736, 1, 3)),  # an ellipsoid of another size
+        ((3092, 34736, 1, 2), (3094, 34736, 1, 2)),  # an azimuth
+    ],
+)
+def test_a_projection_that_a_parameter_would_change_in_an_unknown_way_is_refused(tmp_path, old, new):
+    own = "+proj=tmerc +lat_0=12 +lon_0=7 +k=0.9998 +x_0=1000 +y_0=2000 +datum=WGS84"
+    path = with_key(write_geotiff(tmp_path / "own.tif", imagery(16, 16), own, CORNER), old, new)
+
+    with pytest.raises(DamagedCacheError, match=r"Its coordinate system is not known.*--source-wkid"):
+        opened(path)
+
+
+@pytest.mark.parametrize("code", [5773, 5817])  # heights; an engineering plant
+def test_a_system_that_is_not_one_of_maps_is_refused_with_the_option_that_names_another(tmp_path, code):
+    path = write_geotiff(tmp_path / "heights.tif", imagery(16, 16), UTM, CORNER)
+    with_key(path, (3072, 0, 1, 32632), (3072, 0, 1, code))
+
+    with pytest.raises(DamagedCacheError, match=rf"not known; the file states 'EPSG:{code}'.*--source-wkid"):
+        opened(path)
+
+
+def test_of_two_transformations_the_one_that_gdal_reads_counts(tmp_path):
+    path, keys = tmp_path / "both.tif", (1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 32632)
+    matrix = (2.0, 0.0, 0.0, 7e5, 0.0, -2.0, 0.0, 4e6, *(0.0,) * 7, 1.0)
+    ties = (0.0, 0.0, 0.0, 500_000.0, 5_200_000.0, 0.0)
+    tags = {33550: (1.0, 1.0, 0.0), 33922: ties, 34264: matrix, 34735: keys}
+    directory = ImageFileDirectory_v2()
+    for tag, values in tags.items():
+        directory.tagtype[tag], directory[tag] = (TiffTags.SHORT if tag == 34735 else TiffTags.DOUBLE), values
+    Image.new("L", (16, 16)).save(path, tiffinfo=directory)
+
+    with rasterio.open(path) as dataset:
+        assert opened(path).georeference.matrix == tuple(dataset.transform)[:6] == tuple(CORNER)[:6]
 
 
 def test_the_coordinate_system_that_the_user_names_replaces_that_of_the_file(tmp_path):

@@ -20,7 +20,7 @@ TOLERANCE_PIXELS = 0.04
 
 _MAX_CELLS = 2**16
 _JUMP_PIXELS = 8.0
-_HALVES = np.array([0.0, 0.5, 1.0])
+_FIVE = np.linspace(0, 1, 5)  # not the middle alone: that of an S lies on its chord
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +69,13 @@ def mesh(to_source: ToSource, window: tuple[int, int, int, int], cell: int) -> M
     count, is_whole = 0, True
     while len(cells):
         places = _places(to_source, cells)
-        corners = places[:, [0, 2, 2, 0], [0, 0, 2, 2]]
+        corners = places[:, [0, -1, -1, 0], [0, 0, -1, -1]]
         error = _error(places) / _sizes(corners, cells)
         size = np.maximum(cells[:, 2] - cells[:, 0], cells[:, 3] - cells[:, 1])
         is_good = error < TOLERANCE_PIXELS  # false where it is not finite
         is_last = (size == 1) | (count + 4 * len(cells) > _MAX_CELLS)
         is_cut = (size == 1) & (error >= _JUMP_PIXELS) & np.isfinite(places).all(axis=(1, 2, 3))
-        corners[is_cut] = _beside_jump(places[is_cut])
+        corners[is_cut] = _beside_jump(places[is_cut][:, ::2, ::2])
         is_kept = is_good | is_cut | (is_last & (error < _JUMP_PIXELS))
         is_whole &= not (is_last & ~is_kept).any()
         done_cells.append(cells[is_kept])
@@ -86,20 +86,20 @@ def mesh(to_source: ToSource, window: tuple[int, int, int, int], cell: int) -> M
 
 
 def _places(to_source: ToSource, cells: Integers) -> Floats:
-    """Return the places (n, 3, 3, 2) in the raster of corners, middles of sides, and centres; rows before columns."""
-    x = cells[:, 0, np.newaxis] + (cells[:, 2] - cells[:, 0])[:, np.newaxis] * _HALVES
-    y = cells[:, 1, np.newaxis] + (cells[:, 3] - cells[:, 1])[:, np.newaxis] * _HALVES
-    columns = np.broadcast_to(x[:, np.newaxis, :], (len(cells), 3, 3))
-    rows = np.broadcast_to(y[:, :, np.newaxis], (len(cells), 3, 3))
+    """Return the places (n, 5, 5, 2) in the raster of the corners of cells and of places between; rows before columns."""
+    x = cells[:, 0, np.newaxis] + (cells[:, 2] - cells[:, 0])[:, np.newaxis] * _FIVE
+    y = cells[:, 1, np.newaxis] + (cells[:, 3] - cells[:, 1])[:, np.newaxis] * _FIVE
+    columns = np.broadcast_to(x[:, np.newaxis, :], (len(cells), 5, 5))
+    rows = np.broadcast_to(y[:, :, np.newaxis], (len(cells), 5, 5))
     found = to_source(columns.ravel(), rows.ravel())
-    return np.stack(found, axis=-1).reshape(-1, 3, 3, 2)
+    return np.stack(found, axis=-1).reshape(-1, 5, 5, 2)
 
 
 def _beside_jump(places: Floats) -> Floats:
     """Return the corners of cells that are cut by the edge of the world: from their middles, in equal steps.
 
     Args:
-        places: (n, 3, 3, 2), see `_places`.
+        places: (n, 3, 3, 2) of corners, middles of sides, and centres; rows before columns.
     """
     middle = places[:, 1, 1]
     across = _shorter(middle - places[:, 1, 0], places[:, 1, 2] - middle)
@@ -114,12 +114,11 @@ def _shorter(one: Floats, other: Floats) -> Floats:
 
 def _error(places: Floats) -> Floats:
     """Return the largest distance of exact places from interpolated ones, in pixels of the raster."""
+    steps = _FIVE[:, np.newaxis]
     with np.errstate(invalid="ignore"):
-        across = (places[:, :, 0] + places[:, :, 2]) / 2 - places[:, :, 1]
-        down = (places[:, 0] + places[:, 2]) / 2 - places[:, 1]
-        middle = (places[:, 0, 0] + places[:, 0, 2] + places[:, 2, 0] + places[:, 2, 2]) / 4 - places[:, 1, 1]
-        off = np.concatenate([across, down, middle[:, np.newaxis]], axis=1)
-        found: Floats = np.hypot(off[..., 0], off[..., 1]).max(axis=1)
+        left, right = (places[:, :1, side] * (1 - steps) + places[:, -1:, side] * steps for side in (0, -1))
+        off = left[:, :, np.newaxis] * (1 - steps) + right[:, :, np.newaxis] * steps - places
+        found: Floats = np.hypot(off[..., 0], off[..., 1]).max(axis=(1, 2))
     return found
 
 

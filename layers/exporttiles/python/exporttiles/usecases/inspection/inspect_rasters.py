@@ -298,6 +298,8 @@ class InspectRasters:
         )
         found = transformer(raster.georeference.spatial_reference, self.scheme.spatial_reference).transform(x, y)
         (across_x, down_x), (across_y, down_y) = (np.diff(values)[[0, 2]].tolist() for values in found)
+        if world := period(self.scheme.spatial_reference):  # it may lie across the edge of the world
+            across_x, down_x = (math.remainder(value, world.width) for value in (across_x, down_x))
         area = abs(across_x * down_y - down_x * across_y)
         return math.sqrt(area) if math.isfinite(area) and area > 0 else None
 
