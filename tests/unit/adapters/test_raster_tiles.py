@@ -13,12 +13,15 @@ from PIL import Image
 from exporttiles.adapters.json_folders import ServiceCatalog
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.adapters.tile_sources import read_cache
+from exporttiles.adapters.tile_sources.open_rasters import OpenRasters
 from exporttiles.domain.errors import DamagedCacheError, SourceError
 from exporttiles.domain.service import TileFormat
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.formats.rasters.drawing import compose
+from exporttiles.formats.rasters.raster import Raster
 from exporttiles.formats.tiles.image import sniff
+from exporttiles.ports.objects import ranged_file
 from tests.rasters import an_orthophoto, drawn_tiles, imagery, inspected, write_geotiff
 
 UTM = "EPSG:32632"
@@ -124,7 +127,7 @@ def test_since_a_time_the_tiles_of_newer_files_alone_have_changed(two_files):
 def test_a_damaged_block_damages_the_tiles_that_need_it_alone(tmp_path):
     path = an_orthophoto(tmp_path / "ortho.tif", overviews=())
     objects, found = inspected(tmp_path, "ortho.tif")
-    raster = read_cache(objects, found.service.cache)._raster("ortho.tif")
+    raster = Raster(ranged_file(objects, "ortho.tif"))
     offsets, sizes = raster.pictures[0].blocks
     body = bytearray(path.read_bytes())
     at = int(offsets[0, 2, 2])
@@ -152,6 +155,16 @@ def test_a_file_that_has_gone_is_named(two_files):
 
     with pytest.raises(SourceError, match=r"There is no file 1\.tif"):
         drawn_tiles(objects, found.service, block_of(found.service))
+
+
+def test_a_file_that_goes_after_its_blocks_were_decoded_is_named(two_files):
+    objects, found = inspected(two_files)
+    source, (bundle,) = read_cache(objects, found.service.cache), block_of(found.service).bundles
+    assert list(source.read_bundle(bundle, ALL))
+    (two_files / "1.tif").unlink()
+
+    with pytest.raises(SourceError, match=r"There is no file 1\.tif"):
+        list(source.read_bundle(bundle, ALL))
 
 
 def test_a_drawing_of_too_many_pixels_is_made_in_parts(tmp_path, monkeypatch):
@@ -192,7 +205,7 @@ def test_opening_a_published_mosaic_reads_none_of_its_files(two_files, tmp_path)
     source, block = read_cache(objects, service.cache), block_of(service)
     (bundle,) = block.bundles
 
-    raster = source._raster("0.tif")
+    raster = OpenRasters(objects, service.cache.mosaic, service.cache.mosaic.files)["0.tif"]
 
     assert raster.georeference.pixel_size == 1
     assert all(len(picture.blocks[0]) for picture in raster.pictures)

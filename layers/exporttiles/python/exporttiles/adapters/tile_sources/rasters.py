@@ -1,7 +1,6 @@
 """Tiles that are drawn from GeoTIFFs when they are asked for."""
 
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,19 +12,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from exporttiles.adapters.process import METER
-from exporttiles.domain.errors import DamagedCacheError, ReplacedError, SourceError
+from exporttiles.adapters.tile_sources.open_rasters import OpenRasters
+from exporttiles.adapters.tile_sources.raster_blocks import RasterBlocks, StoredBlocks
+from exporttiles.domain.errors import DamagedCacheError, ReplacedError
 from exporttiles.domain.mosaic import OpenedFile, RasterFile
 from exporttiles.domain.mosaic_files import MosaicFiles, tiles_of
 from exporttiles.domain.service import TileCache
-from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange
-from exporttiles.formats.archives.ranged_file import RangedFile, Span
-from exporttiles.formats.bundles.byte_ranges import coalesce, numbered_records, slice_records
+from exporttiles.formats.bundles.byte_ranges import coalesce, numbered_records
 from exporttiles.formats.rasters.aligned import AlignedBlocks, aligned_blocks
 from exporttiles.formats.rasters.blocks import jpeg_start
 from exporttiles.formats.rasters.drawing import MAX_READ_PIXELS, PlacedRaster, compose, encode, place
 from exporttiles.formats.rasters.raster import Block, Raster
-from exporttiles.ports.objects import ObjectReader, ranged_file
+from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.process import RunAll
 from exporttiles.ports.tiles import FoundBundles, Mask, PlacedTile
 
@@ -35,12 +34,7 @@ _DRAWING_PIXELS = 2048
 _AHEAD_BYTES = 32 * 2**20
 """Limit of the stored blocks that are read for some drawings before the first of them is drawn."""
 
-_STORED_BYTES = 4 * _AHEAD_BYTES
-"""Limit of the stored blocks of one drawing that are read together."""
-
 _AHEAD_DRAWINGS = 16
-_DECODED_BYTES = 128 * 2**20
-_OPEN_RASTERS = 256
 _REQUESTS = 16
 """Rasters that are read at a time."""
 
@@ -69,10 +63,6 @@ class _Drawing:
 
     tiles: TileRange
     layers: Sequence[_Layer]
-
-
-_StoredBlocks: TypeAlias = dict[tuple[str, Block], list[memoryview]]
-"""Key of the file, and block -> its bytes, for each time that it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +109,14 @@ class RasterTiles:
             raise DamagedCacheError("The service descriptor cannot be used: the list of rasters is missing.")
         self._objects, self._mosaic, self._files = objects, cache.mosaic, cache.mosaic.files
         self._cache, self._run_all = cache, run_all
-        self._opened: dict[str, OpenedFile] = {}
-        self._versions: dict[str, str] = {}
-        """Key of each raster that was opened -> its version."""
-        self._rasters: OrderedDict[str, Raster] = OrderedDict()
-        self._decoded = _DecodedBlocks()
         self._requests = ThreadPoolExecutor(_REQUESTS, thread_name_prefix="rasters")
+        self._rasters = OpenRasters(objects, self._mosaic, self._files)
+        self._blocks = RasterBlocks(self._requests)
 
     def read_bundle(self, bundle: BundleIndex, selected: Mask) -> Iterator[PlacedTile]:
         """Yield the selected tiles that have pixels; empty bytes where blocks of the rasters are damaged."""
         left, replaced = selected.copy(), set[str]()
-        self._forget_replaced(bundle, selected)
+        self._reopen_decoded(bundle, selected)
         while True:
             try:
                 for (row, column), tile in self._read_bundle(bundle, left.copy()):
@@ -139,7 +126,7 @@ class RasterTiles:
                 if error.key in replaced or error.key not in self._files.numbers:
                     raise
                 replaced.add(error.key)
-                self._open_anew(error.key)
+                self._reopen(error.key)
             else:
                 return
 
@@ -156,7 +143,7 @@ class RasterTiles:
             return
         with ThreadPoolExecutor(1, thread_name_prefix="fetch") as fetcher:
             previous: list[_Drawing] = []
-            fetched: Future[_StoredBlocks] = Future()
+            fetched: Future[StoredBlocks] = Future()
             for group in chain(_groups(self._drawings(bundle, selected)), [[]]):
                 following = fetcher.submit(self._fetch, group)
                 if previous:
@@ -200,14 +187,14 @@ class RasterTiles:
             met = uncovered & self._met(bundle, [file])
             if not met.any():
                 continue
-            self._prepare(files[number:])
-            found = aligned_blocks(self._raster(file.key), self._mosaic.scheme, bundle.level)
+            self._rasters.prepare(files[number:])
+            found = aligned_blocks(self._rasters[file.key], self._mosaic.scheme, bundle.level)
             if found:
                 chosen = np.zeros_like(selected)
                 tiles = found.tiles.intersection(bundle.tile_range)
                 if tiles.count:
                     chosen[bundle.slices(tiles)] = met[bundle.slices(tiles)]
-                yield from self._copy(self._raster(file.key), found, bundle, chosen)
+                yield from self._copy(self._rasters[file.key], found, bundle, chosen)
                 selected &= ~chosen
             uncovered &= ~met
 
@@ -264,9 +251,9 @@ class RasterTiles:
     def _placed(self, tiles: TileRange) -> Iterator[_Drawing]:
         """Yield the drawing of a block of tiles, in parts if it takes too many pixels at a time."""
         layers, files = [], self._near(tiles)
-        self._prepare(files)
+        self._rasters.prepare(files)
         for file in files:
-            placed = place(self._raster(file.key), file, self._mosaic.scheme, tiles)
+            placed = place(self._rasters[file.key], file, self._mosaic.scheme, tiles)
             if placed is None:
                 continue
             if placed.is_too_large:
@@ -291,7 +278,7 @@ class RasterTiles:
             yield from self._placed(TileRange(tiles.level, row, row + half, column, column + half))
 
     def _tiles(
-        self, drawing: _Drawing, bundle: BundleIndex, selected: Mask, stored: _StoredBlocks
+        self, drawing: _Drawing, bundle: BundleIndex, selected: Mask, stored: StoredBlocks
     ) -> Iterator[PlacedTile]:
         """Yield the selected tiles of a drawing."""
         tiles, size = drawing.tiles, self._mosaic.scheme.tile_size
@@ -299,7 +286,7 @@ class RasterTiles:
         keys = {id(layer.placed): layer.key for layer in drawing.layers}
 
         def decoded(placed: PlacedRaster, block: Block) -> Image.Image | None:
-            return self._decode(keys[id(placed)], placed.raster, block, stored)
+            return self._blocks.decode(keys[id(placed)], placed.raster, block, stored)
 
         try:
             image = compose([layer.placed for layer in drawing.layers], count * size, decoded)
@@ -318,122 +305,24 @@ class RasterTiles:
             if tile is not None:
                 yield (tiles.row_start + int(row), tiles.column_start + int(column)), tile
 
-    def _fetch(self, group: Sequence[_Drawing]) -> _StoredBlocks:
-        """Return the stored blocks of some drawings that are not decoded already."""
-        wanted: defaultdict[str, dict[Block, Sequence[Span]]] = defaultdict(dict)
-        room = _STORED_BYTES
-        rasters = {layer.key: layer.placed.raster for drawing in group for layer in drawing.layers}
-        for layer in (layer for drawing in group for layer in drawing.layers):
-            for block in layer.placed.blocks:
-                if block not in wanted[layer.key] and (layer.key, block) not in self._decoded:
-                    spans = layer.placed.raster.spans(block)
-                    room -= sum(stop - start for start, stop in spans)
-                    if room < 0:  # the others are read when they are drawn
-                        break
-                    wanted[layer.key][block] = spans
-        read = self._requests.map(lambda key: self._read(rasters[key], wanted[key]), wanted)
-        return {(key, block): data for key, found in zip(wanted, read, strict=True) for block, data in found.items()}
+    def _fetch(self, group: Sequence[_Drawing]) -> StoredBlocks:
+        """Return the stored blocks of some drawings."""
+        layers = (layer for drawing in group for layer in drawing.layers)
+        return self._blocks.read((layer.key, layer.placed.raster, layer.placed.blocks) for layer in layers)
 
-    def _read(self, raster: Raster, spans: Mapping[Block, Sequence[Span]]) -> dict[Block, list[memoryview]]:
-        """Return the stored blocks of a raster."""
-        starts = [start for each in spans.values() for start, _ in each]
-        sizes = [stop - start for each in spans.values() for start, stop in each]
-        ranges = coalesce(starts, sizes)
-        records = iter(slice_records(ranges, raster.file.ranges(ranges), starts, sizes))
-        return {block: [next(records) for _ in each] for block, each in spans.items()}
+    def _reopen(self, key: str) -> None:
+        """Open a raster that has been replaced."""
+        self._rasters.reopen(key)
+        self._blocks.forget(key)
 
-    def _decode(self, key: str, raster: Raster, block: Block, stored: _StoredBlocks) -> Image.Image | None:
-        found = self._decoded.get((key, block))
-        if found is None:
-            data = stored.get((key, block))
-            if (
-                data is None
-            ):  # it was decoded when the others were read, and has been dropped since; or there was no room
-                data = self._read(raster, {block: raster.spans(block)})[block]
-            if not data:
-                return None
-            found = raster.decode(block, data)
-            self._decoded.put((key, block), found)
-        return found
-
-    def _raster(self, key: str) -> Raster:
-        """Return an open raster; recently used ones are kept.
-
-        Raises:
-            DamagedCacheError: it cannot be read.
-        """
-        raster = self._rasters.pop(key, None)
-        if raster is None:
-            opened = self._opened.get(key) or self._files.opened([self._files.numbers[key]])[0]
-            raster = self._open(key, self._file(key, opened))
-        self._rasters[key] = raster
-        if len(self._rasters) > _OPEN_RASTERS:
-            self._rasters.popitem(last=False)
-        return raster
-
-    def _prepare(self, files: Sequence[RasterFile]) -> None:
-        """Read the records of some rasters together."""
-        keys = [file.key for file in files if file.key not in self._rasters][:_OPEN_RASTERS]
-        missing = [key for key in keys if key not in self._opened]
-        if missing:
-            if len(self._opened) + len(missing) > _OPEN_RASTERS:
-                self._opened = {key: self._opened[key] for key in keys if key in self._opened}
-            self._opened |= zip(missing, self._files.opened([self._files.numbers[key] for key in missing]), strict=True)
-
-    def _open(self, key: str, file: RangedFile, *, is_checked: bool = True) -> Raster:
-        wkid = self._mosaic.source_wkid
-        stated = SpatialReference(wkid, wkid) if wkid else None
-        try:
-            raster = Raster(file, stated, self._mosaic.rescale, self._mosaic.bands)
-            if not is_checked:
-                raster.read_all()
-        except DamagedCacheError as error:
-            raise DamagedCacheError(f"{key}: {error}") from error
-        return raster
-
-    def _open_anew(self, key: str) -> None:
-        """Open a raster that has been replaced.
-
-        Raises:
-            SourceError: the store failed or did not answer.
-            DamagedCacheError: it cannot be read, or lies elsewhere.
-        """
-        before = self._raster(key)
-        try:
-            version = self._objects.version(key) or ""
-            now = ranged_file(self._objects, key)
-        except KeyError as error:
-            raise _missing(key) from error
-        raster = self._open(key, self._file(key, OpenedFile(version, now.size_bytes, now.known)), is_checked=False)
-        if (raster.georeference, raster.shape) != (before.georeference, before.shape) or raster.pixels.needs_rescale:
-            raise DamagedCacheError(
-                f"{key}: It was replaced by a file of another place, size or kind. Publish the service again."
-            )
-        self._decoded.drop(key)
-        self._rasters[key] = raster
-
-    def _forget_replaced(self, bundle: BundleIndex, selected: Mask) -> None:
+    def _reopen_decoded(self, bundle: BundleIndex, selected: Mask) -> None:
         """Open rasters anew whose decoded blocks are of an earlier version."""
-        known = self._decoded.keys
+        known = self._blocks.keys
         files = [file for file in self._near(_block(bundle, selected)) if file.key in known] if known else []
         keys = [file.key for file in files if (selected & self._met(bundle, [file])).any()]
-        for key, version in zip(keys, self._requests.map(self._objects.version, keys), strict=True):
-            if version != self._versions[key]:
-                self._open_anew(key)
-
-    def _file(self, key: str, opened: OpenedFile) -> RangedFile:
-        """Return a raster that is read by ranges, as long as it is not replaced."""
-        self._versions[key] = opened.version
-
-        def read_ranges(spans: Sequence[Span]) -> Iterator[memoryview]:
-            try:
-                yield from self._objects.read_ranges(key, spans, opened.version)
-            except ReplacedError as error:
-                raise ReplacedError(key) from error
-            except KeyError as error:
-                raise _missing(key) from error
-
-        return RangedFile(opened.size_bytes, read_ranges, dict(opened.known))
+        for key, is_replaced in zip(keys, self._requests.map(self._rasters.is_replaced, keys), strict=True):
+            if is_replaced:
+                self._reopen(key)
 
     def _near(self, block: TileRange) -> list[RasterFile]:
         """Return the rasters whose boxes meet a block of tiles, the uppermost first."""
@@ -459,44 +348,6 @@ def draw_part(part: _Part) -> _DrawnPart:
     return tiles, (METER.snapshot() - before).gets
 
 
-def _missing(key: str) -> SourceError:
-    return SourceError(f"There is no file {key}. If it was removed on purpose, publish the service again.")
-
-
-class _DecodedBlocks:
-    """Decoded blocks that were used recently, up to a size in memory."""
-
-    def __init__(self) -> None:
-        self._images: OrderedDict[tuple[str, Block], Image.Image] = OrderedDict()
-        self._size_bytes = 0
-
-    def __contains__(self, key: tuple[str, Block]) -> bool:
-        return key in self._images
-
-    def get(self, key: tuple[str, Block]) -> Image.Image | None:
-        image = self._images.get(key)
-        if image is not None:
-            self._images.move_to_end(key)
-        return image
-
-    @property
-    def keys(self) -> set[str]:
-        """Return the keys of their files."""
-        return {key for key, _ in self._images}
-
-    def drop(self, key: str) -> None:
-        """Forget the blocks of a file."""
-        for each in [each for each in self._images if each[0] == key]:
-            self._size_bytes -= _size_bytes(self._images.pop(each))
-
-    def put(self, key: tuple[str, Block], image: Image.Image) -> None:
-        self._images[key] = image
-        self._size_bytes += _size_bytes(image)
-        while self._size_bytes > _DECODED_BYTES and len(self._images) > 1:
-            _, dropped = self._images.popitem(last=False)
-            self._size_bytes -= _size_bytes(dropped)
-
-
 def _block(bundle: BundleIndex, selected: Mask) -> TileRange:
     """Return the smallest block around the selected tiles of a bundle."""
     places = np.argwhere(selected) + np.array([bundle.row, bundle.column])
@@ -513,10 +364,6 @@ def _around(tiles: TileRange, wanted: Mask) -> TileRange:
         side //= 2
     row, column = (places[0] // side * side + np.array([tiles.row_start, tiles.column_start])).tolist()
     return TileRange(tiles.level, row, row + side, column, column + side)
-
-
-def _size_bytes(image: Image.Image) -> int:
-    return image.width * image.height * (1 if image.mode == "L" else 4)
 
 
 def _groups(drawings: Iterable[_Drawing]) -> Iterator[list[_Drawing]]:
