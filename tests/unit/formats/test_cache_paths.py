@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from exporttiles.domain.mosaic import Mosaic, OpenedFile, RasterFile
+from exporttiles.domain.mosaic import OpenedFile, RasterFile
 from exporttiles.domain.mosaic_files import MosaicFiles
-from exporttiles.domain.service import CacheLayout, TileCache, TileFormat
+from exporttiles.domain.service import CacheLayout, Mosaic, TileCache, TileFormat
 from exporttiles.domain.tiling import BundleIndex, TileRange
 from exporttiles.formats.caches.paths import EveryTile, tiles_at
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256

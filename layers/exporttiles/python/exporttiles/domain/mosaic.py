@@ -1,16 +1,11 @@
-"""Mosaics: rasters that tiles are drawn from, and the levels that they suffice for."""
+"""Rasters that tiles are drawn from: their order in a mosaic, and the levels that they suffice for."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from exporttiles.domain.tiling import TilingScheme
-
-if TYPE_CHECKING:  # a service has a mosaic, and a function that reports a status needs no NumPy
-    from exporttiles.domain.mosaic_files import MosaicFiles
-    from exporttiles.domain.service import TileFormat
 
 Sides = tuple[float, float, float, float]
 """xmin, ymin, xmax and ymax."""
@@ -62,36 +57,6 @@ class OpenedFile:
     version: str
     size_bytes: int
     known: Mapping[int, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Mosaic:
-    """Rasters, and the tiles that are drawn from them.
-
-    Attributes:
-        scheme: of the tiles.
-        tile_format: JPEG, PNG, or MIXED: JPEG, but PNG where pixels are transparent.
-        quality: of JPEG tiles, 1-95 on the scale of libjpeg.
-        source_wkid: coordinate system of the rasters, if the user named it; None if the files state theirs.
-        rescale: values of pixels that become 0 and 255, for all bands or for each; () for pixels of 8 bits as they are.
-        bands: numbers, from 1, of the band that is drawn as gray, or of those drawn as red, green and blue; () for the
-            first ones of each file.
-        copies_blocks: JPEG blocks that are tiles already are copied, whatever their quality.
-        file_count: how many rasters there are.
-        index: key of the stored list of the rasters; '' until the service is published.
-        files: the rasters; None until they are read from the index.
-    """
-
-    scheme: TilingScheme
-    tile_format: "TileFormat"
-    quality: int
-    source_wkid: int | None = None
-    copies_blocks: bool = True
-    rescale: tuple[ValueRange, ...] = ()
-    bands: tuple[int, ...] = ()
-    file_count: int = 0
-    index: str = ""
-    files: "MosaicFiles | None" = field(default=None, compare=False, repr=False)
 
 
 def finest_level(scheme: TilingScheme, resolution: float) -> int:

@@ -4,8 +4,9 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from exporttiles.domain.errors import DamagedCacheError, ReplacedError, SourceError
-from exporttiles.domain.mosaic import Mosaic, OpenedFile, RasterFile
+from exporttiles.domain.mosaic import OpenedFile, RasterFile
 from exporttiles.domain.mosaic_files import MosaicFiles
+from exporttiles.domain.service import Mosaic
 from exporttiles.domain.spatial_reference import SpatialReference
 from exporttiles.formats.archives.ranged_file import RangedFile, Span
 from exporttiles.formats.rasters.raster import Raster

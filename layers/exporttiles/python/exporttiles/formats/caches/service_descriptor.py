@@ -5,8 +5,8 @@ import math
 from typing import Any
 
 from exporttiles.domain.errors import DamagedCacheError, UnknownSpatialReferenceError
-from exporttiles.domain.mosaic import Mosaic, ValueRange
-from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
+from exporttiles.domain.mosaic import ValueRange
+from exporttiles.domain.service import CacheLayout, ImageService, Mosaic, TileCache, TileFormat
 from exporttiles.domain.tiling import TilingScheme
 from exporttiles.formats.esri.esri_json import (
     read_extent,

@@ -13,8 +13,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageFilter
 
-from exporttiles.domain.mosaic import Mosaic, RasterFile
-from exporttiles.domain.service import TileFormat
+from exporttiles.domain.mosaic import RasterFile
+from exporttiles.domain.service import Mosaic, TileFormat
 from exporttiles.domain.spatial_reference import transformer
 from exporttiles.domain.tiling import TileRange, TilingScheme
 from exporttiles.domain.world import period

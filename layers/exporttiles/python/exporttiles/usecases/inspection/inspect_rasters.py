@@ -14,17 +14,9 @@ from numpy.typing import NDArray
 from exporttiles.domain.errors import AreaError, DamagedCacheError, SourceDeniedError, SourceError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message, MessageKind
-from exporttiles.domain.mosaic import (
-    Mosaic,
-    OpenedFile,
-    RasterFile,
-    Sides,
-    ValueRange,
-    coarsest_level,
-    finest_level,
-)
+from exporttiles.domain.mosaic import OpenedFile, RasterFile, Sides, ValueRange, coarsest_level, finest_level
 from exporttiles.domain.mosaic_files import MosaicFiles
-from exporttiles.domain.service import CacheLayout, ImageService, TileCache, TileFormat
+from exporttiles.domain.service import CacheLayout, ImageService, Mosaic, TileCache, TileFormat
 from exporttiles.domain.spatial_reference import SpatialReference, transformer
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
 from exporttiles.domain.wording import counted, level_names
