@@ -14,7 +14,7 @@ from exporttiles.adapters.tile_sources import read_cache
 from exporttiles.domain.tiling import PACKET_SIZE
 from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
 from exporttiles.usecases.inspection.inspect_cache import InspectCache
-from exporttiles.usecases.inspection.inspect_rasters import Rendering
+from exporttiles.usecases.inspection.survey_raster import Rendering
 
 
 def imagery(rows, columns, bands=3, seed=2026):

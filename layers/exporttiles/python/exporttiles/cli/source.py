@@ -26,8 +26,8 @@ from exporttiles.formats.caches.tile_tables import DATABASES
 from exporttiles.formats.esri.tiling_schemes import WELL_KNOWN
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.usecases.inspection.inspect_cache import InspectCache, InspectedCache
-from exporttiles.usecases.inspection.inspect_rasters import AUTO, Rendering
 from exporttiles.usecases.inspection.readings import FileOrder
+from exporttiles.usecases.inspection.survey_raster import AUTO, Rendering
 
 _ASSUMED_SCHEME = "web_mercator_256"
 _LIST = ".txt"

@@ -34,9 +34,10 @@ from exporttiles.usecases.inspection.cache_claims import (
 )
 from exporttiles.usecases.inspection.find_documents import documents_of_files, find_documents, passed_over
 from exporttiles.usecases.inspection.find_rasters import FindRasters
-from exporttiles.usecases.inspection.inspect_rasters import InspectRasters, Rendering
+from exporttiles.usecases.inspection.inspect_rasters import InspectRasters
 from exporttiles.usecases.inspection.readings import XYZ, FileOrder, Reading, settle_level_base
 from exporttiles.usecases.inspection.survey import Survey, survey_bundles, survey_files, survey_pmtiles
+from exporttiles.usecases.inspection.survey_raster import Rendering
 from exporttiles.usecases.inspection.survey_table import info_of, mbtiles_rows, survey_table
 from exporttiles.usecases.inspection.tile_grid import TileGrid, settle_grid
 

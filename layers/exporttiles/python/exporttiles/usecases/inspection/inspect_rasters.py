@@ -1,32 +1,24 @@
 """Describe GeoTIFFs as a service: their tiles are drawn when they are asked for."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import accumulate
-from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from exporttiles.domain.errors import AreaError, DamagedCacheError, SourceDeniedError, SourceError
+from exporttiles.domain.errors import DamagedCacheError
 from exporttiles.domain.extent import Extent
 from exporttiles.domain.job import Message, MessageKind
-from exporttiles.domain.mosaic import OpenedFile, RasterFile, Sides, ValueRange, coarsest_level, finest_level
+from exporttiles.domain.mosaic import Sides, ValueRange, coarsest_level, finest_level
 from exporttiles.domain.mosaic_files import MosaicFiles
 from exporttiles.domain.service import CacheLayout, ImageService, Mosaic, TileCache, TileFormat
-from exporttiles.domain.spatial_reference import SpatialReference, transformer
 from exporttiles.domain.tiling import PACKET_SIZE, BundleIndex, TileRange, TilingScheme
 from exporttiles.domain.wording import counted, level_names
-from exporttiles.domain.world import period
-from exporttiles.formats.archives.ranged_file import RangedFile
-from exporttiles.formats.rasters.aligned import aligned_blocks
-from exporttiles.formats.rasters.raster import Raster
-from exporttiles.ports.objects import ObjectReader, ranged_file
+from exporttiles.ports.objects import ObjectReader
 from exporttiles.ports.tiles import TileSource
 from exporttiles.usecases.inspection.cache_claims import reference_name
+from exporttiles.usecases.inspection.survey_raster import AUTO, RasterSurvey, Rendering, SurveyRaster, usual_range
 
 MAX_FILES = 10_000
 """Limit of the rasters of a mosaic: each is opened at publishing, and every step reads where all of them lie."""
@@ -40,68 +32,9 @@ _FILE_PIXELS = 2**13
 _OPENERS = 32
 """Rasters that are opened at a time."""
 
-_KNOWN_BYTES = 64 * 2**10
-"""Limit of the bytes of a raster that the index of a mosaic holds, so that it need not be opened again."""
-
-AUTO: Final = "auto"
-
-_PERCENTILES = (2, 98)
-"""Values below and above them are few, such as clouds and their shadows."""
-
-_METADATA = ".aux.xml"
-_BESIDE = (".msk", ".ovr", _METADATA)
-_METADATA_BYTES = 2**22
-_STATED_BESIDE = ("SRS", "GeoTransform", "GCPList", "NoDataValue", "ColorTable")
-
 _SAMPLED_FILES = 16
 _SAMPLED_TILES = 16
 _DEFAULT_QUALITY = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """How tiles are drawn from rasters.
-
-    Attributes:
-        tile_format: JPEG, PNG, or MIXED: JPEG, but PNG where pixels are transparent.
-        quality: of JPEG tiles, 1-95; None for the default, and for JPEG blocks as they are if they are tiles already.
-        source_wkid: coordinate system of the rasters; None if the files state theirs.
-        rescale: values of pixels that become 0 and 255, for all bands or for each; `AUTO` for those between which most
-            values are; () for pixels of 8 bits as they are.
-        bands: numbers, from 1, of the bands that are drawn, see `Mosaic`.
-    """
-
-    tile_format: TileFormat = TileFormat.MIXED
-    quality: int | None = None
-    source_wkid: int | None = None
-    rescale: tuple[ValueRange, ...] | Literal["auto"] = ()
-    bands: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Surveyed:
-    """A raster of a mosaic.
-
-    Attributes:
-        resolution: map units of the scheme per pixel.
-        coarsest: the same, of its coarsest level.
-        pixels: of its coarsest level.
-        reference: name of its coordinate system.
-        aligned_levels: of the scheme, whose tiles are blocks of the raster.
-        kind: of its pixels.
-        doubts: sentences about it that its owner should read.
-        opened: the file, and the bytes of it that opening took.
-    """
-
-    file: RasterFile
-    resolution: float
-    coarsest: float
-    pixels: int
-    reference: str
-    aligned_levels: tuple[int, ...]
-    kind: str
-    doubts: tuple[str, ...]
-    opened: OpenedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +71,12 @@ class InspectRasters:
                 f"There are {len(keys):,} GeoTIFFs; a mosaic may have {MAX_FILES:,}. Join them first: gdalbuildvrt and "
                 "gdal_translate -of COG."
             )
+        survey = SurveyRaster(self.objects, self.scheme, self.rendering)
         with ThreadPoolExecutor(_OPENERS, thread_name_prefix="open") as openers:
-            surveyed = list(openers.map(self._survey, keys))
-        rescale = self._rescale if self.rendering.rescale != AUTO else self._usual_range(surveyed)
+            surveyed = list(openers.map(survey, keys))
+        rescale = (
+            self.rendering.stated_rescale if self.rendering.rescale != AUTO else self._usual_range(survey, surveyed)
+        )
         extent = _around([box for each in surveyed for box in each.file.boxes], self.scheme)
         finest = finest_level(self.scheme, min(each.resolution for each in surveyed))
         least = coarsest_level(self.scheme, max(extent.xmax - extent.xmin, extent.ymax - extent.ymin), finest)
@@ -170,73 +106,7 @@ class InspectRasters:
         warnings = [*_doubtful(surveyed), *_kinds_rescaled(surveyed, rescale), *_warnings(least, coarsest, costly)]
         return service, [*self._statement(service, surveyed), *warnings]
 
-    def _survey(self, key: str) -> _Surveyed:
-        try:
-            version = self.objects.version(key) or ""
-            raster = self._open(key)
-            if self.rendering.rescale != AUTO:
-                _require_rescale(raster)
-            boxes = self._boxes(raster)
-            raster.read_all()
-        except KeyError as error:
-            raise _missing(key) from error
-        except AreaError as error:
-            text = f"{key}: It lies outside of the tiling scheme, or of what its coordinate system can express. {error}"
-            raise DamagedCacheError(text) from error
-        except DamagedCacheError as error:
-            raise DamagedCacheError(f"{key}: {error}") from error
-        rows, columns = raster.level_shape(len(raster.levels) - 1)
-        area = sum((xmax - xmin) * (ymax - ymin) for xmin, ymin, xmax, ymax in boxes)
-        resolution = self._resolution(raster) or math.sqrt(area / math.prod(raster.shape))
-        return _Surveyed(
-            RasterFile(key, boxes),
-            resolution,
-            resolution * raster.scales(len(raster.levels) - 1)[0],
-            rows * columns,
-            reference_name(raster.georeference.spatial_reference),
-            tuple(lod.level for lod in self.scheme.lods if aligned_blocks(raster, self.scheme, lod.level)),
-            raster.pixels.kind,
-            (*_doubts(raster, are_chosen=bool(self.rendering.bands)), *self._files_beside(key)),
-            OpenedFile(version, raster.file.size_bytes, _first_known(raster.file)),
-        )
-
-    def _open(self, key: str) -> Raster:
-        wkid = self.rendering.source_wkid
-        stated = SpatialReference(wkid, wkid) if wkid else None
-        try:
-            return Raster(ranged_file(self.objects, key), stated, self._rescale, self.rendering.bands)
-        except KeyError as error:
-            raise _missing(key) from error
-
-    def _files_beside(self, key: str) -> Iterator[str]:
-        """Yield sentences about what GDAL would read from files beside a raster, and is not read here.
-
-        Raises:
-            DamagedCacheError: there is a mask, without which the picture would be wrong.
-            SourceError: the store failed or did not answer.
-        """
-        try:
-            mask, overviews, metadata = self.objects.sizes_bytes([f"{key}{suffix}" for suffix in _BESIDE])
-            text = self.objects.read(f"{key}{_METADATA}") if (metadata or 0) in range(1, _METADATA_BYTES) else b""
-        except SourceDeniedError:  # S3 denies what does not exist to those who may not list
-            return
-        if mask is not None:
-            raise DamagedCacheError(
-                f"{key}.msk: A mask beside the file is not read. Put it in: gdal_translate -of COG {key} NEW.tif."
-            )
-        if overviews is not None:
-            yield "Overviews beside the file (.ovr) are not used. Put them in: gdal_translate -of COG FILE NEW.tif."
-        if stated := [name for name in _STATED_BESIDE if f"<{name}".encode() in text]:
-            yield (
-                f"The file beside it (.aux.xml) states {', '.join(stated)}, which is not read. Put it in: "
-                "gdal_translate -of COG FILE NEW.tif."
-            )
-
-    @property
-    def _rescale(self) -> tuple[ValueRange, ...]:
-        return () if self.rendering.rescale == AUTO else self.rendering.rescale
-
-    def _usual_range(self, surveyed: Sequence[_Surveyed]) -> tuple[ValueRange, ...]:
+    def _usual_range(self, survey: SurveyRaster, surveyed: Sequence[RasterSurvey]) -> tuple[ValueRange, ...]:
         """Return the range of most values, from a sample of the coarsest pixels of all rasters: one for all bands.
 
         Raises:
@@ -249,8 +119,8 @@ class InspectRasters:
                     f"{each.file.key}: Its pixels are {each.kind}, and those of {first.file.key} {first.kind}. "
                     f"--rescale={AUTO} takes files of one kind; state the range of all: --rescale=MIN,MAX."
                 )
-        sampled = [self._open(each.file.key) for each in surveyed[:: -(-len(surveyed) // _SAMPLED_FILES)]]
-        found = _percentiles(np.concatenate([raster.sample_values() for raster in sampled]))
+        sampled = [survey.open(each.file.key) for each in surveyed[:: -(-len(surveyed) // _SAMPLED_FILES)]]
+        found = usual_range(np.concatenate([raster.sample_values() for raster in sampled]))
         if found is None:
             raise DamagedCacheError(
                 f"{first.file.key}: --rescale={AUTO} finds no range, for all values are equal, or none is valid. State "
@@ -263,39 +133,7 @@ class InspectRasters:
         is_unchanged = self.rendering.quality is None and not self.rendering.rescale and not self.rendering.bands
         return is_unchanged and self.rendering.tile_format is not TileFormat.PNG
 
-    def _boxes(self, raster: Raster) -> tuple[Sides, ...]:
-        """Return the boxes around a raster, within the world of the scheme.
-
-        Raises:
-            AreaError: it lies outside.
-        """
-        reference, (rows, columns) = raster.georeference.spatial_reference, raster.shape
-        x, y = raster.georeference.to_map(np.array([0.0, columns, columns, 0.0]), np.array([0.0, 0.0, rows, rows]))
-        ymin, ymax = float(y.min()), float(y.max())
-        if reference.is_geographic and (world := period(reference)):
-            ymin, ymax = max(ymin, -world.width / 4), min(ymax, world.width / 4)
-        found = Extent(float(x.min()), ymin, float(x.max()), ymax, reference).boxes(self.scheme.spatial_reference)
-        limit = _world_of(self.scheme)
-        inside = [box.intersection(limit) for box in found]
-        boxes = tuple(box.sides for box in inside if not box.is_empty)
-        if not boxes:
-            raise AreaError("Its box lies beyond the world.")
-        return boxes
-
-    def _resolution(self, raster: Raster) -> float | None:
-        """Return the size of the pixel in the middle, in map units of the scheme; None if it has none there."""
-        rows, columns = raster.shape
-        x, y = raster.georeference.to_map(
-            columns / 2 + np.array([-0.5, 0.5, 0.0, 0.0]), rows / 2 + np.array([0.0, 0.0, -0.5, 0.5])
-        )
-        found = transformer(raster.georeference.spatial_reference, self.scheme.spatial_reference).transform(x, y)
-        (across_x, down_x), (across_y, down_y) = (np.diff(values)[[0, 2]].tolist() for values in found)
-        if world := period(self.scheme.spatial_reference):  # it may lie across the edge of the world
-            across_x, down_x = (math.remainder(value, world.width) for value in (across_x, down_x))
-        area = abs(across_x * down_y - down_x * across_y)
-        return math.sqrt(area) if math.isfinite(area) and area > 0 else None
-
-    def _affordable(self, surveyed: Sequence[_Surveyed], least: int, finest: int) -> tuple[int, str]:
+    def _affordable(self, surveyed: Sequence[RasterSurvey], least: int, finest: int) -> tuple[int, str]:
         """Return the coarsest level whose tiles read few enough pixels, and the file that reads too many before."""
         costly = ""
         for level in [lod.level for lod in self.scheme.lods if least <= lod.level <= finest]:
@@ -305,7 +143,7 @@ class InspectRasters:
             costly = costly or found
         raise DamagedCacheError(f"{costly}: {_advice(costly)}")
 
-    def _costly(self, surveyed: Sequence[_Surveyed], level: int) -> str:
+    def _costly(self, surveyed: Sequence[RasterSurvey], level: int) -> str:
         """Return the file with which a tile of a level reads too many pixels; '' if there is none."""
         pixels = Counter[tuple[int, int]]()
         side = self.scheme.tile_span(level)
@@ -342,7 +180,7 @@ class InspectRasters:
             sizes += drawn
         return max(1, sum(sizes) // len(sizes)) if sizes else 4 * 2**10
 
-    def _statement(self, service: ImageService, surveyed: Sequence[_Surveyed]) -> list[Message]:
+    def _statement(self, service: ImageService, surveyed: Sequence[RasterSurvey]) -> list[Message]:
         reference = self.scheme.spatial_reference
         sources = sorted({each.reference for each in surveyed})
         shown = ", ".join(sources[:3]) + (", and others" if len(sources) > 3 else "")
@@ -381,58 +219,7 @@ class InspectRasters:
         return text
 
 
-def _percentiles(values: NDArray[np.float64]) -> ValueRange | None:
-    """Return the values between which most are, with six digits; None if there is no such range."""
-    if not len(values):
-        return None
-    low, high = (float(f"{value:.6g}") for value in np.percentile(values, _PERCENTILES).tolist())
-    return (low, high) if low < high and math.isfinite(high - low) else None
-
-
-def _require_rescale(raster: Raster) -> None:
-    """Refuse a raster if it is not known which values become 0 and 255.
-
-    Raises:
-        DamagedCacheError: the message proposes values from its statistics.
-    """
-    if not raster.pixels.needs_rescale:
-        return
-    found = _percentiles(raster.sample_values())
-    proposed = (
-        f"--rescale={found[0]:.10g},{found[1]:.10g}, between which 96 % of them are" if found else "--rescale=0,65535"
-    )
-    raise DamagedCacheError(
-        f"Its pixels are {raster.pixels.kind}; which values become black and white has to be said. For example: "
-        f"{proposed}; or --rescale={AUTO}, which takes such values of all files together."
-    )
-
-
-def _missing(key: str) -> SourceError:
-    return SourceError(f"There is no file {key}.")
-
-
-def _first_known(file: RangedFile) -> dict[int, bytes]:
-    """Return the bytes of a raster that opening it took, up to a limit."""
-    ends = accumulate(len(body) for body in file.known.values())
-    return {at: body for (at, body), end in zip(file.known.items(), ends, strict=True) if end <= _KNOWN_BYTES}
-
-
-def _doubts(raster: Raster, *, are_chosen: bool) -> Iterator[str]:
-    """Yield sentences about pages and bands of a raster that may not be drawn as meant."""
-    pixels = raster.pixels
-    if raster.page_count > 1:
-        pages = f"It holds {raster.page_count} pictures; only the first one is drawn"
-        yield f"{pages}. Take out another: gdal_translate -of COG GTIFF_DIR:2:FILE NEW.tif."
-    if pixels.is_alpha_drawn:
-        yield "The file states that one of the bands in --bands is its transparency; it is drawn as a colour."
-    if pixels.bands_left_out and not are_chosen:
-        numbers = [band + 1 for band in pixels.colours]
-        gray, rgb = f"band {numbers[0]} is drawn, as gray", "are drawn, as red, green and blue"
-        drawn = gray if len(numbers) == 1 else f"bands {', '.join(map(str, numbers))} {rgb}"
-        yield f"Of its {pixels.band_count} bands, only {drawn}; --bands chooses others."
-
-
-def _doubtful(surveyed: Sequence[_Surveyed]) -> Iterator[Message]:
+def _doubtful(surveyed: Sequence[RasterSurvey]) -> Iterator[Message]:
     """Yield a warning for each doubt, which names the first file that it is about."""
     files: defaultdict[str, list[str]] = defaultdict(list)
     for each in surveyed:
@@ -443,7 +230,7 @@ def _doubtful(surveyed: Sequence[_Surveyed]) -> Iterator[Message]:
         yield Message(MessageKind.WARNING, f"{first}: {doubt}{more}")
 
 
-def _kinds_rescaled(surveyed: Sequence[_Surveyed], rescale: Sequence[ValueRange]) -> Iterator[Message]:
+def _kinds_rescaled(surveyed: Sequence[RasterSurvey], rescale: Sequence[ValueRange]) -> Iterator[Message]:
     """Yield a warning if the same values are stated for pixels of several kinds."""
     first_of = {each.kind: each.file.key for each in reversed(surveyed)}
     if rescale and len(first_of) > 1:
@@ -470,12 +257,3 @@ def _advice(key: str) -> str:
 def _around(boxes: Sequence[Sides], scheme: TilingScheme) -> Extent:
     lower_x, lower_y, upper_x, upper_y = zip(*boxes, strict=True)
     return Extent(min(lower_x), min(lower_y), max(upper_x), max(upper_y), scheme.spatial_reference)
-
-
-def _world_of(scheme: TilingScheme) -> Extent:
-    """Return the extent that the tiles of a scheme can cover."""
-    world = period(scheme.spatial_reference)
-    if world is None:
-        return scheme.extent
-    height = world.width / (4 if scheme.spatial_reference.is_geographic else 2)
-    return Extent(world.start, -height, world.start + world.width, height, scheme.spatial_reference)
