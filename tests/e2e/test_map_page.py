@@ -598,6 +598,55 @@ def test_the_size_comes_by_itself_once_there_is_a_connection(browser, site):
         expect_size(page)
 
 
+@pytest.mark.parametrize("buttons", [["Make the package"], ["Try again", "Make the package"]])
+def test_a_repeated_start_after_a_lost_answer_starts_one_export(browser, site, buttons):
+    """The server may have started the export all the same."""
+    tokens = []
+
+    def lose_first(route):
+        tokens.append(parse_qs(route.request.post_data)["clientToken"][0])
+        route.abort() if len(tokens) == 1 else site.answer(route)
+
+    with watched_page(browser, expected=("404 (Not Found)", "net::ERR_FAILED")) as page:
+        page.device = "desktop"
+        page.route("**/*", site.answer)
+        page.route("**/exportTiles", lose_first)
+        open_map(page)
+        type_rectangle(page, 0, 0, 1, 1)
+        press(page, "Make the package")
+        expect(page.locator("#estimate")).to_contain_text("cannot be reached")
+        for button in buttons:
+            press(page, button)
+        page.wait_for_url("**/jobs/*")
+
+    assert len(tokens) == 2
+    assert len({*tokens}) == 1
+
+
+def test_an_area_that_is_too_large_to_be_sent_is_named(browser, site):
+    with watched_page(browser, expected=("404 (Not Found)", "status of 413")) as page:
+        page.device = "desktop"
+        page.route("**/*", site.answer)
+        page.route("**/estimateExportTilesSize", lambda route: route.fulfill(status=413, json={"message": "Too Long"}))
+        open_map(page)
+        type_rectangle(page, 0, 0, 1, 1)
+
+        expect(page.locator("#estimate")).to_contain_text("The area has too many corners to be sent.")
+
+
+def test_the_page_is_ready_again_for_somebody_who_comes_back(page):
+    """Browsers keep a page as it was left, with the button pressed."""
+    page.route("**/exportTiles", lambda route: None)
+    open_map(page)
+    type_rectangle(page, 0, 0, 1, 1)
+    press(page, "Make the package")
+    expect(page.locator("#estimate")).to_contain_text("Starting")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+
+    expect_size(page)
+    expect(page.get_by_role("button", name="Make the package")).to_be_enabled()
+
+
 SHAPES = [shapely.Polygon([(7, 46), (9.5, 46.2), (8.2, 47.9)]), shapely.box(9.7, 46.4, 10.1, 46.6)]
 LINES = [shapely.LineString([(7, 46), (9, 47.5)]), shapely.LineString([(9, 47.5), (9.5, 46)])]
 

@@ -363,6 +363,18 @@ def test_the_page_of_a_job_that_expires_says_so(browser, services, client):
     client.post(f"World_Imagery/ImageServer/jobs/{job_id}/cancel")
 
 
+def test_the_page_of_a_job_says_when_the_server_does_not_answer(browser, services, client):
+    job_id = client.submit("World_Imagery", levels="0-7")
+    with watched_page(browser, expected=(UNREACHABLE,)) as page:
+        page.goto(f"{services}/World_Imagery/ImageServer/jobs/{job_id}")
+        page.route("**/jobs/*", lambda route: route.abort())
+        expect(page.get_by_text("The server does not answer. The export goes on;")).to_be_visible()
+
+        page.unroute("**/jobs/*")
+        expect(page.get_by_text("The server does not answer.")).to_have_count(0)
+    client.post(f"World_Imagery/ImageServer/jobs/{job_id}/cancel")
+
+
 def estimate_of(page, tiles, size_bytes):
     """Let the API estimate so many tiles and bytes, whatever is asked."""
     value = {"totalSize": size_bytes, "totalTilesToExport": tiles, "totalSeconds": 110}
@@ -405,7 +417,7 @@ def test_the_answer_to_an_earlier_question_is_not_shown(desktop, services):
     ("answer", "said"),
     [
         ({"abort": True}, "The server cannot be reached."),
-        ({"status": 503, "body": "Service Unavailable"}, "The server answered with status 503."),
+        ({"status": 503, "body": "Service Unavailable"}, "The server is busy."),
         (
             {"json": {"error": {"code": 400, "message": "Bad", "details": ["levels: <img src=x onerror=alert(1)>"]}}},
             "levels: <img src=x onerror=alert(1)>",
@@ -426,25 +438,6 @@ def test_a_request_that_fails_is_explained_and_can_be_repeated(browser, services
 
         press(page, "Try again")
         expect(page.locator("#estimate")).to_contain_text("tiles, about")
-
-
-def test_a_repeated_start_after_a_lost_answer_starts_one_export(browser, services):
-    with watched_page(browser, expected=(UNREACHABLE,)) as page:
-        open_map(page, services)
-        press(page, "What the map shows")
-        tokens = []
-
-        def lose_first(route):
-            tokens.append(sent(route.request)["clientToken"])
-            route.abort() if len(tokens) == 1 else route.continue_()
-
-        page.route("**/exportTiles", lose_first)
-        press(page, "Make the package")
-        expect(page.locator("#estimate")).to_contain_text("cannot be reached")
-        press(page, "Make the package")
-        page.wait_for_url("**/jobs/*")
-
-    assert len({*tokens}) == 1 < len(tokens)
 
 
 def test_the_keyboard_alone_is_enough(desktop, services):

@@ -7,6 +7,9 @@ export interface Estimate {
   seconds: number | undefined;
 }
 
+const ANSWER_LIMIT_MS = 120_000; // time to send a large area over a slow connection
+const PAGE_LIMIT_MS = 30_000;
+
 /** An answer that refuses a request; the message is for people. */
 export class Refusal extends Error {
   constructor(
@@ -29,32 +32,45 @@ interface ErrorDocument {
 /** Request a JSON document; parameters are sent as a form. Throw a `Refusal` if the answer is an error. */
 export async function request<T>(path: string, parameters?: Record<string, string>, signal?: AbortSignal): Promise<T> {
   const fields = new URLSearchParams({ ...parameters, f: "json" });
+  const options = { signal: limitedSignal(ANSWER_LIMIT_MS, signal) };
   let response: Response;
+  let text: string;
   try {
     response = parameters
-      ? await fetch(path, { method: "POST", body: fields, signal: signal ?? null })
-      : await fetch(`${path}?${fields}`, { signal: signal ?? null });
+      ? await fetch(path, { method: "POST", body: fields, ...options })
+      : await fetch(`${path}?${fields}`, options);
+    text = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Refusal("The server cannot be reached. Check the connection, then try again.", 0);
   }
   let document: T & ErrorDocument;
   try {
-    document = (await response.json()) as T & ErrorDocument;
+    document = JSON.parse(text) as T & ErrorDocument;
   } catch {
-    throw new Refusal(
-      response.status === 429
-        ? "The server is busy. Try again in a moment."
-        : `The server answered with status ${response.status}. Try again in a moment.`,
-      response.status,
-    );
+    throw new Refusal(reasonOf(response.status), response.status);
   }
   if (document.error) {
     const { code, message, details } = document.error;
     throw new Refusal(details.length ? details.join(" ") : message, code);
   }
-  if (!response.ok) throw new Refusal("The server is busy. Try again in a moment.", response.status);
+  if (!response.ok) throw new Refusal(reasonOf(response.status), response.status);
   return document;
+}
+
+/** Return the reason why a request failed that did not reach the API, in words. */
+function reasonOf(status: number): string {
+  if (status === 413) return "The area has too many corners to be sent. Simplify it, or choose a smaller one.";
+  if (status === 429 || status === 503) return "The server is busy. Try again in a moment.";
+  return `The server answered with status ${status}. Try again in a moment.`;
+}
+
+/** Return a signal that ends a request in time: a lost connection may never answer. */
+function limitedSignal(limitMs: number, signal?: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(), limitMs);
+  signal?.addEventListener("abort", () => controller.abort());
+  return controller.signal;
 }
 
 interface Submitted {
@@ -103,7 +119,7 @@ export interface RenderedJob {
 /** Return the present contents of the page of a job. */
 export async function renderedJob(path: string): Promise<RenderedJob> {
   try {
-    const response = await fetch(path, { headers: { accept: "text/html" } });
+    const response = await fetch(path, { headers: { accept: "text/html" }, signal: limitedSignal(PAGE_LIMIT_MS) });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const found = page.querySelector<HTMLElement>("[data-job]");
     const needsSignIn = [403, 498, 499].includes(response.status);

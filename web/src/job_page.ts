@@ -2,11 +2,13 @@
 
 import { encode } from "uqr";
 import { renderedJob } from "./api";
+import { element } from "./dom";
 import type { JobMap } from "./job_map";
 import { remember } from "./recent";
 
 const INTERVAL_MS = 2000;
 const MAP_INTERVAL_MS = 5000;
+const LOST = "The server does not answer. The export goes on; this page asks again every few seconds.";
 
 /** Follow a job. The server renders the same page for browsers without scripts. */
 export async function followJob(shown: HTMLElement): Promise<void> {
@@ -15,6 +17,7 @@ export async function followJob(shown: HTMLElement): Promise<void> {
   const address = location.origin + path;
   const map = document.querySelector<HTMLElement>("[data-job-map]")!;
   map.after(shareSection(address));
+  shown.before(connectionNotice());
   const renewMap = mapRenewal(map, path);
   for (;;) {
     addCopyButtons(shown);
@@ -31,21 +34,29 @@ export async function followJob(shown: HTMLElement): Promise<void> {
 function mapRenewal(section: HTMLElement, path: string): (isFinal: boolean) => Promise<void> {
   let map: Promise<JobMap> | undefined;
   let renewedAt = -Infinity;
-  return async (isFinal) => {
+  let running = Promise.resolve();
+  const renew = async (isFinal: boolean): Promise<void> => {
     if (!isFinal && performance.now() - renewedAt < MAP_INTERVAL_MS) return;
-    renewedAt = performance.now();
     map ??= import("./job_map").then(({ JobMap }) => new JobMap(section, path));
     await (await map).renew();
+    renewedAt = performance.now();
   };
+  return (isFinal) => (running = running.then(() => renew(isFinal))); // one after the other, on slow connections too
 }
 
 /** Wait until the page has changed, show it, and return its new contents. */
 async function renewal(shown: HTMLElement): Promise<HTMLElement> {
   const before = shown.outerHTML;
+  const notice = element("connection");
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     const { job: found, isGone, needsSignIn } = await renderedJob(location.pathname);
-    if (isGone || needsSignIn) location.reload(); // shows the reason, and the form for signing in
+    if (isGone || needsSignIn) {
+      location.reload(); // shows the reason, and the form for signing in
+      await new Promise(() => {}); // a slow reload must not be started again
+    }
+    const text = found ? "" : LOST;
+    if (notice.textContent !== text) notice.textContent = text;
     if (found && found.outerHTML !== before) {
       const focused = document.activeElement?.closest("[data-job]") ? document.activeElement.tagName : "";
       shown.replaceWith(found);
@@ -53,6 +64,14 @@ async function renewal(shown: HTMLElement): Promise<HTMLElement> {
       return found;
     }
   }
+}
+
+/** Return the place that says that the server does not answer; empty while it does. */
+function connectionNotice(): HTMLElement {
+  const notice = document.createElement("p");
+  notice.id = "connection";
+  notice.setAttribute("role", "status");
+  return notice;
 }
 
 /** Return a picture and a link with the address of this page, for a phone or a colleague. */

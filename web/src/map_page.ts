@@ -59,7 +59,8 @@ class MapPage {
   private running: AbortController | undefined;
   private timer = 0;
   private speechTimer = 0;
-  private token = newToken();
+  private token = "";
+  private unanswered = ""; // the request with that token, until its answer has come
   private needsSignIn = false;
   private hasFailed = false;
 
@@ -130,6 +131,7 @@ class MapPage {
     }
     this.retry.addEventListener("click", () => (this.needsSignIn ? this.signIn() : this.renew()));
     this.reduce.addEventListener("click", () => this.reduceDetail());
+    window.addEventListener("pageshow", (event) => event.persisted && this.renew()); // by the back button
     window.addEventListener("pagehide", () => this.save());
     document.addEventListener("visibilitychange", () => document.hidden && this.save());
     window.addEventListener("online", () => this.hasFailed && !this.needsSignIn && this.renew());
@@ -394,7 +396,6 @@ class MapPage {
     clearTimeout(this.speechTimer);
     this.areas.current.levels = this.levels.choice;
     this.describe();
-    this.token = newToken();
     this.submit.disabled = true;
     this.submit.textContent = "Make the package";
     if (!this.service.exportTilesAllowed) {
@@ -514,8 +515,12 @@ class MapPage {
   private async makePackage(): Promise<void> {
     this.submit.disabled = true;
     this.say("Starting …");
+    const parameters = this.parameters();
+    const request = JSON.stringify(parameters);
+    if (request !== this.unanswered) [this.unanswered, this.token] = [request, newToken()];
     try {
-      const id = await startExport(this.path, this.parameters(), this.token);
+      const id = await startExport(this.path, parameters, this.token);
+      this.unanswered = "";
       location.assign(`${this.path}/jobs/${id}?f=html`);
     } catch (error) {
       this.report(error);

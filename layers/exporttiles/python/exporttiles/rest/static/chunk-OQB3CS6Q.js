@@ -1,0 +1,1 @@
+function t(e){let n=document.getElementById(e);if(!n)throw new Error(`The page has no element ${e}.`);return n}function r(e){return t(e)}function u(e){return[...document.querySelectorAll(`input[name=${e}]`)]}export{t as a,r as b,u as c};
