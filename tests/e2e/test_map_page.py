@@ -636,7 +636,7 @@ def test_an_area_that_is_too_large_to_be_sent_is_named(browser, site):
 
 def test_the_page_is_ready_again_for_somebody_who_comes_back(page):
     """Browsers keep a page as it was left, with the button pressed."""
-    page.route("**/exportTiles", lambda route: None)
+    page.route("**/exportTiles", lambda _: None)
     open_map(page)
     type_rectangle(page, 0, 0, 1, 1)
     press(page, "Make the package")

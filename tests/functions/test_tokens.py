@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
@@ -315,6 +315,34 @@ def test_a_link_on_another_site_opens_the_page_once_more_with_the_cookie(runtime
     assert (opened["statusCode"], asked["statusCode"]) == (200, 499)
     assert f'content="0;url={SERVICE}"' in opened["body"]
     assert "Sign in" in asked["body"]
+
+
+def test_a_link_on_another_site_does_not_make_somebody_else_of_those_who_are_signed_in(runtime):
+    """GIVEN that the cookie does not come with such a link, THEN the page asks for itself once more, and it does."""
+    opened = send(runtime, SERVICE, {"f": "html", "token": OTHER}, headers=FROM_ELSEWHERE)
+    (again,) = re.findall(r'content="0;url=(.*)"', opened["body"])
+    path, _, query = unescape(again).partition("?")
+    own = FROM_ELSEWHERE | {"sec-fetch-site": "same-origin"}
+    as_before = send(runtime, path, dict(parse_qsl(query)), headers=own, cookies=[f"agstoken={WORLD}"])
+    first = send(runtime, path, dict(parse_qsl(query)), headers=own)
+
+    assert "set-cookie" not in opened["headers"]
+    assert "set-cookie" not in as_before["headers"]
+    assert first["headers"]["set-cookie"].startswith(f"agstoken={OTHER};")
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_form_on_another_site_neither_signs_in_nor_out(runtime, site):
+    """An attacker would see what people export who are signed in with the attacker's key."""
+    form = {"username": "other", "password": OTHER, "f": "html"}
+    headers = FROM_ELSEWHERE | {"sec-fetch-site": site}
+    signed_in = send(runtime, f"{ROOT}/generateToken", {"f": "html"}, form=form, headers=headers)
+    signed_out = send(runtime, f"{ROOT}/logout", {"f": "html"}, form={}, headers=headers)
+
+    assert "set-cookie" not in signed_in["headers"]
+    assert 'type="password"' in signed_in["body"]
+    assert "set-cookie" not in signed_out["headers"]
+    assert "Sign out" in signed_out["body"]
 
 
 @pytest.mark.parametrize("tail", ["exportTiles", "jobs/j0/cancel", "jobs/j0/resume"])

@@ -8,7 +8,7 @@ Source: ArcGIS REST API, "Generate Token".
 import re
 from dataclasses import replace
 from hmac import compare_digest
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from exporttiles.domain.api_key import ApiKey
 from exporttiles.domain.errors import InvalidTokenError, RequestError
@@ -31,7 +31,7 @@ def generate_token(call: Call) -> Document | Response:
 
     Raises:
         RequestError: tokens are off, or the key is in the URL.
-        SignInError: no such key exists, or it has another name.
+        SignInError: no such key exists, or it has another name; or the form is on another site.
     """
     if not call.runtime.settings.token_security:
         raise RequestError("Nobody has to sign in: tokens are off.")
@@ -39,6 +39,8 @@ def generate_token(call: Call) -> Document | Response:
         if call.format == "html":
             return Document({}, "Sign in", (pages.sign_in_form(way_back(call.request)),))
         raise RequestError("Send username and password in the body of a POST.")
+    if call.format == "html" and _is_sent_elsewhere(call.request):
+        raise SignInError("Sign in with the form on this page: that of another site was refused.")
     parameters = call.request.parameters
     token = parameters.get("password", "")
     key = _key_of(call, parameters.get("username", ""), token)
@@ -51,7 +53,7 @@ def generate_token(call: Call) -> Document | Response:
 
 def sign_out(call: Call) -> Document | Response:
     """Remove the token from the browser; the key stays valid."""
-    if call.request.method != "POST":
+    if call.request.method != "POST" or _is_sent_elsewhere(call.request):
         return Document({}, "Sign out", (pages.button("Sign out", f"{ROOT}/logout"),))
     return _with_cookie(redirect(f"{ROOT}/services", 303), f"{COOKIE}=; Max-Age=0")
 
@@ -61,15 +63,18 @@ def open_without_token(call: Call) -> Response:
 
     Histories, bookmarks and people who share the address would pass the token on. The browser opens the page from this
     one, not by a redirect: after a link on another site, that would come without the cookie. Whoever is signed in
-    already stays so: a link must not sign people in with the key of somebody else.
+    already stays so: a link must not sign people in with the key of somebody else. After a link on another site the
+    same page is opened once more with the token, to find out who is.
 
     Raises:
         InvalidTokenError: the token is not a valid key; a header held another one.
     """
     token = call.request.parameters["token"].strip()
     call.runtime.authenticate(token)
-    query = "?f=html" if "f" in call.request.parameters else ""
-    opened = html_response(_opening(quote(call.request.path) + query))
+    path, query = quote(call.request.path), {"f": "html"} if "f" in call.request.parameters else {}
+    if _is_sent_elsewhere(call.request):
+        return html_response(_opening(f"{path}?{urlencode({**query, 'token': token})}"))
+    opened = html_response(_opening(f"{path}?{urlencode(query)}" if query else path))
     try:
         call.runtime.authenticate(cookie_token(call.request))
     except InvalidTokenError:
@@ -83,10 +88,14 @@ def open_again(request: Request) -> Response | None:
     Returns:
         None unless a browser followed such a link.
     """
-    headers = request.headers
-    if (headers.get("sec-fetch-site"), headers.get("sec-fetch-mode")) != ("cross-site", "navigate"):
+    if not _is_sent_elsewhere(request) or request.headers.get("sec-fetch-mode") != "navigate":
         return None
     return html_response(_opening(quote(request.path)))
+
+
+def _is_sent_elsewhere(request: Request) -> bool:
+    """Return True if a browser sends a request for a page of another host, perhaps without the cookie."""
+    return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
 
 
 def _opening(path: str) -> str:
