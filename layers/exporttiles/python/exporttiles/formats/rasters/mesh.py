@@ -86,7 +86,7 @@ def mesh(to_source: ToSource, window: tuple[int, int, int, int], cell: int) -> M
 
 
 def _places(to_source: ToSource, cells: Integers) -> Floats:
-    """Return the places (n, 5, 5, 2) in the raster of the corners of cells and of places between; rows before columns."""
+    """Return the places (n, 5, 5, 2) in the raster of the corners of cells, and of places between them; rows first."""
     x = cells[:, 0, np.newaxis] + (cells[:, 2] - cells[:, 0])[:, np.newaxis] * _FIVE
     y = cells[:, 1, np.newaxis] + (cells[:, 3] - cells[:, 1])[:, np.newaxis] * _FIVE
     columns = np.broadcast_to(x[:, np.newaxis, :], (len(cells), 5, 5))
