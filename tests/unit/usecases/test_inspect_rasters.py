@@ -74,6 +74,19 @@ def test_the_files_of_a_folder_are_one_mosaic_in_the_order_of_their_names(tmp_pa
     _, found = inspected(tmp_path)
 
     assert [file.key for file in found.service.cache.mosaic.files] == ["a.TIF", "b.tif", "sub/c.tiff"]
+    assert not texts(found, "Warning")
+
+
+def test_rasters_of_other_names_in_a_folder_are_named_in_a_warning(tmp_path):
+    an_orthophoto(tmp_path / "a.tif", size=(300, 300))
+    shutil.copy(tmp_path / "a.tif", tmp_path / "b.geotiff")
+    (tmp_path / "c.jp2").write_bytes(b"JPEG 2000")
+
+    _, found = inspected(tmp_path)
+
+    (warning,) = texts(found, "Warning")
+    assert warning.startswith("b.geotiff: It is left out: only GeoTIFFs that end in .tif or .tiff are read.")
+    assert warning.endswith("So it is with 1 other file.")
 
 
 def test_beside_tiles_rasters_are_not_drawn(tmp_path):
@@ -230,6 +243,17 @@ def test_automatic_values_are_one_range_of_all_files_said_and_stored(tmp_path, c
     assert main(["export", str(tmp_path), str(tmp_path.parent / "auto.tpkx"), "--rescale", "auto"]) == 0
     assert said in capsys.readouterr().out
     assert main(["export", str(tmp_path), str(tmp_path.parent / "no.tpkx"), "--rescale=auto", "--rescale=1,2"]) == 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_values_have_no_part_in_the_automatic_range(tmp_path):
+    samples = imagery(300, 300, 1).astype(np.float32)
+    samples[:, :100], samples[:, 200:] = np.inf, -np.inf
+    write_geotiff(tmp_path / "a.tif", samples, UTM, Affine(1, 0, 500_000, 0, -1, 5_200_000))
+
+    ((low, high),) = inspected(tmp_path, rescale="auto")[1].service.cache.mosaic.rescale
+
+    assert 0 <= low < high <= 255
 
 
 def test_automatic_values_are_refused_where_one_range_cannot_suit(tmp_path):

@@ -40,6 +40,9 @@ _IMAGES = frozenset({"avif", "gif", "jpeg", "jpg", "lerc", "png", "webp"})
 RASTERS = ("tif", "tiff")
 """Extensions of GeoTIFFs, which tiles are drawn from."""
 
+_OTHER_RASTERS = frozenset({"asc", "bil", "ecw", "geotiff", "gtiff", "hgt", "img", "j2k", "jp2", "nc", "sid"})
+"""Extensions of rasters that are not read, and of GeoTIFFs that are not recognised."""
+
 _LAYOUTS = (
     (re.compile(r"(?:.*/)?\w+_[0-9]{2}/[0-9]+_[0-9]+/[0-9]+_[0-9]+\.\w+", re.ASCII), "GeoWebCache"),
     (re.compile(r"(?:.*/)?[0-9]+(?:/[0-9]{3}){6}\.\w+", re.ASCII), "MapCache and TileCache, three digits a folder"),
@@ -59,6 +62,7 @@ class CacheListing:
         unread: the first file that looks like a tile, by its extension and a number, but has an unknown name.
         unread_count: number of such files.
         other: the first file that is not a tile.
+        other_rasters: files beside the rasters that are rasters of another kind, or have another name.
     """
 
     is_row_first: bool = False
@@ -71,6 +75,7 @@ class CacheListing:
     unread: str = ""
     unread_count: int = 0
     other: str = ""
+    other_rasters: list[str] = field(default_factory=list)
 
     @cached_property
     def files(self) -> ListedFiles | None:
@@ -105,6 +110,18 @@ class CacheListing:
         if example := next(iter(self.documents), self.other):
             return f"There is no tile cache, only files such as '{example}'. {legal}."
         return f"There is no tile cache, and no file at all. {legal}."
+
+    @property
+    def rasters_left_out(self) -> list[Message]:
+        """Return a warning about rasters in the folder that are not part of the mosaic."""
+        if not self.other_rasters:
+            return []
+        count, example = len(self.other_rasters), min(self.other_rasters)
+        more = f" So it is with {counted(count - 1, 'other file')}." if count > 1 else ""
+        text = (
+            f"{example}: It is left out: only GeoTIFFs that end in .tif or .tiff are read. Convert or rename it.{more}"
+        )
+        return [Message(MessageKind.WARNING, text)]
 
     @property
     def left_out(self) -> list[Message]:
@@ -161,6 +178,8 @@ class CacheListing:
             self._add_unread(key)
         else:
             self.other = self.other or key
+            if extension in _OTHER_RASTERS:
+                self.other_rasters.append(key)
 
     def _add_bundle(self, key: str) -> None:
         if name := split_bundle_name(key):

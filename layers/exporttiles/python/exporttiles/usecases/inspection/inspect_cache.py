@@ -113,7 +113,8 @@ class InspectCache:
         else:
             listing = self._listing(url)
             if listing.is_rasters:
-                return self._inspect_rasters(name, url, *self._in_order(sorted(listing.rasters), MosaicOrder.NAME))
+                keys, stated = self._in_order(sorted(listing.rasters), MosaicOrder.NAME)
+                return self._inspect_rasters(name, url, keys, [*stated, *listing.rasters_left_out])
             info, doubts = self._documents(listing)
             cache, survey = self._survey(url, listing, info)
         found = self._inspected(name, cache, survey, info)

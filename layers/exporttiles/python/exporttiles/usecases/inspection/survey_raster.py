@@ -211,6 +211,7 @@ class SurveyRaster:
 
 def usual_range(values: NDArray[np.float64]) -> ValueRange | None:
     """Return the values between which most are, with six digits; None if there is no such range."""
+    values = values[np.isfinite(values)]
     if not len(values):
         return None
     low, high = (float(f"{value:.6g}") for value in np.percentile(values, _PERCENTILES).tolist())
