@@ -484,6 +484,32 @@ def test_the_tiles_of_an_area_are_shown_and_those_beside_it_not(page, tool, corn
     assert is_border[row + 120 : row + 220, column + 90 : column + 220].sum() > 50
 
 
+@pytest.mark.parametrize("removes", ["Remove", "Remove this area", "Stop drawing", "Use less detail"])
+def test_the_keyboard_goes_on_where_a_button_disappears(page, removes):
+    open_map(page)
+    type_rectangle(page, 0, 0, 4, 4)
+    if removes == "Remove":
+        press(page, "Add another area, in more detail")
+        type_rectangle(page, 0, 0, 0.5, 0.5)
+    if removes == "Stop drawing":
+        press(page, "Draw a shape")
+    if removes == "Use less detail":
+        page.get_by_label("Down to the details").fill("16")
+    page.get_by_role("button", name=removes).last.focus()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("[data-tool]:focus")).to_have_count(1)
+
+
+def test_the_keyboard_is_on_the_map_once_drawing_begins_and_how_to_draw_is_said(page):
+    open_map(page)
+    page.get_by_role("button", name="Draw a rectangle").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#map:focus")).to_have_count(1)
+    expect(page.locator("#spoken-size")).to_contain_text("press Enter to put a corner in its middle")
+
+
 def test_screen_readers_hear_a_size_once_it_has_settled(page):
     open_map(page)
     press(page, "All of it")

@@ -105,6 +105,7 @@ class MapPage {
     for (const button of this.tools) {
       button.addEventListener("click", () => this.use(button.dataset["tool"]!));
     }
+    document.addEventListener("click", ({ target }) => this.keepFocus(target));
     element("finish-drawing").addEventListener("click", () => this.view.finishDrawing());
     element("undo-corner").addEventListener("click", () => this.view.undoCorner());
     element("stop-drawing").addEventListener("click", () => this.stopDrawing());
@@ -144,6 +145,15 @@ class MapPage {
     location.assign(this.path);
   }
 
+  /** Let the keyboard go on at the tools, if the button that was pressed has disappeared. */
+  private keepFocus(pressed: EventTarget | null): void {
+    const isGone = pressed instanceof HTMLButtonElement && !pressed.getClientRects().length;
+    if (!isGone || document.activeElement?.matches("#area-list button")) return;
+    const tools = [...this.tools];
+    const tool = tools.find((each) => each.getAttribute("aria-pressed") === "true") ?? tools[0]!;
+    tool.focus({ preventScroll: true });
+  }
+
   private use(tool: string): void {
     if (tool === "file") {
       field("file").click(); // the area stays until a file is chosen
@@ -160,6 +170,8 @@ class MapPage {
       element("map").scrollIntoView({ block: "nearest" });
       this.view.startDrawing(tool);
       this.renew();
+      this.speak(this.prompt);
+      element("map").focus({ preventScroll: true });
     } else if (tool === "view") {
       const extent = this.view.visibleExtent();
       if (extent) this.chooseRectangle(extent);
