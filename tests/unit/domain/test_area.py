@@ -114,10 +114,6 @@ def test_a_full_extent_beyond_the_edge_of_the_world_stays_where_the_tiles_are(re
     assert len(Area.from_extent(beyond).polygons) == 2  # as a user means it
 
 
-def test_a_full_extent_from_east_to_west_crosses_the_edge_of_the_world():
-    assert len(Area.of_all(Extent(170, -10, -170, 10, WGS84)).polygons) == 2
-
-
 def test_two_rectangles_are_none():
     box = [[0, 0], [0, 2], [3, 2], [3, 0]]
 

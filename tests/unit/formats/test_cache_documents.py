@@ -507,6 +507,15 @@ def test_a_full_extent_in_another_reference_is_converted():
     assert extent.sides == pytest.approx((-10018754.17, 0, 0, 10018754.17), abs=0.01)
 
 
+def test_a_full_extent_across_the_180th_meridian_reaches_from_edge_to_edge():
+    """So no service has an extent from east to west, within which `TileSelection` would find nothing."""
+    degrees = {"xmin": 170, "ymin": -10, "xmax": -170, "ymax": 10, "spatialReference": {"wkid": 4326}}
+
+    extent = read_root_json(changed("fullExtent", degrees)).full_extent
+
+    assert (extent.xmin, extent.xmax) == pytest.approx((-20037508.34, 20037508.34), abs=0.01)
+
+
 # Whatever a document holds
 
 VALUES = st.sampled_from(

@@ -78,13 +78,7 @@ class Area:
 
     @classmethod
     def of_all(cls, full_extent: Extent) -> "Area":
-        """Return the full extent of a service, unclipped: a cache may have tiles beyond the edge of the world.
-
-        Raises:
-            AreaError: the envelope is empty.
-        """
-        if full_extent.xmin > full_extent.xmax:  # across the edge of the world
-            return cls.from_extent(full_extent)
+        """Return the full extent of a service, unclipped: a cache may have tiles beyond the edge of the world."""
         return cls((box_polygon(full_extent.sides),), full_extent.spatial_reference)
 
     @classmethod
