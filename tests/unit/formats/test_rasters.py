@@ -10,10 +10,16 @@ from obstore.store import LocalStore
 from PIL import Image, TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from pyproj import Transformer
+from rasterio.windows import Window
 
 from exporttiles.adapters.object_stores import ObstoreObjects
 from exporttiles.domain.errors import DamagedCacheError
+from exporttiles.domain.extent import Extent
+from exporttiles.domain.mosaic import RasterFile
 from exporttiles.domain.spatial_reference import SpatialReference
+from exporttiles.domain.tiling import TileRange
+from exporttiles.formats.esri.tiling_schemes import WEB_MERCATOR_256
+from exporttiles.formats.rasters.drawing import place
 from exporttiles.formats.rasters.raster import Raster
 from exporttiles.ports.objects import ranged_file
 from tests.rasters import imagery, write_geotiff
@@ -170,9 +176,9 @@ def test_a_range_of_values_for_each_band_stretches_it_alone(tmp_path):
 
     picture = drawn(opened(path, rescale=ranges, bands=(3, 2, 1)))
 
-    for place, (band, (low, high)) in enumerate(zip((2, 1, 0), ranges, strict=True)):
+    for number, (band, (low, high)) in enumerate(zip((2, 1, 0), ranges, strict=True)):
         expected = np.rint(np.clip((values[band].astype(float) - low) * 255 / (high - low), 0, 255))
-        np.testing.assert_allclose(picture[..., place], expected, atol=1)
+        np.testing.assert_allclose(picture[..., number], expected, atol=1)
 
 
 def test_bands_and_ranges_that_a_file_does_not_have_are_refused_by_name(tmp_path):
@@ -229,6 +235,26 @@ def test_blocks_that_are_not_stored_are_transparent(tmp_path):
 
     assert (alpha[:256, :256] == 255).all()
     assert alpha.sum() == 255 * 256 * 256
+
+
+def test_where_no_block_is_stored_nothing_is_drawn(tmp_path):
+    path, options = tmp_path / "sparse.tif", {"tiled": True, "blockxsize": 256, "blockysize": 256, "SPARSE_OK": True}
+    shape = {"width": 2048, "height": 2048, "count": 1, "dtype": "uint8"}
+    with rasterio.open(path, "w", driver="GTiff", crs="EPSG:3857", transform=CORNER, **shape, **options) as dataset:
+        dataset.write(np.full((1, 256, 256), 9, np.uint8), window=Window(1024, 1024, 256, 256))
+    raster, scheme = opened(path), WEB_MERCATOR_256
+    box = Extent(500_000, 5_200_000 - 2048, 500_000 + 2048, 5_200_000, scheme.spatial_reference)
+
+    tiles, file = scheme.tile_range(box, 17), RasterFile("sparse.tif", (box.sides,))
+
+    placed = [
+        place(raster, file, scheme, TileRange(17, row, row + 1, column, column + 1))
+        for row in range(tiles.row_start, tiles.row_stop)
+        for column in range(tiles.column_start, tiles.column_stop)
+    ]
+
+    drawn_count = sum(not each.is_blank for each in placed if each)
+    assert 1 <= drawn_count <= 9 < tiles.count // 4
 
 
 @pytest.mark.parametrize("step", [2, 4])

@@ -259,6 +259,8 @@ class RasterTiles:
             if placed.is_too_large:
                 yield from self._parts(tiles, file.key)
                 return
+            if placed.is_blank:
+                continue
             layers.append(_Layer(file.key, placed))
             if placed.hides_others:
                 break

@@ -81,6 +81,15 @@ class PlacedRaster:
         return is_opaque and all(self.raster.spans(block) for block in self.blocks)
 
     @property
+    def is_blank(self) -> bool:
+        """Return True if none of its blocks is stored, so that all of it is transparent.
+
+        Raises:
+            DamagedCacheError, SourceError: as `Raster.spans`.
+        """
+        return not any(self.raster.spans(block) for block in self.blocks)
+
+    @property
     def box(self) -> Window:
         """Return the part of the drawing that it lies in."""
         (left, top), (right, bottom) = self.mesh.cells[:, :2].min(axis=0), self.mesh.cells[:, 2:].max(axis=0)
