@@ -8,7 +8,7 @@ import re
 import zipfile
 from dataclasses import dataclass, field
 from io import BytesIO
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import numpy as np
 import pytest
@@ -508,6 +508,16 @@ def test_the_keyboard_is_on_the_map_once_drawing_begins_and_how_to_draw_is_said(
 
     expect(page.locator("#map:focus")).to_have_count(1)
     expect(page.locator("#spoken-size")).to_contain_text("press Enter to put a corner in its middle")
+
+
+@pytest.mark.parametrize("page", ["phone"], indirect=True)
+def test_a_long_name_of_a_district_leaves_room_for_the_levels_beside_it(page, site):
+    districts = feature(POLYGON) | {"properties": {"NAME": "x" * 300}}
+    form = {"tilePackage": "true", "levels": "0-2", "packageBy": "NAME", "areaOfInterest": json.dumps(districts)}
+    response = site.client.send("POST", f"{ROOT}/{WORLD}/ImageServer/exportTiles", "f=json", urlencode(form))
+    page.goto(f"{HOST}{ROOT}/{WORLD}/ImageServer/jobs/{json.loads(response['body'])['jobId']}/map?f=html")
+
+    expect(page.get_by_role("cell", name="0-2")).to_be_in_viewport()
 
 
 def test_screen_readers_hear_a_size_once_it_has_settled(page):
