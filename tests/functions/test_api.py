@@ -93,7 +93,7 @@ def test_an_unexpected_error_is_reported_in_general_words(client, monkeypatch, c
 
     error = client.error("/arcgis/rest/services")
 
-    assert error == {"code": 500, "message": "Export failed.", "details": []}
+    assert error == {"code": 500, "message": "The request failed; the log has the reason.", "details": []}
     assert caplog.records[-1].exc_info[0] is ZeroDivisionError
 
 

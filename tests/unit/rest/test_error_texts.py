@@ -128,7 +128,18 @@ def test_request_errors_are_4xx_with_their_text_and_all_others_are_500_without_i
         assert code_of(error) in (400, 403, 404, 413, 429, 498, 499)
         assert "what happened" in (document["message"], *document["details"])
     else:
-        assert (document["code"], document["message"], document["details"]) == (500, "Export failed.", [])
+        assert (document["code"], document["details"]) == (500, [])
+        assert "the log has the reason" in document["message"]
+        assert "what happened" not in document["message"]
+
+
+def test_an_unreadable_source_is_answered_with_what_its_owner_can_do_but_not_with_the_name_of_the_file():
+    error = domain_errors.SourceError("There is no file secret/mosaic/1.tif.")
+
+    message = error_document(error)["error"]["message"]
+
+    assert "if a file was removed on purpose, publish the service again" in message
+    assert "secret" not in message
 
 
 def test_no_other_error_contains_the_words_that_make_clients_sign_in():

@@ -14,6 +14,7 @@ from exporttiles.domain.errors import (
     InvalidTokenError,
     JobStateError,
     RequestError,
+    SourceError,
     UnknownSpatialReferenceError,
 )
 
@@ -65,6 +66,12 @@ MESSAGES: dict[type[Exception], str] = {
 }
 """Fixed messages that clients know, by error class. The text of the error itself goes to `details`."""
 
+_UNEXPECTED = "The request failed; the log has the reason."
+_UNREADABLE = (
+    "The stored data cannot be read; the log has the reason. Try again; if a file was removed on purpose, "
+    "publish the service again."
+)
+
 
 @contextmanager
 def naming_parameter(parameter: str) -> Iterator[None]:
@@ -82,11 +89,18 @@ def code_of(error: Exception) -> int:
 
 
 def error_document(error: Exception) -> dict[str, Any]:
-    """Return the document of an error. Hide the text of unexpected errors, which the log keeps."""
-    if not isinstance(error, RequestError):
-        message, details = "Export failed.", []
+    """Return the document of an error.
+
+    Hide the text of errors that are not of the request, which the log keeps. The text of a `SourceError` may name
+    buckets and files, which a caller need not know; its document says what the owner of the service can do.
+    """
+    details: list[str] = []
+    if isinstance(error, SourceError):
+        message = _UNREADABLE
+    elif not isinstance(error, RequestError):
+        message = _UNEXPECTED
     elif type(error) in MESSAGES:
         message, details = MESSAGES[type(error)], [str(error)]
     else:
-        message, details = str(error), []
+        message = str(error)
     return {"error": {"code": code_of(error), "message": message, "details": details}}
