@@ -33,6 +33,13 @@ def test_every_asset_that_a_page_names_is_served_compressed_and_kept_for_a_year(
         assert done.get(path, "", headers={"accept-encoding": ""})["body"] == body
 
 
+@pytest.mark.parametrize("refusal", ["gzip;q=0", "br, gzip; q=0.0", "identity", "x-gzipped"])
+def test_assets_are_not_compressed_for_clients_that_refuse_it(client, refusal):
+    response = client.get("/arcgis/rest/static/LICENSES.txt", "", headers={"accept-encoding": refusal})
+
+    assert "content-encoding" not in response["headers"]
+
+
 @pytest.mark.parametrize("name", ["page.js", "..%2Fpages.py", "SOURCES.sha256", "pages.py", "page-%00.js"])
 def test_nothing_else_is_served_beside_them(client, name):
     assert client.get(f"/arcgis/rest/static/{name}", "")["statusCode"] == 404

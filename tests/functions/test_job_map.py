@@ -1,5 +1,7 @@
 """The area of a job and its progress, on its page and for the map there."""
 
+import base64
+import gzip
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -61,6 +63,19 @@ def test_estimates_and_refused_exports_have_an_area_too(client, operation, level
 
     assert area["jobStatus"] == status
     assert len(area["polygons"]) == 1
+
+
+def test_a_long_map_is_sent_compressed_and_is_not_longer_than_a_phone_can_take(client):
+    squares = [[[[x, y], [x, y + 0.2], [x + 0.2, y + 0.2], [x, y]]] for x in range(-90, 90) for y in range(-27, 28)]
+    area = json.dumps({"type": "MultiPolygon", "coordinates": squares})
+    path = f"{SERVICE}/jobs/{start(client, areaOfInterest=area)}/map"
+
+    response = client.get(path, "f=json", headers={"accept-encoding": "gzip"})
+
+    body = base64.b64decode(response["body"])
+    assert response["headers"]["content-encoding"] == "gzip"
+    assert len(body) < 300_000
+    assert len(json.loads(gzip.decompress(body))["areas"][0]["polygons"]) == len(squares)
 
 
 def test_each_area_comes_with_its_levels(client):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import shapely
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 from exporttiles.domain.errors import AreaError
 from exporttiles.domain.rings import bounding_box, box_polygon, clip, simplified, wrap
@@ -62,10 +63,32 @@ def test_a_simplified_area_has_few_vertices_and_nearly_the_same_shape():
 def test_many_small_rings_stay_rings():
     groups = [[a_circle(10 * at, 4, 20)] for at in range(1000)]
 
-    found = simplified(groups, 100)
+    found = simplified(groups, 5000)
 
-    assert sum(len(ring) for ((ring,),) in found) <= 5_000
+    assert sum(len(ring) for ((ring,),) in found) <= 5000
     assert sum(len(ring) >= 3 for ((ring,),) in found) > 500
+
+
+@given(polygons=unions(), copies=st.integers(1, 200), most_vertices=st.integers(1, 1000))
+def test_a_simplified_area_never_has_more_vertices_than_allowed(polygons, copies, most_vertices):
+    polygons = as_arrays(polygons)
+    group = [
+        tuple(ring + np.array([at % 14, at // 14]) for ring in polygon) for at in range(copies) for polygon in polygons
+    ]
+
+    found = simplified([group, group], most_vertices)
+
+    assert sum(len(ring) for each in found for polygon in each for ring in polygon) <= max(most_vertices, 2 * 144)
+    assert all(found)
+
+
+def test_a_zigzag_with_too_many_vertices_becomes_its_box():
+    zigzag = np.array([(at / 1000, at % 2 * 1000) for at in range(1000)])
+
+    ((polygon,),) = simplified([[(zigzag,)]], 100)
+
+    assert bounding_box([polygon]) == pytest.approx((0, 0, 1, 1000), abs=1)
+    assert len(polygon[0]) == 4
 
 
 def test_neighbours_that_are_simplified_together_share_their_border():

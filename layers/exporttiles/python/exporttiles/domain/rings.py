@@ -24,8 +24,8 @@ Box = tuple[float, float, float, float]
 COORDINATE_LIMIT = 1e15
 """Larger coordinates are mistakes; the squares of smaller ones are still finite."""
 
-_LEAST_VERTICES = 5  # of a simplified ring, on average: a closed rectangle
-_FINEST_GRID = 4096  # cells along the longer side: more than a screen has pixels
+_GRIDS = [2**power for power in range(12, -1, -1)]  # cells along the longer side; 4096 is more than a screen shows
+_COARSEST_GRID = 64  # on which simplified shapes can still be told from boxes
 _TURNS_LIMIT = 10  # times round the world before coordinates are taken for a mistake
 _WIDTH_LIMIT = 3  # worlds side by side that one polygon may reach into
 _HAIR = 5e-10  # worlds, 2 cm: reaching this far over the edge is rounding, to centimetres or to 1e-7 degrees
@@ -78,26 +78,45 @@ def clip(polygons: Sequence[Polygon], box: Box) -> list[Polygon]:
 def simplified(groups: Sequence[Sequence[Polygon]], most_vertices: int) -> list[tuple[Polygon, ...]]:
     """Move vertices to a grid, and leave out those that fall on the one before: neighbours still fit together.
 
-    Rings become points if they are smaller than the grid, and stay.
+    The grid becomes coarser until there are few enough vertices. If that would cost the shapes, each polygon becomes
+    its box instead, and equal boxes of a group become one. Rings become points if they are smaller than the grid.
 
     Args:
         groups: polygons; each group keeps its place in the result.
-        most_vertices: of all groups together; five a ring, if that is more.
+        most_vertices: of all groups together; 144 a group (36 boxes), if that is more.
     """
-    rings = [ring for group in groups for polygon in group for ring in polygon]
+    polygons = [polygon for group in groups for polygon in group]
+    rings = [ring for polygon in polygons for ring in polygon]
     points = np.concatenate(rings)
     ring_of = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
     is_first = np.diff(ring_of, prepend=-1) > 0
     longest = max(np.ptp(points, axis=0).tolist())
-    cells = _FINEST_GRID
-    while True:
-        moved = np.round(points / (longest / cells)) * (longest / cells) if longest else points
-        kept = is_first | (moved != np.roll(moved, 1, axis=0)).any(axis=1)
-        if cells <= 1 or np.count_nonzero(kept) <= max(most_vertices, _LEAST_VERTICES * len(rings)):
+    for cells in _GRIDS:
+        if cells < _COARSEST_GRID:
             break
-        cells //= 2
-    simple = iter(np.split(moved[kept], np.flatnonzero(np.diff(ring_of[kept])) + 1))
-    return [tuple(tuple(next(simple) for _ in polygon) for polygon in group) for group in groups]
+        moved = _on_grid(points, longest / cells)
+        kept = is_first | (moved != np.roll(moved, 1, axis=0)).any(axis=1)
+        if np.count_nonzero(kept) <= most_vertices:
+            simple = iter(np.split(moved[kept], np.flatnonzero(np.diff(ring_of[kept])) + 1))
+            return [tuple(tuple(next(simple) for _ in polygon) for polygon in group) for group in groups]
+    group_of = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    boxes = bounding_boxes(polygons)
+    for cells in _GRIDS:
+        rows = np.unique(np.column_stack([group_of, _on_grid(boxes, longest / cells)]), axis=0)
+        if 4 * len(rows) <= most_vertices:
+            break
+    found: list[list[Polygon]] = [[] for _ in groups]
+    for group, *box in rows.tolist():
+        found[int(group)].append(box_polygon((box[0], box[1], box[2], box[3])))
+    return [tuple(group) for group in found]
+
+
+def _on_grid(coordinates: NDArray[np.float64], cell: float) -> NDArray[np.float64]:
+    """Return the nearest places on a grid, to a thousandth of its cells."""
+    if not cell:
+        return coordinates
+    digits = 3 - math.floor(math.log10(cell))
+    return np.round(np.round(coordinates / cell) * cell, digits)
 
 
 def wrap(polygons: Sequence[Polygon], start: float, width: float) -> list[list[Polygon]]:

@@ -32,7 +32,7 @@ def asset(call: Call) -> Response:
         "cache-control": f"public, max-age={_LIFETIME_SECONDS}, immutable",
         "vary": "accept-encoding",
     }
-    if "gzip" not in call.request.headers.get("accept-encoding", ""):
+    if not call.request.accepts_gzip:
         return Response(200, headers, (FOLDER / name).read_bytes())
     return Response(200, {**headers, "content-encoding": "gzip"}, _compressed(name))
 

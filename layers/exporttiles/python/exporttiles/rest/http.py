@@ -23,6 +23,7 @@ _POLICY = (
     "base-uri 'none'; frame-ancestors 'none'; object-src 'none'; form-action 'self'"
 )
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?")
+_NO_WEIGHT = re.compile(r"q=0(\.0{0,3})?")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,13 @@ class Request:
         if name not in FORMATS:
             raise InvalidParameterError("f", name, f"It must be one of {', '.join(FORMATS)}.")
         return name
+
+    @property
+    def accepts_gzip(self) -> bool:
+        """Return True if the client accepts gzip: it names it, and not with weight 0 (RFC 9110)."""
+        codings = self.headers.get("accept-encoding", "").lower().replace(" ", "").split(",")
+        weights = {name: parameter for name, _, parameter in (coding.partition(";") for coding in codings)}
+        return "gzip" in weights and not _NO_WEIGHT.fullmatch(weights["gzip"])
 
     @property
     def prefers_html(self) -> bool:

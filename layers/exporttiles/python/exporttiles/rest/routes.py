@@ -1,5 +1,6 @@
 """Routing: the route table, and dispatch from a request to its response."""
 
+import gzip
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -72,6 +73,9 @@ _OPERATIONS: Mapping[Callable[[Call], Document | Response], Operation] = {
     job_resources.estimate_export_tiles_size: Operation.ESTIMATE_EXPORT_TILES_SIZE,
 }
 """Resources that show a form, and take it."""
+
+_LONG_BYTES = 50_000
+"""Longer JSON is compressed. Replies with tokens are shorter: their compressed length could give them away."""
 
 VARIANTS = {
     "operation": ("", *(f"/{operation}" for operation in Operation)),
@@ -227,9 +231,15 @@ def _render(document: Document, call: Call) -> Response:
 
 
 def _finish(request: Request, response: Response) -> Response:
-    """Add the headers of every response, and drop the body where HTTP allows none.
+    """Add the headers of every response, compress long JSON, and drop the body where HTTP allows none.
 
     Caches on the way, such as CloudFront, would otherwise keep the pages and tokens of one caller for others.
     """
+    is_long = len(response.body) > _LONG_BYTES and response.headers.get("content-type", "").startswith(
+        "application/json"
+    )
+    if is_long and request.accepts_gzip:
+        headers = {**response.headers, "content-encoding": "gzip", "vary": "accept-encoding"}
+        response = replace(response, headers=headers, body=gzip.compress(response.body, compresslevel=5, mtime=0))
     headers = {**_CORS, "x-content-type-options": "nosniff", "cache-control": "private, no-cache", **response.headers}
     return replace(response, headers=headers, body=b"" if request.method == "HEAD" else response.body)

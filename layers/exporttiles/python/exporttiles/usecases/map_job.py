@@ -17,8 +17,8 @@ from exporttiles.messages.keys import JobKeys
 from exporttiles.ports.objects import ObjectReader
 from exporttiles.usecases.list_packages import ListPackages
 
-_MOST_VERTICES = 10_000
-"""Of all areas together: a map shows no more, and a phone loads 200 kB."""
+_MOST_VERTICES = 50_000
+"""Of all areas together: 10,000 closed rectangles. They make up to 1.4 MB of JSON, about 300 kB compressed."""
 
 _MOST_PLAN_BYTES = 4_000_000
 """Larger plans, of about 200,000 bundles, take seconds to read."""
