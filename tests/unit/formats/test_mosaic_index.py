@@ -67,6 +67,18 @@ def test_only_files_near_a_block_are_found_in_their_order():
     assert [*found.near(scheme, TileRange(0, 0, 1, 0, 1))] == FILES
 
 
+def test_the_longest_keys_of_s3_are_read():
+    longest = [RasterFile("ж" * 508 + f"{number}.tif", FILES[0].boxes) for number in range(3)]  # 1,021 bytes
+
+    assert [*read(index(longest))] == longest
+
+
+def test_a_key_that_is_not_unicode_is_read():
+    named = [RasterFile("\udcff.tif", FILES[0].boxes)]  # a file on a disk, as Python names it
+
+    assert [*read(index(named, OPENED[:1]))] == named
+
+
 def test_an_index_of_no_file_is_read():
     assert [*read(index([], []))] == []
 

@@ -42,7 +42,7 @@ class _Table:
 def write_index(files: MosaicFiles) -> bytes:
     """Return the index of some rasters."""
     records = [_write_record(opened) for opened in files.opened(range(len(files)))]
-    keys = zlib.compress(json.dumps(list(files.keys)).encode())
+    keys = zlib.compress(json.dumps(list(files.keys), ensure_ascii=False).encode(errors="surrogatepass"))
     ends = np.cumsum([len(record) for record in records], dtype=np.int64)
     arrays = (files.owners.astype("<i4"), files.boxes.astype("<f8"), ends.astype("<i8"))
     numbers = zlib.compress(b"".join(values.tobytes() for values in arrays))
