@@ -260,6 +260,29 @@ def test_a_replaced_file_of_the_same_place_is_opened_anew(two_files, tmp_path):
     assert after != before
 
 
+def test_a_replaced_file_that_was_not_used_for_a_while_is_read_as_it_is_now(two_files, tmp_path, monkeypatch):
+    monkeypatch.setattr("exporttiles.adapters.tile_sources.open_rasters._MOST", 1)
+    service = published(two_files, tmp_path / "services")
+    objects = ObstoreObjects(LocalStore(two_files))
+    source, files = read_cache(objects, service.cache), service.cache.mosaic.files
+    (bundle,) = block_of(service).bundles
+    first, other = (source._met(bundle, [file]) for file in files)
+    write_geotiff(
+        two_files / "0.tif",
+        imagery(500, 500, seed=7),
+        UTM,
+        Affine(1, 0, 500_000, 0, -1, 5_200_000),
+        blockxsize=128,
+        blockysize=64,
+    )
+    expected = dict(read_cache(objects, inspected(two_files)[1].service.cache).read_bundle(bundle, first))
+
+    for selected in (first, other):
+        list(source.read_bundle(bundle, selected))
+
+    assert dict(source.read_bundle(bundle, first)) == expected
+
+
 def test_a_replaced_file_of_another_place_is_refused_by_name(two_files, tmp_path):
     service = published(two_files, tmp_path / "services")
     write_geotiff(two_files / "0.tif", imagery(500, 500), UTM, Affine(2, 0, 500_000, 0, -2, 5_200_000))
@@ -267,6 +290,18 @@ def test_a_replaced_file_of_another_place_is_refused_by_name(two_files, tmp_path
 
     with pytest.raises(DamagedCacheError, match=r"0\.tif: It was replaced .* Publish the service again"):
         drawn_tiles(objects, service, block_of(service))
+
+
+def test_a_file_that_was_replaced_by_another_place_is_refused_each_time(two_files, tmp_path):
+    service = published(two_files, tmp_path / "services")
+    source = read_cache(ObstoreObjects(LocalStore(two_files)), service.cache)
+    (bundle,) = block_of(service).bundles
+    list(source.read_bundle(bundle, ALL))  # its blocks are decoded
+    write_geotiff(two_files / "0.tif", imagery(500, 500), UTM, Affine(2, 0, 500_000, 0, -2, 5_200_000))
+
+    for _ in range(3):
+        with pytest.raises(DamagedCacheError, match=r"0\.tif: It was replaced"):
+            list(source.read_bundle(bundle, ALL))
 
 
 def test_bundles_far_from_the_rasters_are_empty(two_files):

@@ -24,6 +24,7 @@ class OpenRasters:
     def __init__(self, objects: ObjectReader, mosaic: Mosaic, files: MosaicFiles) -> None:
         self._objects, self._mosaic, self._files = objects, mosaic, files
         self._opened: dict[str, OpenedFile] = {}
+        self._replaced: dict[str, OpenedFile] = {}
         self._versions: dict[str, str] = {}
         """Key of each raster that was opened -> its version."""
         self._rasters: OrderedDict[str, Raster] = OrderedDict()
@@ -36,8 +37,10 @@ class OpenRasters:
         """
         raster = self._rasters.pop(key, None)
         if raster is None:
-            opened = self._opened.get(key) or self._files.opened([self._files.numbers[key]])[0]
+            opened = self._replaced.get(key) or self._opened.get(key)
+            opened = opened or self._files.opened([self._files.numbers[key]])[0]
             raster = self._open(key, self._file(key, opened))
+            self._versions[key] = opened.version
         self._rasters[key] = raster
         if len(self._rasters) > _MOST:
             self._rasters.popitem(last=False)
@@ -76,12 +79,13 @@ class OpenRasters:
             now = ranged_file(self._objects, key)
         except KeyError as error:
             raise _missing(key) from error
-        raster = self._open(key, self._file(key, OpenedFile(version, now.size_bytes, now.known)), is_checked=False)
+        opened = OpenedFile(version, now.size_bytes, now.known)
+        raster = self._open(key, self._file(key, opened), is_checked=False)
         if (raster.georeference, raster.shape) != (before.georeference, before.shape) or raster.pixels.needs_rescale:
             raise DamagedCacheError(
                 f"{key}: It was replaced by a file of another place, size or kind. Publish the service again."
             )
-        self._rasters[key] = raster
+        self._rasters[key], self._replaced[key], self._versions[key] = raster, opened, version
 
     def _open(self, key: str, file: RangedFile, *, is_checked: bool = True) -> Raster:
         wkid = self._mosaic.source_wkid
@@ -96,7 +100,6 @@ class OpenRasters:
 
     def _file(self, key: str, opened: OpenedFile) -> RangedFile:
         """Return a raster that is read by ranges, as long as it is not replaced."""
-        self._versions[key] = opened.version
 
         def read_ranges(spans: Sequence[Span]) -> Iterator[memoryview]:
             try:
