@@ -1,9 +1,11 @@
 """Exports of GeoTIFFs: tiles are drawn in the format and quality that the request asks for, and encoded once."""
 
+from dataclasses import replace
+
 import pytest
 from pmtiles.reader import MemorySource, all_tiles
 
-from exporttiles.domain.job import JobStatus
+from exporttiles.domain.job import JobStatus, MessageKind
 from exporttiles.domain.service import TileFormat
 from exporttiles.rest.parameters import read_export_request
 from tests.fakes import a_runtime, run_workflow
@@ -83,3 +85,21 @@ def test_the_estimate_of_another_format_is_that_of_a_few_tiles_drawn_in_it(ortho
     _, job, estimate = exported(ortho, tileFormat=tile_format)
 
     assert estimate.estimate.size_bytes == pytest.approx(job.package.size_bytes, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("published_at", "is_warned"), [("2026-11-20T10:00:00+00:00", True), ("2026-11-10T10:00:00+00:00", False)]
+)
+def test_a_delta_across_a_publication_warns_of_files_that_were_added_without_being_written(
+    ortho, published_at, is_warned
+):
+    objects, found = inspected(ortho, "ortho.tif")
+    runtime = a_runtime(objects)
+    service = replace(found.service, published_at=published_at)
+    runtime.services.put(service)
+    request = read_export_request({"tilePackage": "true", "levels": "13", "since": "2026-11-15"}, service)
+
+    messages = runtime.submit_export(service, request, {}).messages
+
+    warnings = [message.text for message in messages if message.kind is MessageKind.WARNING]
+    assert any("since: The service was published after 2026-11-15" in text for text in warnings) is is_warned

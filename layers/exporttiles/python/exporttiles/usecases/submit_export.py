@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from exporttiles.domain.errors import AreaError, InvalidParameterError, JobNotFoundError
 from exporttiles.domain.export import LAST, ExportRequest
@@ -90,7 +90,7 @@ class SubmitExport:
             options = replace(options, job_id=job_id)
         if options.job_id and (existing := self._find(options.job_id)):
             return existing
-        request = self._dated(request, options.owner, options.series)
+        request = _doubted(self._dated(request, options.owner, options.series), service)
         job_id = options.job_id or self.new_job_id()
         packages = [_dated_package(each, request) for each in packages]
         items = _batch_items(job_id, service, [each.export for each in packages], options.service_type)
@@ -254,6 +254,20 @@ def _refusal(service: ImageService, service_type: ServiceType, selection: Export
     if tile_count == 0:
         return f"The area and levels select no tile of the service {service.name}: {selection.why_empty}."
     return ""
+
+
+def _doubted(request: ExportRequest, service: ImageService) -> ExportRequest:
+    """Return a request with a warning if its delta may lack tiles of GeoTIFFs: publishing writes none of them."""
+    if not (service.cache.mosaic and request.since):
+        return request
+    if service.published_at < request.since.astimezone(UTC).isoformat():  # both are in ISO 8601
+        return request
+    warning = (
+        f"since: The service was published after {request.since:%Y-%m-%d %H:%M:%S} UTC. If that added GeoTIFFs that "
+        "were written before, removed some, or changed their order, bands or range of values, those tiles are not in "
+        "the package: export once without since."
+    )
+    return replace(request, warnings=(*request.warnings, warning))
 
 
 def _selected(tile_count: int, levels: str, package_count: int) -> str:
