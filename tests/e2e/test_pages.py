@@ -375,6 +375,33 @@ def test_the_page_of_a_job_says_when_the_server_does_not_answer(browser, service
     client.post(f"World_Imagery/ImageServer/jobs/{job_id}/cancel")
 
 
+def test_the_page_of_a_job_announces_its_state_in_the_same_element(desktop, services, client):
+    """GIVEN an open page, WHEN the state changes, THEN screen readers, which watch the element, hear of it."""
+    job_id = client.submit("World_Imagery", levels="0-7")
+    desktop.goto(f"{services}/World_Imagery/ImageServer/jobs/{job_id}")
+    desktop.get_by_role("heading", name="On another device").wait_for()
+    desktop.evaluate("() => { window.watched = document.querySelector('.state[role=status]') }")
+    client.post(f"World_Imagery/ImageServer/jobs/{job_id}/cancel")
+
+    expect(desktop.locator(".state")).to_contain_text("Cancelled")
+    assert desktop.evaluate("window.watched === document.querySelector('.state')")
+    expect(desktop.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+def test_a_script_that_cannot_be_loaded_is_named_and_a_reload_offered(browser, services, client):
+    job_id = client.submit("World_Imagery", levels="0-7")
+    with watched_page(browser, expected=(UNREACHABLE, "Failed to fetch dynamically imported module")) as page:
+        page.route("**/static/job_page-*.js", lambda route: route.abort())
+        page.goto(f"{services}/World_Imagery/ImageServer/jobs/{job_id}")
+        expect(page.get_by_role("alert")).to_contain_text("A part of this page could not be loaded")
+
+        page.unroute("**/static/job_page-*.js")
+        press(page, "Reload")
+        expect(page.get_by_role("heading", name="On another device")).to_be_visible()
+        expect(page.get_by_role("alert")).to_have_count(0)
+    client.post(f"World_Imagery/ImageServer/jobs/{job_id}/cancel")
+
+
 def estimate_of(page, tiles, size_bytes):
     """Let the API estimate so many tiles and bytes, whatever is asked."""
     value = {"totalSize": size_bytes, "totalTilesToExport": tiles, "totalSeconds": 110}

@@ -26,7 +26,7 @@ export async function followJob(shown: HTMLElement): Promise<void> {
     remember(path, title, shown);
     void renewMap(shown.dataset["final"] === "true");
     if (shown.dataset["final"] === "true") return;
-    shown = await renewal(shown);
+    await renewal(shown);
   }
 }
 
@@ -44,8 +44,8 @@ function mapRenewal(section: HTMLElement, path: string): (isFinal: boolean) => P
   return (isFinal) => (running = running.then(() => renew(isFinal))); // one after the other, on slow connections too
 }
 
-/** Wait until the page has changed, show it, and return its new contents. */
-async function renewal(shown: HTMLElement): Promise<HTMLElement> {
+/** Wait until the page has changed, and show its new contents. */
+async function renewal(shown: HTMLElement): Promise<void> {
   const before = shown.outerHTML;
   const notice = element("connection");
   for (;;) {
@@ -59,11 +59,23 @@ async function renewal(shown: HTMLElement): Promise<HTMLElement> {
     if (notice.textContent !== text) notice.textContent = text;
     if (found && found.outerHTML !== before) {
       const focused = document.activeElement?.closest("[data-job]") ? document.activeElement.tagName : "";
-      shown.replaceWith(found);
-      if (focused) found.querySelector<HTMLElement>(focused.toLowerCase())?.focus();
-      return found;
+      renew(shown, found);
+      if (focused) shown.querySelector<HTMLElement>(focused.toLowerCase())?.focus();
+      return;
     }
   }
+}
+
+/** Show the contents of a newer page. The element of the state stays: screen readers announce changes of its text. */
+function renew(shown: HTMLElement, found: HTMLElement): void {
+  Object.assign(shown.dataset, found.dataset);
+  const state = shown.querySelector(".state")!;
+  const newState = found.querySelector(".state")!;
+  newState.remove();
+  if (state.textContent !== newState.textContent) state.replaceChildren(...newState.childNodes);
+  state.className = newState.className;
+  while (state.nextSibling) state.nextSibling.remove();
+  state.after(...found.childNodes);
 }
 
 /** Return the place that says that the server does not answer; empty while it does. */

@@ -1,1 +1,0 @@
-var e=document.querySelector("[data-map]");if(e){let{showMapPage:t}=await import("./map_page-L64Z3HSD.js");await t(e)}var o=document.querySelector("[data-job]");if(o){let{followJob:t}=await import("./job_page-AXX5PXGC.js");await t(o)}var a=document.getElementById("recent");if(a){let{showRecent:t}=await import("./recent-V35C64L6.js");await t(a)}
