@@ -2,6 +2,7 @@
 
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ def test_nothing_from_outside_becomes_markup():
         {HOSTILE: HOSTILE},
         pages.paragraph(HOSTILE),
         pages.links({HOSTILE: HOSTILE}),
-        pages.value({HOSTILE: [HOSTILE, {"url": f"https://{HOSTILE}"}]}),
+        pages.value({HOSTILE: [HOSTILE, {"url": f"https://a.org/{HOSTILE}"}]}, "https://a.org"),
         pages.button(HOSTILE, HOSTILE),
         pages.export_form(HOSTILE, Operation.EXPORT_TILES, dict.fromkeys(PARAMETERS, HOSTILE), HOSTILE),
         pages.problem(HOSTILE),
@@ -46,12 +47,22 @@ def test_nothing_from_outside_becomes_markup():
 def test_no_document_adds_a_tag_to_its_page(document):
     allowed = {"table", "tr", "th", "td", "br", "a"}
 
-    assert {tag for tag, _ in Tags(pages.value(document)).found} <= allowed
+    assert {tag for tag, _ in Tags(pages.value(document, "https://a.org")).found} <= allowed
 
 
-def test_a_url_is_a_link_and_a_script_url_is_not():
-    assert pages.value("https://a.org/x") == '<a href="https://a.org/x">https://a.org/x</a>'
-    assert pages.value("javascript:alert(1)") == "javascript:alert(1)"
+def test_an_address_of_the_api_is_a_link():
+    document = {"rows": [{"url": "https://a.org/x"}], "list": ["https://a.org/y"]}
+
+    shown = pages.value(document, "https://a.org")
+
+    assert '<a href="https://a.org/x">https://a.org/x</a>' in shown
+    assert '<a href="https://a.org/y">https://a.org/y</a>' in shown
+
+
+@pytest.mark.parametrize("text", ["https://b.org/x", "https://a.org.b.org/x", "javascript:alert(1)", "/x", "https:/"])
+@pytest.mark.parametrize("own_url", ["https://a.org", ""])
+def test_a_text_from_outside_that_looks_like_an_address_is_no_link(text, own_url):
+    assert pages.value([{"name": text}], own_url) == pages.value([{"name": "NAME"}]).replace("NAME", text)
 
 
 def test_the_form_has_every_documented_parameter_and_requests_html():

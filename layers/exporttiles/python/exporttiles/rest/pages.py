@@ -124,19 +124,27 @@ def problem(text: str) -> str:
     return f'<p class="error" id="problem" role="alert">{escape(text)}</p>'
 
 
-def value(content: Any) -> str:
-    """Return a JSON value as nested tables, lists, links and text."""
+def value(content: Any, own_url: str = "") -> str:
+    """Return a JSON value as nested tables, lists, links and text.
+
+    Args:
+        content: the value.
+        own_url: URL of `ROOT`; addresses below it become links, and those in texts from outside do not. '' for none.
+    """
     match content:
         case Mapping():
-            rows = (f"<tr><th>{escape(str(name))}</th><td>{value(part)}</td></tr>" for name, part in content.items())
+            rows = (
+                f"<tr><th>{escape(str(name))}</th><td>{value(part, own_url)}</td></tr>"
+                for name, part in content.items()
+            )
             return f"<table>{''.join(rows)}</table>"
         case [Mapping() as first, *_] if first and all(_is_like(row, first) for row in content):
-            return _rows([*map(str, first)], content)
+            return _rows([*map(str, first)], content, own_url)
         case [int() | float(), *_]:
             return escape(", ".join(map(str, content)))
         case list():
-            return "<br>".join(map(value, content)) or "none"
-        case str() if content.startswith(("https://", "http://")):
+            return "<br>".join(value(part, own_url) for part in content) or "none"
+        case str() if own_url and content.startswith(f"{own_url}/"):
             return link(content, content)
         case bool():
             return str(content).lower()
@@ -149,10 +157,10 @@ def _is_like(content: Any, first: Mapping[str, Any]) -> bool:
     return isinstance(content, Mapping) and content.keys() == first.keys()
 
 
-def _rows(names: Sequence[str], content: Sequence[Mapping[str, Any]]) -> str:
+def _rows(names: Sequence[str], content: Sequence[Mapping[str, Any]], own_url: str) -> str:
     """Return objects with the same members as a table, one row each."""
     heads = "".join(f"<th>{escape(name)}</th>" for name in names)
-    lines = ("".join(f"<td>{value(row[name])}</td>" for name in names) for row in content)
+    lines = ("".join(f"<td>{value(row[name], own_url)}</td>" for name in names) for row in content)
     return f'<table class="rows"><tr>{heads}</tr>{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'
 
 

@@ -215,7 +215,7 @@ def _render(document: Document, call: Call) -> Response:
     if call.format != "html":
         response = json_response(document.content, pretty=call.format == "pjson")
         return replace(response, job_id=document.job_id)
-    data = [pages.value(document.content)] if document.content else []
+    data = [pages.value(document.content, call.rest_url)] if document.content else []
     if data and document.sections:
         data = [pages.details("All data of this page", *data)]
     page = pages.page(
