@@ -47,6 +47,17 @@ def test_listed_files_cover_those_before_and_the_output_may_lie_beside_them(fold
     assert "2 GeoTIFFs" in said
 
 
+def test_a_link_that_leads_to_no_file_is_named_in_a_warning(folder, capsys):
+    (folder / "sub/lost.tif").symlink_to(folder / "elsewhere.tif")
+    (folder / "sub/found.tif").symlink_to(folder / "a.tif")
+
+    said = exported(folder, capsys, folder / "sub")
+
+    assert "Warning: lost.tif: It is left out: the link leads to no file." in said
+    assert "2 GeoTIFFs" in said
+    assert said.count("It is left out") == 1
+
+
 def test_a_list_in_a_file_is_read_in_its_order(folder, capsys, monkeypatch):
     (folder / "list.txt").write_text(f"sub/c.tif\n\n  b.tif \n{(folder / 'a.tif').as_uri()}\n")
     monkeypatch.chdir(folder)

@@ -138,6 +138,14 @@ def test_a_file_outside_of_the_scheme_is_named(tmp_path):
         inspected(tmp_path, "pole.tif")
 
 
+def test_a_whole_world_that_is_rounded_at_its_edges_is_refused_with_the_command_that_helps(tmp_path):
+    """GIVEN Mollweide, where the corners of the picture lie beyond the world."""
+    write_geotiff(tmp_path / "world.tif", imagery(180, 360), "ESRI:54009", Affine(1e5, 0, -1.8e7, 0, -1e5, 9e6))
+
+    with pytest.raises(DamagedCacheError, match=r"^world\.tif: .* gdalwarp -t_srs EPSG:4326 world\.tif NEW\.tif\.$"):
+        inspected(tmp_path, "world.tif")
+
+
 def test_a_file_whose_pixels_are_damaged_is_refused(tmp_path):
     path = an_orthophoto(tmp_path / "cut.tif", size=(800, 800), overviews=())
     body = bytearray(path.read_bytes())

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -335,8 +335,19 @@ def inspect(
         reason = str(error).removeprefix(f"{Path(source.address).name}: ")
         raise DamagedCacheError(f"{source}: {reason}") from error
     service = found.service
+    if service.cache.mosaic and source.path and source.path.is_dir() and not source.files:
+        found = replace(found, messages=(*found.messages, *_broken_links(source.path)))
     texts = description or service.description, copyright or service.copyright_text
     return replace(found, service=replace(service, description=texts[0], copyright_text=texts[1]))
+
+
+def _broken_links(folder: Path) -> Iterator[Message]:
+    """Yield a warning for each symbolic link in a folder that leads to no file: its raster is not drawn."""
+    for top, folders, names in os.walk(folder):
+        for path in sorted(Path(top, name) for name in (*folders, *names)):
+            if path.is_symlink() and not path.exists():
+                text = f"{path.relative_to(folder).as_posix()}: It is left out: the link leads to no file."
+                yield Message(MessageKind.WARNING, text)
 
 
 def print_messages(messages: Iterable[Message]) -> None:

@@ -119,7 +119,10 @@ class SurveyRaster:
         except KeyError as error:
             raise _missing(key) from error
         except AreaError as error:
-            text = f"{key}: It lies outside of the tiling scheme, or of what its coordinate system can express. {error}"
+            text = (
+                f"{key}: It lies outside of the tiling scheme, or of what its coordinate system can express. {error} "
+                f"A map of the whole world can be reprojected first: gdalwarp -t_srs EPSG:4326 {key} NEW.tif."
+            )
             raise DamagedCacheError(text) from error
         except DamagedCacheError as error:
             raise DamagedCacheError(f"{key}: {error}") from error
