@@ -133,7 +133,7 @@ def _once(folder: Path, put: Callable[[Path], None]) -> None:
 
 
 def _put_layout(put: Callable[[ObstoreObjects, Tiles], str], tiles: Tiles, folder: Path) -> None:
-    put(open_store(folder.as_uri()), tiles)
+    put(open_store(f"file://{folder}"), tiles)
 
 
 def _put_bundles(cached: Cache, folder: Path) -> None:
@@ -145,7 +145,7 @@ def _put_bundles(cached: Cache, folder: Path) -> None:
 def _put_bundle(cached: Cache, bundle: BundleIndex, folder: Path) -> None:
     block = bundle.tile_range.intersection(cached.block(bundle.level))
     places = product(range(block.row_start, block.row_stop), range(block.column_start, block.column_stop))
-    put_v2(open_store(folder.as_uri()), {(bundle.level, *place): _tile(bundle.level, *place) for place in places})
+    put_v2(open_store(f"file://{folder}"), {(bundle.level, *place): _tile(bundle.level, *place) for place in places})
 
 
 def _tile(level: int, row: int, column: int) -> bytes:

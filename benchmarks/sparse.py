@@ -99,5 +99,5 @@ def _command(folder: Path, layout: str, places: list[Place], options: tuple[str,
     source = folder / _ARCHIVES.get(layout, "")
     if not folder.exists():
         folder.mkdir(parents=True)
-        CACHES[layout](open_store(folder.as_uri()), {place: a_tile(*place) for place in places})
+        CACHES[layout](open_store(f"file://{folder}"), {place: a_tile(*place) for place in places})
     return [peers.BIN / "exporttiles", "export", source, f"{folder}.out.tpkx", "--force", *options]

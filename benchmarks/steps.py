@@ -109,7 +109,7 @@ def read_ranges(v2: str, width: str) -> Figures:
 def plan_largest(v2: str, folder: str) -> Figures:
     """Plan the export of the bundle with most tiles. Return the work item."""
     engine = Engine.of(v2, CountedStore(Path(folder)))
-    cache = replace(engine.service.cache, url=Path(v2).as_uri())
+    cache = replace(engine.service.cache, url=f"file://{v2}")
     engine = replace(engine, service=replace(engine.service, cache=cache))
     level = engine.service.max_level
     job_id = engine.submit(Area.from_extent(engine.service.full_extent), [level])

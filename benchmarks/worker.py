@@ -61,7 +61,7 @@ class FolderRuntime(AwsRuntime):
     @cached_property
     def objects(self) -> ObjectStore:
         """Return the folder."""
-        return open_store(self._folder.as_uri())
+        return open_store(f"file://{self._folder}")
 
 
 def main() -> None:
