@@ -53,7 +53,7 @@ class Source:
         return self.address
 
     def inputs(self, others: tuple[Path, ...]) -> Inputs:
-        """Return what a command reads that reads this source and other files."""
+        """Return all inputs of a command: this source, and other files."""
         if self.path is None or not self.files:
             return Inputs(self.path, others)
         return Inputs(None, (*(self.path / file for file in self.files), *others))

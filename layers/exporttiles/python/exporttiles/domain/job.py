@@ -190,7 +190,7 @@ class Estimate:
 
 
 _MEASURED_PERCENT = 5
-"""Share of the tiles that tells how fast an export is."""
+"""Share of the tiles that must be finished before the speed of an export is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ COORDINATE_LIMIT = 1e15
 """Larger coordinates are mistakes; the squares of smaller ones are still finite."""
 
 _GRIDS = [2**power for power in range(12, -1, -1)]  # cells along the longer side; 4096 is more than a screen shows
-_COARSEST_GRID = 64  # on which simplified shapes can still be told from boxes
+_COARSEST_GRID = 64  # coarser ones would make boxes of most shapes
 _TURNS_LIMIT = 10  # times round the world before coordinates are taken for a mistake
 _WIDTH_LIMIT = 3  # worlds side by side that one polygon may reach into
 _HAIR = 5e-10  # worlds, 2 cm: reaching this far over the edge is rounding, to centimetres or to 1e-7 degrees

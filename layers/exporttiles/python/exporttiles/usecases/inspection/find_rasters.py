@@ -97,7 +97,7 @@ class FindRasters:
         return "Later images cover earlier ones; of the same time, as they are listed"
 
     def _place(self, item: StacItem) -> tuple[str, datetime]:
-        """Return what items are sorted by; equal ones stay in the order of the documents."""
+        """Return the sort key of an item; items with equal keys stay in the order of the documents."""
         name = item.key if self.order is MosaicOrder.NAME else ""
         is_by_date = self.order in {None, MosaicOrder.DATE}
         return name, item.time if is_by_date else datetime.min.replace(tzinfo=UTC)

@@ -124,7 +124,7 @@ class InspectCache:
         """Return the keys of GeoTIFFs in the order of the mosaic, and a message about it.
 
         Raises:
-            DamagedCacheError: the order cannot be told.
+            DamagedCacheError: the order of the files is not known.
             SourceError: the store failed or did not answer.
         """
         order = self.mosaic_order or default
