@@ -1,4 +1,4 @@
-"""Documents of STAC: which rasters they name, and the refusal of those that lie elsewhere or cannot be told apart."""
+"""STAC documents name the rasters of a mosaic; rasters elsewhere, and ambiguous assets, are refused by name."""
 
 import json
 from contextlib import suppress
